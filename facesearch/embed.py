@@ -1,0 +1,48 @@
+"""Chips to embeddings."""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.cards import EmbedderCard
+from facesearch.chips import align
+from facesearch.engines import Network
+from facesearch.errors import ModelError
+from facesearch.records import Chips, Embeddings
+
+_BATCH = 32
+
+
+class Embedder:
+    """Turns chips into rows of unit length. Safe to use from several threads at once."""
+
+    def __init__(self, network: Network, card: EmbedderCard) -> None:
+        self._network = network
+        self.card = card
+        template = np.asarray(card.template, np.float64)
+        self.align = partial(align, template=template, chip_px=card.chip_px)
+
+    def embed(self, chips: Chips) -> Embeddings:
+        """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a
+        chip's and its mirror image's embedding. Raises ModelError when the network gives no usable numbers."""
+        rows = [self._embed(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
+        if not rows:
+            return np.empty((0, self.card.dim), np.float32)
+        return np.concatenate(rows)
+
+    def _embed(self, chips: Chips) -> Embeddings:
+        raw = self._run(chips)
+        if self.card.mirrored:
+            raw = raw + self._run(np.ascontiguousarray(chips[:, :, ::-1]))
+        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+        if raw.shape != (len(chips), self.card.dim) or not (np.isfinite(raw).all() and lengths.all()):
+            raise ModelError(
+                f"The model '{self.card.name}' gave an embedding without length or number; "
+                "run facesearch doctor, and install the model again if it agrees."
+            )
+        return np.asarray(raw / lengths, np.float32)
+
+    def _run(self, chips: Chips) -> NDArray[np.float32]:
+        (raw,) = self._network(chips)
+        return raw

@@ -1,0 +1,60 @@
+"""Networks on Keras: on a GPU, and wherever a network is defined, trained or exported."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import FaceSearchError
+
+# TensorFlow prints pages about its own start-up unless it is told before its import that only errors matter.
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
+
+
+class KerasNetwork:
+    """A Keras model as a network; the first GPU runs it where there is one."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
+        outputs = self._model.predict_on_batch(batch)
+        return tuple(outputs) if isinstance(outputs, list) else (outputs,)
+
+
+@cache
+def import_keras() -> Any:
+    """The module, on TensorFlow unless KERAS_BACKEND says otherwise, taking a GPU's memory only as it is needed.
+    Raises FaceSearchError with what to install where it is absent."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import keras
+    except ImportError as error:
+        raise FaceSearchError(
+            "TensorFlow is not installed; install it with: pip install 'facesearch[cpu]' "
+            "(or 'facesearch[gpu]' for an NVIDIA card)."
+        ) from error
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return keras
+
+
+def gpu_is_visible() -> bool:
+    """Whether the driver shows an NVIDIA card to this process; costs nothing, so it may be asked at any start."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return Path("/dev/nvidiactl").exists() and (hidden is None or hidden not in ("", "-1"))
+
+
+def gpu_works() -> bool:
+    """Whether Keras's backend can use a GPU. Imports it, which takes seconds."""
+    import_keras()
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

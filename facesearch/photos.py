@@ -1,0 +1,194 @@
+"""Photos on disk: walk folders, read a file, tell its format by its content, decode it to upright RGB."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.records import PhotoFile, Pixels, Status
+
+MAX_MEGAPIXELS = 200
+# OpenCV reads its limit once, at its import, and keeps to it before it takes any memory.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_MEGAPIXELS * 1_000_000))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
+
+_HEAD = 32  # bytes that tell every format
+_DIGEST = 16  # bytes
+_PHOTO_NAMES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .avif .pgm .ppm .pnm .heic .heif .jp2".split()
+)
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPhoto:
+    """A photo's bytes, not yet decoded, and the digest that recognises its content wherever it lies."""
+
+    file: PhotoFile
+    data: bytes
+    digest: bytes
+
+
+def walk(roots: Iterable[str], note: Callable[[str], None] = lambda _: None) -> Iterator[PhotoFile]:
+    """The files under each root, in name order, absolute; a root may be a file. Hidden files and folders are
+    left out, a folder that is reached twice (through a symbolic link) is walked once, and what cannot be
+    listed is noted. Raises FaceSearchError for a root that does not exist."""
+    seen: set[tuple[int, int]] = set()
+    for root in roots:
+        path = os.path.abspath(root)  # noqa: PTH100 (pathlib would not keep bytes that are no UTF-8 apart)
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            raise FaceSearchError(
+                f"{printable(path)} cannot be read ({error.strerror}); nothing was marked missing: check the path, "
+                "or mount its disk."
+            ) from error
+        if stat.S_ISDIR(found.st_mode):
+            yield from _walk_folder(path, seen, note)
+        else:
+            yield PhotoFile(path, found.st_size, found.st_mtime_ns)
+
+
+def _walk_folder(
+    top: str, seen: set[tuple[int, int]], note: Callable[[str], None]
+) -> Iterator[PhotoFile]:
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            note(f"{printable(folder)} cannot be listed ({error.strerror}); its photos are left as they were.")
+            continue
+        inner = []
+        for entry in listed:
+            try:
+                if entry.is_dir():
+                    inner.append(entry.path)
+                elif entry.is_file():
+                    found = entry.stat()
+                    yield PhotoFile(entry.path, found.st_size, found.st_mtime_ns)
+            except OSError:
+                continue  # it vanished while the folder was read, or is a link to nothing
+        folders += reversed(inner)
+
+
+def load(file: PhotoFile) -> LoadedPhoto | None:
+    """The file's bytes; None for a file that neither is an image nor is named like one.
+    Raises PhotoError when it is named like a photo and is none, or cannot be read."""
+    try:
+        with open(file.path, "rb") as opened:  # noqa: PTH123
+            head = opened.read(_HEAD)
+            if _format_of(head) is None:
+                return _refuse(file, head)
+            data = head + opened.read()
+    except OSError as error:
+        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror}") from error
+    return LoadedPhoto(file, data, hashlib.blake2b(data, digest_size=_DIGEST).digest())
+
+
+def _refuse(file: PhotoFile, head: bytes) -> None:
+    """Nothing for a file that never claimed to be a photo, PhotoError for one that does."""
+    if os.path.splitext(file.path)[1].lower() not in _PHOTO_NAMES:  # noqa: PTH122
+        return
+    if not head:
+        raise PhotoError(Status.UNREADABLE, "the file is empty")
+    raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
+
+
+def decode(data: bytes) -> Pixels:
+    """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation.
+    Raises PhotoError when the data cannot be decoded or the image is too large."""
+    kind = _format_of(data[:_HEAD])
+    if kind in ("AVIF", "HEIC"):
+        return _decode_with_pillow(data, kind)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        if "MAX_IMAGE" in str(error):
+            raise PhotoError(Status.TOO_LARGE, f"larger than {MAX_MEGAPIXELS} megapixels") from error
+        raise PhotoError(Status.UNREADABLE, _damaged(kind)) from error
+    if pixels is None:
+        raise PhotoError(Status.UNREADABLE, _damaged(kind))
+    return pixels  # type: ignore[return-value]
+
+
+def read(path: str) -> Pixels:
+    """One photo by its path, upright RGB. Raises PhotoError."""
+    loaded = load(PhotoFile(path, 0, 0))
+    if loaded is None:
+        raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
+    return decode(loaded.data)
+
+
+def printable(text: str) -> str:
+    """Text that a terminal shows and does not obey: control characters and bytes that are no UTF-8 are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _decode_with_pillow(data: bytes, kind: str) -> Pixels:
+    """AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read."""
+    import io
+
+    from PIL import Image, ImageOps
+
+    if kind == "HEIC":
+        try:
+            import pillow_heif
+        except ImportError as error:
+            reason = "HEIC needs one more package: pip install 'facesearch[heic]'"
+            raise PhotoError(Status.UNSUPPORTED, reason) from error
+        pillow_heif.register_heif_opener()
+    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
+                raise PhotoError(Status.TOO_LARGE, f"larger than {MAX_MEGAPIXELS} megapixels")
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
+        raise PhotoError(Status.UNREADABLE, _damaged(kind)) from error
+
+
+def _damaged(kind: str | None) -> str:
+    return f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
+
+
+def _format_of(head: bytes) -> str | None:
+    """The image format that the first bytes announce."""
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "BMP"
+    if head[4:8] == b"ftyp":
+        brand = head[8:12]
+        return "AVIF" if brand in (b"avif", b"avis") else "HEIC" if brand in _HEIC_BRANDS else None
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return "PNM"
+    return None
+
+
+_STARTS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+)

@@ -1,0 +1,188 @@
+"""The words of the project as types: what the stages hand to each other and to the caller."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]  # (height, width, 3) RGB, upright
+Chips: TypeAlias = NDArray[np.uint8]  # (n, chip_px, chip_px, 3) RGB, aligned
+Embeddings: TypeAlias = NDArray[np.float32]  # (n, dim), rows of unit length
+
+
+class Status(StrEnum):
+    """What a gallery knows of a photo. Every photo has exactly one."""
+
+    OK = "ok"
+    NO_FACE = "no_face"
+    UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
+    UNSUPPORTED = "unsupported"  # its content is no image, or of a format that nothing here reads
+    TOO_LARGE = "too_large"
+    CRASHED = "crashed"
+    MISSING = "missing"  # it was indexed and is no longer on disk
+
+
+FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED)
+
+
+class Box(NamedTuple):
+    """A face's rectangle in pixels of the upright photo; (0, 0) is the photo's upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def area(self) -> float:
+        """Square pixels, 0 when the box is empty."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+
+class Point(NamedTuple):
+    """A position in pixels of the upright photo, with fractions."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face. `score` is the detector's confidence in 0..1; landmarks are the eye on the image's
+    left, the eye on its right, the nose, the left and the right corner of the mouth."""
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, Point, Point, Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A photo as the file system knows it. Paths may hold bytes that are no UTF-8 (surrogate escapes)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What indexing did with one photo. `done` says why nothing was computed: `unchanged` (path, size and
+    time agree), `moved` or `copied` (the content is known); it is `indexed` where something was."""
+
+    path: str
+    status: Status
+    faces: int
+    done: str = "indexed"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face in a photo that was asked about. `faces` is how many faces that photo shows."""
+
+    photo: str
+    box: Box
+    score: float
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A face of the gallery beside the one that was asked about; similarity is the cosine, -1..1."""
+
+    person: str | None
+    similarity: float
+    photo: str
+    box: Box
+    face_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The nearest people to the face that was asked about, most similar first."""
+
+    query: Sighting
+    model: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A photo of a batch of queries that shows no face or cannot be read."""
+
+    photo: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether two photos show the same person: similarity >= threshold. `far` is the share of pairs of
+    strangers that reach the threshold."""
+
+    same: bool
+    similarity: float
+    threshold: float
+    far: float
+    model: str
+    a: Sighting
+    b: Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStamp:
+    """What a file of vectors must be to belong to its database. A file whose size and time agree is taken
+    for unchanged, else its SHA-256 decides. `recall` is recall@1 against exact search, measured when an
+    approximate index was built."""
+
+    recipe: str
+    model: str
+    count: int
+    newest_id: int
+    size: int
+    mtime_ns: int
+    sha256: str
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GallerySettings:
+    """What is fixed when a gallery is made, so that all its embeddings are comparable."""
+
+    model: str
+    detector: str
+    dim: int
+    min_face_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`."""
+
+    photos: dict[str, int]
+    faces: int
+    seconds: float
+    photos_per_second: float
+    gallery: str
+    failures: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFacts:
+    """What a gallery holds. `failures` are the first photos that could not be read, of all runs."""
+
+    name: str
+    directory: Path
+    settings: GallerySettings
+    photos: dict[str, int]
+    faces: int
+    people: int
+    roots: tuple[str, ...]
+    index: IndexStamp | None
+    bytes_on_disk: int
+    last_run: str | None
+    failures: tuple[Outcome, ...]
