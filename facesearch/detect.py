@@ -4,7 +4,7 @@ P-Net looks at every window of 12 pixels on each level of an image pyramid, R-Ne
 left, in larger windows. Photos of one shape share their pyramid; windows of all photos share their batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -71,7 +71,7 @@ class MtcnnDetector:
         """P-Net on all levels of photos of one shape; what it finds twice is kept once."""
         per_level = [self._propose_on(level, shape) for level in levels]
         everything = _joined(per_level)
-        kept = _suppressed(everything, self._card.overlaps[1])
+        kept = _each_photo(everything, non_maximum_suppression, self._card.overlaps[1])
         return [_Candidates(members[kept.photo], kept.boxes, kept.scores)]
 
     def _propose_on(self, level: Pixels, shape: tuple[int, ...]) -> _Candidates:
@@ -85,7 +85,7 @@ class MtcnnDetector:
         candidates = _joined(found)
         up = np.tile([shape[1] / level.shape[2], shape[0] / level.shape[1]], 2)
         scaled = _Candidates(candidates.photo, candidates.boxes * up, candidates.scores)
-        return _suppressed(scaled, self._card.overlaps[0])
+        return _each_photo(scaled, non_maximum_suppression, self._card.overlaps[0])
 
     def _refine(self, candidates: _Candidates, pyramids: Sequence["_Pyramid"]) -> _Candidates:
         """R-Net on each candidate."""
@@ -95,32 +95,21 @@ class MtcnnDetector:
             return candidates
         scores, offsets = outputs
         moved = _Candidates(candidates.photo, _moved(boxes, offsets), scores)
-        return _suppressed(moved[scores > self._card.thresholds[1]], self._card.overlaps[2])
+        likely = moved[scores > self._card.thresholds[1]]
+        return _each_photo(likely, non_maximum_suppression, self._card.overlaps[2])
 
     def _decide(self, candidates: _Candidates, pyramids: Sequence["_Pyramid"]) -> list[list[Face]]:
-        """O-Net on each candidate that is left: the faces, with their landmarks."""
-        faces: list[list[Face]] = [[] for _ in pyramids]
-        boxes = squared(candidates.boxes)
-        outputs = _look(self._onet, boxes, candidates.photo, pyramids, side=48)
+        """O-Net on each candidate that is left: the faces. Their landmarks come from a second look, at the box
+        that the first one found: a centred face is what O-Net places landmarks on best."""
+        outputs = _look(self._onet, squared(candidates.boxes), candidates.photo, pyramids, side=48)
         if outputs is None:
-            return faces
-        scores, offsets, landmarks = outputs
-        sure = scores > self._card.thresholds[2]
-        points = landmarks.reshape(-1, 2, 5).transpose(0, 2, 1) * (boxes[:, 2:] - boxes[:, :2])[:, None]
-        points = (points + boxes[:, None, :2])[sure]
-        decided = _Candidates(candidates.photo, _moved(boxes, offsets), scores)[sure]
-        for i in np.unique(decided.photo):
-            (rows,) = np.nonzero(decided.photo == i)
-            best = rows[suppress_nested(decided.boxes[rows], decided.scores[rows], self._card.overlaps[3])]
-            height, width = pyramids[i].photo.shape[:2]
-            inside = np.clip(decided.boxes[best], 0, [width, height, width, height])
-            faces[i] = [
-                Face(Box(*box), float(score), tuple(Point(*point) for point in five))  # type: ignore[arg-type]
-                for box, score, five in zip(
-                    inside.tolist(), decided.scores[best], points[best].tolist(), strict=True
-                )
-            ]
-        return faces
+            return [[] for _ in pyramids]
+        scores, offsets, _ = outputs
+        moved = _Candidates(candidates.photo, _moved(squared(candidates.boxes), offsets), scores)
+        faces = _each_photo(moved[scores > self._card.thresholds[2]], suppress_nested, self._card.overlaps[3])
+        windows = squared(faces.boxes)
+        again = _look(self._onet, windows, faces.photo, pyramids, side=48)
+        return _as_faces(faces, _placed(again[2], windows) if again else np.empty((0, 5, 2)), pyramids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +175,31 @@ def _joined(parts: Sequence[_Candidates]) -> _Candidates:
     )
 
 
-def _suppressed(candidates: _Candidates, most_overlap: float) -> _Candidates:
-    """What is left of each photo's candidates when none may overlap a better one by more than `most_overlap`."""
+def _each_photo(
+    candidates: _Candidates, suppress: Callable[[Boxes, Scores, float], Indices], most_overlap: float
+) -> _Candidates:
+    """What is left of each photo's candidates, best first, when none may overlap a better one by more than
+    `most_overlap`."""
     kept = [np.empty(0, np.intp)]
     for i in np.unique(candidates.photo):
         (rows,) = np.nonzero(candidates.photo == i)
-        kept.append(
-            rows[non_maximum_suppression(candidates.boxes[rows], candidates.scores[rows], most_overlap)]
-        )
+        kept.append(rows[suppress(candidates.boxes[rows], candidates.scores[rows], most_overlap)])
     return candidates[np.concatenate(kept)]
+
+
+def _placed(landmarks: NDArray[np.float32], windows: Boxes) -> NDArray[np.float64]:
+    """O-Net's landmarks, (n, 10) in units of the window, as (n, 5, 2) positions in the photo."""
+    inside = landmarks.reshape(-1, 2, 5).transpose(0, 2, 1)
+    return windows[:, None, :2] + inside * (windows[:, 2:] - windows[:, :2])[:, None]
+
+
+def _as_faces(
+    found: _Candidates, landmarks: NDArray[np.float64], pyramids: Sequence[_Pyramid]
+) -> list[list[Face]]:
+    faces: list[list[Face]] = [[] for _ in pyramids]
+    for i, box, score, points in zip(found.photo, found.boxes, found.scores, landmarks, strict=True):
+        height, width = pyramids[i].photo.shape[:2]
+        inside = Box(*np.clip(box, 0, [width, height, width, height]).tolist())
+        five = tuple(Point(*point) for point in points.tolist())
+        faces[i].append(Face(inside, float(score), five))  # type: ignore[arg-type]
+    return faces

@@ -1,0 +1,444 @@
+"""The database of a gallery: what is known of photos, faces and people. It is the truth; vectors are a cache of it.
+
+One process writes (behind a lock that `gallery` holds), any number read. Every write happens in a transaction of
+the caller's, `with store.atomic():`, so that a batch is stored whole or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlite_utils
+from numpy.typing import NDArray
+
+from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.records import (
+    FAILURES,
+    Box,
+    Embeddings,
+    Face,
+    GallerySettings,
+    IndexStamp,
+    Match,
+    Outcome,
+    PhotoFile,
+    Status,
+)
+
+_BUSY_MS = 30_000
+_AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
+_ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
+
+migrations = sqlite_utils.Migrations("facesearch")
+
+
+@migrations()
+def photos_faces_people(db: sqlite_utils.Database) -> None:
+    """The first schema."""
+    statuses = ", ".join(f"'{status}'" for status in Status)
+    for statement in (
+        # path is a BLOB where its bytes are no UTF-8; digest is NULL where the file could not be opened.
+        f"""CREATE TABLE photos (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+            digest BLOB, status TEXT NOT NULL CHECK (status IN ({statuses})), reason TEXT,
+            width INTEGER, height INTEGER)""",
+        "CREATE INDEX photos_by_digest ON photos (digest)",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        # AUTOINCREMENT: the id of a deleted face is never given to another one, so an old index cannot lie.
+        """CREATE TABLE faces (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people (id),
+            box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
+            score REAL NOT NULL, landmarks BLOB NOT NULL, embedding BLOB NOT NULL)""",
+        "CREATE INDEX faces_by_photo ON faces (photo_id)",
+        "CREATE INDEX faces_by_person ON faces (person_id)",
+        "CREATE TABLE roots (path TEXT PRIMARY KEY)",
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
+            photos INTEGER, faces INTEGER)""",
+        """CREATE TABLE settings (
+            only INTEGER PRIMARY KEY CHECK (only = 1), model TEXT NOT NULL, detector TEXT NOT NULL,
+            dim INTEGER NOT NULL, min_face_px REAL NOT NULL)""",
+        """CREATE TABLE index_stamp (
+            only INTEGER PRIMARY KEY CHECK (only = 1), recipe TEXT NOT NULL, model TEXT NOT NULL,
+            count INTEGER NOT NULL, newest_id INTEGER NOT NULL, size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, recall REAL)""",
+    ):
+        db.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo as the database has it."""
+
+    id: int
+    path: str
+    size: int
+    mtime_ns: int
+    status: Status
+    faces: int
+
+
+class Store:
+    """An open database. Use `Store.create` to write and `Store.open` to read; both are context managers."""
+
+    def __init__(self, db: sqlite_utils.Database, path: Path) -> None:
+        self._db = db
+        self._conn: sqlite3.Connection = db.conn
+        self._path = path
+        self._people: dict[str, int] = {}
+
+    @classmethod
+    def create(cls, path: Path) -> "Store":
+        """Opens the database for writing, makes it where there is none and brings its schema up to date.
+        Raises GalleryError when the file is no database or of a newer facesearch."""
+        with _explained(path):
+            conn = sqlite3.connect(path, timeout=_BUSY_MS / 1000)
+            conn.execute("PRAGMA journal_mode = WAL")
+            conn.execute("PRAGMA synchronous = FULL")
+            conn.execute("PRAGMA foreign_keys = ON")
+            db = sqlite_utils.Database(conn)
+            store = cls(db, path)
+            store._refuse_newer_schema()
+            migrations.apply(db)
+            conn.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Opens an existing database for reading alone. Raises GalleryError when there is none or it is damaged."""
+        with _explained(path):
+            conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_MS / 1000)
+            store = cls(sqlite_utils.Database(conn), path)
+            store._refuse_newer_schema()
+        return store
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._conn.close()
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """A transaction: all that is written inside is stored, or nothing of it. Raises FaceSearchError when the
+        disk refuses it."""
+        with _explained(self._path), self._db.atomic():
+            yield
+
+    # Settings and runs
+
+    def settings(self) -> GallerySettings | None:
+        """What was fixed when the gallery was made; None in a database that is still empty."""
+        row = self._row("SELECT model, detector, dim, min_face_px FROM settings")
+        return GallerySettings(*row) if row else None
+
+    def set_settings(self, settings: GallerySettings) -> None:
+        """Fixes the settings; they are never changed afterwards."""
+        values = (settings.model, settings.detector, settings.dim, settings.min_face_px)
+        self._conn.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?)", values)
+
+    def begin_run(self, roots: Iterable[str]) -> int:
+        """Notes that this process starts to write; the run's number."""
+        self._conn.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(_to_sql(root),) for root in roots])
+        cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), _now()))
+        return int(cursor.lastrowid or 0)
+
+    def end_run(self, run: int, photos: int, faces: int) -> None:
+        """Notes that a run came to its end, and how many photos it saw and faces it found."""
+        values = (_now(), photos, faces, run)
+        self._conn.execute("UPDATE runs SET ended_at = ?, photos = ?, faces = ? WHERE id = ?", values)
+
+    def newest_run(self) -> tuple[int, str, str | None] | None:
+        """Process, start and end of the newest run; its end is None while it runs or when it was cut off."""
+        return self._row("SELECT pid, started_at, ended_at FROM runs ORDER BY id DESC LIMIT 1")
+
+    # Photos
+
+    def known(self, paths: Sequence[str]) -> dict[str, KnownPhoto]:
+        """What is known of these paths, by path."""
+        values = [_to_sql(path) for path in paths]
+        return {photo.path: photo for photo in self._known("path", values)}
+
+    def known_contents(self, digests: Sequence[bytes]) -> dict[bytes, KnownPhoto]:
+        """A photo with the same bytes that was searched for faces, by digest."""
+        found = {}
+        for part in _parts(digests):
+            rows = self._conn.execute(
+                f"SELECT digest, id, path, size, mtime_ns, status, "
+                f"(SELECT count(*) FROM faces WHERE photo_id = photos.id) AS n FROM photos "
+                f"WHERE digest IN ({_marks(part)}) AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0)",
+                part,
+            )
+            found.update({digest: _known_photo(rest) for digest, *rest in rows})
+        return found
+
+    def save(
+        self,
+        file: PhotoFile,
+        status: Status,
+        *,
+        digest: bytes | None = None,
+        reason: str | None = None,
+        size: tuple[int, int] | None = None,
+        faces: Sequence[Face] = (),
+        embeddings: Embeddings | None = None,
+        person: str | None = None,
+    ) -> None:
+        """Stores what was found in a photo, in place of what its path held before. `size` is width and height;
+        `embeddings` has one row for each face."""
+        photo = self._save_photo(file, digest, status, reason, size or (None, None))
+        who = self._person(person)
+        rows = [] if embeddings is None else np.ascontiguousarray(embeddings, np.float32)
+        self._conn.executemany(
+            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (photo, who, *face.box, face.score, _landmarks(face), row.tobytes())
+                for face, row in zip(faces, rows, strict=True)
+            ],
+        )
+
+    def _save_photo(
+        self,
+        file: PhotoFile,
+        digest: bytes | None,
+        status: Status,
+        reason: str | None,
+        size: tuple[int | None, int | None],
+    ) -> int:
+        (photo,) = self._conn.execute(
+            "INSERT INTO photos (path, size, mtime_ns, digest, status, reason, width, height) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
+            "mtime_ns = excluded.mtime_ns, digest = excluded.digest, status = excluded.status, "
+            "reason = excluded.reason, width = excluded.width, height = excluded.height RETURNING id",
+            (_to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size),
+        ).fetchone()
+        self._conn.execute("DELETE FROM faces WHERE photo_id = ?", (photo,))
+        self._see([photo])
+        return int(photo)
+
+    def move(self, known: KnownPhoto, file: PhotoFile) -> None:
+        """The photo lies at another path now, or was only touched; its faces stay as they are."""
+        if known.path != file.path:
+            self._conn.execute("DELETE FROM photos WHERE path = ?", (_to_sql(file.path),))
+        status = Status.OK if known.faces else Status.NO_FACE
+        self._conn.execute(
+            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, status = ? WHERE id = ?",
+            (_to_sql(file.path), file.size, file.mtime_ns, status, known.id),
+        )
+        self._see([known.id])
+
+    def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None) -> None:
+        """The photo lies at a second path too: its faces are stored for that one as well."""
+        digest, reason, width, height = self._conn.execute(
+            "SELECT digest, reason, width, height FROM photos WHERE id = ?", (known.id,)
+        ).fetchone()
+        photo = self._save_photo(file, digest, known.status, reason, (width, height))
+        who = self._person(person)
+        self._conn.execute(
+            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding) SELECT ?, ?, box_left, box_top, box_right, box_bottom, score, landmarks, embedding "
+            "FROM faces WHERE photo_id = ? ORDER BY id",
+            (photo, who, known.id),
+        )
+
+    def name_faces(self, photo_id: int, person: str) -> None:
+        """Names every face in a photo."""
+        values = (self._person(person), photo_id)
+        self._conn.execute("UPDATE faces SET person_id = ?1 WHERE photo_id = ?2 AND person_id IS NOT ?1", values)
+
+    def see(self, photos: Iterable[KnownPhoto]) -> None:
+        """Notes that these photos are on disk, for mark_missing."""
+        self._see([photo.id for photo in photos])
+
+    def _see(self, ids: Iterable[int]) -> None:
+        self._conn.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(i,) for i in ids])
+
+    def mark_missing(self, root: str, unlisted: Sequence[str]) -> list[str]:
+        """Marks the photos under a folder that this run has not seen, but for those under `unlisted` folders,
+        and returns their paths. Their faces are kept, and found no longer."""
+        rows = self._conn.execute(
+            "SELECT id, path FROM photos WHERE status != 'missing' AND id NOT IN (SELECT id FROM seen) AND "
+            "(path >= ? AND path < ? OR path >= ? AND path < ?)",
+            (*_range(root), *map(os.fsencode, _range(root))),
+        )
+        gone = [(i, _from_sql(path)) for i, path in rows]
+        gone = [(i, path) for i, path in gone if not any(path.startswith(f"{u}{os.sep}") for u in unlisted)]
+        self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i, _ in gone])
+        return [path for _, path in gone]
+
+    def _person(self, name: str | None) -> int | None:
+        if name is None:
+            return None
+        if name not in self._people:
+            self._conn.execute("INSERT OR IGNORE INTO people (name) VALUES (?)", (name,))
+            (self._people[name],) = self._conn.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+        return self._people[name]
+
+    def _known(self, column: str, values: Sequence[Any]) -> Iterator[KnownPhoto]:
+        for part in _parts(values):
+            for row in self._conn.execute(
+                f"SELECT id, path, size, mtime_ns, status, (SELECT count(*) FROM faces WHERE photo_id = photos.id) "
+                f"FROM photos WHERE {column} IN ({_marks(part)})",
+                part,
+            ):
+                yield _known_photo(row)
+
+    # Faces, for the index and for answers
+
+    def face_count(self) -> int:
+        """How many faces are stored, those of missing photos too."""
+        return int(self._row("SELECT count(*) FROM faces")[0])
+
+    def newest_face(self) -> int:
+        """The greatest id of a face, 0 when there is none."""
+        return int(self._row("SELECT coalesce(max(id), 0) FROM faces")[0])
+
+    def face_ids(self) -> NDArray[np.int64]:
+        """All ids, ascending."""
+        rows = self._conn.execute("SELECT id FROM faces ORDER BY id")
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+    def embeddings(self, dim: int, after: int = 0) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
+        """Ids, ascending, and embeddings of the faces after that id, some ten thousand at a time."""
+        while True:
+            rows = self._conn.execute(
+                "SELECT id, embedding FROM faces WHERE id > ? ORDER BY id LIMIT ?", (after, _ROWS_AT_ONCE)
+            ).fetchall()
+            if not rows:
+                return
+            ids = np.array([row[0] for row in rows], np.int64)
+            yield ids, _matrix([row[1] for row in rows], dim)
+            after = int(ids[-1])
+
+    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[NDArray[np.int64], Embeddings]:
+        """Those of these faces that are stored, with their embeddings."""
+        rows: list[tuple[int, bytes]] = []
+        for part in _parts(ids):
+            statement = f"SELECT id, embedding FROM faces WHERE id IN ({_marks(part)})"
+            rows += self._conn.execute(statement, part).fetchall()
+        return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
+
+    def matches(self, similarities: dict[int, float]) -> list[tuple[Match, bytes]]:
+        """The faces with these ids as matches, most similar first, each with its photo's digest; without those
+        that are no longer stored or whose photo is missing."""
+        found = []
+        for part in _parts(list(similarities)):
+            for face_id, person, path, digest, *box in self._conn.execute(
+                "SELECT faces.id, people.name, photos.path, photos.digest, box_left, box_top, box_right, box_bottom "
+                "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
+                f"WHERE faces.id IN ({_marks(part)}) AND photos.status = 'ok'",
+                part,
+            ):
+                match = Match(person, similarities[face_id], _from_sql(path), Box(*box), face_id)
+                found.append((match, bytes(digest or b"")))
+        return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
+
+    def stamp(self) -> IndexStamp | None:
+        """What the file of vectors must be; None before the first."""
+        row = self._row(
+            "SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall FROM index_stamp"
+        )
+        return IndexStamp(*row) if row else None
+
+    def set_stamp(self, stamp: IndexStamp) -> None:
+        """Notes a new file of vectors."""
+        s = stamp
+        values = (s.recipe, s.model, s.count, s.newest_id, s.size, s.mtime_ns, s.sha256, s.recall)
+        self._conn.execute("INSERT OR REPLACE INTO index_stamp VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    # What the gallery holds
+
+    def counts(self) -> dict[str, int]:
+        """How many photos have each status."""
+        rows = self._conn.execute("SELECT status, count(*) FROM photos GROUP BY status ORDER BY count(*) DESC")
+        return dict(rows.fetchall())
+
+    def people_count(self) -> int:
+        """How many people have a name and a face."""
+        row = self._row("SELECT count(DISTINCT person_id) FROM faces")
+        return int(row[0])
+
+    def roots(self) -> tuple[str, ...]:
+        """The folders that were indexed."""
+        return tuple(_from_sql(row[0]) for row in self._conn.execute("SELECT path FROM roots ORDER BY path"))
+
+    def failures(self, most: int) -> tuple[Outcome, ...]:
+        """The first photos that could not be read, by path."""
+        rows = self._conn.execute(
+            f"SELECT path, status, reason FROM photos WHERE status IN ({_marks(FAILURES)}) ORDER BY path LIMIT ?",
+            (*FAILURES, most),
+        )
+        return tuple(Outcome(_from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
+
+    def _row(self, statement: str) -> Any:
+        with _explained(self._path):
+            return self._conn.execute(statement).fetchone()
+
+    def _refuse_newer_schema(self) -> None:
+        known = {migration.name for migration in migrations.pending(sqlite_utils.Database(memory=True))}
+        unknown = {migration.name for migration in migrations.applied(self._db)} - known
+        if unknown:
+            raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a sentence with the file's name."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY"):
+            raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+        raise GalleryError(f"{path} cannot be used as a gallery: {error}.") from error
+
+
+def _known_photo(row: Sequence[Any]) -> KnownPhoto:
+    photo_id, path, size, mtime_ns, status, faces = row
+    return KnownPhoto(photo_id, _from_sql(path), size, mtime_ns, Status(status), faces)
+
+
+def _landmarks(face: Face) -> bytes:
+    return np.array(face.landmarks, np.float32).tobytes()
+
+
+def _matrix(blobs: Sequence[bytes], dim: int) -> Embeddings:
+    return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
+
+
+def _to_sql(path: str) -> str | bytes:
+    """SQLite's text is UTF-8; a path that is not is stored as its bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def _from_sql(path: str | bytes) -> str:
+    return os.fsdecode(path)
+
+
+def _range(folder: str) -> tuple[str, str]:
+    """The least text that begins with the folder and a separator, and the least one that no longer does."""
+    inside = folder.rstrip(os.sep)
+    return inside + os.sep, inside + chr(ord(os.sep) + 1)
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
