@@ -53,7 +53,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
     """Facts about an embedding network: chips of chip_px x chip_px RGB pixels in, `dim` numbers out.
-    `template` is where the five landmarks fall in a chip; `accuracy` is by the name of the test."""
+    `template` is where the landmarks of `detector` fall in a chip; `accuracy` is by the name of the test."""
 
     name: str
     title: str
@@ -66,10 +66,12 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     mean: tuple[float, float, float]
     scale: float
     mirrored: bool
+    detector: str
     template: tuple[tuple[float, float], ...]
     threshold: Threshold
     accuracy: dict[str, str] = {}
     paper: str = ""
+    default: bool = False
 
 
 class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +112,11 @@ def detector_card(name: str) -> DetectorCard:
 def embedder_card(name: str) -> EmbedderCard:
     """The card of an embedder. Raises ModelError when there is none of that name."""
     return _card_of(EmbedderCard, name)
+
+
+def default_embedder() -> str:
+    """The name of the embedder that a new gallery takes."""
+    return next(name for name, card in model_cards().items() if isinstance(card, EmbedderCard) and card.default)
 
 
 def index_recipes() -> tuple[IndexRecipe, ...]:

@@ -67,9 +67,7 @@ def cut(photo: Pixels, box: NDArray[np.float64], side: int, scale: tuple[float, 
     )
 
 
-def similarity_transforms(
-    landmarks: NDArray[np.float64], template: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def similarity_transforms(landmarks: NDArray[np.float64], template: NDArray[np.float64]) -> NDArray[np.float64]:
     """The turn, scale and shift that bring each face's landmarks nearest to the template, as (n, 2, 3) matrices
     from the photo to the chip. `landmarks` is (n, points, 2), `template` (points, 2).
 

@@ -193,9 +193,7 @@ def _placed(landmarks: NDArray[np.float32], windows: Boxes) -> NDArray[np.float6
     return windows[:, None, :2] + inside * (windows[:, 2:] - windows[:, :2])[:, None]
 
 
-def _as_faces(
-    found: _Candidates, landmarks: NDArray[np.float64], pyramids: Sequence[_Pyramid]
-) -> list[list[Face]]:
+def _as_faces(found: _Candidates, landmarks: NDArray[np.float64], pyramids: Sequence[_Pyramid]) -> list[list[Face]]:
     faces: list[list[Face]] = [[] for _ in pyramids]
     for i, box, score, points in zip(found.photo, found.boxes, found.scores, landmarks, strict=True):
         height, width = pyramids[i].photo.shape[:2]

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from facesearch.errors import FaceSearchError, PhotoError
@@ -18,10 +18,30 @@ import numpy as np  # noqa: E402
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
 
+CannotList = Callable[[str, OSError], None]
+
 _HEAD = 32  # bytes that tell every format
 _DIGEST = 16  # bytes
 _PHOTO_NAMES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .avif .pgm .ppm .pnm .heic .heif .jp2".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".avif",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".heic",
+        ".heif",
+        ".jp2",
+    ]
 )
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
@@ -35,41 +55,38 @@ class LoadedPhoto:
     digest: bytes
 
 
-def walk(roots: Iterable[str], note: Callable[[str], None] = lambda _: None) -> Iterator[PhotoFile]:
-    """The files under each root, in name order, absolute; a root may be a file. Hidden files and folders are
-    left out, a folder that is reached twice (through a symbolic link) is walked once, and what cannot be
-    listed is noted. Raises FaceSearchError for a root that does not exist."""
+def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Iterator[PhotoFile]:
+    """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
+    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_list` hears of each
+    folder that cannot be read. Raises FaceSearchError for a root that does not exist."""
+    path = os.path.abspath(root)
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise FaceSearchError(
+            f"{printable(path)} cannot be read ({error.strerror}); nothing was marked missing: check the path, "
+            "or mount its disk."
+        ) from error
+    if stat.S_ISDIR(found.st_mode):
+        yield from _walk_folder(path, cannot_list)
+    elif stat.S_ISREG(found.st_mode):
+        yield PhotoFile(path, found.st_size, found.st_mtime_ns)
+
+
+def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
     seen: set[tuple[int, int]] = set()
-    for root in roots:
-        path = os.path.abspath(root)  # noqa: PTH100 (pathlib would not keep bytes that are no UTF-8 apart)
-        try:
-            found = os.stat(path)  # noqa: PTH116
-        except OSError as error:
-            raise FaceSearchError(
-                f"{printable(path)} cannot be read ({error.strerror}); nothing was marked missing: check the path, "
-                "or mount its disk."
-            ) from error
-        if stat.S_ISDIR(found.st_mode):
-            yield from _walk_folder(path, seen, note)
-        else:
-            yield PhotoFile(path, found.st_size, found.st_mtime_ns)
-
-
-def _walk_folder(
-    top: str, seen: set[tuple[int, int]], note: Callable[[str], None]
-) -> Iterator[PhotoFile]:
     folders = [top]
     while folders:
         folder = folders.pop()
         try:
-            status = os.stat(folder)  # noqa: PTH116
+            status = os.stat(folder)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
                 listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            note(f"{printable(folder)} cannot be listed ({error.strerror}); its photos are left as they were.")
+            cannot_list(folder, error)
             continue
         inner = []
         for entry in listed:
@@ -88,19 +105,19 @@ def load(file: PhotoFile) -> LoadedPhoto | None:
     """The file's bytes; None for a file that neither is an image nor is named like one.
     Raises PhotoError when it is named like a photo and is none, or cannot be read."""
     try:
-        with open(file.path, "rb") as opened:  # noqa: PTH123
+        with open(file.path, "rb") as opened:
             head = opened.read(_HEAD)
             if _format_of(head) is None:
-                return _refuse(file, head)
+                _refuse_if_named_like_a_photo(file, head)
+                return None
             data = head + opened.read()
     except OSError as error:
         raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror}") from error
     return LoadedPhoto(file, data, hashlib.blake2b(data, digest_size=_DIGEST).digest())
 
 
-def _refuse(file: PhotoFile, head: bytes) -> None:
-    """Nothing for a file that never claimed to be a photo, PhotoError for one that does."""
-    if os.path.splitext(file.path)[1].lower() not in _PHOTO_NAMES:  # noqa: PTH122
+def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
+    if not looks_like_photo(file.path):
         return
     if not head:
         raise PhotoError(Status.UNREADABLE, "the file is empty")
@@ -130,6 +147,11 @@ def read(path: str) -> Pixels:
     if loaded is None:
         raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
     return decode(loaded.data)
+
+
+def looks_like_photo(path: str) -> bool:
+    """Whether a file is named like a photo."""
+    return os.path.splitext(path)[1].lower() in _PHOTO_NAMES
 
 
 def printable(text: str) -> str:

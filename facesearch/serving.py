@@ -27,6 +27,8 @@ from facesearch.settings import model_dir
 Device = Literal["auto", "cpu", "gpu"]
 Note = Callable[[str], None]
 
+_IN_THE_GRAPH = ("network", "weights", "dim", "chip_px", "mean", "scale")
+
 
 def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
     """`auto` is the GPU where the driver shows one and TensorFlow can use it.
@@ -76,10 +78,10 @@ def is_prepared(card: ModelCard) -> bool:
 
 
 def exported_to(card: ModelCard) -> Path:
-    """Where the exports are. The folder's name depends on the card and on the network's code, so that neither
-    can change without a new export."""
+    """Where the exports are. The folder's name depends on all that shapes the graph, in the card and in the
+    network's code, so that nothing of it can change without a new export."""
     folder = Path(networks.__file__).parent
-    recipe = hashlib.sha256(msgspec.json.encode(card))
+    recipe = hashlib.sha256(msgspec.json.encode([getattr(card, fact, None) for fact in _IN_THE_GRAPH]))
     recipe.update((folder / f"{card.network}.py").read_bytes())
     return model_dir(card.name) / recipe.hexdigest()[:16]
 

@@ -6,7 +6,7 @@ the caller's, `with store.atomic():`, so that a batch is stored whole or not at 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,7 +157,8 @@ class Store:
 
     def newest_run(self) -> tuple[int, str, str | None] | None:
         """Process, start and end of the newest run; its end is None while it runs or when it was cut off."""
-        return self._row("SELECT pid, started_at, ended_at FROM runs ORDER BY id DESC LIMIT 1")
+        row = self._row("SELECT pid, started_at, ended_at FROM runs ORDER BY id DESC LIMIT 1")
+        return (row[0], row[1], row[2]) if row else None
 
     # Photos
 
@@ -195,7 +196,7 @@ class Store:
         `embeddings` has one row for each face."""
         photo = self._save_photo(file, digest, status, reason, size or (None, None))
         who = self._person(person)
-        rows = [] if embeddings is None else np.ascontiguousarray(embeddings, np.float32)
+        rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
         self._conn.executemany(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
             "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -343,9 +344,7 @@ class Store:
 
     def stamp(self) -> IndexStamp | None:
         """What the file of vectors must be; None before the first."""
-        row = self._row(
-            "SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall FROM index_stamp"
-        )
+        row = self._row("SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall FROM index_stamp")
         return IndexStamp(*row) if row else None
 
     def set_stamp(self, stamp: IndexStamp) -> None:

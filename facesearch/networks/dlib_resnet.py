@@ -58,9 +58,7 @@ def _convolve(x: keras.KerasTensor, weights: _Weights, stride: int = 1) -> keras
     return y
 
 
-def _block(
-    x: keras.KerasTensor, channels: int, halves: bool, convolutions: Iterator[_Weights]
-) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, channels: int, halves: bool, convolutions: Iterator[_Weights]) -> keras.KerasTensor:
     y = layers.Activation("relu")(_convolve(x, next(convolutions), stride=2 if halves else 1))
     y = _convolve(y, next(convolutions))
     shortcut = layers.AveragePooling2D(2, strides=2)(x) if halves else x

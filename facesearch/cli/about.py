@@ -1,0 +1,75 @@
+"""`facesearch info` and `facesearch doctor`."""
+
+from typing import TYPE_CHECKING, Any
+
+from facesearch.cli.options import Device, GalleryName, Json
+
+if TYPE_CHECKING:
+    from facesearch.records import GalleryFacts
+
+
+def info(gallery: GalleryName = "default", json: Json = False) -> int:
+    """Show what a gallery holds."""
+    from facesearch.cli import show
+    from facesearch.gallery import Gallery
+    from facesearch.photos import printable
+
+    facts = Gallery.open(gallery).facts()
+    if json:
+        show.as_json(_gallery_json(facts))
+        return 0
+    index = facts.index
+    recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
+    photos = ", ".join(f"{count:,} {status}" for status, count in facts.photos.items())
+    show.facts(
+        [
+            ("gallery", facts.name),
+            ("directory", printable(str(facts.directory))),
+            ("on disk", f"{facts.bytes_on_disk / 1e6:,.1f} MB"),
+            ("photos", photos or "none"),
+            ("faces", f"{facts.faces:,}"),
+            ("people with a name", f"{facts.people:,}"),
+            ("folders", ", ".join(map(printable, facts.roots))),
+            ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
+            ("detector", f"{facts.settings.detector}, faces from {facts.settings.min_face_px:g} pixels"),
+            ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "not built yet"),
+            ("last run", facts.last_run or "none"),
+        ]
+    )
+    for outcome in facts.failures:
+        show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
+    return 0
+
+
+def doctor(device: Device = "auto", json: Json = False) -> int:
+    """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
+    from facesearch.cli import show
+    from facesearch.selftest import examine
+
+    report = examine(device, show.note)
+    if json:
+        show.as_json(report)
+    else:
+        show.facts((name.replace("_", " "), str(value)) for name, value in report.items())
+    return 0
+
+
+def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
+    from facesearch.cli import show
+
+    index = facts.index
+    return {
+        "gallery": facts.name,
+        "directory": str(facts.directory),
+        "bytes_on_disk": facts.bytes_on_disk,
+        "photos": facts.photos,
+        "faces": facts.faces,
+        "people": facts.people,
+        "folders": list(facts.roots),
+        "model": facts.settings.model,
+        "detector": facts.settings.detector,
+        "min_face": facts.settings.min_face_px,
+        "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
+        "last_run": facts.last_run,
+        "failures": [show.failure(outcome) for outcome in facts.failures],
+    }

@@ -1,0 +1,151 @@
+"""`facesearch index`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesearch.cli.options import Device, GalleryName, Json
+
+if TYPE_CHECKING:
+    from facesearch.records import Outcome, RunSummary
+
+_SOME_UNREAD = 7
+_LISTED = 10  # photos that could not be read, of this run
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of photos, or photos.", metavar="PATH...")],
+    gallery: GalleryName = "default",
+    people_from: Annotated[
+        Literal["none", "folder"],
+        typer.Option(help="Name each face after its photo's folder, or leave faces unnamed."),
+    ] = "none",
+    min_face: Annotated[
+        float | None,
+        typer.Option(help="Smallest face that is looked for, in pixels; 20 in a new gallery.", min=12.0),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Embedding model of a new gallery (see: facesearch models list).")
+    ] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> int:
+    """Find all faces in folders of photos and remember them.
+
+    Run it again at any time: only what is new or changed is looked at, a photo that moved is recognised by its
+    content, and one that is gone is found no longer."""
+    from facesearch.cli import show
+    from facesearch.gallery import Gallery
+
+    with _Progress([str(path) for path in paths]) as progress:
+        opened = Gallery.open(gallery, device, progress.note)
+        summary = opened.index(
+            paths,
+            people_from=people_from,
+            model=model,
+            min_face_px=min_face,
+            on_outcome=progress.advance,
+        )
+    if json:
+        show.as_json(show.summary(summary))
+    else:
+        _show(summary)
+    return _SOME_UNREAD if summary.failures else 0
+
+
+class _Progress:
+    """A bar on stderr: photos, photos a second, faces, time left. The files are counted on a thread of their own,
+    beside the work; until that is done the time left is not known."""
+
+    def __init__(self, roots: list[str]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._roots = roots
+        self._faces = self._photos = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.0f} photos/s, {task.fields[faces]:,} faces"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+
+    def __enter__(self) -> "_Progress":
+        import threading
+
+        self._task = self._bar.add_task("Indexing", total=None, rate=0.0, faces=0)
+        self._bar.start()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._count, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._bar.stop()
+
+    def advance(self, outcome: "Outcome") -> None:
+        """One photo more."""
+        from facesearch.records import Status
+
+        self._photos += outcome.status != Status.MISSING
+        self._faces += outcome.faces
+        task = self._bar.tasks[0]
+        rate = self._photos / task.elapsed if task.elapsed else 0.0
+        self._bar.update(self._task, completed=self._photos, rate=rate, faces=self._faces)
+
+    def note(self, text: str) -> None:
+        """A note above the bar."""
+        from facesearch.photos import printable
+
+        self._bar.console.print(printable(text), markup=False, highlight=False)
+
+    def _count(self) -> None:
+        from facesearch.errors import FaceSearchError
+        from facesearch.photos import looks_like_photo, walk
+
+        total = 0
+        try:
+            for root in self._roots:
+                for file in walk(root):
+                    total += looks_like_photo(file.path)
+                    if self._stopped.is_set():
+                        return
+        except FaceSearchError:
+            return  # the run itself says what is wrong
+        self._bar.update(self._task, total=max(total, self._photos))
+
+
+def _show(summary: "RunSummary") -> None:
+    from facesearch.cli import show
+    from facesearch.photos import printable
+
+    rows = show.table("photos", "count", right=["count"])
+    for status, count in summary.photos.items():
+        rows.add_row(_WORDS.get(status, status), f"{count:,}")
+    show.console().print(rows)
+    show.console().print(
+        f"{summary.faces:,} new faces in {summary.seconds:.1f} s, {summary.photos_per_second:.0f} photos/s, "
+        f"gallery '{summary.gallery}'."
+    )
+    for outcome in summary.failures[:_LISTED]:
+        show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
+    if len(summary.failures) > _LISTED:
+        show.note(f"... and {len(summary.failures) - _LISTED:,} more; facesearch info lists them.")
+
+
+_WORDS = {
+    "ok": "with faces",
+    "no_face": "without a face",
+    "unreadable": "unreadable",
+    "unsupported": "no image",
+    "too_large": "too large",
+    "crashed": "broke a stage",
+    "missing": "no longer there",
+    "unchanged": "unchanged",
+    "moved": "moved",
+    "copied": "copies of known photos",
+}

@@ -1,0 +1,11 @@
+"""Options that several commands share."""
+
+from typing import Annotated, Literal
+
+import typer
+
+GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="The gallery's name.", metavar="NAME")]
+Device = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

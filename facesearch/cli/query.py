@@ -1,0 +1,154 @@
+"""`facesearch query` and `facesearch verify`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesearch.cli.options import Device, GalleryName, Json
+
+if TYPE_CHECKING:
+    from facesearch.gallery import Gallery
+    from facesearch.records import Answer, Unanswered
+
+_NO = 1
+_NO_FACE = 4
+_SOME_UNREAD = 7
+
+
+def query(
+    photos: Annotated[list[Path], typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO...")],
+    k: Annotated[int, typer.Option("--k", "-k", help="How many people.", min=1)] = 5,
+    gallery: GalleryName = "default",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Least similarity; without it the nearest are shown, however far.", min=-1, max=1),
+    ] = None,
+    face: Annotated[
+        int | None, typer.Option(help="Which face of the photo: 1 is the largest (the default), 2 the next.", min=1)
+    ] = None,
+    faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> int:
+    """Who is this? Shows the nearest people in a gallery.
+
+    Exit code 1 when nothing reaches the threshold that was asked for, 4 when there is no face in the photo."""
+    from facesearch.cli import show
+    from facesearch.errors import UsageError
+    from facesearch.gallery import Gallery
+    from facesearch.records import Answer
+
+    if sheet is not None:
+        from facesearch.report import check_sheet_name
+
+        check_sheet_name(sheet)
+    several = len(photos) > 1 or photos[0].is_dir()
+    if several and face is not None:
+        raise UsageError("--face picks a face of one photo; several were given.")
+    # One photo is embedded before a GPU would have started.
+    chosen = "cpu" if device == "auto" and not several else device
+    opened = Gallery.open(gallery, chosen, show.note)
+    least = -1.0 if threshold is None else threshold
+    if several:
+        found: Iterable[Answer | Unanswered] = opened.query_many(_photos(photos), k, threshold=least, group=not faces)
+    else:
+        found = [opened.query(photos[0], k, face=face, threshold=least, group=not faces)]
+    answers = []
+    codes = set()
+    for answer in found:
+        codes.add(_show(answer, json, face, asked=threshold))
+        answers.append(answer)
+    if sheet is not None:
+        _draw([answer for answer in answers if isinstance(answer, Answer)], opened, sheet)
+    # What could not be read comes first, then what has no face; a no counts when every answer is a no.
+    return next((code for code in (_SOME_UNREAD, _NO_FACE) if code in codes), min(codes, default=0))
+
+
+def verify(
+    a: Annotated[Path, typer.Argument(help="A photo.", metavar="A")],
+    b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
+    model: Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).")] = None,
+    json: Json = False,
+) -> int:
+    """Do two photos show the same person? Compares their largest faces.
+
+    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo."""
+    from facesearch.cli import show
+    from facesearch.gallery import verify as compare
+
+    verdict = compare(a, b, model=model, note=show.note)
+    if json:
+        show.as_json(show.verdict(verdict))
+    else:
+        for sighting in (verdict.a, verdict.b):
+            _note_faces(sighting.photo, sighting.faces, None)
+        show.console().print(
+            f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
+            f"threshold {verdict.threshold:.3f} ({show.odds(verdict.far)})"
+        )
+    return 0 if verdict.same else _NO
+
+
+def _photos(paths: list[Path]) -> Iterable[str]:
+    """The photos among files and folders; in a folder, what is named like one."""
+    from facesearch.errors import FaceSearchError
+    from facesearch.photos import looks_like_photo, printable, walk
+
+    for path in paths:
+        if not path.is_dir():
+            yield str(path)
+            continue
+        count = 0
+        for file in walk(str(path)):
+            if looks_like_photo(file.path):
+                count += 1
+                yield file.path
+        if not count:
+            raise FaceSearchError(f"There is no photo in the folder {printable(str(path))}; name a photo.")
+
+
+def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
+    """Shows one answer; the exit code that it alone would have."""
+    from facesearch.cli import show
+    from facesearch.photos import printable
+    from facesearch.records import Status, Unanswered
+
+    if isinstance(answer, Unanswered):
+        if json:
+            show.as_json(show.unanswered(answer))
+        else:
+            show.note(f"{answer.photo}: {answer.reason}.")
+        return _NO_FACE if answer.status == Status.NO_FACE else _SOME_UNREAD
+    if json:
+        show.as_json(show.answer(answer))
+    else:
+        _note_faces(answer.query.photo, answer.query.faces, face)
+        rows = show.table("person", "similarity", "photo", "box", right=["similarity"])
+        for match in answer.matches:
+            name = printable(match.person) if match.person else "-"
+            rows.add_row(name, f"{match.similarity:.3f}", printable(match.photo), show.box_text(match.box))
+        show.console().print(printable(answer.query.photo))
+        show.console().print(rows)
+    if not answer.matches and asked is not None:
+        show.note(f"Nobody in the gallery reaches a similarity of {asked:g}.")
+        return _NO
+    return 0
+
+
+def _note_faces(photo: str, count: int, face: int | None) -> None:
+    from facesearch.cli import show
+
+    if count > 1 and face is None:
+        show.note(f"{photo} shows {count} faces; the largest was taken (--face 2 takes the next).")
+
+
+def _draw(answers: "list[Answer]", gallery: "Gallery", path: Path) -> None:
+    from facesearch.cli import show
+    from facesearch.report import contact_sheet, write_sheet
+
+    if answers:
+        write_sheet(contact_sheet(answers, gallery.threshold()), path)
+        show.note(f"The contact sheet is {path}.")

@@ -1,0 +1,127 @@
+"""How results look: tables and sentences for people, JSON for programs, notes on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from facesearch.records import Answer, Box, Outcome, RunSummary, Sighting, Unanswered, Verdict
+
+
+def note(text: str) -> None:
+    """A note for the user, on stderr, where it does not disturb the answer."""
+    from facesearch.photos import printable
+
+    print(printable(text), file=sys.stderr)
+
+
+def console() -> "Console":
+    """For tables on stdout. Where no terminal says how wide it is, lines are not cut."""
+    from rich.console import Console
+
+    out = Console(highlight=False, markup=False, soft_wrap=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, width=160)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> "Table":
+    """An empty table; the columns named in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Name and value, a line each."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(name, value)
+    console().print(grid)
+
+
+def as_json(value: Any) -> None:
+    """JSON on stdout, one line, in ASCII, so that any path survives any terminal."""
+    print(json.dumps(value), flush=True)
+
+
+def odds(far: float) -> str:
+    """What a threshold means: the share of strangers that reach it."""
+    return f"1 in {round(1 / far):,} pairs of strangers are this similar" if far else "no pair of strangers is"
+
+
+def box(of: "Box") -> list[float]:
+    """Left, top, right, bottom in pixels, to a tenth."""
+    return [round(edge, 1) for edge in of]
+
+
+def box_text(of: "Box") -> str:
+    """The same for a table: whole pixels."""
+    return ", ".join(f"{edge:.0f}" for edge in of)
+
+
+def sighting(of: "Sighting") -> dict[str, Any]:
+    """A face that was asked about."""
+    return {"photo": of.photo, "box": box(of.box), "score": round(of.score, 4)}
+
+
+def verdict(of: "Verdict") -> dict[str, Any]:
+    """The JSON of `verify`."""
+    return {
+        "same": of.same,
+        "similarity": round(of.similarity, 4),
+        "threshold": of.threshold,
+        "model": of.model,
+        "a": sighting(of.a),
+        "b": sighting(of.b),
+    }
+
+
+def answer(of: "Answer") -> dict[str, Any]:
+    """The JSON of `query`."""
+    return {
+        "query": sighting(of.query) | {"faces": of.query.faces},
+        "model": of.model,
+        "matches": [
+            {
+                "person": match.person,
+                "similarity": round(match.similarity, 4),
+                "photo": match.photo,
+                "box": box(match.box),
+                "face_id": match.face_id,
+            }
+            for match in of.matches
+        ],
+    }
+
+
+def unanswered(of: "Unanswered") -> dict[str, Any]:
+    """The JSON of a photo of several that has no answer."""
+    return {"query": {"photo": of.photo}, "status": of.status, "reason": of.reason}
+
+
+def summary(of: "RunSummary") -> dict[str, Any]:
+    """The JSON of `index`."""
+    return {
+        "photos": of.photos,
+        "faces": of.faces,
+        "seconds": round(of.seconds, 2),
+        "photos_per_second": round(of.photos_per_second, 1),
+        "gallery": of.gallery,
+        "failures": [failure(outcome) for outcome in of.failures],
+    }
+
+
+def failure(of: "Outcome") -> dict[str, Any]:
+    """A photo that could not be read."""
+    return {"photo": of.path, "status": of.status, "reason": of.reason}

@@ -1,0 +1,276 @@
+"""A gallery: one directory with a database and the vectors made from it; what the commands and programs use."""
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from facesearch import search
+from facesearch.cards import EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
+from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
+from facesearch.index import FaceIndex, build_in_memory, open_index, sync
+from facesearch.pipeline import Analyser, PeopleFrom, index_photos, refuse_empty
+from facesearch.records import (
+    FAILURES,
+    Answer,
+    GalleryFacts,
+    GallerySettings,
+    Outcome,
+    RunSummary,
+    Status,
+    Unanswered,
+    Verdict,
+)
+from facesearch.serving import Device, Note
+from facesearch.settings import gallery_dir
+from facesearch.store import Store
+
+_NAME = re.compile(r"[\w][\w.-]*")
+_SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
+_QUERIES_AT_ONCE = 32  # photos
+_MOST_FAILURES = 20  # listed
+
+
+def _silent(_: str) -> None:
+    """No note is shown."""
+
+
+class Gallery:
+    """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory."""
+
+    def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"'{name}' cannot name a gallery; use letters, digits, '.', '_' and '-'.")
+        self.name, self._device, self._note = name, device, note
+        self.directory = gallery_dir(name)
+        self._analysers: dict[int, Analyser] = {}
+
+    @classmethod
+    def open(cls, name: str = "default", device: Device = "auto", note: Note = _silent) -> "Gallery":
+        """The gallery of that name, whether it exists yet or not. `note` hears what a user should know.
+        Raises UsageError for a name that no directory can have."""
+        return cls(name, device, note)
+
+    def index(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        people_from: PeopleFrom = "none",
+        model: str | None = None,
+        min_face_px: float | None = None,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> RunSummary:
+        """Brings the gallery up to date with the photos under these folders (or with these photos).
+
+        `model` and `min_face_px` are fixed by the first run. `on_outcome` is called for each photo once it is
+        stored. Raises GalleryLockedError while another process writes, ModelError or UsageError when the
+        gallery was made with another model or smallest face, FaceSearchError for an absent or empty folder."""
+        roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
+        refuse_empty(roots)
+        settings = self._agreed(model, min_face_px)
+        started = time.perf_counter()
+        counts: Counter[str] = Counter()
+        faces = 0
+        failures: list[Outcome] = []
+        with self._locked(), Store.create(self._database) as store:
+            with store.atomic():
+                if store.settings() is None:
+                    store.set_settings(settings)
+                run = store.begin_run(roots)
+            unsynced = 0
+            # Each core takes whole batches, so a call to a network may use one.
+            analyser = partial(self._load, settings, threads=1)
+            for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
+                counts[outcome.status if outcome.done == "indexed" else outcome.done] += 1
+                if outcome.done in ("indexed", "copied"):
+                    faces += outcome.faces
+                    unsynced += outcome.faces
+                if outcome.done == "indexed" and outcome.status in FAILURES:
+                    failures.append(outcome)
+                on_outcome(outcome)
+                if unsynced >= _SYNC_AFTER and unsynced > store.face_count() // 3:
+                    self._sync(store, settings)
+                    unsynced = 0
+            self._sync(store, settings)
+            with store.atomic():
+                store.end_run(run, sum(counts.values()), faces)
+        seconds = time.perf_counter() - started
+        rate = sum(counts[status] for status in Status if status != Status.MISSING) / seconds
+        return RunSummary(dict(counts), faces, seconds, rate, self.name, tuple(failures))
+
+    def query(
+        self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
+    ) -> Answer:
+        """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
+        similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
+        FaceSearchError when the photo cannot be read, NoFaceError when it shows no face."""
+        with self._reading() as (store, settings):
+            asked = search.ask_one(self._load(settings), os.fspath(photo), face)
+            index = self._open_index(store, settings)
+            (matches,) = search.identify(store, index, asked.embedding[None], k, group, threshold)
+        return Answer(asked.sighting, settings.model, matches)
+
+    def query_many(
+        self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
+    ) -> Iterator[Answer | Unanswered]:
+        """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
+        be read or shows no face is said to be so in its place."""
+        with self._reading() as (store, settings):
+            analyser = self._load(settings)
+            index = self._open_index(store, settings)
+            paths = iter(os.fspath(photo) for photo in photos)
+            while batch := list(islice(paths, _QUERIES_AT_ONCE)):
+                asked = search.ask(analyser, batch)
+                found = [item for item in asked if isinstance(item, search.Asked)]
+                queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
+                matches = iter(search.identify(store, index, queries, k, group, threshold))
+                for item in asked:
+                    if isinstance(item, search.Asked):
+                        yield Answer(item.sighting, settings.model, next(matches))
+                    else:
+                        yield item
+
+    def threshold(self) -> float:
+        """The similarity from which the gallery's model counts two faces as one person."""
+        with self._reading() as (_, settings):
+            return embedder_card(settings.model).threshold.similarity
+
+    def facts(self) -> GalleryFacts:
+        """What the gallery holds. Raises GalleryError when there is none."""
+        with self._reading() as (store, settings):
+            run = store.newest_run()
+            return GalleryFacts(
+                name=self.name,
+                directory=self.directory,
+                settings=settings,
+                photos=store.counts(),
+                faces=store.face_count(),
+                people=store.people_count(),
+                roots=store.roots(),
+                index=store.stamp(),
+                bytes_on_disk=sum(path.stat().st_size for path in self.directory.iterdir()),
+                last_run=run[1] if run else None,
+                failures=store.failures(_MOST_FAILURES),
+            )
+
+    @property
+    def _database(self) -> Path:
+        return self.directory / "faces.db"
+
+    @property
+    def _vectors(self) -> Path:
+        return self.directory / "faces.faiss"
+
+    def _agreed(self, model: str | None, min_face_px: float | None) -> GallerySettings:
+        """The gallery's settings, or those of a new one. Raises ModelError or UsageError when it has others."""
+        settings = self._settings()
+        if settings is None:
+            card = embedder_card(model or default_embedder())
+            smallest = min_face_px or detector_card(card.detector).min_face_px
+            return GallerySettings(card.name, card.detector, card.dim, smallest)
+        if model not in (None, settings.model):
+            raise ModelError(
+                f"The gallery '{self.name}' holds embeddings of {settings.model}, which {model} cannot be compared "
+                "with; leave --model out, or choose another --gallery."
+            )
+        if min_face_px not in (None, settings.min_face_px):
+            raise UsageError(
+                f"The gallery '{self.name}' was made with faces from {settings.min_face_px:g} pixels; leave "
+                "--min-face out, or choose another --gallery."
+            )
+        return settings
+
+    def _settings(self) -> GallerySettings | None:
+        if not self._database.exists():
+            return None
+        with Store.open(self._database) as store:
+            return store.settings()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Store, GallerySettings]]:
+        """The database for reading, and what was fixed when it was made."""
+        if not self._database.exists():
+            raise GalleryError(
+                f"There is no gallery '{self.name}'; make it with: facesearch index PHOTOS"
+                + (f" --gallery {self.name}." if self.name != "default" else ".")
+            )
+        with Store.open(self._database) as store:
+            settings = store.settings()
+            if settings is None:
+                raise GalleryError(f"The gallery '{self.name}' is still empty; run: facesearch index PHOTOS.")
+            yield store, settings
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The right to write, for this process alone; the system gives it back when the process ends, however."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.directory / "faces.lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise GalleryLockedError(self._who_writes()) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _who_writes(self) -> str:
+        """The sentence that names the process that holds the lock."""
+        run = None
+        if self._database.exists():
+            with Store.open(self._database) as store:
+                run = store.newest_run()
+        by = f"process {run[0]}, which started at {run[1]}" if run and run[2] is None else "another process"
+        return f"The gallery '{self.name}' is being written by {by}; wait for it to end, or stop it."
+
+    def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
+        """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
+        all."""
+        if threads not in self._analysers:
+            card, detector = embedder_card(settings.model), detector_card(settings.detector)
+            self._analysers[threads] = Analyser.load(
+                detector, card, settings.min_face_px, self._device, threads, self._note
+            )
+        return self._analysers[threads]
+
+    def _sync(self, store: Store, settings: GallerySettings) -> None:
+        stamp = sync(self._vectors, store.stamp(), store, settings.model, settings.dim, index_recipes(), self._note)
+        if stamp:
+            with store.atomic():
+                store.set_stamp(stamp)
+
+    def _open_index(self, store: Store, settings: GallerySettings) -> FaceIndex:
+        """The index in the file; made again from the database when the file is not the one that belongs to it."""
+        recipes = index_recipes()
+        stamp = store.stamp()
+        index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
+        if index is not None:
+            return index
+        try:
+            with self._locked(), Store.create(self._database) as writable:
+                self._sync(writable, settings)
+        except FaceSearchError as error:  # another process writes, or the disk is full: an answer needs no file
+            self._note(f"{error} The answer comes from the database.")
+            return build_in_memory(store, settings.dim, recipes)
+        stamp = store.stamp()
+        index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
+        return index or build_in_memory(store, settings.dim, recipes)
+
+
+def verify(
+    a: str | Path, b: str | Path, *, model: str | None = None, device: Device = "cpu", note: Note = _silent
+) -> Verdict:
+    """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
+    NoFaceError when it shows no face, ModelError for an unknown model."""
+    card: EmbedderCard = embedder_card(model or default_embedder())
+    detector = detector_card(card.detector)
+    analyser = Analyser.load(detector, card, detector.min_face_px, device, note=note)
+    return search.verify(analyser, card, os.fspath(a), os.fspath(b))

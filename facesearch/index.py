@@ -1,0 +1,275 @@
+"""Vectors for search: choose a recipe, build, save, open, search with FAISS.
+
+The file is a cache: every vector comes from the database, keyed by its face's id, and deleting the file is always
+safe. A stamp in the database says which file belongs to it."""
+
+import contextlib
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.cards import IndexRecipe
+from facesearch.errors import FaceSearchError
+from facesearch.records import Embeddings, IndexStamp
+
+Ids: TypeAlias = NDArray[np.int64]
+NONE = -1  # the id where there are fewer faces than were asked for
+
+_MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
+_MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
+_SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
+
+
+class Source(Protocol):
+    """Where the vectors come from: the database, or in a test a list."""
+
+    def face_count(self) -> int: ...
+    def newest_face(self) -> int: ...
+    def face_ids(self) -> Ids: ...
+    def embeddings(self, dim: int, after: int = 0) -> Iterable[tuple[Ids, Embeddings]]: ...
+    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[Ids, Embeddings]: ...
+
+
+def choose_recipe(count: int, recipes: Sequence[IndexRecipe]) -> IndexRecipe:
+    """The first recipe, of those ordered from few faces to many, that is meant for this many."""
+    return next(recipe for recipe in recipes if recipe.up_to_faces is None or count <= recipe.up_to_faces)
+
+
+class FaceIndex:
+    """Faces to search: those in the file, and the few that are newer than it."""
+
+    def __init__(self, index: Any, recipe: IndexRecipe, source: Source, dim: int, after: int) -> None:
+        """`index` is FAISS's; `after` is the newest face in it: later ones are read from the source."""
+        self._index, self._recipe, self._source, self._dim = index, recipe, source, dim
+        newer = list(source.embeddings(dim, after))
+        self._newer_ids = np.concatenate([ids for ids, _ in newer]) if newer else np.empty(0, np.int64)
+        self._newer = np.concatenate([rows for _, rows in newer]) if newer else np.empty((0, dim), np.float32)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal) + len(self._newer)
+
+    def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
+        """For each query, (m, dim), the k most similar faces: similarities (m, k), highest first, and ids (m, k);
+        where there are fewer, the id is NONE and the similarity -inf."""
+        wanted = min(k * max(self._recipe.rerank, 1), max(int(self._index.ntotal), 1))
+        similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
+        similarities = np.where(ids == NONE, -np.inf, similarities)
+        if self._recipe.rerank:
+            similarities = self._compare_again(queries, ids)
+        if len(self._newer):
+            similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)
+            ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)
+        return _best(similarities, ids, k)
+
+    def _compare_again(self, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
+        """Exact similarities of the candidates, from the stored embeddings; -inf for what is stored no longer."""
+        stored, embeddings = self._source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), self._dim)
+        exact = np.full(ids.shape, -np.inf, np.float32)
+        order = np.argsort(stored)
+        stored, embeddings = stored[order], embeddings[order]
+        for row, query in enumerate(queries):
+            (found,) = np.nonzero(np.isin(ids[row], stored))
+            exact[row, found] = embeddings[np.searchsorted(stored, ids[row, found])] @ query
+        return exact
+
+
+def sync(
+    path: Path,
+    stamp: IndexStamp | None,
+    source: Source,
+    model: str,
+    dim: int,
+    recipes: Sequence[IndexRecipe],
+    note: Callable[[str], None],
+) -> IndexStamp | None:
+    """Brings the file up to date with the source. Returns the stamp that the caller must store, or None when
+    nothing changed. What can be added is added; else the index is built again from the stored embeddings.
+    Raises FaceSearchError when the disk refuses the file; the file before it is then still whole."""
+    count = source.face_count()
+    recipe = choose_recipe(count, recipes)
+    usable = stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model) and belongs(path, stamp)
+    if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest_face()):
+        return None
+    index = _extended(path, stamp, source, dim) if stamp is not None and usable else None
+    if index is None:
+        if count > _SAMPLE and recipe.up_to_faces != recipes[0].up_to_faces:
+            note(f"Building the {recipe.name} index of {count:,} faces.")
+        index = _built(recipe, source, dim, count)
+    recall = None if recipe == recipes[0] else _measured_recall(index, recipe, source, dim)
+    _save(index, path)
+    status = path.stat()
+    return IndexStamp(
+        recipe.name,
+        model,
+        int(index.ntotal),
+        source.newest_face(),
+        status.st_size,
+        status.st_mtime_ns,
+        _sha256(path),
+        recall,
+    )
+
+
+def open_index(
+    path: Path, stamp: IndexStamp, source: Source, dim: int, recipes: Sequence[IndexRecipe]
+) -> FaceIndex | None:
+    """The index in the file, mapped rather than read where it is large; None when the file is not the stamped
+    one, or its recipe is not known any more."""
+    recipe = next((recipe for recipe in recipes if recipe.name == stamp.recipe), None)
+    if recipe is None or not belongs(path, stamp):
+        return None
+    faiss = import_faiss()
+    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+    _set(index, recipe.search)
+    return FaceIndex(index, recipe, source, dim, stamp.newest_id)
+
+
+def build_in_memory(source: Source, dim: int, recipes: Sequence[IndexRecipe]) -> FaceIndex:
+    """An index of all faces without a file, for when none can be written."""
+    recipe = choose_recipe(source.face_count(), recipes)
+    newest = source.newest_face()
+    return FaceIndex(_built(recipe, source, dim, source.face_count()), recipe, source, dim, newest)
+
+
+def belongs(path: Path, stamp: IndexStamp) -> bool:
+    """Whether the file is the stamped one: its size and time agree, or else its SHA-256 does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if status.st_size != stamp.size:
+        return False
+    return status.st_mtime_ns == stamp.mtime_ns or _sha256(path) == stamp.sha256
+
+
+def import_faiss() -> Any:
+    """The module. Raises FaceSearchError with what to install where it is absent."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise FaceSearchError(
+            "FAISS is not installed; install it with: pip install 'facesearch[cpu]' "
+            "(or 'facesearch[gpu]' for an NVIDIA card)."
+        ) from error
+    return faiss
+
+
+def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
+    faiss = import_faiss()
+    lists = max(1, round(recipe.lists_per_root * math.sqrt(count)))
+    description = recipe.factory.format(lists=lists)
+    ids_inside = description.startswith("IVF")  # the other types take ids from a map around them
+    factory = description if ids_inside else f"IDMap,{description}"
+    index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    _set(index, recipe.build)
+    if not index.is_trained:
+        index.train(_sampled(source, dim, min(count, lists * recipe.train_per_list)))
+    _add(index, source, dim, after=0)
+    _set(index, recipe.search)
+    return index
+
+
+def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
+    """The index in the file without the faces that are gone and with those that are new; None when it cannot
+    forget faces and too many are gone (search leaves those out, but they cost time)."""
+    index = import_faiss().read_index(str(path))
+    gone = np.setdiff1d(_ids_in(index), source.face_ids())
+    if len(gone):
+        try:
+            index.remove_ids(gone)
+        except RuntimeError:  # a graph cannot forget
+            if len(gone) > _MOST_REMOVED * index.ntotal:
+                return None
+    _add(index, source, dim, after=stamp.newest_id)
+    return index
+
+
+def _ids_in(index: Any) -> Ids:
+    faiss = import_faiss()
+    lists = faiss.try_extract_index_ivf(index)
+    if lists is None:
+        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
+    parts = []
+    for i in range(lists.nlist):
+        size = lists.invlists.list_size(i)
+        parts.append(faiss.rev_swig_ptr(lists.invlists.get_ids(i), size).copy())
+    return np.concatenate(parts)
+
+
+def _add(index: Any, source: Source, dim: int, after: int) -> None:
+    for ids, rows in source.embeddings(dim, after):
+        index.add_with_ids(rows, ids)
+
+
+def _set(index: Any, parameters: dict[str, int]) -> None:
+    space = import_faiss().ParameterSpace()
+    for name, value in parameters.items():
+        space.set_index_parameter(index, name, value)
+
+
+def _sampled(source: Source, dim: int, count: int) -> Embeddings:
+    """Embeddings of `count` faces drawn at random, always the same ones."""
+    ids = np.random.default_rng(0).choice(source.face_ids(), count, replace=False)
+    return source.embeddings_of(ids.tolist(), dim)[1]
+
+
+def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) -> float:
+    """recall@1: the share of sampled faces whose most similar other face the index finds, as exact search does."""
+    ids = source.face_ids()
+    sample = np.random.default_rng(1).choice(ids, min(_SAMPLE, len(ids)), replace=False)
+    own, queries = source.embeddings_of(sample.tolist(), dim)
+    best = np.full(len(own), -np.inf, np.float32)
+    for part_ids, rows in source.embeddings(dim):
+        similarities = queries @ rows.T
+        similarities[own[:, None] == part_ids] = -np.inf
+        best = np.maximum(best, similarities.max(axis=1))
+    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest_face()).search(queries, 2)
+    others = np.where(found_ids == own[:, None], -np.inf, found).max(axis=1)
+    # An equally similar face is as good; a little tolerance stands for another order of summation.
+    return float((others >= best - 1e-5).mean())
+
+
+def _best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[np.float32], Ids]:
+    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    similarities = np.take_along_axis(similarities, order, axis=1)
+    ids = np.where(np.isfinite(similarities), np.take_along_axis(ids, order, axis=1), NONE)
+    short = k - ids.shape[1]
+    if short > 0:
+        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=NONE)
+        similarities = np.pad(similarities, ((0, 0), (0, short)), constant_values=-np.inf)
+    return np.asarray(similarities, np.float32), ids
+
+
+def _save(index: Any, path: Path) -> None:
+    """Writes the file whole or not at all: a temporary file, synced, renamed."""
+    faiss = import_faiss()
+    unfinished = path.with_suffix(".part")
+    try:
+        faiss.write_index(index, str(unfinished))
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

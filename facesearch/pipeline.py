@@ -1,0 +1,370 @@
+"""The whole arrow: photo, faces, chips, embeddings, database. The only module that knows the order.
+
+Reading and decoding run on threads of their own beside detection and embedding, which take whole batches, one
+for each core. One stream of items runs through all stages, in order; what is finished early passes the later
+stages by. Queues are bounded, so memory does not grow with the collection."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from facesearch.cards import DetectorCard, EmbedderCard
+from facesearch.detect import MtcnnDetector
+from facesearch.embed import Embedder
+from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.photos import LoadedPhoto, decode, load, printable, walk
+from facesearch.records import Embeddings, Face, Outcome, PhotoFile, Pixels, Status
+from facesearch.serving import Device, Note, choose_device, prepare, serve
+from facesearch.settings import cores
+from facesearch.store import KnownPhoto, Store
+
+PeopleFrom = Literal["none", "folder"]
+
+_FILES_AT_ONCE = 256  # in one question to the database
+_BATCH = 32  # photos
+_BATCH_PIXELS = 16_000_000  # a batch is cut short here, so that large photos do not fill the memory
+_QUEUE = 1024  # items between two stages, those that are finished included
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """The faces of one photo, surest first, and their embeddings, (faces, dim)."""
+
+    faces: list[Face]
+    embeddings: Embeddings
+
+
+class Analyser:
+    """Photos in, faces and embeddings out. Safe to use from several threads at once."""
+
+    def __init__(self, detector: MtcnnDetector, embedder: Embedder) -> None:
+        self._detector, self._embedder = detector, embedder
+
+    @classmethod
+    def load(
+        cls,
+        detector: DetectorCard,
+        embedder: EmbedderCard,
+        min_face_px: float,
+        device: Device = "auto",
+        threads: int = 0,
+        note: Note = lambda _: None,
+    ) -> "Analyser":
+        """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
+        Raises FaceSearchError when an engine, a model or the asked device is not there."""
+        chosen = choose_device(device)
+        if chosen == "cpu":
+            prepare([detector, embedder], note)
+        parts = serve(detector, chosen, threads or cores())
+        (network,) = serve(embedder, chosen, threads or cores()).values()
+        return cls(MtcnnDetector(parts, detector, min_face_px), Embedder(network, embedder))
+
+    def analyse(self, photos: Sequence[Pixels]) -> list[Analysed]:
+        """One result a photo; the faces of all photos are embedded together."""
+        if not photos:
+            return []
+        found = self._detector.detect(photos)
+        chips = [self._embedder.align(photo, faces) for photo, faces in zip(photos, found, strict=True)]
+        embeddings = self._embedder.embed(np.concatenate(chips))
+        ends = np.cumsum([len(faces) for faces in found])
+        rows = np.split(embeddings, ends[:-1])
+        return [Analysed(*each) for each in zip(found, rows, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    photo: LoadedPhoto
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A photo that cannot be used, and its content's digest if its bytes could be read."""
+
+    file: PhotoFile
+    digest: bytes | None
+    error: PhotoError
+
+
+_Item: TypeAlias = Outcome | PhotoFile | LoadedPhoto | _Decoded | _Failed
+
+
+def index_photos(
+    store: Store,
+    roots: Sequence[str],
+    make_analyser: Callable[[], Analyser],
+    min_face_px: float,
+    people_from: PeopleFrom = "none",
+    note: Note = lambda _: None,
+) -> Iterator[Outcome]:
+    """Brings the database up to date with the photos under the roots, one transaction a batch, and yields an
+    outcome for each photo once it is stored. `make_analyser` is called when the first photo needs it.
+
+    Raises FaceSearchError for a root that is absent or holds no photo; such a root marks nothing missing."""
+    refuse_empty(roots)
+    run = _Run(store, make_analyser, min_face_px, people_from == "folder", note)
+    for root in roots:
+        yield from run.index_root(root)
+
+
+def refuse_empty(roots: Sequence[str]) -> None:
+    """Raises FaceSearchError for a root that does not exist or in which there is no file."""
+    for root in roots:
+        if next(walk(root), None) is None:
+            raise _no_photo(root)
+
+
+class _Run:
+    """What the stages of one run share."""
+
+    def __init__(
+        self,
+        store: Store,
+        make_analyser: Callable[[], Analyser],
+        min_face_px: float,
+        names_people: bool,
+        note: Note,
+    ) -> None:
+        self._store, self._make_analyser, self._note = store, make_analyser, note
+        self._min_face_px, self._names_people = min_face_px, names_people
+        self._analyser: Analyser | None = None
+        self._workers = min(cores(), _MOST_WORKERS)
+
+    def index_root(self, root: str) -> Iterator[Outcome]:
+        unlisted: list[str] = []
+
+        def cannot_list(folder: str, error: OSError) -> None:
+            unlisted.append(folder)
+            self._note(f"{printable(folder)} cannot be listed ({error.strerror}); its photos stay as they were.")
+
+        seen = 0
+        for outcome in self._index(walk(root, cannot_list)):
+            seen += 1
+            yield outcome
+        if not seen:
+            raise _no_photo(root)
+        if os.path.isdir(root):
+            with self._store.atomic():
+                gone = self._store.mark_missing(os.path.abspath(root), unlisted)
+            yield from (Outcome(path, Status.MISSING, 0) for path in gone)
+
+    def _index(self, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
+        with ExitStack() as stack:
+            readers = stack.enter_context(_threads(self._workers + 1))
+            workers = stack.enter_context(_threads(self._workers))
+            loaded = _ordered(readers, _load, self._pass_unchanged(files), 2 * _BATCH)
+            decoded = _ordered(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH)
+            batches = self._with_analyser(_batches(decoded))
+            for batch in _ordered(workers, self._analyse, batches, self._workers + 1):
+                yield from self._stored(batch)
+
+    def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
+        """The files; an outcome in place of each whose path, size and time are known."""
+        for part in _chunks(files, _FILES_AT_ONCE):
+            known = self._store.known([file.path for file in part])
+            same = {file.path: known[file.path] for file in part if _is_unchanged(file, known.get(file.path))}
+            if same:
+                with self._store.atomic():
+                    self._store.see(same.values())
+                    if self._names_people:
+                        for path, photo in same.items():
+                            self._store.name_faces(photo.id, _folder_name(path))
+            for file in part:
+                if file.path in same:
+                    photo = same[file.path]
+                    yield Outcome(file.path, photo.status, photo.faces, "unchanged")
+                else:
+                    yield file
+
+    def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
+        """The photos; an outcome in place of each that was moved, copied or only touched."""
+        for part in _chunks((item for item in items if item is not None), _BATCH):
+            photos = [item for item in part if isinstance(item, LoadedPhoto)]
+            known = self._store.known_contents([photo.digest for photo in photos])
+            if not known:
+                yield from part
+                continue
+            with self._store.atomic():
+                passed = [
+                    self._recognised(item.file, known[item.digest])
+                    if isinstance(item, LoadedPhoto) and item.digest in known
+                    else item
+                    for item in part
+                ]
+            yield from passed
+
+    def _recognised(self, file: PhotoFile, known: KnownPhoto) -> Outcome:
+        person = _folder_name(file.path) if self._names_people else None
+        status = Status.OK if known.faces else Status.NO_FACE
+        if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
+            self._store.copy(known, file, person)
+            return Outcome(file.path, status, known.faces, "copied")
+        self._store.move(known, file)
+        if person is not None:
+            self._store.name_faces(known.id, person)
+        return Outcome(file.path, status, known.faces, "unchanged" if known.path == file.path else "moved")
+
+    def _with_analyser(self, batches: Iterable[list[_Item]]) -> Iterator[list[_Item]]:
+        """The batches; the networks are loaded before the first one that needs them."""
+        for batch in batches:
+            if self._analyser is None and any(isinstance(item, _Decoded) for item in batch):
+                self._analyser = self._make_analyser()
+            yield batch
+
+    def _analyse(self, batch: list[_Item]) -> list[tuple[_Item, Analysed | None]]:
+        """Each item with what was found in it. Should a photo break a stage, it alone fails."""
+        decoded = [item for item in batch if isinstance(item, _Decoded)]
+        if self._analyser is None or not decoded:
+            return [(item, None) for item in batch]
+        try:
+            results = iter(self._analyser.analyse([item.pixels for item in decoded]))
+        except FaceSearchError:
+            raise
+        except Exception as error:
+            if len(decoded) > 1:
+                return [pair for item in batch for pair in self._analyse([item])]
+            reason = f"{type(error).__name__}: {error}"
+            crash = PhotoError(Status.CRASHED, reason)
+            photo = decoded[0].photo
+            return [
+                (_Failed(photo.file, photo.digest, crash) if isinstance(item, _Decoded) else item, None)
+                for item in batch
+            ]
+        return [(item, next(results) if isinstance(item, _Decoded) else None) for item in batch]
+
+    def _stored(self, batch: list[tuple[_Item, Analysed | None]]) -> list[Outcome]:
+        """Stores what is new in a batch, in one transaction."""
+        if all(isinstance(item, Outcome) for item, _ in batch):
+            return [item for item, _ in batch if isinstance(item, Outcome)]
+        with self._store.atomic():
+            return [self._store_one(item, found) for item, found in batch]
+
+    def _store_one(self, item: _Item, found: Analysed | None) -> Outcome:
+        if isinstance(item, Outcome):
+            return item
+        if isinstance(item, _Decoded) and found is not None:
+            return self._store_faces(item, found)
+        if isinstance(item, _Failed):
+            status, reason = Status(item.error.status), item.error.reason
+            self._store.save(item.file, status, digest=item.digest, reason=reason)
+            return Outcome(item.file.path, status, 0, reason=reason)
+        raise TypeError(f"{type(item).__name__} came through the stages unfinished")
+
+    def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:
+        file, (height, width) = item.photo.file, item.pixels.shape[:2]
+        status = Status.OK if found.faces else Status.NO_FACE
+        too_small = min(height, width) < self._min_face_px
+        reason = f"{width} x {height} pixels, smaller than the smallest face" if too_small else None
+        self._store.save(
+            file,
+            status,
+            digest=item.photo.digest,
+            reason=reason,
+            size=(width, height),
+            faces=found.faces,
+            embeddings=found.embeddings,
+            person=_folder_name(file.path) if self._names_people else None,
+        )
+        return Outcome(file.path, status, len(found.faces), reason=reason)
+
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+
+def _no_photo(root: str) -> FaceSearchError:
+    return FaceSearchError(
+        f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
+    )
+
+
+def _is_unchanged(file: PhotoFile, known: KnownPhoto | None) -> bool:
+    if known is None or known.status == Status.MISSING:
+        return False
+    return (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _folder_name(path: str) -> str:
+    """The person whom a photo's folder is named after."""
+    folder = os.path.basename(os.path.dirname(path))
+    return os.fsencode(folder).decode(errors="replace")
+
+
+def _load(item: _Item) -> _Item | None:
+    """A file's bytes; None for a file that is no photo."""
+    if not isinstance(item, PhotoFile):
+        return item
+    try:
+        return load(item)
+    except PhotoError as error:
+        return _Failed(item, None, error)
+
+
+def _decode(item: _Item) -> _Item:
+    if not isinstance(item, LoadedPhoto):
+        return item
+    try:
+        return _Decoded(item, decode(item.data))
+    except PhotoError as error:
+        return _Failed(item.file, item.digest, error)
+
+
+def _chunks(items: Iterable[_Given], size: int) -> Iterator[list[_Given]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """The items in batches of some photos to analyse, and what is finished between them."""
+    batch: list[_Item] = []
+    photos = pixels = 0
+    for item in items:
+        batch.append(item)
+        if isinstance(item, _Decoded):
+            photos += 1
+            pixels += item.pixels.shape[0] * item.pixels.shape[1]
+        if photos >= _BATCH or pixels >= _BATCH_PIXELS or len(batch) >= _QUEUE:
+            yield batch
+            batch, photos, pixels = [], 0, 0
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that, when the run is interrupted, finishes what it has begun and forgets the rest."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ordered(
+    pool: ThreadPoolExecutor, function: Callable[[_Given], _Made], items: Iterable[_Given], ahead: int
+) -> Iterator[_Made]:
+    """Maps a function over items on a pool, in order, with at most `ahead` calls begun and not yet taken.
+    Outcomes and failures are finished: they pass by in their place."""
+    queue: deque[Future[_Made] | _Made] = deque()
+    pending = 0
+    for item in items:
+        if isinstance(item, (Outcome, _Failed)):
+            queue.append(item)  # type: ignore[arg-type]
+        else:
+            queue.append(pool.submit(function, item))
+            pending += 1
+        while queue and (pending > ahead or len(queue) > _QUEUE):
+            first = queue.popleft()
+            pending -= isinstance(first, Future)
+            yield first.result() if isinstance(first, Future) else first
+    for first in queue:
+        yield first.result() if isinstance(first, Future) else first

@@ -1,0 +1,127 @@
+"""Pictures for people: the contact sheet of an answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facesearch.errors import FaceSearchError, PhotoError, UsageError
+from facesearch.photos import printable, read
+from facesearch.records import Answer, Box, Pixels
+
+_TILE = 176  # pixels: the side of a face
+_GAP = 20
+_CAPTION = 50
+_PER_ROW = 6  # matches beside a query
+_AROUND = 0.35  # of the box's size is shown on each side of it
+
+_PAPER = (255, 255, 255)
+_INK = (34, 34, 34)
+_FAINT = (128, 128, 128)
+_SAME = (24, 128, 72)
+_EMPTY = (232, 232, 232)
+
+
+def check_sheet_name(path: Path) -> None:
+    """Raises UsageError when no picture can be written under that name."""
+    if not cv2.haveImageWriter(path.name):
+        raise UsageError(f"'{path.name}' names no picture that can be written; end it with .jpg or .png.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the sheet.")
+
+
+def contact_sheet(answers: Sequence[Answer], threshold: float) -> Pixels:
+    """One line of faces for each answer: the one that was asked about, then its matches with name and similarity,
+    which is green where it reaches the threshold."""
+    widest = max((min(len(answer.matches), _PER_ROW) for answer in answers), default=0)
+    width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
+    return np.concatenate([_strip(answer, threshold, width) for answer in answers])
+
+
+def write_sheet(sheet: Pixels, path: Path) -> None:
+    """Writes the picture in the format that its name ends with. Raises FaceSearchError when the disk refuses it."""
+    _, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _strip(answer: Answer, threshold: float, width: int) -> Pixels:
+    rows = max(1, -(-len(answer.matches) // _PER_ROW))
+    strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
+    cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
+    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box))
+    _write(strip, 0, 0, Path(answer.query.photo).name, "asked about", _INK, _FAINT)
+    divider = _GAP + _TILE + _GAP
+    cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
+    for i, match in enumerate(answer.matches):
+        row, column = i // _PER_ROW, i % _PER_ROW + 1
+        _place(strip, row, column, _crop(match.photo, match.box))
+        colour = _SAME if match.similarity >= threshold else _FAINT
+        name = match.person or Path(match.photo).name
+        _write(strip, row, column, name, f"{match.similarity:.3f}", _INK, colour)
+    return strip
+
+
+def _corner(row: int, column: int) -> tuple[int, int]:
+    """Left and top of a tile; the matches stand a little apart from the query."""
+    left = _GAP + column * (_TILE + _GAP) + (_GAP if column else 0)
+    return left, _GAP + row * (_TILE + _CAPTION)
+
+
+def _place(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
+    left, top = _corner(row, column)
+    strip[top : top + _TILE, left : left + _TILE] = tile
+
+
+def _write(
+    strip: Pixels,
+    row: int,
+    column: int,
+    name: str,
+    below: str,
+    ink: tuple[int, int, int],
+    ink_below: tuple[int, int, int],
+) -> None:
+    left, top = _corner(row, column)
+    _put(strip, printable(name), (left, top + _TILE + 18), ink, 15)
+    _put(strip, below, (left, top + _TILE + 36), ink_below, 14)
+
+
+def _put(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
+    """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width."""
+    font = cv2.FontFace("uni")
+    shown = text
+    while len(shown) > 1 and _text_width(shown, font, size) > _TILE:
+        text = text[:-1]
+        shown = f"{text.rstrip()}…"
+    cv2.putText(strip, shown, at, ink, font, size)
+
+
+def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
+    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), font, size)
+    return int(left + width)
+
+
+def _crop(photo: str, box: Box) -> Pixels:
+    """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
+    tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
+    try:
+        pixels = read(photo)
+    except PhotoError:
+        return tile
+    height, width = pixels.shape[:2]
+    side = max(box.right - box.left, box.bottom - box.top) * (1 + 2 * _AROUND)
+    left, top = (box.left + box.right - side) / 2, (box.top + box.bottom - side) / 2
+    x0, y0 = max(0, round(left)), max(0, round(top))
+    x1, y1 = min(width, max(x0 + 1, round(left + side))), min(height, max(y0 + 1, round(top + side)))
+    scale = _TILE / side
+    shown = pixels[y0:y1, x0:x1]
+    size = max(1, round(shown.shape[1] * scale)), max(1, round(shown.shape[0] * scale))
+    shrunk = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    at_x, at_y = max(0, round((x0 - left) * scale)), max(0, round((y0 - top) * scale))
+    part = shrunk[: _TILE - at_y, : _TILE - at_x]
+    tile[at_y : at_y + part.shape[0], at_x : at_x + part.shape[1]] = part
+    return tile

@@ -1,0 +1,114 @@
+"""Questions: are two photos the same person, and who in the gallery is nearest to a face."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesearch.cards import EmbedderCard
+from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
+from facesearch.index import NONE, FaceIndex
+from facesearch.photos import printable, read
+from facesearch.pipeline import Analysed, Analyser
+from facesearch.records import Embeddings, Match, Pixels, Sighting, Status, Unanswered, Verdict
+from facesearch.store import Store
+
+_FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
+_WIDER = 4  # times as many at each next look
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The face of a photo that a question is about, and its embedding, (dim,)."""
+
+    sighting: Sighting
+    embedding: Embeddings
+
+
+def ask(analyser: Analyser, paths: Sequence[str], face: int | None = None) -> list[Asked | Unanswered]:
+    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest).
+    Raises UsageError when a photo has fewer faces than that."""
+    pixels: dict[int, Pixels] = {}
+    asked: list[Asked | Unanswered] = []
+    for i, path in enumerate(paths):
+        try:
+            pixels[i] = read(path)
+        except PhotoError as error:
+            asked.append(Unanswered(path, Status(error.status), error.reason))
+        else:
+            asked.append(Unanswered(path, Status.NO_FACE, "no face was found"))
+    for i, found in zip(pixels, analyser.analyse(list(pixels.values())), strict=True):
+        if found.faces:
+            asked[i] = _chosen(paths[i], found, face)
+    return asked
+
+
+def ask_one(analyser: Analyser, path: str, face: int | None = None) -> Asked:
+    """As `ask`, for one photo. Raises FaceSearchError when it cannot be read and NoFaceError when it has no face."""
+    (asked,) = ask(analyser, [path], face)
+    if isinstance(asked, Asked):
+        return asked
+    if asked.status == Status.NO_FACE:
+        raise NoFaceError(f"There is no face in {printable(path)}; try a larger or clearer photo.")
+    raise FaceSearchError(f"{printable(path)} cannot be used: {asked.reason}.")
+
+
+def verify(analyser: Analyser, card: EmbedderCard, a: str, b: str) -> Verdict:
+    """Whether the largest faces of two photos show one person. Raises as `ask_one`."""
+    first, second = ask_one(analyser, a), ask_one(analyser, b)
+    similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
+    limit = card.threshold
+    return Verdict(
+        similarity >= limit.similarity,
+        similarity,
+        limit.similarity,
+        limit.far,
+        card.name,
+        first.sighting,
+        second.sighting,
+    )
+
+
+def identify(
+    store: Store, index: FaceIndex, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
+) -> list[tuple[Match, ...]]:
+    """For each query, (m, dim), the k nearest people with a similarity of at least `threshold`, nearest first: one
+    match for each named person (the best face) and one for each unnamed face (of copies of a photo, one). With
+    `group` off, the k nearest faces."""
+    answers: list[tuple[Match, ...]] = [()] * len(queries)
+    open_rows = list(range(len(queries)))
+    wanted = max(_FIRST_LOOK, k)
+    while open_rows:
+        similarities, ids = index.search(queries[open_rows], wanted)
+        for row, found, of in zip(open_rows, similarities, ids, strict=True):
+            near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
+            answers[row] = _grouped(store.matches(near), k, group, threshold)
+        # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
+        open_rows = [
+            row
+            for row, found in zip(open_rows, similarities, strict=True)
+            if len(answers[row]) < k and wanted < len(index) and found[-1] >= threshold
+        ]
+        wanted = min(wanted * _WIDER, len(index))
+    return answers
+
+
+def _chosen(path: str, found: Analysed, face: int | None) -> Asked:
+    count = len(found.faces)
+    if face is not None and not 1 <= face <= count:
+        raise UsageError(
+            f"{printable(path)} shows {count} face{'s' if count > 1 else ''}; --face takes a number up to {count}."
+        )
+    by_size = sorted(range(count), key=lambda i: -found.faces[i].box.area)
+    i = by_size[(face or 1) - 1]
+    chosen = found.faces[i]
+    return Asked(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
+
+
+def _grouped(matches: Iterable[tuple[Match, bytes]], k: int, group: bool, threshold: float) -> tuple[Match, ...]:
+    chosen: dict[object, Match] = {}
+    for match, digest in matches:
+        key = match.face_id if not group else match.person or (digest, match.box)
+        if match.similarity >= threshold and len(chosen) < k:
+            chosen.setdefault(key, match)
+    return tuple(chosen.values())
