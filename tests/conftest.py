@@ -1,0 +1,137 @@
+"""Real photos and real networks for all tests; one home for the whole session, so networks are exported once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facesearch.cards import detector_card, embedder_card
+from facesearch.photos import decode
+from facesearch.pipeline import Analyser
+from facesearch.records import Pixels
+from facesearch.serving import prepare
+
+_CHECKOUT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Said]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with the default models exported, made once."""
+    path = tmp_path_factory.mktemp("home")
+    os.environ["FACESEARCH_HOME"] = str(path)
+    prepare([detector_card("mtcnn"), embedder_card("dlib-resnet")], lambda _: None)
+    yield path
+    del os.environ["FACESEARCH_HOME"]
+
+
+@pytest.fixture
+def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own: no gallery yet, the models there."""
+    own = tmp_path / "home"
+    own.mkdir()
+    (own / "models").symlink_to(models_home / "models")
+    monkeypatch.setenv("FACESEARCH_HOME", str(own))
+    return own
+
+
+@pytest.fixture(scope="session")
+def analyser() -> Analyser:
+    return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), 20, "cpu")
+
+
+@pytest.fixture(scope="session")
+def astronaut_file() -> Path:
+    """Eileen Collins, photographed by NASA: a real face in the public domain, which facesearch ships."""
+    return Path(str(resources.files("facesearch"))) / "astronaut.jpg"
+
+
+@pytest.fixture(scope="session")
+def astronaut(astronaut_file: Path) -> Pixels:
+    return decode(astronaut_file.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder with LFW and Yale B."""
+    path = Path(os.environ.get("FACESEARCH_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
+    if not (path / "lfw" / "images").is_dir():
+        pytest.skip(f"LFW is not in {path}; set FACESEARCH_TEST_DATA to the folder that holds lfw/")
+    return path
+
+
+@pytest.fixture(scope="session")
+def lfw(data: Path) -> Callable[..., Path]:
+    """The path of a photo by a person's name and the photo's number."""
+
+    def photo(person: str, number: int = 1) -> Path:
+        return data / "lfw" / "images" / person / f"{person}_{number:04d}.jpg"
+
+    return photo
+
+
+@pytest.fixture
+def album(tmp_path: Path, lfw: Callable[..., Path]) -> Path:
+    """Nine photos of three people, a folder each."""
+    folder = tmp_path / "album"
+    for person in ("Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"):
+        (folder / person).mkdir(parents=True)
+        for number in (1, 2, 3):
+            shutil.copy(lfw(person, number), folder / person)
+    return folder
+
+
+@pytest.fixture
+def cli(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command in this process."""
+    from facesearch import cli as command_line
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["facesearch", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def process(home: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs a command in a process of its own, from a directory that is not the checkout."""
+
+    def run(*words: object) -> "subprocess.CompletedProcess[str]":
+        command = [str(Path(sys.executable).with_name("facesearch")), *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, timeout=300)
+
+    return run
+
+
+def write(path: Path, pixels: Pixels, *parameters: int) -> Path:
+    """Writes an RGB picture in the format that the name ends with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., ::-1]), list(parameters))
+    assert done
+    path.write_bytes(encoded.tobytes())
+    return path

@@ -1,0 +1,133 @@
+"""The networks as Keras builds them, as ONNX Runtime serves them, and as their authors run them."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch.cards import detector_card, embedder_card
+from facesearch.detect import MtcnnDetector
+from facesearch.embed import Embedder
+from facesearch.engines.keras import KerasNetwork
+from facesearch.errors import FaceSearchError, ModelError
+from facesearch.photos import read
+from facesearch.records import Chips
+from facesearch.serving import build, choose_device, exported_to, prepare, serve, weights_path
+
+
+@pytest.fixture(scope="module")
+def chips(data: Path) -> Chips:
+    """Eight aligned faces of LFW."""
+    card = embedder_card("dlib-resnet")
+    detector = MtcnnDetector(serve(detector_card("mtcnn"), "cpu", 2), detector_card("mtcnn"), 20)
+    embedder = Embedder(serve(card, "cpu", 2)["embedder"], card)
+    paths = sorted((data / "lfw" / "images").glob("A*/*_0001.jpg"))[:8]
+    photos = [read(str(path)) for path in paths]
+    faces = detector.detect(photos)
+    return np.concatenate([embedder.align(p, f[:1]) for p, f in zip(photos, faces, strict=True)])
+
+
+def test_embeddings_agree_with_dlib(chips: Chips) -> None:
+    dlib = pytest.importorskip("dlib", reason="dlib-bin is not installed")
+    card = embedder_card("dlib-resnet")
+    theirs = dlib.face_recognition_model_v1(str(weights_path(card.weights[0])))
+    expected = np.array([theirs.compute_face_descriptor(chip) for chip in chips])
+    (ours,) = serve(card, "cpu", 1)["embedder"](chips)
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_keras_gives_what_onnx_runtime_gives(chips: Chips) -> None:
+    """The engine for GPUs, here on the CPU, against the one for CPUs, for every network."""
+    small = np.ascontiguousarray(chips[:, ::3, ::3])  # 50 x 50
+    given = {
+        "embedder": chips,
+        "pnet": small,
+        "rnet": np.ascontiguousarray(small[:, :24, :24]),
+        "onet": np.ascontiguousarray(small[:, :48, :48]),
+    }
+    for card in (embedder_card("dlib-resnet"), detector_card("mtcnn")):
+        served = serve(card, "cpu", 1)
+        for part, model in build(card).items():
+            outputs, expected = KerasNetwork(model)(given[part]), served[part](given[part])
+            assert len(outputs) == len(expected)
+            for ours, theirs in zip(outputs, expected, strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=part)
+
+
+def test_a_network_may_be_called_from_many_threads(chips: Chips) -> None:
+    network = serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"]
+    (expected,) = network(chips)
+    results: list[np.ndarray] = []
+
+    def work() -> None:
+        results.append(network(chips)[0])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(FaceSearchError, match="No GPU"):
+        choose_device("gpu")
+    assert choose_device("auto") == "cpu"
+
+
+def test_what_is_exported_is_not_exported_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is missing, so nothing may be started")
+
+    monkeypatch.setattr("facesearch.serving.subprocess.run", forbidden)
+    prepare([embedder_card("dlib-resnet"), detector_card("mtcnn")], lambda _: None)
+
+
+def test_a_damaged_export_is_named(home: Path, tmp_path: Path) -> None:
+    (home / "models").unlink()
+    card = embedder_card("dlib-resnet")
+    exported_to(card).mkdir(parents=True)
+    (exported_to(card) / "embedder.onnx").write_bytes(b"no graph")
+    with pytest.raises(ModelError, match=r"embedder\.onnx is no network"):
+        serve(card, "cpu", 1)
+
+
+def test_an_export_that_fails_says_why(home: Path) -> None:
+    """The process that exports ends with its sentence, and that sentence reaches the user."""
+    (home / "models").unlink()
+    (home / "models").write_text("a file where a folder must be")
+    with pytest.raises(FaceSearchError, match="cannot be written"):
+        prepare([embedder_card("dlib-resnet")], lambda _: None)
+
+
+_Photo = Callable[..., Path]
+
+
+def test_red_is_not_blue(chips: Chips) -> None:
+    """The embedding of swapped channels is another one: a mistake in their order would be seen."""
+    embedder = Embedder(serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"))
+    swapped = np.ascontiguousarray(chips[..., ::-1])
+    assert (np.einsum("nd,nd->n", embedder.embed(chips), embedder.embed(swapped)) < 0.998).all()
+
+
+def test_embeddings_have_unit_length_and_do_not_mind_a_mirror(chips: Chips) -> None:
+    embedder = Embedder(serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"))
+    rows = embedder.embed(chips)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(rows, embedder.embed(np.ascontiguousarray(chips[:, :, ::-1])), atol=1e-5)
+    assert embedder.embed(chips[:0]).shape == (0, 128)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_an_embedding_without_number_or_length_is_refused(value: float) -> None:
+    def broken(batch: Chips) -> tuple[np.ndarray, ...]:
+        return (np.full((len(batch), 128), value, np.float32),)
+
+    embedder = Embedder(broken, embedder_card("dlib-resnet"))
+    with pytest.raises(ModelError, match="without length or number"):
+        embedder.embed(np.zeros((2, 150, 150, 3), np.uint8))
