@@ -169,6 +169,7 @@ def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
     index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     _set(index, recipe.build)
     if not index.is_trained:
+        faiss.extract_index_ivf(index).cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
         index.train(_sampled(source, dim, min(count, lists * recipe.train_per_list)))
     _add(index, source, dim, after=0)
     _set(index, recipe.search)

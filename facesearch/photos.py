@@ -1,48 +1,30 @@
 """Photos on disk: walk folders, read a file, tell its format by its content, decode it to upright RGB."""
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.records import PhotoFile, Pixels, Status
 
-MAX_MEGAPIXELS = 200
-# OpenCV reads its limit once, at its import, and keeps to it before it takes any memory.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_MEGAPIXELS * 1_000_000))
-
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
+
+MAX_MEGAPIXELS = 200
+Image.MAX_IMAGE_PIXELS = None  # Pillow only tells sizes here, and warns of what our own limit refuses
 
 CannotList = Callable[[str, OSError], None]
 
 _HEAD = 32  # bytes that tell every format
 _DIGEST = 16  # bytes
-_PHOTO_NAMES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".avif",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-        ".heic",
-        ".heif",
-        ".jp2",
-    ]
-)
+_PHOTO_NAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+_PHOTO_NAMES += (".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -128,17 +110,19 @@ def decode(data: bytes) -> Pixels:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation.
     Raises PhotoError when the data cannot be decoded or the image is too large."""
     kind = _format_of(data[:_HEAD])
-    if kind in ("AVIF", "HEIC"):
-        return _decode_with_pillow(data, kind)
+    if kind == "HEIC":
+        _register_heic()
+    megapixels = _announced_pixels(data) / 1e6
+    if megapixels > MAX_MEGAPIXELS:
+        reason = f"{megapixels:,.0f} megapixels, more than the {MAX_MEGAPIXELS} that are read"
+        raise PhotoError(Status.TOO_LARGE, reason)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        if "MAX_IMAGE" in str(error):
-            raise PhotoError(Status.TOO_LARGE, f"larger than {MAX_MEGAPIXELS} megapixels") from error
-        raise PhotoError(Status.UNREADABLE, _damaged(kind)) from error
-    if pixels is None:
-        raise PhotoError(Status.UNREADABLE, _damaged(kind))
-    return pixels  # type: ignore[return-value]
+        # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
+        pixels = _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data)
+    except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
+        reason = f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
+        raise PhotoError(Status.UNREADABLE, reason) from error
+    return pixels
 
 
 def read(path: str) -> Pixels:
@@ -159,31 +143,35 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _decode_with_pillow(data: bytes, kind: str) -> Pixels:
-    """AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read."""
-    import io
-
-    from PIL import Image, ImageOps
-
-    if kind == "HEIC":
-        try:
-            import pillow_heif
-        except ImportError as error:
-            reason = "HEIC needs one more package: pip install 'facesearch[heic]'"
-            raise PhotoError(Status.UNSUPPORTED, reason) from error
-        pillow_heif.register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours
+def _announced_pixels(data: bytes) -> int:
+    """What the header says, before any memory is taken; 0 for the few kinds that Pillow does not know, where
+    OpenCV's own limit of 1,074 megapixels holds."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
-                raise PhotoError(Status.TOO_LARGE, f"larger than {MAX_MEGAPIXELS} megapixels")
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
-        raise PhotoError(Status.UNREADABLE, _damaged(kind)) from error
+            return image.width * image.height
+    except (OSError, ValueError, SyntaxError, RuntimeError):
+        return 0
 
 
-def _damaged(kind: str | None) -> str:
-    return f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
+def _decode_with_opencv(data: bytes) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise ValueError("OpenCV does not say why")
+    return pixels  # type: ignore[return-value]
+
+
+def _decode_with_pillow(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _register_heic() -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        reason = "HEIC needs one more package: pip install 'facesearch[heic]'"
+        raise PhotoError(Status.UNSUPPORTED, reason) from error
+    pillow_heif.register_heif_opener()
 
 
 def _format_of(head: bytes) -> str | None:

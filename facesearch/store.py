@@ -34,6 +34,13 @@ _BUSY_MS = 30_000
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
 
+_REFUSED = {  # what to do when SQLite may not write
+    "SQLITE_FULL": "free some space",
+    "SQLITE_IOERR": "check the disk",
+    "SQLITE_READONLY": "allow writing there",
+    "SQLITE_CANTOPEN": "allow writing there",
+}
+
 migrations = sqlite_utils.Migrations("facesearch")
 
 
@@ -394,8 +401,9 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY"):
-            raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+        advice = _REFUSED.get(getattr(error, "sqlite_errorname", ""))
+        if advice:
+            raise FaceSearchError(f"{path} cannot be written ({error}); {advice} and run it again.") from error
         raise GalleryError(f"{path} cannot be used as a gallery: {error}.") from error
 
 

@@ -128,10 +128,41 @@ def process(home: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     return run
 
 
-def write(path: Path, pixels: Pixels, *parameters: int) -> Path:
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def write() -> Write:
     """Writes an RGB picture in the format that the name ends with."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., ::-1]), list(parameters))
-    assert done
-    path.write_bytes(encoded.tobytes())
-    return path
+
+    def to(path: Path, pixels: Pixels) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., ::-1]))
+        assert done
+        path.write_bytes(encoded.tobytes())
+        return path
+
+    return to
+
+
+@pytest.fixture(scope="session")
+def names_of_any_kind(astronaut_file: Path) -> Callable[[Path], list[str]]:
+    """Fills a folder with copies of the astronaut under names that trip programs up; the names."""
+
+    def fill(folder: Path) -> list[str]:
+        names = [
+            "with space.jpg",
+            "line\nbreak.jpg",
+            "smile 😀.jpg",
+            "李雷.jpg",
+            os.fsdecode(b"latin1-\xe9.jpg"),
+            "-k.jpg",
+            "'; DROP TABLE photos; --.jpg",
+            "esc\x1b[31m.jpg",
+        ]
+        for i, name in enumerate(names):
+            # The byte at the end makes each file's content its own.
+            (folder / name).write_bytes(astronaut_file.read_bytes() + bytes([i]))
+        return names
+
+    return fill

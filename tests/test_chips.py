@@ -45,9 +45,7 @@ def test_squared_keeps_the_centre_and_the_longer_side() -> None:
     x=st.floats(-500, 500),
     y=st.floats(-500, 500),
 )
-def test_similarity_transform_finds_the_turn_scale_and_shift(
-    angle: float, scale: float, x: float, y: float
-) -> None:
+def test_similarity_transform_finds_the_turn_scale_and_shift(angle: float, scale: float, x: float, y: float) -> None:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     photo = (_TEMPLATE - [x, y]) @ np.linalg.inv(turn).T
     (found,) = similarity_transforms(photo[None], _TEMPLATE)

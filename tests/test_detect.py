@@ -34,9 +34,7 @@ def test_the_astronaut_is_found_where_she_is(detector: MtcnnDetector, astronaut:
     assert left_eye.x < nose.x < right_eye.x
     assert max(left_eye.y, right_eye.y) < nose.y < min(left_mouth.y, right_mouth.y)
     assert left_mouth.x < right_mouth.x
-    assert all(
-        face.box.left < p.x < face.box.right and face.box.top < p.y < face.box.bottom for p in face.landmarks
-    )
+    assert all(face.box.left < p.x < face.box.right and face.box.top < p.y < face.box.bottom for p in face.landmarks)
 
 
 def test_faces_are_those_of_the_mtcnn_package(detector: MtcnnDetector, data: Path) -> None:
@@ -56,7 +54,9 @@ def test_faces_are_those_of_the_mtcnn_package(detector: MtcnnDetector, data: Pat
                 same += 1
                 points = theirs["keypoints"]
                 names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-                apart.append([np.subtract(ours, points[name]) for ours, name in zip(best.landmarks, names, strict=True)])
+                apart.append(
+                    [np.subtract(ours, points[name]) for ours, name in zip(best.landmarks, names, strict=True)]
+                )
     assert count >= 120
     assert same / count >= 0.98
     # The package rounds to whole pixels and shifts by one; beyond that the landmarks are the same.

@@ -1,0 +1,241 @@
+"""FAISS behind the stamp: exact where it says so, measured where it is not, made again when it does not belong."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch.cards import IndexRecipe, index_recipes
+from facesearch.errors import FaceSearchError
+from facesearch.index import NONE, belongs, build_in_memory, choose_recipe, open_index, sync
+from facesearch.records import Embeddings, IndexStamp
+
+_DIM = 32
+
+
+class Faces:
+    """A source in memory: embeddings by id."""
+
+    def __init__(self, rows: Embeddings, first: int = 1) -> None:
+        self.rows = {first + i: row for i, row in enumerate(rows)}
+
+    def face_count(self) -> int:
+        return len(self.rows)
+
+    def newest_face(self) -> int:
+        return max(self.rows, default=0)
+
+    def face_ids(self) -> np.ndarray:
+        return np.array(sorted(self.rows), np.int64)
+
+    def embeddings(self, dim: int, after: int = 0) -> Iterator[tuple[np.ndarray, Embeddings]]:
+        ids = [i for i in sorted(self.rows) if i > after]
+        for start in range(0, len(ids), 700):
+            part = ids[start : start + 700]
+            yield np.array(part, np.int64), np.array([self.rows[i] for i in part])
+
+    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[np.ndarray, Embeddings]:
+        found = [i for i in ids if i in self.rows]
+        return np.array(found, np.int64), np.array([self.rows[i] for i in found], np.float32).reshape(-1, dim)
+
+
+def _people(count: int, each: int = 4, seed: int = 0) -> Embeddings:
+    """Unit rows around `count` directions, as several photos of each person are."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((count, 1, _DIM))
+    rows = (centres + 0.3 * rng.standard_normal((count, each, _DIM))).reshape(-1, _DIM)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _noisy(faces: Faces, count: int) -> Embeddings:
+    """Other photos of some people of the gallery."""
+    rng = np.random.default_rng(2)
+    rows = np.array([faces.rows[i] for i in rng.choice(sorted(faces.rows), count, replace=False)])
+    rows = rows + 0.03 * rng.standard_normal(rows.shape)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _recipe(name: str) -> tuple[IndexRecipe, ...]:
+    """The shipped recipes with this one for any count."""
+    import msgspec
+
+    (chosen,) = (recipe for recipe in index_recipes() if recipe.name == name)
+    flat = index_recipes()[0]
+    never = msgspec.structs.replace(flat, up_to_faces=-1)
+    return never, msgspec.structs.replace(chosen, up_to_faces=None)
+
+
+def _exact(faces: Faces, queries: Embeddings, k: int) -> np.ndarray:
+    ids = faces.face_ids()
+    rows = np.array([faces.rows[int(i)] for i in ids])
+    return np.asarray(ids[np.argsort(-(queries @ rows.T), axis=1)[:, :k]])
+
+
+def _synced(path: Path, faces: Faces, stamp: IndexStamp | None, recipes: Sequence[IndexRecipe]) -> IndexStamp:
+    new = sync(path, stamp, faces, "model", _DIM, recipes, lambda _: None)
+    assert new is not None
+    return new
+
+
+@pytest.mark.parametrize(
+    ("count", "name"),
+    [(0, "flat"), (100_000, "flat"), (100_001, "hnsw"), (2_000_000, "hnsw"), (2_000_001, "ivf"), (10**8, "ivf")],
+)
+def test_the_recipe_follows_from_the_count(count: int, name: str) -> None:
+    assert choose_recipe(count, index_recipes()).name == name
+
+
+def test_flat_is_exact(tmp_path: Path) -> None:
+    faces, path = Faces(_people(300)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, index_recipes())
+    assert (stamp.recipe, stamp.count, stamp.newest_id, stamp.recall) == ("flat", 1200, 1200, None)
+    index = open_index(path, stamp, faces, _DIM, index_recipes())
+    assert index is not None
+    queries = _people(20, seed=1)
+    similarities, ids = index.search(queries, 7)
+    np.testing.assert_array_equal(ids, _exact(faces, queries, 7))
+    assert (np.diff(similarities, axis=1) <= 0).all()
+    np.testing.assert_allclose(
+        similarities[:, 0], [queries[i] @ faces.rows[int(ids[i, 0])] for i in range(len(ids))], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ["hnsw", "ivf"])
+def test_an_approximate_index_measures_and_keeps_its_recall(tmp_path: Path, name: str) -> None:
+    faces, path = Faces(_people(1500)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, _recipe(name))
+    assert stamp.recipe == name
+    assert stamp.recall is not None
+    assert 0.97 <= stamp.recall <= 1
+    index = open_index(path, stamp, faces, _DIM, _recipe(name))
+    assert index is not None
+    queries = _noisy(faces, 200)
+    found = index.search(queries, 1)[1][:, 0]
+    assert (found == _exact(faces, queries, 1)[:, 0]).mean() >= 0.97
+
+
+def test_a_poor_index_is_measured_as_poor(tmp_path: Path) -> None:
+    """The measured recall is no constant: one list of many probed finds little."""
+    import msgspec
+
+    never, ivf = _recipe("ivf")
+    poor = msgspec.structs.replace(ivf, search={"nprobe": 1}, lists_per_root=8)
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((3000, _DIM)).astype(np.float32)  # without people, neighbours are anywhere
+    faces = Faces(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    recall = _synced(tmp_path / "faces.faiss", faces, None, (never, poor)).recall
+    assert recall is not None
+    assert recall < 0.8
+
+
+def test_rerank_gives_the_exact_similarities(tmp_path: Path) -> None:
+    faces, path = Faces(_people(1000)), tmp_path / "faces.faiss"
+    index = open_index(path, _synced(path, faces, None, _recipe("ivf")), faces, _DIM, _recipe("ivf"))
+    assert index is not None
+    query = _people(1, 1, seed=5)
+    similarities, ids = index.search(query, 5)
+    expected = [float(query[0] @ faces.rows[int(i)]) for i in ids[0]]
+    np.testing.assert_allclose(similarities[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["flat", "hnsw", "ivf"])
+def test_new_and_deleted_faces_are_followed(tmp_path: Path, name: str) -> None:
+    recipes = index_recipes() if name == "flat" else _recipe(name)
+    faces, path = Faces(_people(800)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, recipes)
+    for i in range(1, 9):
+        del faces.rows[i]
+    faces.rows.update(Faces(_people(10, seed=9), first=5000).rows)
+    again = _synced(path, faces, stamp, recipes)
+    index = open_index(path, again, faces, _DIM, recipes)
+    assert index is not None
+    target = faces.rows[5003]
+    assert index.search(target[None], 1)[1][0, 0] == 5003
+    if name != "hnsw":  # a graph keeps what is deleted until much is; answers leave it out
+        assert again.count == faces.face_count()
+        assert sync(path, again, faces, "model", _DIM, recipes, lambda _: None) is None
+
+
+def test_a_graph_with_many_deleted_faces_is_built_again(tmp_path: Path) -> None:
+    faces, path, recipes = Faces(_people(500)), tmp_path / "faces.faiss", _recipe("hnsw")
+    stamp = _synced(path, faces, None, recipes)
+    for i in range(1, 601):
+        del faces.rows[i]
+    assert _synced(path, faces, stamp, recipes).count == faces.face_count()
+
+
+def test_faces_newer_than_the_file_are_found(tmp_path: Path) -> None:
+    faces, path = Faces(_people(200)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, index_recipes())
+    faces.rows.update(Faces(_people(10, seed=9), first=9000).rows)
+    index = open_index(path, stamp, faces, _DIM, index_recipes())
+    assert index is not None
+    assert len(index) == 840
+    queries = np.array([faces.rows[9000], faces.rows[7]])
+    np.testing.assert_array_equal(index.search(queries, 6)[1], _exact(faces, queries, 6))
+
+
+def test_fewer_faces_than_asked_for(tmp_path: Path) -> None:
+    faces = Faces(_people(1, 3))
+    similarities, ids = build_in_memory(faces, _DIM, index_recipes()).search(_people(2, 1), 5)
+    assert (ids[:, 3:] == NONE).all()
+    assert np.isneginf(similarities[:, 3:]).all()
+    assert sorted(ids[0, :3].tolist()) == [1, 2, 3]
+    empty = build_in_memory(Faces(_people(0)), _DIM, index_recipes())
+    assert (empty.search(_people(1, 1), 4)[1] == NONE).all()
+
+
+def test_a_file_that_is_not_the_stamped_one_is_not_opened(tmp_path: Path) -> None:
+    faces, path = Faces(_people(50)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, index_recipes())
+    whole = path.read_bytes()
+
+    def opens() -> bool:
+        return open_index(path, stamp, faces, _DIM, index_recipes()) is not None
+
+    assert opens()
+    path.write_bytes(whole)  # touched: the checksum decides
+    assert opens()
+    path.write_bytes(whole[:-100])
+    assert not opens()
+    path.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:])
+    assert not opens()
+    path.unlink()
+    assert not opens()
+    assert not belongs(path, stamp)
+    assert _synced(path, faces, stamp, index_recipes()).count == faces.face_count()
+
+
+def test_a_large_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesearch.index._MMAP_FROM", 1)
+    queries = _people(5, seed=1)
+    for name in ("flat", "hnsw", "ivf"):
+        recipes = index_recipes() if name == "flat" else _recipe(name)
+        faces, path = Faces(_people(600)), tmp_path / f"{name}.faiss"
+        index = open_index(path, _synced(path, faces, None, recipes), faces, _DIM, recipes)
+        assert index is not None
+        np.testing.assert_array_equal(index.search(queries, 1)[1], _exact(faces, queries, 1))
+
+
+def test_a_disk_that_refuses_the_file_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, path = Faces(_people(50)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, index_recipes())
+    before = path.read_bytes()
+    faces.rows.update(Faces(_people(1), first=900).rows)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("facesearch.index.os.fsync", full)
+    with pytest.raises(FaceSearchError, match="No space left"):
+        sync(path, stamp, faces, "model", _DIM, index_recipes(), lambda _: None)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["faces.faiss"]
+
+
+def test_another_model_means_another_index(tmp_path: Path) -> None:
+    faces, path = Faces(_people(50)), tmp_path / "faces.faiss"
+    stamp = _synced(path, faces, None, index_recipes())
+    assert sync(path, stamp, faces, "model", _DIM, index_recipes(), lambda _: None) is None
+    assert sync(path, stamp, faces, "other", _DIM, index_recipes(), lambda _: None) is not None

@@ -1,0 +1,227 @@
+"""Every format and every bad file, and folders as people have them."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.photos import decode, load, printable, read, walk
+from facesearch.records import PhotoFile, Pixels, Status
+
+_ORIENTATION = 0x0112
+
+
+def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def image(astronaut: Pixels) -> Image.Image:
+    return Image.fromarray(astronaut)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "apart"),
+    [
+        ("JPEG", "RGB", 4),
+        ("JPEG", "CMYK", 4),
+        ("PNG", "RGB", 0),
+        ("PNG", "RGBA", 0),
+        ("PNG", "P", 25),
+        ("WEBP", "RGB", 4),
+        ("BMP", "RGB", 0),
+        ("TIFF", "RGB", 0),
+        ("TIFF", "CMYK", 1),
+        ("GIF", "RGB", 4),
+        ("AVIF", "RGB", 4),
+        ("PPM", "RGB", 0),
+    ],
+)
+def test_every_format_gives_the_same_colours(image: Image.Image, kind: str, mode: str, apart: float) -> None:
+    pixels = decode(_encoded(image.convert(mode), kind))
+    assert pixels.dtype == np.uint8
+    difference = pixels.astype(float) - np.asarray(image, float)
+    assert abs(difference).mean() <= apart
+    assert (abs(difference.mean(axis=(0, 1))) <= apart).all()  # in each of red, green and blue
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PPM", "L"), ("JPEG", "L"), ("PNG", "L"), ("PNG", "LA"), ("TIFF", "L")])
+def test_greyscale_becomes_three_equal_channels(image: Image.Image, kind: str, mode: str) -> None:
+    pixels = decode(_encoded(image.convert(mode), kind))
+    assert abs(pixels.astype(float) - np.asarray(image.convert("L"), float)[..., None]).mean() < 3
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+@pytest.mark.parametrize("kind", [".png", ".tif", ".pgm"])
+def test_sixteen_bits_become_eight(astronaut: Pixels, kind: str) -> None:
+    deep = astronaut[..., ::-1].astype(np.uint16) * 257
+    grey = kind == ".pgm"
+    _, data = cv2.imencode(kind, deep[..., 1] if grey else deep)
+    expected = astronaut[..., [1, 1, 1]] if grey else astronaut
+    assert abs(decode(data.tobytes()).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_photos_come_out_upright(image: Image.Image, kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    lying = image.crop((0, 0, 300, 384))
+    turn = {  # what the camera did; the reader must do the opposite
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }.get(orientation)
+    stored = lying.transpose(turn) if turn is not None else lying
+    pixels = decode(_encoded(stored, kind, exif=exif))
+    assert pixels.shape == (384, 300, 3)
+    assert abs(pixels.astype(float) - np.asarray(lying, float)).mean() < 6
+
+
+def test_heic_is_read_with_its_extra(image: Image.Image) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    out = io.BytesIO()
+    heif.from_pillow(image).save(out, quality=90)
+    assert abs(decode(out.getvalue()).astype(float) - np.asarray(image, float)).mean() < 5
+
+
+def test_heic_without_its_extra_says_what_to_install(image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError, match=r"facesearch\[heic\]") as raised:
+        decode(b"\0\0\0\x18ftypheic" + bytes(40))
+    assert raised.value.status == Status.UNSUPPORTED
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000"])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
+def test_a_truncated_photo_is_unreadable(image: Image.Image, kind: str, share: float) -> None:
+    data = _encoded(image, kind)
+    with pytest.raises(PhotoError, match="damaged") as raised:
+        decode(data[: int(len(data) * share)])
+    assert raised.value.status == Status.UNREADABLE
+
+
+def test_a_photo_beyond_the_limit_is_too_large() -> None:
+    header = b"P6\n20000 20000\n255\n"  # 400 megapixels
+    with pytest.raises(PhotoError, match="400 megapixels, more than the 200") as raised:
+        decode(header + bytes(100))
+    assert raised.value.status == Status.TOO_LARGE
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path, astronaut: Pixels, write: Callable[..., Path]) -> None:
+    jpeg = write(tmp_path / "photo.jpg", astronaut).rename(tmp_path / "photo.txt")
+    assert read(str(jpeg)).shape == astronaut.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "reason"),
+    [
+        ("empty.jpg", b"", Status.UNREADABLE, "empty"),
+        ("text.jpg", b"Dear diary, today I took no photo.", Status.UNSUPPORTED, "no image"),
+    ],
+)
+def test_what_is_named_like_a_photo_and_is_none(
+    tmp_path: Path, name: str, content: bytes, status: Status, reason: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(PhotoError, match=reason) as raised:
+        load(PhotoFile(str(path), len(content), 0))
+    assert raised.value.status == status
+
+
+def test_what_never_claimed_to_be_a_photo_is_passed_over(tmp_path: Path) -> None:
+    for name in ("notes.txt", "film.mp4", "README"):
+        (tmp_path / name).write_bytes(b"some text")
+        assert load(PhotoFile(str(tmp_path / name), 9, 0)) is None
+
+
+def test_a_file_that_vanished_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="No such file"):
+        load(PhotoFile(str(tmp_path / "gone.jpg"), 1, 1))
+
+
+def test_equal_bytes_have_equal_digests(tmp_path: Path, astronaut: Pixels, write: Callable[..., Path]) -> None:
+    one = write(tmp_path / "a.jpg", astronaut)
+    (tmp_path / "b.jpg").write_bytes(one.read_bytes())
+    (tmp_path / "c.jpg").write_bytes(one.read_bytes() + b"\0")
+    a, b, c = (load(PhotoFile(str(tmp_path / name), 0, 0)) for name in ("a.jpg", "b.jpg", "c.jpg"))
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    assert a.digest == b.digest != c.digest
+
+
+def _walked(root: Path) -> list[str]:
+    return [os.path.relpath(file.path, root) for file in walk(str(root))]
+
+
+def test_walk_goes_down_in_order_and_leaves_hidden_files_out(tmp_path: Path) -> None:
+    for name in ("b/2.jpg", "b/1.jpg", "a.jpg", "c/d/3.jpg", ".hidden/4.jpg", "b/.5.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert _walked(tmp_path) == ["a.jpg", "b/1.jpg", "b/2.jpg", "c/d/3.jpg"]
+
+
+def test_walk_cuts_loops_and_walks_a_linked_folder_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "1.jpg").write_bytes(b"x")
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "again").symlink_to(tmp_path / "a" / "b")
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "missing.jpg")
+    assert len(_walked(tmp_path)) == 1
+
+
+def test_walk_leaves_pipes_and_sockets_out(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert _walked(tmp_path) == []
+
+
+def test_walk_says_which_folder_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "1.jpg").write_bytes(b"x")
+    (tmp_path / "shut").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("facesearch.photos.os.scandir", refuse)
+    refused: list[str] = []
+    files = list(walk(str(tmp_path), lambda folder, error: refused.append(folder)))
+    assert [Path(file.path).name for file in files] == ["1.jpg"]
+    assert refused == [str(tmp_path / "shut")]
+
+
+def test_walk_of_an_absent_root_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FaceSearchError, match="nothing was marked missing"):
+        list(walk(str(tmp_path / "absent")))
+
+
+def test_names_of_any_bytes_are_walked_and_shown_harmlessly(
+    tmp_path: Path, names_of_any_kind: Callable[[Path], list[str]]
+) -> None:
+    names = names_of_any_kind(tmp_path)
+    assert sorted(_walked(tmp_path)) == sorted(names)
+    for name in names:
+        shown = printable(name)
+        assert shown.isprintable()
+        shown.encode()
+    assert printable("\x1b[31mred\n") == "\\x1b[31mred\\n"
+    assert printable("Zoë 李雷 😀.jpg") == "Zoë 李雷 😀.jpg"

@@ -1,0 +1,200 @@
+"""The database: what it must keep, and what it must refuse."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.records import Box, Face, GallerySettings, IndexStamp, PhotoFile, Point, Status
+from facesearch.store import Store
+
+_DIM = 4
+
+
+def _face(left: float = 0) -> Face:
+    points = tuple(Point(left + i, i) for i in range(5))
+    return Face(Box(left, 1, left + 10, 12), 0.9, points)  # type: ignore[arg-type]
+
+
+def _rows(*values: float) -> np.ndarray:
+    return np.array([[value] * _DIM for value in values], np.float32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "faces.db")
+
+
+def _save(store: Store, path: str, digest: bytes, *values: float, person: str | None = None) -> None:
+    with store.atomic():
+        faces = [_face(i) for i in range(len(values))]
+        status = Status.OK if values else Status.NO_FACE
+        store.save(
+            PhotoFile(path, 1, 1), status, digest=digest, faces=faces, embeddings=_rows(*values), person=person
+        )
+
+
+def test_what_is_saved_is_found(store: Store) -> None:
+    _save(store, "/a/1.jpg", b"1", 0.25, 0.5, person="Ann")
+    known = store.known(["/a/1.jpg", "/a/2.jpg"])
+    assert list(known) == ["/a/1.jpg"]
+    assert (known["/a/1.jpg"].status, known["/a/1.jpg"].faces) == (Status.OK, 2)
+    ((ids, rows),) = store.embeddings(_DIM)
+    np.testing.assert_array_equal(rows, _rows(0.25, 0.5))
+    matches = store.matches({int(ids[0]): 0.5, int(ids[1]): 0.75, 99: 1.0})
+    assert [(m.face_id, m.person, m.photo, m.box.left) for m, _ in matches] == [
+        (ids[1], "Ann", "/a/1.jpg", 1),
+        (ids[0], "Ann", "/a/1.jpg", 0),
+    ]
+
+
+def test_a_photo_that_is_saved_again_replaces_its_faces_and_their_ids(store: Store) -> None:
+    _save(store, "/a/1.jpg", b"1", 0.1, 0.2)
+    first = store.face_ids().tolist()
+    _save(store, "/a/1.jpg", b"2", 0.3)
+    assert store.face_count() == 1
+    assert not set(store.face_ids().tolist()) & set(first)
+    assert store.counts() == {"ok": 1}
+
+
+def test_the_id_of_a_deleted_face_is_never_given_again(store: Store) -> None:
+    _save(store, "/a/1.jpg", b"1", 0.1)
+    newest = store.newest_face()
+    _save(store, "/a/1.jpg", b"1")
+    _save(store, "/a/2.jpg", b"2", 0.1)
+    assert store.newest_face() > newest
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(ValueError, match="zip"), store.atomic():
+        store.save(PhotoFile("/a/1.jpg", 1, 1), Status.OK, digest=b"1", faces=[_face()], embeddings=_rows(1, 2))
+    assert store.counts() == {}
+    assert store.face_count() == 0
+
+
+def test_moved_and_copied_photos_keep_their_faces(store: Store) -> None:
+    _save(store, "/a/1.jpg", b"1", 0.1, person="Ann")
+    known = store.known_contents([b"1", b"2"])
+    ids = store.face_ids().tolist()
+    with store.atomic():
+        store.move(known[b"1"], PhotoFile("/b/1.jpg", 1, 2))
+    assert not store.known(["/a/1.jpg"])
+    assert store.face_ids().tolist() == ids
+    with store.atomic():
+        store.copy(store.known_contents([b"1"])[b"1"], PhotoFile("/c/1.jpg", 1, 3), "Bob")
+    matches = store.matches(dict.fromkeys(store.face_ids().tolist(), 1.0))
+    assert [(m.photo, m.person) for m, _ in matches] == [("/b/1.jpg", "Ann"), ("/c/1.jpg", "Bob")]
+
+
+def test_a_photo_may_move_to_where_another_one_was(store: Store) -> None:
+    _save(store, "/a/1.jpg", b"1", 0.1)
+    _save(store, "/a/2.jpg", b"2", 0.2)
+    with store.atomic():
+        store.move(store.known_contents([b"1"])[b"1"], PhotoFile("/a/2.jpg", 1, 5))
+    ((_, rows),) = store.embeddings(_DIM)
+    np.testing.assert_array_equal(rows, _rows(0.1))
+
+
+def test_missing_photos_are_those_under_the_root_that_were_not_seen(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "faces.db") as store:
+        for path in ("/a/1.jpg", "/a/b/2.jpg", "/a/shut/3.jpg", "/ab/4.jpg", "/a0.jpg", "/a/seen.jpg"):
+            _save(store, path, path.encode(), 0.1)
+    with Store.create(tmp_path / "faces.db") as store:  # another run, which has seen nothing yet
+        with store.atomic():
+            store.see(store.known(["/a/seen.jpg"]).values())
+            gone = store.mark_missing("/a", ["/a/shut"])
+        assert sorted(gone) == ["/a/1.jpg", "/a/b/2.jpg"]
+        assert store.counts() == {"ok": 4, "missing": 2}
+        assert len(store.matches(dict.fromkeys(store.face_ids().tolist(), 1.0))) == 4
+        assert store.face_count() == 6
+
+
+def test_paths_that_are_no_utf8_come_back_as_they_were(store: Store) -> None:
+    path = os.fsdecode(b"/a/latin1-\xe9.jpg")
+    _save(store, path, b"1", 0.1)
+    assert list(store.known([path])) == [path]
+    with store.atomic():
+        assert store.mark_missing("/a", []) == []  # this run has just saved it
+    assert store.matches({1: 1.0})[0][0].photo == path
+
+
+def test_a_reader_cannot_write(store: Store, tmp_path: Path) -> None:
+    with (
+        Store.open(tmp_path / "faces.db") as reader,
+        pytest.raises(FaceSearchError, match="readonly"),
+        reader.atomic(),
+    ):
+        reader.set_settings(GallerySettings("m", "d", 4, 20))
+
+
+def test_settings_and_stamp_come_back(store: Store, tmp_path: Path) -> None:
+    assert store.settings() is None
+    assert store.stamp() is None
+    settings = GallerySettings("m", "d", 4, 20.5)
+    stamp = IndexStamp("flat", "m", 3, 9, 100, 5, "ab", None)
+    with store.atomic():
+        store.set_settings(settings)
+        store.set_stamp(stamp)
+        store.set_stamp(stamp)
+    with Store.open(tmp_path / "faces.db") as reader:
+        assert reader.settings() == settings
+        assert reader.stamp() == stamp
+
+
+def test_the_newest_run_names_its_process_until_it_ends(store: Store) -> None:
+    with store.atomic():
+        run = store.begin_run(["/a"])
+    newest = store.newest_run()
+    assert newest is not None
+    assert newest[0] == os.getpid()
+    assert newest[2] is None
+    with store.atomic():
+        store.end_run(run, 1, 2)
+    ended = store.newest_run()
+    assert ended is not None
+    assert ended[2] is not None
+
+
+@pytest.mark.parametrize("content", [b"this is no database, only text " * 100, b"SQLite format 3\0" + bytes(4080)])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "faces.db"
+    path.write_bytes(content)
+    for opener in (Store.open, Store.create):
+        with pytest.raises(GalleryError, match=r"faces\.db cannot be used"), opener(path) as store:
+            store.settings()
+    assert path.read_bytes() == content
+
+
+def test_a_newer_schema_is_refused(store: Store, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "faces.db") as conn:
+        conn.execute(
+            "INSERT INTO _sqlite_migrations SELECT 99, migration_set, 'from_the_future', applied_at "
+            "FROM _sqlite_migrations LIMIT 1"
+        )
+    with pytest.raises(GalleryError, match="newer facesearch"):
+        Store.open(tmp_path / "faces.db")
+
+
+def test_a_process_that_is_killed_between_batches_leaves_whole_batches(tmp_path: Path) -> None:
+    path = tmp_path / "faces.db"
+    program = f"""
+import os, signal
+from pathlib import Path
+from facesearch.records import PhotoFile, Status
+from facesearch.store import Store
+store = Store.create(Path({str(path)!r}))
+for batch in range(2):
+    with store.atomic():
+        for i in range(5):
+            if (batch, i) == (1, 3):
+                os.kill(os.getpid(), signal.SIGKILL)
+            store.save(PhotoFile(f"/{{batch}}/{{i}}.jpg", 1, 1), Status.NO_FACE, digest=b"1")
+"""
+    subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    with Store.create(path) as store:
+        assert store.counts() == {"no_face": 5}
