@@ -23,8 +23,8 @@ CannotList = Callable[[str, OSError], None]
 
 _HEAD = 32  # bytes that tell every format
 _DIGEST = 16  # bytes
-_PHOTO_NAMES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
-_PHOTO_NAMES += (".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2")
+_PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 

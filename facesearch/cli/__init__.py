@@ -2,17 +2,38 @@
 
 Everything heavy is imported inside the commands, so that `facesearch --help` is there at once."""
 
+import functools
 import os
 import signal
 import sys
+from collections.abc import Callable
 
-import click
 import typer
 
 from facesearch.cli import about, index, models, query
 from facesearch.errors import FaceSearchError
 
-_INTERRUPTED = 130
+
+class _InterruptedError(FaceSearchError):
+    """Ctrl-C, or the system asked the process to end."""
+
+    exit_code = 130
+
+
+def _command(function: Callable[..., int]) -> Callable[..., None]:
+    """A command whose returned number is its exit code, and whose interruption is an error like any other."""
+
+    @functools.wraps(function)
+    def run(**words: object) -> None:
+        try:
+            code = function(**words)
+        except KeyboardInterrupt:
+            said = "Interrupted; what was finished is stored, and the same command goes on from there."
+            raise _InterruptedError(said) from None
+        raise typer.Exit(code)
+
+    return run
+
 
 app = typer.Typer(
     name="facesearch",
@@ -22,32 +43,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("index")(index.index)
-app.command("query")(query.query)
-app.command("verify")(query.verify)
-app.add_typer(models.app, name="models")
-app.command("info")(about.info)
-app.command("doctor")(about.doctor)
+app.command("index")(_command(index.index))
+app.command("query")(_command(query.query))
+app.command("verify")(_command(query.verify))
+app.command("info")(_command(about.info))
+app.command("doctor")(_command(about.doctor))
+_models = typer.Typer(help="The models that there are.", no_args_is_help=True)
+_models.command("list")(_command(models.list_models))
+_models.command("show")(_command(models.show_model))
+app.add_typer(_models, name="models")
 
 
 def main() -> None:
     """Runs the command and turns what it raises into a sentence and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
+        app()
     except FaceSearchError as error:
-        code = _say(str(error), error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        code = _say("Interrupted; what was finished is stored, and the same command goes on from here.", _INTERRUPTED)
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read the answer has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
-
-
-def _say(sentence: str, code: int) -> int:
-    print(sentence, file=sys.stderr)
-    return code

@@ -64,14 +64,16 @@ class _Progress:
 
         self._roots = roots
         self._faces = self._photos = 0
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]:.0f} photos/s, {task.fields[faces]:,} faces"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
 
     def __enter__(self) -> "_Progress":
@@ -127,10 +129,13 @@ def _show(summary: "RunSummary") -> None:
     for status, count in summary.photos.items():
         rows.add_row(_WORDS.get(status, status), f"{count:,}")
     show.console().print(rows)
-    show.console().print(
-        f"{summary.faces:,} new faces in {summary.seconds:.1f} s, {summary.photos_per_second:.0f} photos/s, "
-        f"gallery '{summary.gallery}'."
-    )
+    where = f"gallery '{summary.gallery}'"
+    if summary.photos_per_second:
+        new = "1 new face" if summary.faces == 1 else f"{summary.faces:,} new faces"
+        took = f"{summary.seconds:.1f} s, {summary.photos_per_second:.0f} photos/s"
+        show.console().print(f"{new} in {where}: {took}.")
+    else:
+        show.console().print(f"Nothing is new in {where}: looked through in {summary.seconds:.1f} s.")
     for outcome in summary.failures[:_LISTED]:
         show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
     if len(summary.failures) > _LISTED:

@@ -6,10 +6,7 @@ import typer
 
 from facesearch.cli.options import Json
 
-app = typer.Typer(help="The models that there are.", no_args_is_help=True)
 
-
-@app.command("list")
 def list_models(json: Json = False) -> int:
     """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready."""
     from facesearch.cards import model_cards
@@ -35,7 +32,6 @@ def list_models(json: Json = False) -> int:
     return 0
 
 
-@app.command("show")
 def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> int:
     """Show all that is known of a model."""
     import msgspec

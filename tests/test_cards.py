@@ -1,0 +1,65 @@
+"""Cards: what is shipped is right, what is wrong is refused, what the user adds comes first."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facesearch.cards import (
+    default_embedder,
+    detector_card,
+    embedder_card,
+    index_recipes,
+    model_cards,
+    shipped,
+)
+from facesearch.errors import ModelError
+
+
+def test_the_shipped_cards_agree_with_each_other() -> None:
+    card = embedder_card(default_embedder())
+    assert (card.name, card.dim, card.chip_px) == ("dlib-resnet", 128, 150)
+    assert len(card.template) == 5
+    assert detector_card(card.detector).name == "mtcnn"
+    assert 0 < card.threshold.far < 0.01
+    assert all(name == model.name for name, model in model_cards().items())
+
+
+def test_recipes_go_from_few_faces_to_many_and_the_last_has_no_limit() -> None:
+    recipes = index_recipes()
+    assert [recipe.name for recipe in recipes] == ["flat", "hnsw", "ivf"]
+    assert [recipe.up_to_faces for recipe in recipes] == [100_000, 2_000_000, None]
+
+
+def test_a_card_in_the_home_replaces_a_shipped_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    own = shutil.copy(shipped("models") / "dlib-resnet.toml", tmp_path / "models")
+    Path(own).write_text(Path(own).read_text().replace("similarity = 0.929", "similarity = 0.95"))
+    assert embedder_card("dlib-resnet").threshold.similarity == 0.95
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("colour = 'red'", "unknown field `colour`"),
+        ("dim = 'many'", "dim"),
+        ("not toml", "."),
+    ],
+)
+def test_a_wrong_card_is_named_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, complaint: str
+) -> None:
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    text = (shipped("models") / "dlib-resnet.toml").read_text().replace("dim = 128", line)
+    (tmp_path / "models" / "own.toml").write_text(text)
+    with pytest.raises(ModelError, match=rf"own\.toml is wrong: .*{complaint}"):
+        embedder_card("dlib-resnet")
+
+
+def test_a_model_that_does_not_exist_or_is_of_another_kind_is_refused() -> None:
+    with pytest.raises(ModelError, match="no model named 'nobody'; there is dlib-resnet"):
+        embedder_card("nobody")
+    with pytest.raises(ModelError, match="no model named 'mtcnn'"):
+        embedder_card("mtcnn")

@@ -1,0 +1,468 @@
+"""The command line: what each command prints, and the exit code of each outcome."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesearch.records import Pixels
+
+
+class Said(Protocol):
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Said]
+_ASTRONAUT_BOX = (148, 62, 234, 178)
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> Path:
+    """A photo without a face."""
+    path = tmp_path / "wall.png"
+    path.write_bytes(cv2.imencode(".png", np.full((200, 300, 3), 127, np.uint8))[1].tobytes())
+    return path
+
+
+@pytest.fixture
+def gallery(cli: Cli, album: Path) -> Path:
+    """The album, indexed with names."""
+    assert cli("index", album, "--people-from", "folder").code == 0
+    return album
+
+
+def _photo(album: Path, person: str, number: int = 1) -> Path:
+    return album / person / f"{person}_{number:04d}.jpg"
+
+
+# index
+
+
+def test_index_prints_a_summary(cli: Cli, album: Path) -> None:
+    said = cli("index", album)
+    assert said.code == 0
+    assert re.search(r"with faces\s+9", said.out)
+    assert re.search(r"\d+ new faces in gallery 'default': [\d.]+ s, \d+ photos/s\.", said.out)
+    again = cli("index", album)
+    assert re.search(r"unchanged\s+9", again.out)
+    assert "Nothing is new in gallery" in again.out
+
+
+def test_index_json(cli: Cli, album: Path) -> None:
+    (album / "text.jpg").write_text("no photo")
+    said = cli("index", album, "--json", "--gallery", "other")
+    assert said.code == 7
+    answer = json.loads(said.out)
+    assert answer["photos"] == {"ok": 9, "unsupported": 1}
+    assert answer["faces"] >= 9
+    assert answer["gallery"] == "other"
+    assert answer["seconds"] > 0
+    assert answer["photos_per_second"] > 0
+    assert answer["failures"] == [
+        {
+            "photo": str(album / "text.jpg"),
+            "status": "unsupported",
+            "reason": "its content is no image of a known format",
+        }
+    ]
+
+
+def test_index_names_what_could_not_be_read_and_ends_with_7(cli: Cli, album: Path) -> None:
+    (album / "empty.jpg").write_bytes(b"")
+    said = cli("index", album)
+    assert said.code == 7
+    assert f"unreadable: {album / 'empty.jpg'}: the file is empty" in said.err
+    assert cli("index", album).code == 0  # nothing failed in this run
+    assert "the file is empty" in cli("info").err
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_index_of_an_absent_or_empty_folder_is_3(cli: Cli, tmp_path: Path, made: bool) -> None:
+    folder = tmp_path / "photos"
+    if made:
+        folder.mkdir()
+    said = cli("index", folder)
+    assert said.code == 3
+    assert said.err.count("\n") == 1
+    assert str(folder) in said.err
+    assert not said.out
+
+
+def test_a_locked_gallery_is_8_and_names_the_process(cli: Cli, gallery: Path, home: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from facesearch import Gallery; g = Gallery.open()\n"
+            "from facesearch.store import Store\n"
+            "with g._locked(), Store.create(g._database) as s:\n"
+            "    with s.atomic(): s.begin_run(['/x'])\n"
+            "    print('held', flush=True); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        said = cli("index", gallery)
+        assert said.code == 8
+        assert f"process {holder.pid}, which started at 20" in said.err
+    finally:
+        holder.kill()
+        holder.wait()
+    assert cli("index", gallery).code == 0  # the lock of a dead process is nobody's
+
+
+def test_ctrl_c_is_130_and_the_next_run_goes_on(album: Path, home: Path) -> None:
+    for i in range(400):  # enough for some seconds
+        source = _photo(album, "Tiger_Woods", 1 + i % 3)
+        (album / f"{i:03d}.jpg").write_bytes(source.read_bytes() + i.to_bytes(2, "big"))
+    command = [str(Path(sys.executable).with_name("facesearch")), "index", str(album), "--json"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    database = home / "indexes" / "default" / "faces.db"
+    deadline = time.monotonic() + 60
+    while _stored(database) == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert "goes on from there" in err
+    assert "Traceback" not in err
+    stored = _stored(database)
+    assert 0 < stored < 409
+    rest = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(rest.stdout)["photos"] == {"unchanged": stored, "ok": 409 - stored}
+
+
+def _stored(database: Path) -> int:
+    import sqlite3
+
+    if not database.exists():
+        return 0
+    with sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True) as conn:
+        try:
+            return int(conn.execute("SELECT count(*) FROM photos").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+
+
+def test_names_of_any_bytes_are_indexed_and_found(
+    cli: Cli, tmp_path: Path, names_of_any_kind: Callable[[Path], list[str]], astronaut_file: Path
+) -> None:
+    folder = tmp_path / "names"
+    folder.mkdir()
+    names = names_of_any_kind(folder)
+    said = cli("index", folder, "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["photos"] == {"ok": len(names)}
+    assert json.loads(cli("index", folder, "--json").out)["photos"] == {"unchanged": len(names)}
+    answer = json.loads(cli("query", astronaut_file, "--k", 20, "--faces", "--json").out)
+    assert sorted(match["photo"] for match in answer["matches"]) == sorted(str(folder / name) for name in names)
+    table = cli("query", astronaut_file, "--k", 20, "--faces")
+    assert "\x1b" not in table.out
+    assert "smile 😀.jpg" in table.out
+    for name in names:
+        json.loads(cli("query", folder / name, "--json").out)
+
+
+# query
+
+
+def test_query_prints_a_table(cli: Cli, gallery: Path) -> None:
+    photo = _photo(gallery, "Tiger_Woods", 2)
+    said = cli("query", photo, "--k", 3)
+    assert said.code == 0
+    rows = [line.split() for line in said.out.splitlines() if str(gallery) in line and "," in line]
+    assert rows[0][:3] == ["Tiger_Woods", "1.000", str(photo)]
+    assert sorted(row[0] for row in rows) == ["Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"]
+
+
+def test_query_json_is_as_documented(cli: Cli, gallery: Path) -> None:
+    photo = _photo(gallery, "Angelina_Jolie", 2)
+    said = cli("query", photo, "--k", 2, "--json")
+    answer = json.loads(said.out)
+    assert said.out.count("\n") == 1
+    assert answer["model"] == "dlib-resnet"
+    assert answer["query"]["photo"] == str(photo)
+    assert len(answer["query"]["box"]) == 4
+    best, other = answer["matches"]
+    assert set(best) == {"person", "similarity", "photo", "box", "face_id"}
+    assert (best["person"], best["similarity"], best["photo"]) == ("Angelina_Jolie", 1.0, str(photo))
+    assert best["box"] == answer["query"]["box"]
+    assert other["similarity"] < 0.95
+
+
+def test_query_of_another_photo_finds_the_person(cli: Cli, gallery: Path, lfw: Callable[..., Path]) -> None:
+    for person in ("Tiger_Woods", "Angelina_Jolie", "Abdullah_Gul"):
+        answer = json.loads(cli("query", lfw(person, 4), "--k", 1, "--json").out)
+        assert answer["matches"][0]["person"] == person
+
+
+def test_nobody_above_the_threshold_is_1(cli: Cli, gallery: Path, astronaut_file: Path) -> None:
+    said = cli("query", astronaut_file, "--threshold", 0.97)
+    assert said.code == 1
+    assert "Nobody in the gallery reaches a similarity of 0.97." in said.err
+    assert json.loads(cli("query", astronaut_file, "--threshold", 0.97, "--json").out)["matches"] == []
+    assert cli("query", astronaut_file).code == 0  # without a threshold the nearest are shown
+
+
+def test_no_face_is_4_no_photo_is_3(cli: Cli, gallery: Path, wall: Path, tmp_path: Path) -> None:
+    said = cli("query", wall)
+    assert (said.code, said.out) == (4, "")
+    assert "There is no face in" in said.err
+    assert cli("query", tmp_path / "absent.jpg").code == 3
+    (tmp_path / "text.jpg").write_text("no photo")
+    assert cli("query", tmp_path / "text.jpg").code == 3
+
+
+def test_query_without_a_gallery_is_5(cli: Cli, astronaut_file: Path, home: Path) -> None:
+    said = cli("query", astronaut_file, "--gallery", "none")
+    assert said.code == 5
+    assert "There is no gallery 'none'; make it with: facesearch index PHOTOS --gallery none." in said.err
+    (home / "indexes" / "broken").mkdir(parents=True)
+    (home / "indexes" / "broken" / "faces.db").write_text("no database " * 1000)
+    assert cli("query", astronaut_file, "--gallery", "broken").code == 5
+    assert cli("info", "--gallery", "broken").code == 5
+
+
+def test_several_photos_or_a_folder_give_a_line_each(cli: Cli, gallery: Path, wall: Path) -> None:
+    said = cli("query", gallery / "Tiger_Woods", wall, _photo(gallery, "Abdullah_Gul"), "--k", 1, "--json")
+    assert said.code == 4
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [line.get("matches", [{}])[0].get("person") for line in lines] == [
+        "Tiger_Woods",
+        "Tiger_Woods",
+        "Tiger_Woods",
+        None,
+        "Abdullah_Gul",
+    ]
+    assert lines[3] == {"query": {"photo": str(wall)}, "status": "no_face", "reason": "no face was found"}
+
+
+def test_an_empty_folder_of_queries_is_3(cli: Cli, gallery: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = cli("query", tmp_path / "empty")
+    assert said.code == 3
+    assert "There is no photo in the folder" in said.err
+
+
+def test_the_note_says_that_there_are_more_faces(cli: Cli, gallery: Path, tmp_path: Path) -> None:
+    both = [Image.open(_photo(gallery, person)) for person in ("Tiger_Woods", "Angelina_Jolie")]
+    Image.fromarray(np.hstack([np.asarray(image) for image in both])).save(tmp_path / "both.png")
+    said = cli("query", tmp_path / "both.png", "--k", 1)
+    assert "the largest was taken (--face 2 takes the next)" in said.err
+    found = {
+        json.loads(cli("query", tmp_path / "both.png", "--k", 1, "--face", i, "--json").out)["matches"][0]["person"]
+        for i in (1, 2)
+    }
+    assert found == {"Tiger_Woods", "Angelina_Jolie"}
+    assert cli("query", tmp_path / "both.png", "--face", 9).code == 2
+    assert cli("query", gallery, "--face", 1).code == 2
+
+
+def test_the_contact_sheet_shows_the_faces(cli: Cli, gallery: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    said = cli("query", _photo(gallery, "Tiger_Woods"), _photo(gallery, "Abdullah_Gul"), "--k", 3, "--sheet", sheet)
+    assert said.code == 0
+    assert str(sheet) in said.err
+    with Image.open(sheet) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    height, width = pixels.shape[:2]
+    assert width == 4 * 196 + 40
+    query, best = pixels[20:196, 20:196], pixels[20:196, 236:412]
+    assert abs(query.astype(int) - best).mean() < 2  # the photo itself is its own best match
+    assert abs(query.astype(int) - pixels[height // 2 + 20 : height // 2 + 196, 20:196]).mean() > 20
+    skin = query[60:120, 60:120].reshape(-1, 3).mean(axis=0)
+    assert skin[0] > skin[2] + 15  # red before blue
+    assert (pixels[20:196, 20 : 20 + 176] != 255).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", ["sheet.txt", "sheet", "absent/sheet.jpg"])
+def test_a_sheet_that_cannot_be_written_is_2_before_anything_is_done(
+    cli: Cli, tmp_path: Path, name: str, astronaut_file: Path
+) -> None:
+    assert cli("query", astronaut_file, "--sheet", tmp_path / name).code == 2
+
+
+# verify
+
+
+def test_verify_same_and_different(cli: Cli, lfw: Callable[..., Path]) -> None:
+    same = cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 3))
+    assert same.code == 0
+    assert re.search(
+        r"same person: similarity 0\.9\d+, threshold 0\.929 \(1 in 1,000 pairs of strangers are this similar\)",
+        same.out,
+    )
+    different = cli("verify", lfw("Tiger_Woods"), lfw("Angelina_Jolie"))
+    assert different.code == 1
+    assert re.match(r"different people: similarity 0\.[78]\d\d, threshold 0\.929", different.out)
+
+
+def test_verify_json_is_as_documented(cli: Cli, lfw: Callable[..., Path], astronaut_file: Path) -> None:
+    said = cli("verify", astronaut_file, lfw("Tiger_Woods"), "--json")
+    assert said.code == 1
+    answer = json.loads(said.out)
+    assert set(answer) == {"same", "similarity", "threshold", "model", "a", "b"}
+    assert answer["same"] is False
+    assert answer["similarity"] < answer["threshold"] == 0.929
+    assert answer["a"]["photo"] == str(astronaut_file)
+    np.testing.assert_allclose(answer["a"]["box"], _ASTRONAUT_BOX, atol=8)
+    assert 0.9 < answer["b"]["score"] <= 1
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "RGBA", "P", "16"])
+def test_verify_knows_a_face_in_every_kind_of_photo(
+    cli: Cli, tmp_path: Path, astronaut: Pixels, astronaut_file: Path, mode: str
+) -> None:
+    path = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
+    if mode == "16":
+        cv2.imwrite(str(path), astronaut[..., ::-1].astype(np.uint16) * 257)
+    else:
+        Image.fromarray(astronaut).convert(mode).save(path)
+    answer = json.loads(cli("verify", path, astronaut_file, "--json").out)
+    assert answer["same"]
+    assert answer["similarity"] > 0.97
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_verify_turns_photos_upright(
+    cli: Cli, tmp_path: Path, astronaut_file: Path, astronaut: Pixels, orientation: int
+) -> None:
+    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation to the transposition that the camera did
+    image = Image.fromarray(astronaut)
+    if orientation in turns:
+        image = image.transpose(Image.Transpose(turns[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "turned.jpg", exif=exif, quality=92)
+    answer = json.loads(cli("verify", tmp_path / "turned.jpg", astronaut_file, "--json").out)
+    assert answer["similarity"] > 0.99
+    np.testing.assert_allclose(answer["a"]["box"], answer["b"]["box"], atol=6)
+
+
+def test_verify_without_a_face_is_4(cli: Cli, wall: Path, astronaut_file: Path) -> None:
+    assert cli("verify", astronaut_file, wall).code == 4
+    assert cli("verify", wall, astronaut_file).code == 4
+
+
+def test_an_unknown_model_is_6(cli: Cli, astronaut_file: Path, album: Path) -> None:
+    said = cli("verify", astronaut_file, astronaut_file, "--model", "nobody")
+    assert said.code == 6
+    assert "There is no model named 'nobody'; there is dlib-resnet" in said.err
+    assert cli("index", album, "--model", "nobody").code == 6
+    assert cli("models", "show", "nobody").code == 6
+
+
+# models, info, doctor
+
+
+def test_models_are_listed_and_shown(cli: Cli) -> None:
+    said = cli("models", "list")
+    assert said.code == 0
+    assert re.search(r"dlib-resnet\s+embedder\s+128\s+CC0-1\.0", said.out)
+    listed = {card["name"]: card for card in json.loads(cli("models", "list", "--json").out)}
+    assert listed["dlib-resnet"]["ready"] == "yes"
+    assert listed["mtcnn"]["kind"] == "detector"
+    shown = cli("models", "show", "dlib-resnet")
+    assert "7,485 people" in shown.out
+    assert json.loads(cli("models", "show", "dlib-resnet", "--json").out)["threshold"]["far"] == 0.001
+
+
+def test_info_says_what_the_gallery_holds(cli: Cli, gallery: Path) -> None:
+    facts = json.loads(cli("info", "--json").out)
+    assert facts["photos"] == {"ok": 9}
+    assert facts["people"] == 3
+    assert facts["folders"] == [str(gallery)]
+    assert facts["index"] == {"recipe": "flat", "count": facts["faces"], "recall_at_1": None}
+    said = cli("info")
+    assert re.search(r"photos\s+9 ok", said.out)
+    assert re.search(r"index\s+flat, \d+ faces, exact", said.out)
+
+
+def test_doctor_tests_the_machine(cli: Cli) -> None:
+    report = json.loads(cli("doctor", "--json").out)
+    assert report["test"].startswith("passed: one face")
+    assert report["device"] == "cpu"
+    assert re.fullmatch(r"\d+ photos/s of 384 x 384 pixels", report["speed"])
+    assert report["onnxruntime"][0].isdigit()
+
+
+def test_a_gpu_that_is_not_there_is_3_and_never_a_silent_cpu(
+    cli: Cli, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    said = cli("index", album, "--device", "gpu")
+    assert said.code == 3
+    assert "No GPU can be used here" in said.err
+
+
+# the command itself
+
+
+def test_usage_errors_are_2(cli: Cli) -> None:
+    for words in (["index"], ["query"], ["nonsense"], ["verify", "a"], ["index", "x", "--people-from", "stars"]):
+        assert cli(*words).code == 2
+
+
+def test_help_is_there_at_once_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['facesearch', '--help']\n"
+        "from facesearch.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'tensorflow', 'keras', 'faiss', 'sklearn', 'sqlite_utils', 'PIL'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "heavy: []" in said.stdout
+    assert "index" in said.stdout
+    command = [str(Path(sys.executable).with_name("facesearch")), "--help"]
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.3 * float(os.environ.get("FACESEARCH_TEST_SLACK", "1"))
+
+
+@pytest.mark.parametrize("module", ["onnxruntime", "faiss"])
+def test_without_an_engine_one_sentence_says_what_to_install(
+    module: str, album: Path, home: Path, tmp_path: Path
+) -> None:
+    """As in an environment without either extra: the import fails."""
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / f"{module}.py").write_text(f"raise ImportError('no {module}')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "block")}
+    said = subprocess.run(
+        [str(Path(sys.executable).with_name("facesearch")), "index", str(album)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert said.returncode == 3
+    assert "pip install 'facesearch[cpu]'" in said.stderr.splitlines()[-1]
+    assert "Traceback" not in said.stderr
+
+
+def test_a_reader_who_leaves_early_is_no_error(gallery: Path, home: Path) -> None:
+    command = f"{Path(sys.executable).with_name('facesearch')} query {gallery} --json | head -n 1"
+    said = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert json.loads(said.stdout)
+    assert "Traceback" not in said.stderr

@@ -1,0 +1,347 @@
+"""A gallery from the first run on: what changes on disk is followed, and nothing that was indexed is lost."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pytest
+
+from facesearch import Gallery, pipeline
+from facesearch.errors import (
+    FaceSearchError,
+    GalleryError,
+    GalleryLockedError,
+    ModelError,
+    NoFaceError,
+    UsageError,
+)
+from facesearch.pipeline import Analysed, Analyser
+from facesearch.records import Answer, Outcome, Pixels, Status, Unanswered
+from facesearch.store import Store
+
+
+@pytest.fixture
+def gallery(home: Path) -> Gallery:
+    return Gallery.open("test", "cpu")
+
+
+def _embeddings(gallery: Gallery) -> dict[str, bytes]:
+    """The stored bytes of every face, by photo and place."""
+    with Store.open(gallery.directory / "faces.db") as store:
+        (part,) = store.embeddings(128)
+        rows = dict(zip(part[0].tolist(), part[1], strict=True))
+        matches = [match for match, _ in store.matches(dict.fromkeys(rows, 0.0))]
+    return {f"{Path(m.photo).name} {m.box.left:.0f}": rows[m.face_id].tobytes() for m in matches}
+
+
+def _forbid_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: Analyser, photos: Sequence[Pixels]) -> list[Analysed]:
+        raise AssertionError("nothing new is there to be analysed")
+
+    monkeypatch.setattr(Analyser, "analyse", forbidden)
+
+
+def test_first_run_second_run(gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Outcome] = []
+    first = gallery.index([album], on_outcome=outcomes.append)
+    assert first.photos == {"ok": 9}
+    assert first.faces >= 9
+    assert [Path(outcome.path).name for outcome in outcomes] == sorted(
+        f"{folder.name}_{i:04d}.jpg" for folder in album.iterdir() for i in (1, 2, 3)
+    )
+    _forbid_analysis(monkeypatch)
+    second = gallery.index([album])
+    assert (second.photos, second.faces, second.failures) == ({"unchanged": 9}, 0, ())
+    facts = gallery.facts()
+    assert (facts.photos, facts.faces, facts.people) == ({"ok": 9}, first.faces, 0)
+    assert facts.index is not None
+    assert (facts.index.recipe, facts.index.count) == ("flat", first.faces)
+
+
+def test_touched_moved_and_copied_photos_are_recognised_by_their_content(
+    gallery: Gallery, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.index([album])
+    before = _embeddings(gallery)
+    _forbid_analysis(monkeypatch)
+    os.utime(album / "Tiger_Woods" / "Tiger_Woods_0001.jpg", (1, 1))
+    (album / "Tiger_Woods" / "Tiger_Woods_0002.jpg").rename(album / "golf.jpg")
+    shutil.copy(album / "Tiger_Woods" / "Tiger_Woods_0003.jpg", album / "twin.jpg")
+    summary = gallery.index([album])
+    assert summary.photos == {"moved": 1, "copied": 1, "unchanged": 8}
+    after = _embeddings(gallery)
+    assert set(before.values()) == set(after.values())
+    assert gallery.facts().photos == {"ok": 10}
+    with Store.open(gallery.directory / "faces.db") as store:
+        assert not store.known([str(album / "Tiger_Woods" / "Tiger_Woods_0002.jpg")])
+
+
+def test_a_changed_photo_is_looked_at_again(gallery: Gallery, album: Path, lfw: Callable[..., Path]) -> None:
+    gallery.index([album])
+    changed = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
+    shutil.copy(lfw("Serena_Williams"), changed)
+    assert gallery.index([album]).photos == {"unchanged": 8, "ok": 1}
+    best = gallery.query(lfw("Serena_Williams"), 1).matches[0]
+    assert best.photo == str(changed)
+    assert best.similarity > 0.999
+
+
+def test_deleted_photos_are_found_no_longer_and_return_as_they_were(
+    gallery: Gallery, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.index([album], people_from="folder")
+    before = _embeddings(gallery)
+    away = tmp_path / "away"
+    (album / "Tiger_Woods").rename(away)
+    summary = gallery.index([album])
+    assert summary.photos == {"unchanged": 6, "missing": 3}
+    assert gallery.facts().photos == {"ok": 6, "missing": 3}
+    answer = gallery.query(away / "Tiger_Woods_0001.jpg", 5)
+    assert {match.person for match in answer.matches} == {"Abdullah_Gul", "Angelina_Jolie"}
+    _forbid_analysis(monkeypatch)
+    away.rename(album / "Tiger_Woods")
+    assert gallery.index([album]).photos == {"unchanged": 9}
+    assert _embeddings(gallery) == before
+    assert gallery.facts().photos == {"ok": 9}
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "no photo"])
+def test_a_root_that_looks_unmounted_is_an_error_and_marks_nothing(
+    gallery: Gallery, album: Path, tmp_path: Path, kind: str
+) -> None:
+    gallery.index([album])
+    album.rename(tmp_path / "elsewhere")
+    if kind != "absent":
+        album.mkdir()
+    if kind == "no photo":
+        (album / "README.txt").write_text("mount the disk here")
+    with pytest.raises(FaceSearchError, match="nothing was marked missing"):
+        gallery.index([album])
+    assert gallery.facts().photos == {"ok": 9}
+
+
+def test_an_absent_root_makes_no_gallery(gallery: Gallery, tmp_path: Path) -> None:
+    with pytest.raises(FaceSearchError, match="No such file"):
+        gallery.index([tmp_path / "absent"])
+    assert not gallery.directory.exists()
+
+
+def test_people_are_named_after_folders_whenever_that_is_asked(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    photo = album / "Angelina_Jolie" / "Angelina_Jolie_0001.jpg"
+    assert {match.person for match in gallery.query(photo, 9).matches} == {None}
+    gallery.index([album], people_from="folder")  # nothing is new, yet faces get their names
+    people = [match.person for match in gallery.query(photo, 9).matches]
+    assert people[0] == "Angelina_Jolie"
+    assert sorted(map(str, people)) == ["Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"]
+
+
+def test_one_photo_may_be_indexed_alone(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    summary = gallery.index([album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"])
+    assert summary.photos == {"unchanged": 1}
+    assert gallery.facts().photos == {"ok": 9}  # the photos beside it are not missing
+
+
+def test_bad_photos_cost_nothing_else(gallery: Gallery, album: Path, astronaut_file: Path) -> None:
+    data = astronaut_file.read_bytes()
+    (album / "empty.jpg").write_bytes(b"")
+    (album / "text.jpg").write_text("no photo")
+    (album / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (album / "notes.txt").write_text("never a photo")
+    (album / "dot.png").write_bytes(_encoded(np.zeros((1, 1, 3), np.uint8)))
+    (album / "wall.png").write_bytes(_encoded(np.full((200, 300, 3), 127, np.uint8)))
+    summary = gallery.index([album])
+    assert summary.photos == {"ok": 9, "unreadable": 2, "unsupported": 1, "no_face": 2}
+    assert {Path(f.path).name: f.reason for f in summary.failures} == {
+        "cut.jpg": "its JPEG data are damaged, cut short or of a rare kind",
+        "empty.jpg": "the file is empty",
+        "text.jpg": "its content is no image of a known format",
+    }
+    assert gallery.index([album]).photos == {"unchanged": 14}
+    assert len(gallery.facts().failures) == 3
+
+
+def _encoded(pixels: Pixels) -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def test_a_photo_that_breaks_a_stage_is_the_only_one_that_fails(
+    gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (album / "poison.png").write_bytes(_encoded(np.full((251, 251, 3), 127, np.uint8)))
+    analyse = Analyser.analyse
+
+    def break_on_poison(self: Analyser, photos: Sequence[Pixels]) -> list[Analysed]:
+        if any(photo.shape == (251, 251, 3) for photo in photos):
+            raise MemoryError("too much for a stage")
+        return analyse(self, photos)
+
+    monkeypatch.setattr(Analyser, "analyse", break_on_poison)
+    summary = gallery.index([album])
+    assert summary.photos == {"ok": 9, "crashed": 1}
+    assert summary.failures[0].reason == "MemoryError: too much for a stage"
+
+
+def test_an_interrupted_run_keeps_its_batches_and_goes_on(
+    gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_BATCH", 2)
+    seen: list[Outcome] = []
+
+    def interrupt(outcome: Outcome) -> None:
+        seen.append(outcome)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gallery.index([album], on_outcome=interrupt)
+    stored = gallery.facts().photos["ok"]
+    assert 5 <= stored < 9
+    # Faces that are newer than the index are found all the same.
+    assert gallery.query(seen[0].path, 1).matches[0].similarity > 0.999
+    assert gallery.index([album]).photos == {"unchanged": stored, "ok": 9 - stored}
+
+
+def test_results_do_not_depend_on_the_batches(
+    home: Path, album: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(astronaut_file, album / "astronaut.jpg")
+    Gallery.open("whole", "cpu").index([album])
+    monkeypatch.setattr(pipeline, "_BATCH", 1)
+    monkeypatch.setattr(pipeline, "_QUEUE", 2)
+    Gallery.open("single", "cpu").index([album])
+    whole, single = _embeddings(Gallery.open("whole")), _embeddings(Gallery.open("single"))
+    assert whole.keys() == single.keys()
+    for face in whole:
+        a, b = (np.frombuffer(rows[face], np.float32) for rows in (whole, single))
+        np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_one_process_writes_at_a_time(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    with (
+        filelock.FileLock(gallery.directory / "faces.lock"),
+        pytest.raises(GalleryLockedError, match="being written"),
+    ):
+        Gallery.open("test", "cpu").index([album])
+
+
+def test_another_model_or_smallest_face_is_refused(gallery: Gallery, album: Path) -> None:
+    gallery.index([album], min_face_px=40)
+    assert gallery.facts().settings.min_face_px == 40
+    gallery.index([album])  # the gallery's own is taken
+    with pytest.raises(UsageError, match="faces from 40 pixels"):
+        gallery.index([album], min_face_px=20)
+    with pytest.raises(ModelError, match="holds embeddings of dlib-resnet"):
+        gallery.index([album], model="another")
+
+
+def test_an_unknown_model_makes_no_gallery(gallery: Gallery, album: Path) -> None:
+    with pytest.raises(ModelError, match="no model named 'another'; there is dlib-resnet"):
+        gallery.index([album], model="another")
+    assert not gallery.directory.exists()
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b"])
+def test_a_name_that_is_no_directory_is_refused(home: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a gallery"):
+        Gallery.open(name)
+
+
+def test_a_gallery_that_does_not_exist_says_how_to_make_it(home: Path, astronaut_file: Path) -> None:
+    with pytest.raises(GalleryError, match="facesearch index PHOTOS --gallery other"):
+        Gallery.open("other").query(astronaut_file)
+    with pytest.raises(GalleryError, match="no gallery 'default'; make it with: facesearch index PHOTOS\\."):
+        Gallery.open().facts()
+
+
+def test_a_lost_or_foreign_index_file_is_made_again(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    photo = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
+    expected = gallery.query(photo, 5)
+    vectors = gallery.directory / "faces.faiss"
+    whole = vectors.read_bytes()
+    for damage in (None, b"", b"no index at all", whole[: len(whole) // 2], whole + b"more"):
+        vectors.unlink()
+        if damage is not None:
+            vectors.write_bytes(damage)
+        assert gallery.query(photo, 5) == expected
+        assert vectors.stat().st_size == len(whole)
+
+
+def test_a_query_while_another_process_writes_needs_no_index_file(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    photo = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
+    expected = gallery.query(photo, 5)
+    (gallery.directory / "faces.faiss").unlink()
+    notes: list[str] = []
+    with filelock.FileLock(gallery.directory / "faces.lock"):
+        assert Gallery.open("test", "cpu", notes.append).query(photo, 5) == expected
+    assert "being written" in notes[0]
+
+
+def test_the_largest_face_is_asked_about_or_another_one(gallery: Gallery, album: Path, tmp_path: Path) -> None:
+    import cv2
+
+    from facesearch.photos import read
+
+    gallery.index([album], people_from="folder")
+    large = read(str(album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"))
+    small = read(str(album / "Angelina_Jolie" / "Angelina_Jolie_0001.jpg"))
+    pair = np.concatenate(
+        [np.asarray(cv2.resize(large, (500, 500))), np.pad(small, ((125, 125), (0, 0), (0, 0)))], axis=1
+    )
+    (tmp_path / "pair.png").write_bytes(_encoded(pair[..., ::-1]))
+    answer = gallery.query(tmp_path / "pair.png", 1)
+    assert answer.query.faces >= 2
+    assert answer.matches[0].person == "Tiger_Woods"
+    second = gallery.query(tmp_path / "pair.png", 1, face=2)
+    assert second.matches[0].person == "Angelina_Jolie"
+    assert second.query.box.left > 500
+    with pytest.raises(UsageError, match="takes a number up to"):
+        gallery.query(tmp_path / "pair.png", 1, face=99)
+
+
+def test_many_queries_answer_in_order_and_say_what_has_no_answer(
+    gallery: Gallery, album: Path, tmp_path: Path
+) -> None:
+    gallery.index([album], people_from="folder")
+    (tmp_path / "wall.png").write_bytes(_encoded(np.full((200, 300, 3), 127, np.uint8)))
+    photos = [album / p / f"{p}_0001.jpg" for p in ("Tiger_Woods", "Abdullah_Gul")]
+    asked = [photos[0], tmp_path / "wall.png", tmp_path / "absent.jpg", photos[1]]
+    answers = list(gallery.query_many(asked, 2))
+    assert answers[0] == gallery.query(photos[0], 2)
+    assert answers[3] == gallery.query(photos[1], 2)
+    assert isinstance(answers[1], Unanswered)
+    assert answers[1].status == Status.NO_FACE
+    assert isinstance(answers[2], Unanswered)
+    assert answers[2].status == Status.UNREADABLE
+    with pytest.raises(NoFaceError, match=r"no face in .*wall\.png"):
+        gallery.query(tmp_path / "wall.png")
+    with pytest.raises(FaceSearchError, match=r"absent\.jpg cannot be used: cannot be opened"):
+        gallery.query(tmp_path / "absent.jpg")
+
+
+def test_copies_of_a_photo_are_one_match_until_faces_are_asked_for(
+    gallery: Gallery, album: Path, lfw: Callable[..., Path]
+) -> None:
+    photo = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
+    for i in range(4):
+        shutil.copy(photo, album / f"copy{i}.jpg")
+    gallery.index([album])
+    answer = gallery.query(photo, 3)
+    assert isinstance(answer, Answer)
+    assert [match.similarity > 0.999 for match in answer.matches] == [True, False, False]
+    faces = gallery.query(photo, 6, group=False).matches
+    assert [match.similarity > 0.999 for match in faces] == [True] * 5 + [False]
+
+
+def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None:
+    gallery.index([album])
+    assert gallery.directory.stat().st_mode & 0o077 == 0

@@ -1,0 +1,95 @@
+"""Nearest people, with faces whose neighbours are known by construction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch.cards import index_recipes
+from facesearch.index import FaceIndex, build_in_memory
+from facesearch.records import Box, Embeddings, Face, PhotoFile, Point, Status
+from facesearch.search import identify
+from facesearch.store import Store
+
+_DIM = 2
+
+
+def _at(*degrees: float) -> Embeddings:
+    """Unit rows at these angles: their similarity is the cosine of the difference."""
+    angles = np.radians(degrees)
+    return np.asarray(np.column_stack([np.cos(angles), np.sin(angles)]), np.float32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "faces.db")
+
+
+def _add(store: Store, name: str, degrees: float, person: str | None = None) -> None:
+    points = tuple(Point(i, i) for i in range(5))
+    with store.atomic():
+        store.save(
+            PhotoFile(name, 1, 1),
+            Status.OK,
+            digest=name.encode(),
+            faces=[Face(Box(0, 0, 9, 9), 1.0, points)],  # type: ignore[arg-type]
+            embeddings=_at(degrees),
+            person=person,
+        )
+
+
+def _index(store: Store) -> FaceIndex:
+    return build_in_memory(store, _DIM, index_recipes())
+
+
+def test_one_row_a_named_person_one_row_an_unnamed_face(store: Store) -> None:
+    for i in range(3):
+        _add(store, f"ann{i}", 10 + i, "Ann")
+    _add(store, "bob", 40, "Bob")
+    _add(store, "unknown1", 20)
+    _add(store, "unknown2", 21)
+    ((first, *rest),) = identify(store, _index(store), _at(0), 10, group=True)
+    assert (first.person, first.photo) == ("Ann", "ann0")
+    assert first.similarity == pytest.approx(np.cos(np.radians(10)), abs=1e-6)
+    assert [(m.person, m.photo) for m in rest] == [(None, "unknown1"), (None, "unknown2"), ("Bob", "bob")]
+
+
+def test_a_person_with_many_photos_does_not_hide_the_next(store: Store) -> None:
+    for i in range(200):
+        _add(store, f"ann{i}", i / 100, "Ann")
+    _add(store, "bob", 50, "Bob")
+    (matches,) = identify(store, _index(store), _at(0), 2, group=True)
+    assert [match.person for match in matches] == ["Ann", "Bob"]
+    (faces,) = identify(store, _index(store), _at(0), 2, group=False)
+    assert [match.photo for match in faces] == ["ann0", "ann1"]
+
+
+def test_nothing_below_the_threshold_is_an_answer(store: Store) -> None:
+    _add(store, "ann", 30, "Ann")
+    _add(store, "bob", 70, "Bob")
+    limit = float(np.cos(np.radians(45)))
+    near, far = identify(store, _index(store), _at(0, 180), 5, group=True, threshold=limit)
+    assert [match.person for match in near] == ["Ann"]
+    assert far == ()
+
+
+def test_missing_photos_do_not_use_up_the_places(store: Store) -> None:
+    for i in range(100):
+        _add(store, f"/gone/{i}", i / 100)
+    _add(store, "/here/1", 60, "Ann")
+    index = _index(store)
+    with store.atomic():
+        store._conn.execute("UPDATE photos SET status = 'missing' WHERE path LIKE '/gone/%'")
+    (matches,) = identify(store, index, _at(0), 3, group=True)
+    assert [match.person for match in matches] == ["Ann"]
+
+
+def test_many_queries_are_answered_each(store: Store) -> None:
+    for i in range(50):
+        _add(store, f"p{i}", i * 5, f"P{i}")
+    answers = identify(store, _index(store), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
+    assert [matches[0].person for matches in answers] == [f"P{i}" for i in range(50)]
+
+
+def test_an_empty_gallery_has_no_answer(store: Store) -> None:
+    assert identify(store, _index(store), _at(0), 3, group=True) == [()]
