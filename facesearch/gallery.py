@@ -23,6 +23,7 @@ from facesearch.records import (
     Answer,
     GalleryFacts,
     GallerySettings,
+    Match,
     Outcome,
     RunSummary,
     Status,
@@ -116,7 +117,7 @@ class Gallery:
             asked = search.ask_one(self._load(settings), os.fspath(photo), face)
             index = self._open_index(store, settings)
             (matches,) = search.identify(store, index, asked.embedding[None], k, group, threshold)
-        return Answer(asked.sighting, settings.model, matches)
+        return _answer(asked, settings, matches)
 
     def query_many(
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
@@ -134,14 +135,9 @@ class Gallery:
                 matches = iter(search.identify(store, index, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, search.Asked):
-                        yield Answer(item.sighting, settings.model, next(matches))
+                        yield _answer(item, settings, next(matches))
                     else:
                         yield item
-
-    def threshold(self) -> float:
-        """The similarity from which the gallery's model counts two faces as one person."""
-        with self._reading() as (_, settings):
-            return embedder_card(settings.model).threshold.similarity
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
@@ -263,6 +259,11 @@ class Gallery:
         stamp = store.stamp()
         index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
         return index or build_in_memory(store, settings.dim, recipes)
+
+
+def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...]) -> Answer:
+    limit = embedder_card(settings.model).threshold
+    return Answer(asked.sighting, settings.model, limit.similarity, limit.far, matches)
 
 
 def verify(

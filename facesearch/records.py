@@ -103,10 +103,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The nearest people to the face that was asked about, most similar first."""
+    """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
+    as one person; `far` is the share of pairs of strangers that reach it."""
 
     query: Sighting
     model: str
+    threshold: float
+    far: float
     matches: tuple[Match, ...]
 
 

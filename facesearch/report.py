@@ -31,12 +31,12 @@ def check_sheet_name(path: Path) -> None:
         raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the sheet.")
 
 
-def contact_sheet(answers: Sequence[Answer], threshold: float) -> Pixels:
+def contact_sheet(answers: Sequence[Answer]) -> Pixels:
     """One line of faces for each answer: the one that was asked about, then its matches with name and similarity,
     which is green where it reaches the threshold."""
     widest = max((min(len(answer.matches), _PER_ROW) for answer in answers), default=0)
     width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
-    return np.concatenate([_strip(answer, threshold, width) for answer in answers])
+    return np.concatenate([_strip(answer, width) for answer in answers])
 
 
 def write_sheet(sheet: Pixels, path: Path) -> None:
@@ -48,7 +48,7 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
         raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _strip(answer: Answer, threshold: float, width: int) -> Pixels:
+def _strip(answer: Answer, width: int) -> Pixels:
     rows = max(1, -(-len(answer.matches) // _PER_ROW))
     strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
@@ -59,7 +59,7 @@ def _strip(answer: Answer, threshold: float, width: int) -> Pixels:
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
         _place(strip, row, column, _crop(match.photo, match.box))
-        colour = _SAME if match.similarity >= threshold else _FAINT
+        colour = _SAME if match.similarity >= answer.threshold else _FAINT
         name = match.person or Path(match.photo).name
         _write(strip, row, column, name, f"{match.similarity:.3f}", _INK, colour)
     return strip

@@ -345,3 +345,15 @@ def test_copies_of_a_photo_are_one_match_until_faces_are_asked_for(
 def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None:
     gallery.index([album])
     assert gallery.directory.stat().st_mode & 0o077 == 0
+
+
+def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras runs all networks, here on the CPU; only the choice of the device is replaced."""
+    Gallery.open("onnx", "cpu").index([album])
+    monkeypatch.setattr(pipeline, "choose_device", lambda asked: "gpu")
+    Gallery.open("keras", "gpu").index([album])
+    onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))
+    assert onnx.keys() == keras.keys()
+    for face in onnx:
+        a, b = (np.frombuffer(rows[face], np.float32) for rows in (onnx, keras))
+        np.testing.assert_allclose(a, b, atol=2e-3)

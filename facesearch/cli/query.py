@@ -9,7 +9,6 @@ import typer
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
-    from facesearch.gallery import Gallery
     from facesearch.records import Answer, Unanswered
 
 _NO = 1
@@ -62,7 +61,7 @@ def query(
         codes.add(_show(answer, json, face, asked=threshold))
         answers.append(answer)
     if sheet is not None:
-        _draw([answer for answer in answers if isinstance(answer, Answer)], opened, sheet)
+        _draw([answer for answer in answers if isinstance(answer, Answer)], sheet)
     # What could not be read comes first, then what has no face; a no counts when every answer is a no.
     return next((code for code in (_SOME_UNREAD, _NO_FACE) if code in codes), min(codes, default=0))
 
@@ -84,7 +83,8 @@ def verify(
         show.as_json(show.verdict(verdict))
     else:
         for sighting in (verdict.a, verdict.b):
-            _note_faces(sighting.photo, sighting.faces, None)
+            if sighting.faces > 1:
+                show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
         show.console().print(
             f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
             f"threshold {verdict.threshold:.3f} ({show.odds(verdict.far)})"
@@ -113,7 +113,6 @@ def _photos(paths: list[Path]) -> Iterable[str]:
 def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
     """Shows one answer; the exit code that it alone would have."""
     from facesearch.cli import show
-    from facesearch.photos import printable
     from facesearch.records import Status, Unanswered
 
     if isinstance(answer, Unanswered):
@@ -125,30 +124,40 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: fl
     if json:
         show.as_json(show.answer(answer))
     else:
-        _note_faces(answer.query.photo, answer.query.faces, face)
-        rows = show.table("person", "similarity", "photo", "box", right=["similarity"])
-        for match in answer.matches:
-            name = printable(match.person) if match.person else "-"
-            rows.add_row(name, f"{match.similarity:.3f}", printable(match.photo), show.box_text(match.box))
-        show.console().print(printable(answer.query.photo))
-        show.console().print(rows)
+        _show_table(answer, face)
     if not answer.matches and asked is not None:
         show.note(f"Nobody in the gallery reaches a similarity of {asked:g}.")
         return _NO
     return 0
 
 
-def _note_faces(photo: str, count: int, face: int | None) -> None:
+def _show_table(answer: "Answer", face: int | None) -> None:
     from facesearch.cli import show
+    from facesearch.photos import printable
 
-    if count > 1 and face is None:
-        show.note(f"{photo} shows {count} faces; the largest was taken (--face 2 takes the next).")
+    if answer.query.faces > 1 and face is None:
+        show.note(
+            f"{answer.query.photo} shows {answer.query.faces} faces; the largest was taken (--face 2 takes the next)."
+        )
+    rows = show.table("person", "similarity", "same", "photo", "box", right=["similarity"])
+    for match in answer.matches:
+        rows.add_row(
+            printable(match.person) if match.person else "-",
+            f"{match.similarity:.3f}",
+            "yes" if match.similarity >= answer.threshold else "no",
+            printable(match.photo),
+            show.box_text(match.box),
+        )
+    out = show.console()
+    out.print(printable(answer.query.photo))
+    out.print(rows)
+    out.print(f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far)})")
 
 
-def _draw(answers: "list[Answer]", gallery: "Gallery", path: Path) -> None:
+def _draw(answers: "list[Answer]", path: Path) -> None:
     from facesearch.cli import show
     from facesearch.report import contact_sheet, write_sheet
 
     if answers:
-        write_sheet(contact_sheet(answers, gallery.threshold()), path)
+        write_sheet(contact_sheet(answers), path)
         show.note(f"The contact sheet is {path}.")

@@ -92,6 +92,7 @@ def answer(of: "Answer") -> dict[str, Any]:
     return {
         "query": sighting(of.query) | {"faces": of.query.faces},
         "model": of.model,
+        "threshold": of.threshold,
         "matches": [
             {
                 "person": match.person,

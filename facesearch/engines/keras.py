@@ -1,6 +1,7 @@
 """Networks on Keras: on a GPU, and wherever a network is defined, trained or exported."""
 
 import os
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACK
 
 
 class KerasNetwork:
-    """A Keras model as a network; the first GPU runs it where there is one."""
+    """A Keras model as a network; the first GPU runs it where there is one. Calls from several threads at once are
+    allowed, and take turns: a GPU works on one batch at a time, and Keras traces a new shape on one thread only."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._turn = threading.Lock()
 
     def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
-        outputs = self._model.predict_on_batch(batch)
+        with self._turn:
+            outputs = self._model.predict_on_batch(batch)
         return tuple(outputs) if isinstance(outputs, list) else (outputs,)
 
 
