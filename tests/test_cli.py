@@ -188,7 +188,7 @@ def test_query_prints_a_table(cli: Cli, gallery: Path) -> None:
     said = cli("query", photo, "--k", 3)
     assert said.code == 0
     rows = [line.split() for line in said.out.splitlines() if str(gallery) in line and "," in line]
-    assert rows[0][:3] == ["Tiger_Woods", "1.000", str(photo)]
+    assert rows[0][:4] == ["Tiger_Woods", "1.000", "yes", str(photo)]
     assert sorted(row[0] for row in rows) == ["Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"]
 
 
