@@ -77,35 +77,26 @@ class Gallery:
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
         refuse_empty(roots)
         settings = self._agreed(model, min_face_px)
-        started = time.perf_counter()
-        counts: Counter[str] = Counter()
-        faces = 0
-        failures: list[Outcome] = []
+        tally = _Tally(self.name)
         with self._locked(), Store.create(self._database) as store:
             with store.atomic():
                 if store.settings() is None:
                     store.set_settings(settings)
                 run = store.begin_run(roots)
-            unsynced = 0
+            synced = store.face_count()
             # Each core takes whole batches, so a call to a network may use one.
             analyser = partial(self._load, settings, threads=1)
             for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
-                counts[outcome.status if outcome.done == "indexed" else outcome.done] += 1
-                if outcome.done in ("indexed", "copied"):
-                    faces += outcome.faces
-                    unsynced += outcome.faces
-                if outcome.done == "indexed" and outcome.status in FAILURES:
-                    failures.append(outcome)
+                tally.add(outcome)
                 on_outcome(outcome)
-                if unsynced >= _SYNC_AFTER and unsynced > store.face_count() // 3:
+                if tally.unsynced > max(_SYNC_AFTER, synced // 3):
                     self._sync(store, settings)
-                    unsynced = 0
+                    synced += tally.unsynced
+                    tally.unsynced = 0
             self._sync(store, settings)
             with store.atomic():
-                store.end_run(run, sum(counts.values()), faces)
-        seconds = time.perf_counter() - started
-        rate = sum(counts[status] for status in Status if status != Status.MISSING) / seconds
-        return RunSummary(dict(counts), faces, seconds, rate, self.name, tuple(failures))
+                store.end_run(run, tally.photos.total(), tally.faces)
+        return tally.summary()
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
@@ -259,6 +250,33 @@ class Gallery:
         stamp = store.stamp()
         index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
         return index or build_in_memory(store, settings.dim, recipes)
+
+
+class _Tally:
+    """What a run has done so far."""
+
+    def __init__(self, gallery: str) -> None:
+        self._gallery = gallery
+        self._started = time.perf_counter()
+        self._failures: list[Outcome] = []
+        self.photos: Counter[str] = Counter()
+        self.faces = 0
+        self.unsynced = 0  # new faces that are not in the index yet
+
+    def add(self, outcome: Outcome) -> None:
+        self.photos[outcome.status if outcome.done == "indexed" else outcome.done] += 1
+        if outcome.done in ("indexed", "copied"):
+            self.faces += outcome.faces
+            self.unsynced += outcome.faces
+        if outcome.done == "indexed" and outcome.status in FAILURES:
+            self._failures.append(outcome)
+
+    def summary(self) -> RunSummary:
+        seconds = time.perf_counter() - self._started
+        looked_at = sum(self.photos[status] for status in Status if status != Status.MISSING)
+        return RunSummary(
+            dict(self.photos), self.faces, seconds, looked_at / seconds, self._gallery, tuple(self._failures)
+        )
 
 
 def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...]) -> Answer:

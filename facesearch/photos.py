@@ -30,11 +30,13 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 @dataclass(frozen=True, slots=True)
 class LoadedPhoto:
-    """A photo's bytes, not yet decoded, and the digest that recognises its content wherever it lies."""
+    """A photo's bytes, not yet decoded, the digest that recognises its content wherever it lies, and how many pixels
+    its header announces."""
 
     file: PhotoFile
     data: bytes
     digest: bytes
+    pixels: int
 
 
 def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Iterator[PhotoFile]:
@@ -95,7 +97,8 @@ def load(file: PhotoFile) -> LoadedPhoto | None:
             data = head + opened.read()
     except OSError as error:
         raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror}") from error
-    return LoadedPhoto(file, data, hashlib.blake2b(data, digest_size=_DIGEST).digest())
+    digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    return LoadedPhoto(file, data, digest, _announced_pixels(data))
 
 
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:

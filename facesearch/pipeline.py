@@ -29,7 +29,11 @@ PeopleFrom = Literal["none", "folder"]
 
 _FILES_AT_ONCE = 256  # in one question to the database
 _BATCH = 32  # photos
-_BATCH_PIXELS = 16_000_000  # a batch is cut short here, so that large photos do not fill the memory
+# Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
+_BATCH_PIXELS = 16_000_000
+_DECODED_AHEAD = 32_000_000  # pixels
+_ANALYSED_AHEAD = 64_000_000  # pixels
+_LOADED_AHEAD = 64_000_000  # bytes
 _QUEUE = 1024  # items between two stages, those that are finished included
 _MOST_WORKERS = 16
 
@@ -160,10 +164,10 @@ class _Run:
         with ExitStack() as stack:
             readers = stack.enter_context(_threads(self._workers + 1))
             workers = stack.enter_context(_threads(self._workers))
-            loaded = _ordered(readers, _load, self._pass_unchanged(files), 2 * _BATCH)
-            decoded = _ordered(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH)
+            loaded = _ordered(readers, _load, self._pass_unchanged(files), 2 * _BATCH, _LOADED_AHEAD)
+            decoded = _ordered(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH, _DECODED_AHEAD)
             batches = self._with_analyser(_batches(decoded))
-            for batch in _ordered(workers, self._analyse, batches, self._workers + 1):
+            for batch in _ordered(workers, self._analyse, batches, self._workers + 1, _ANALYSED_AHEAD):
                 yield from self._stored(batch)
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
@@ -350,21 +354,41 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _ordered(
-    pool: ThreadPoolExecutor, function: Callable[[_Given], _Made], items: Iterable[_Given], ahead: int
+    pool: ThreadPoolExecutor,
+    function: Callable[[_Given], _Made],
+    items: Iterable[_Given],
+    ahead: int,
+    weight_ahead: int = 0,
 ) -> Iterator[_Made]:
-    """Maps a function over items on a pool, in order, with at most `ahead` calls begun and not yet taken.
-    Outcomes and failures are finished: they pass by in their place."""
-    queue: deque[Future[_Made] | _Made] = deque()
-    pending = 0
+    """Maps a function over items on a pool, in order, with at most `ahead` calls begun and not yet taken, and fewer
+    where their results would weigh more than `weight_ahead` (see `_weight`; 0 is no limit). Outcomes and failures
+    are finished: they pass by in their place."""
+    queue: deque[tuple[Future[_Made] | _Made, int]] = deque()
+    pending = weight = 0
     for item in items:
-        if isinstance(item, (Outcome, _Failed)):
-            queue.append(item)  # type: ignore[arg-type]
-        else:
-            queue.append(pool.submit(function, item))
-            pending += 1
-        while queue and (pending > ahead or len(queue) > _QUEUE):
-            first = queue.popleft()
+        own = _weight(item)
+        while queue and (pending >= ahead or len(queue) >= _QUEUE or (weight_ahead and weight + own > weight_ahead)):
+            first, first_weight = queue.popleft()
             pending -= isinstance(first, Future)
+            weight -= first_weight
             yield first.result() if isinstance(first, Future) else first
-    for first in queue:
+        if isinstance(item, (Outcome, _Failed)):
+            queue.append((item, 0))  # type: ignore[arg-type]
+        else:
+            queue.append((pool.submit(function, item), own))
+            pending += 1
+            weight += own
+    for first, _ in queue:
         yield first.result() if isinstance(first, Future) else first
+
+
+def _weight(item: object) -> int:
+    """What a call with this item holds in memory: bytes of a file, pixels of a photo or of a batch of photos."""
+    match item:
+        case PhotoFile(size=size):
+            return size
+        case LoadedPhoto(pixels=pixels):
+            return pixels
+        case list():
+            return sum(each.pixels.size // 3 for each in item if isinstance(each, _Decoded))
+    return 0

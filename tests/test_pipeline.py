@@ -1,0 +1,105 @@
+"""The stream between the stages: order is kept, and queues are bounded by count and by weight."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch import pipeline
+from facesearch.photos import LoadedPhoto
+from facesearch.pipeline import _batches, _Decoded, _Failed, _Item, _ordered
+from facesearch.records import Outcome, PhotoFile, Status
+
+
+class Gate:
+    """Counts how much is begun and not yet taken."""
+
+    def __init__(self) -> None:
+        self.begun = self.taken = self.most = 0
+        self._lock = threading.Lock()
+
+    def count(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        for item in items:
+            self.begun += 1
+            self.most = max(self.most, self.begun - self.taken)
+            yield item
+
+
+def _file(i: int, size: int = 1) -> PhotoFile:
+    return PhotoFile(f"/{i}", size, 0)
+
+
+@pytest.mark.parametrize(("ahead", "weight_ahead", "most"), [(4, 0, 6), (100, 50, 7), (1, 0, 3)])
+def test_order_is_kept_and_the_queue_is_bounded(ahead: int, weight_ahead: int, most: int) -> None:
+    gate = Gate()
+    files = [_file(i, size=10) for i in range(60)]
+    with ThreadPoolExecutor(3) as pool:
+        made = []
+        for item in _ordered(pool, lambda item: item, gate.count(iter(files)), ahead, weight_ahead):
+            gate.taken += 1
+            made.append(item)
+    assert made == files
+    assert gate.most <= most
+
+
+def test_one_item_heavier_than_the_limit_still_passes() -> None:
+    files = [_file(i, size=1000) for i in range(5)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(_ordered(pool, lambda item: item, files, 10, 50)) == files
+
+
+def test_what_is_finished_keeps_its_place_and_is_not_mapped() -> None:
+    items: list[_Item] = [_file(0), Outcome("/1", Status.OK, 1, "unchanged"), _file(2), Outcome("/3", Status.OK, 0)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(_ordered(pool, lambda item: ("mapped", item), items, 2)) == [
+            ("mapped", items[0]),
+            items[1],
+            ("mapped", items[2]),
+            items[3],
+        ]
+
+
+def test_a_million_unchanged_photos_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is finished passes although nothing is ever submitted."""
+    gate = Gate()
+    items = (Outcome(f"/{i}", Status.OK, 0, "unchanged") for i in range(20_000))
+    with ThreadPoolExecutor(1) as pool:
+        for _ in _ordered(pool, lambda item: item, gate.count(items), 64):
+            gate.taken += 1
+    assert gate.most <= pipeline._QUEUE + 2
+
+
+def test_an_error_in_a_stage_reaches_the_caller() -> None:
+    def fail(item: PhotoFile) -> PhotoFile:
+        raise ValueError(item.path)
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="/0"):
+        list(_ordered(pool, fail, [_file(0), _file(1)], 2))
+
+
+def _decoded(pixels: int) -> _Decoded:
+    return _Decoded(LoadedPhoto(_file(0), b"", b"", pixels), np.zeros((1, pixels, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes"),
+    [
+        (lambda: [_decoded(10)] * 70, [32, 32, 6]),
+        (lambda: [_decoded(6_000_000)] * 7, [3, 3, 1]),
+        (lambda: [Outcome("/", Status.OK, 0)] * 2500, [1024, 1024, 452]),
+        (lambda: [], []),
+    ],
+)
+def test_batches_end_at_a_count_a_weight_or_a_queue(make: Callable[[], list[_Item]], sizes: list[int]) -> None:
+    assert [len(batch) for batch in _batches(make())] == sizes
+
+
+def test_a_failure_keeps_its_place_too(tmp_path: Path) -> None:
+    from facesearch.errors import PhotoError
+
+    failed = _Failed(_file(0), None, PhotoError(Status.UNREADABLE, "broken"))
+    with ThreadPoolExecutor(1) as pool:
+        assert list(_ordered(pool, lambda item: "mapped", [failed, _file(1)], 2)) == [failed, "mapped"]
