@@ -16,7 +16,7 @@ import numpy as np
 from facesearch import search
 from facesearch.cards import EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
-from facesearch.index import FaceIndex, build_in_memory, open_index, sync
+from facesearch.index import FaceIndex, build_in_memory, import_faiss, open_index, sync
 from facesearch.pipeline import Analyser, PeopleFrom, index_photos, refuse_empty
 from facesearch.records import (
     FAILURES,
@@ -37,7 +37,7 @@ from facesearch.store import Store
 _NAME = re.compile(r"[\w][\w.-]*")
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _QUERIES_AT_ONCE = 32  # photos
-_MOST_FAILURES = 20  # listed
+_MOST_FAILURES = 1000  # photos that are named in a summary
 
 
 def _silent(_: str) -> None:
@@ -84,8 +84,7 @@ class Gallery:
                     store.set_settings(settings)
                 run = store.begin_run(roots)
             synced = store.face_count()
-            # Each core takes whole batches, so a call to a network may use one.
-            analyser = partial(self._load, settings, threads=1)
+            analyser = partial(self._load_to_index, settings)
             for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
                 tally.add(outcome)
                 on_outcome(outcome)
@@ -228,6 +227,12 @@ class Gallery:
             )
         return self._analysers[threads]
 
+    def _load_to_index(self, settings: GallerySettings) -> Analyser:
+        """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
+        be there too: that it is not should be said before hours of work, and not after."""
+        import_faiss()
+        return self._load(settings, threads=1)
+
     def _sync(self, store: Store, settings: GallerySettings) -> None:
         stamp = sync(self._vectors, store.stamp(), store, settings.model, settings.dim, index_recipes(), self._note)
         if stamp:
@@ -268,7 +273,7 @@ class _Tally:
         if outcome.done in ("indexed", "copied"):
             self.faces += outcome.faces
             self.unsynced += outcome.faces
-        if outcome.done == "indexed" and outcome.status in FAILURES:
+        if outcome.done == "indexed" and outcome.status in FAILURES and len(self._failures) < _MOST_FAILURES:
             self._failures.append(outcome)
 
     def summary(self) -> RunSummary:

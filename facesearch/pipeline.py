@@ -5,13 +5,11 @@ for each core. One stream of items runs through all stages, in order; what is fi
 stages by. Queues are bounded, so memory does not grow with the collection."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, TypeAlias, TypeVar
+from functools import partial
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from facesearch.records import Embeddings, Face, Outcome, PhotoFile, Pixels, Sta
 from facesearch.serving import Device, Note, choose_device, prepare, serve
 from facesearch.settings import cores
 from facesearch.store import KnownPhoto, Store
+from facesearch.stream import chunks, ordered, threads
 
 PeopleFrom = Literal["none", "folder"]
 
@@ -34,7 +33,7 @@ _BATCH_PIXELS = 16_000_000
 _DECODED_AHEAD = 32_000_000  # pixels
 _ANALYSED_AHEAD = 64_000_000  # pixels
 _LOADED_AHEAD = 64_000_000  # bytes
-_QUEUE = 1024  # items between two stages, those that are finished included
+_BATCH_ITEMS = 1024  # what is finished included
 _MOST_WORKERS = 16
 
 
@@ -162,17 +161,18 @@ class _Run:
 
     def _index(self, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         with ExitStack() as stack:
-            readers = stack.enter_context(_threads(self._workers + 1))
-            workers = stack.enter_context(_threads(self._workers))
-            loaded = _ordered(readers, _load, self._pass_unchanged(files), 2 * _BATCH, _LOADED_AHEAD)
-            decoded = _ordered(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH, _DECODED_AHEAD)
+            readers = stack.enter_context(threads(self._workers + 1))
+            workers = stack.enter_context(threads(self._workers))
+            on = partial(ordered, weigh=_weight, is_finished=_is_finished)
+            loaded = on(readers, _load, self._pass_unchanged(files), 2 * _BATCH, _LOADED_AHEAD)
+            decoded = on(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH, _DECODED_AHEAD)
             batches = self._with_analyser(_batches(decoded))
-            for batch in _ordered(workers, self._analyse, batches, self._workers + 1, _ANALYSED_AHEAD):
+            for batch in on(workers, self._analyse, batches, self._workers + 1, _ANALYSED_AHEAD):
                 yield from self._stored(batch)
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
         """The files; an outcome in place of each whose path, size and time are known."""
-        for part in _chunks(files, _FILES_AT_ONCE):
+        for part in chunks(files, _FILES_AT_ONCE):
             known = self._store.known([file.path for file in part])
             same = {file.path: known[file.path] for file in part if _is_unchanged(file, known.get(file.path))}
             if same:
@@ -190,7 +190,7 @@ class _Run:
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
-        for part in _chunks((item for item in items if item is not None), _BATCH):
+        for part in chunks((item for item in items if item is not None), _BATCH):
             photos = [item for item in part if isinstance(item, LoadedPhoto)]
             known = self._store.known_contents([photo.digest for photo in photos])
             if not known:
@@ -280,10 +280,6 @@ class _Run:
         return Outcome(file.path, status, len(found.faces), reason=reason)
 
 
-_Given = TypeVar("_Given")
-_Made = TypeVar("_Made")
-
-
 def _no_photo(root: str) -> FaceSearchError:
     return FaceSearchError(
         f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
@@ -321,12 +317,6 @@ def _decode(item: _Item) -> _Item:
         return _Failed(item.file, item.digest, error)
 
 
-def _chunks(items: Iterable[_Given], size: int) -> Iterator[list[_Given]]:
-    iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part
-
-
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     """The items in batches of some photos to analyse, and what is finished between them."""
     batch: list[_Item] = []
@@ -336,50 +326,11 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         if isinstance(item, _Decoded):
             photos += 1
             pixels += item.pixels.shape[0] * item.pixels.shape[1]
-        if photos >= _BATCH or pixels >= _BATCH_PIXELS or len(batch) >= _QUEUE:
+        if photos >= _BATCH or pixels >= _BATCH_PIXELS or len(batch) >= _BATCH_ITEMS:
             yield batch
             batch, photos, pixels = [], 0, 0
     if batch:
         yield batch
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that, when the run is interrupted, finishes what it has begun and forgets the rest."""
-    pool = ThreadPoolExecutor(count)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ordered(
-    pool: ThreadPoolExecutor,
-    function: Callable[[_Given], _Made],
-    items: Iterable[_Given],
-    ahead: int,
-    weight_ahead: int = 0,
-) -> Iterator[_Made]:
-    """Maps a function over items on a pool, in order, with at most `ahead` calls begun and not yet taken, and fewer
-    where their results would weigh more than `weight_ahead` (see `_weight`; 0 is no limit). Outcomes and failures
-    are finished: they pass by in their place."""
-    queue: deque[tuple[Future[_Made] | _Made, int]] = deque()
-    pending = weight = 0
-    for item in items:
-        own = _weight(item)
-        while queue and (pending >= ahead or len(queue) >= _QUEUE or (weight_ahead and weight + own > weight_ahead)):
-            first, first_weight = queue.popleft()
-            pending -= isinstance(first, Future)
-            weight -= first_weight
-            yield first.result() if isinstance(first, Future) else first
-        if isinstance(item, (Outcome, _Failed)):
-            queue.append((item, 0))  # type: ignore[arg-type]
-        else:
-            queue.append((pool.submit(function, item), own))
-            pending += 1
-            weight += own
-    for first, _ in queue:
-        yield first.result() if isinstance(first, Future) else first
 
 
 def _weight(item: object) -> int:
@@ -392,3 +343,8 @@ def _weight(item: object) -> int:
         case list():
             return sum(each.pixels.size // 3 for each in item if isinstance(each, _Decoded))
     return 0
+
+
+def _is_finished(item: object) -> bool:
+    """Whether the stages have nothing left to do for an item: it passes them by."""
+    return isinstance(item, (Outcome, _Failed))

@@ -9,7 +9,7 @@ import filelock
 import numpy as np
 import pytest
 
-from facesearch import Gallery, pipeline
+from facesearch import Gallery, pipeline, stream
 from facesearch.errors import (
     FaceSearchError,
     GalleryError,
@@ -214,7 +214,7 @@ def test_results_do_not_depend_on_the_batches(
     shutil.copy(astronaut_file, album / "astronaut.jpg")
     Gallery.open("whole", "cpu").index([album])
     monkeypatch.setattr(pipeline, "_BATCH", 1)
-    monkeypatch.setattr(pipeline, "_QUEUE", 2)
+    monkeypatch.setattr(stream, "QUEUE", 2)
     Gallery.open("single", "cpu").index([album])
     whole, single = _embeddings(Gallery.open("whole")), _embeddings(Gallery.open("single"))
     assert whole.keys() == single.keys()

@@ -3,14 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facesearch import pipeline
+from facesearch import stream
 from facesearch.photos import LoadedPhoto
-from facesearch.pipeline import _batches, _Decoded, _Failed, _Item, _ordered
+from facesearch.pipeline import _batches, _Decoded, _Failed, _is_finished, _Item, _weight
 from facesearch.records import Outcome, PhotoFile, Status
 
 
@@ -28,11 +29,15 @@ class Gate:
             yield item
 
 
+_ordered = partial(stream.ordered, weigh=_weight, is_finished=_is_finished)
+_NO_LIMIT = 1 << 60
+
+
 def _file(i: int, size: int = 1) -> PhotoFile:
     return PhotoFile(f"/{i}", size, 0)
 
 
-@pytest.mark.parametrize(("ahead", "weight_ahead", "most"), [(4, 0, 6), (100, 50, 7), (1, 0, 3)])
+@pytest.mark.parametrize(("ahead", "weight_ahead", "most"), [(4, _NO_LIMIT, 6), (100, 50, 7), (1, _NO_LIMIT, 3)])
 def test_order_is_kept_and_the_queue_is_bounded(ahead: int, weight_ahead: int, most: int) -> None:
     gate = Gate()
     files = [_file(i, size=10) for i in range(60)]
@@ -54,7 +59,7 @@ def test_one_item_heavier_than_the_limit_still_passes() -> None:
 def test_what_is_finished_keeps_its_place_and_is_not_mapped() -> None:
     items: list[_Item] = [_file(0), Outcome("/1", Status.OK, 1, "unchanged"), _file(2), Outcome("/3", Status.OK, 0)]
     with ThreadPoolExecutor(2) as pool:
-        assert list(_ordered(pool, lambda item: ("mapped", item), items, 2)) == [
+        assert list(_ordered(pool, lambda item: ("mapped", item), items, 2, _NO_LIMIT)) == [
             ("mapped", items[0]),
             items[1],
             ("mapped", items[2]),
@@ -67,9 +72,9 @@ def test_a_million_unchanged_photos_are_not_held_back(monkeypatch: pytest.Monkey
     gate = Gate()
     items = (Outcome(f"/{i}", Status.OK, 0, "unchanged") for i in range(20_000))
     with ThreadPoolExecutor(1) as pool:
-        for _ in _ordered(pool, lambda item: item, gate.count(items), 64):
+        for _ in _ordered(pool, lambda item: item, gate.count(items), 64, _NO_LIMIT):
             gate.taken += 1
-    assert gate.most <= pipeline._QUEUE + 2
+    assert gate.most <= stream.QUEUE + 2
 
 
 def test_an_error_in_a_stage_reaches_the_caller() -> None:
@@ -77,7 +82,7 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
         raise ValueError(item.path)
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="/0"):
-        list(_ordered(pool, fail, [_file(0), _file(1)], 2))
+        list(_ordered(pool, fail, [_file(0), _file(1)], 2, _NO_LIMIT))
 
 
 def _decoded(pixels: int) -> _Decoded:
@@ -102,4 +107,4 @@ def test_a_failure_keeps_its_place_too(tmp_path: Path) -> None:
 
     failed = _Failed(_file(0), None, PhotoError(Status.UNREADABLE, "broken"))
     with ThreadPoolExecutor(1) as pool:
-        assert list(_ordered(pool, lambda item: "mapped", [failed, _file(1)], 2)) == [failed, "mapped"]
+        assert list(_ordered(pool, lambda item: "mapped", [failed, _file(1)], 2, _NO_LIMIT)) == [failed, "mapped"]

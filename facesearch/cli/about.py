@@ -7,6 +7,8 @@ from facesearch.cli.options import Device, GalleryName, Json
 if TYPE_CHECKING:
     from facesearch.records import GalleryFacts
 
+_LISTED = 20  # photos that could not be read
+
 
 def info(gallery: GalleryName = "default", json: Json = False) -> int:
     """Show what a gallery holds."""
@@ -36,8 +38,10 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("last run", facts.last_run or "none"),
         ]
     )
-    for outcome in facts.failures:
+    for outcome in facts.failures[:_LISTED]:
         show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
+    if len(facts.failures) > _LISTED:
+        show.note("... and more; facesearch info --json lists the first 1,000.")
     return 0
 
 

@@ -139,7 +139,7 @@ def _show(summary: "RunSummary") -> None:
     for outcome in summary.failures[:_LISTED]:
         show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
     if len(summary.failures) > _LISTED:
-        show.note(f"... and {len(summary.failures) - _LISTED:,} more; facesearch info lists them.")
+        show.note("... and more; facesearch info lists them.")
 
 
 _WORDS = {

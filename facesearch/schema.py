@@ -1,0 +1,43 @@
+"""The tables of a gallery's database. A change is a new function at the end: what was applied is never edited."""
+
+import sqlite_utils
+
+from facesearch.records import Status
+
+migrations = sqlite_utils.Migrations("facesearch")
+
+
+@migrations()
+def photos_faces_people(db: sqlite_utils.Database) -> None:
+    """The first schema."""
+    statuses = ", ".join(f"'{status}'" for status in Status)
+    for statement in (
+        # path is a BLOB where its bytes are no UTF-8; digest is NULL where the file could not be opened.
+        f"""CREATE TABLE photos (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+            digest BLOB, status TEXT NOT NULL CHECK (status IN ({statuses})), reason TEXT,
+            width INTEGER, height INTEGER)""",
+        "CREATE INDEX photos_by_digest ON photos (digest)",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        # AUTOINCREMENT: the id of a deleted face is never given to another one, so an old index cannot lie.
+        """CREATE TABLE faces (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people (id),
+            box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
+            score REAL NOT NULL, landmarks BLOB NOT NULL, embedding BLOB NOT NULL)""",
+        "CREATE INDEX faces_by_photo ON faces (photo_id)",
+        "CREATE INDEX faces_by_person ON faces (person_id)",
+        "CREATE TABLE roots (path TEXT PRIMARY KEY)",
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
+            photos INTEGER, faces INTEGER)""",
+        """CREATE TABLE settings (
+            only INTEGER PRIMARY KEY CHECK (only = 1), model TEXT NOT NULL, detector TEXT NOT NULL,
+            dim INTEGER NOT NULL, min_face_px REAL NOT NULL)""",
+        """CREATE TABLE index_stamp (
+            only INTEGER PRIMARY KEY CHECK (only = 1), recipe TEXT NOT NULL, model TEXT NOT NULL,
+            count INTEGER NOT NULL, newest_id INTEGER NOT NULL, size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, recall REAL)""",
+    ):
+        db.execute(statement)

@@ -1,0 +1,66 @@
+"""Work on threads as a stream: results in the order of the items, and only so much begun as the memory bears."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+QUEUE = 1024  # items at most that wait to be taken, those that are finished included
+
+_Given = TypeVar("_Given")
+
+
+def chunks(items: Iterable[_Given], size: int) -> Iterator[list[_Given]]:
+    """The items in lists of that size; the last one may be shorter."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that, when the work is interrupted, finishes what it has begun and forgets the rest."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def ordered(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    ahead: int,
+    weight_ahead: int,
+    *,
+    weigh: Callable[[Any], int],
+    is_finished: Callable[[Any], bool],
+) -> Iterator[Any]:
+    """Maps a function over items on a pool, in their order.
+
+    At most `ahead` calls are begun and not yet taken, and fewer where the sum of their items' weights would pass
+    `weight_ahead`; a single item may weigh more. A finished item is not mapped: it passes by in its place."""
+    queue: deque[tuple[Any, int]] = deque()
+    pending = weight = 0
+    for item in items:
+        own = weigh(item)
+        while queue and (pending >= ahead or len(queue) >= QUEUE or weight + own > weight_ahead):
+            first, first_weight = queue.popleft()
+            pending -= isinstance(first, Future)
+            weight -= first_weight
+            yield _result(first)
+        if is_finished(item):
+            queue.append((item, 0))
+        else:
+            queue.append((pool.submit(function, item), own))
+            pending += 1
+            weight += own
+    for first, _ in queue:
+        yield _result(first)
+
+
+def _result(item: Any) -> Any:
+    return item.result() if isinstance(item, Future) else item
