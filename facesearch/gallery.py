@@ -83,7 +83,7 @@ class Gallery:
                 if store.settings() is None:
                     store.set_settings(settings)
                 run = store.begin_run(roots)
-            synced = store.face_count()
+            synced = store.faces.count()
             analyser = partial(self._load_to_index, settings)
             for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
                 tally.add(outcome)
@@ -106,7 +106,7 @@ class Gallery:
         with self._reading() as (store, settings):
             asked = search.ask_one(self._load(settings), os.fspath(photo), face)
             index = self._open_index(store, settings)
-            (matches,) = search.identify(store, index, asked.embedding[None], k, group, threshold)
+            (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
         return _answer(asked, settings, matches)
 
     def query_many(
@@ -122,7 +122,7 @@ class Gallery:
                 asked = search.ask(analyser, batch)
                 found = [item for item in asked if isinstance(item, search.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
-                matches = iter(search.identify(store, index, queries, k, group, threshold))
+                matches = iter(search.identify(store.faces, index, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, search.Asked):
                         yield _answer(item, settings, next(matches))
@@ -138,7 +138,7 @@ class Gallery:
                 directory=self.directory,
                 settings=settings,
                 photos=store.counts(),
-                faces=store.face_count(),
+                faces=store.faces.count(),
                 people=store.people_count(),
                 roots=store.roots(),
                 index=store.stamp(),
@@ -234,7 +234,9 @@ class Gallery:
         return self._load(settings, threads=1)
 
     def _sync(self, store: Store, settings: GallerySettings) -> None:
-        stamp = sync(self._vectors, store.stamp(), store, settings.model, settings.dim, index_recipes(), self._note)
+        stamp = sync(
+            self._vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
+        )
         if stamp:
             with store.atomic():
                 store.set_stamp(stamp)
@@ -243,7 +245,7 @@ class Gallery:
         """The index in the file; made again from the database when the file is not the one that belongs to it."""
         recipes = index_recipes()
         stamp = store.stamp()
-        index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
+        index = open_index(self._vectors, stamp, store.faces, settings.dim, recipes) if stamp else None
         if index is not None:
             return index
         try:
@@ -251,10 +253,10 @@ class Gallery:
                 self._sync(writable, settings)
         except FaceSearchError as error:  # another process writes, or the disk is full: an answer needs no file
             self._note(f"{error} The answer comes from the database.")
-            return build_in_memory(store, settings.dim, recipes)
+            return build_in_memory(store.faces, settings.dim, recipes)
         stamp = store.stamp()
-        index = open_index(self._vectors, stamp, store, settings.dim, recipes) if stamp else None
-        return index or build_in_memory(store, settings.dim, recipes)
+        index = open_index(self._vectors, stamp, store.faces, settings.dim, recipes) if stamp else None
+        return index or build_in_memory(store.faces, settings.dim, recipes)
 
 
 class _Tally:

@@ -29,9 +29,9 @@ _SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
 class Source(Protocol):
     """Where the vectors come from: the database, or in a test a list."""
 
-    def face_count(self) -> int: ...
-    def newest_face(self) -> int: ...
-    def face_ids(self) -> Ids: ...
+    def count(self) -> int: ...
+    def newest(self) -> int: ...
+    def ids(self) -> Ids: ...
     def embeddings(self, dim: int, after: int = 0) -> Iterable[tuple[Ids, Embeddings]]: ...
     def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[Ids, Embeddings]: ...
 
@@ -91,10 +91,10 @@ def sync(
     """Brings the file up to date with the source. Returns the stamp that the caller must store, or None when
     nothing changed. What can be added is added; else the index is built again from the stored embeddings.
     Raises FaceSearchError when the disk refuses the file; the file before it is then still whole."""
-    count = source.face_count()
+    count = source.count()
     recipe = choose_recipe(count, recipes)
     usable = stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model) and belongs(path, stamp)
-    if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest_face()):
+    if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest()):
         return None
     index = _extended(path, stamp, source, dim) if stamp is not None and usable else None
     if index is None:
@@ -108,7 +108,7 @@ def sync(
         recipe.name,
         model,
         int(index.ntotal),
-        source.newest_face(),
+        source.newest(),
         status.st_size,
         status.st_mtime_ns,
         _sha256(path),
@@ -132,9 +132,9 @@ def open_index(
 
 def build_in_memory(source: Source, dim: int, recipes: Sequence[IndexRecipe]) -> FaceIndex:
     """An index of all faces without a file, for when none can be written."""
-    recipe = choose_recipe(source.face_count(), recipes)
-    newest = source.newest_face()
-    return FaceIndex(_built(recipe, source, dim, source.face_count()), recipe, source, dim, newest)
+    recipe = choose_recipe(source.count(), recipes)
+    newest = source.newest()
+    return FaceIndex(_built(recipe, source, dim, source.count()), recipe, source, dim, newest)
 
 
 def belongs(path: Path, stamp: IndexStamp) -> bool:
@@ -180,7 +180,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
     """The index in the file without the faces that are gone and with those that are new; None when it cannot
     forget faces and too many are gone (search leaves those out, but they cost time)."""
     index = import_faiss().read_index(str(path))
-    gone = np.setdiff1d(_ids_in(index), source.face_ids())
+    gone = np.setdiff1d(_ids_in(index), source.ids())
     if len(gone):
         try:
             index.remove_ids(gone)
@@ -216,13 +216,13 @@ def _set(index: Any, parameters: dict[str, int]) -> None:
 
 def _sampled(source: Source, dim: int, count: int) -> Embeddings:
     """Embeddings of `count` faces drawn at random, always the same ones."""
-    ids = np.random.default_rng(0).choice(source.face_ids(), count, replace=False)
+    ids = np.random.default_rng(0).choice(source.ids(), count, replace=False)
     return source.embeddings_of(ids.tolist(), dim)[1]
 
 
 def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) -> float:
     """recall@1: the share of sampled faces whose most similar other face the index finds, as exact search does."""
-    ids = source.face_ids()
+    ids = source.ids()
     sample = np.random.default_rng(1).choice(ids, min(_SAMPLE, len(ids)), replace=False)
     own, queries = source.embeddings_of(sample.tolist(), dim)
     best = np.full(len(own), -np.inf, np.float32)
@@ -230,7 +230,7 @@ def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) 
         similarities = queries @ rows.T
         similarities[own[:, None] == part_ids] = -np.inf
         best = np.maximum(best, similarities.max(axis=1))
-    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest_face()).search(queries, 2)
+    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest()).search(queries, 2)
     others = np.where(found_ids == own[:, None], -np.inf, found).max(axis=1)
     # An equally similar face is as good; a little tolerance stands for another order of summation.
     return float((others >= best - 1e-5).mean())

@@ -164,8 +164,8 @@ class GallerySettings:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`; `failures` are the
-    first photos that could not be read."""
+    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`; `failures` are
+    the first photos that could not be read."""
 
     photos: dict[str, int]
     faces: int

@@ -7,11 +7,11 @@ import numpy as np
 
 from facesearch.cards import EmbedderCard
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
+from facesearch.faces import Faces
 from facesearch.index import NONE, FaceIndex
 from facesearch.photos import printable, read
 from facesearch.pipeline import Analysed, Analyser
 from facesearch.records import Embeddings, Match, Pixels, Sighting, Status, Unanswered, Verdict
-from facesearch.store import Store
 
 _FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
 _WIDER = 4  # times as many at each next look
@@ -70,7 +70,7 @@ def verify(analyser: Analyser, card: EmbedderCard, a: str, b: str) -> Verdict:
 
 
 def identify(
-    store: Store, index: FaceIndex, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
+    faces: Faces, index: FaceIndex, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
 ) -> list[tuple[Match, ...]]:
     """For each query, (m, dim), the k nearest people with a similarity of at least `threshold`, nearest first: one
     match for each named person (the best face) and one for each unnamed face (of copies of a photo, one). With
@@ -82,7 +82,7 @@ def identify(
         similarities, ids = index.search(queries[open_rows], wanted)
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
-            answers[row] = _grouped(store.matches(near), k, group, threshold)
+            answers[row] = _grouped(faces.matches(near), k, group, threshold)
         # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
         open_rows = [
             row

@@ -16,31 +16,21 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
-from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.errors import GalleryError
+from facesearch.faces import Faces
 from facesearch.records import (
     FAILURES,
-    Box,
     Embeddings,
     Face,
     GallerySettings,
     IndexStamp,
-    Match,
     Outcome,
     PhotoFile,
     Status,
 )
-from facesearch.schema import migrations
+from facesearch.sql import explained, from_sql, marks, migrations, parts, to_sql
 
 _BUSY_MS = 30_000
-_AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
-_ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
-
-_REFUSED = {  # what to do when SQLite may not write
-    "SQLITE_FULL": "free some space",
-    "SQLITE_IOERR": "check the disk",
-    "SQLITE_READONLY": "allow writing there",
-    "SQLITE_CANTOPEN": "allow writing there",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +53,13 @@ class Store:
         self._conn: sqlite3.Connection = db.conn
         self._path = path
         self._people: dict[str, int] = {}
+        self.faces = Faces(self._conn)
 
     @classmethod
     def create(cls, path: Path) -> "Store":
         """Opens the database for writing, makes it where there is none and brings its schema up to date.
         Raises GalleryError when the file is no database or of a newer facesearch."""
-        with _explained(path):
+        with explained(path):
             conn = sqlite3.connect(path, timeout=_BUSY_MS / 1000)
             conn.execute("PRAGMA journal_mode = WAL")
             conn.execute("PRAGMA synchronous = FULL")
@@ -83,7 +74,7 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> "Store":
         """Opens an existing database for reading alone. Raises GalleryError when there is none or it is damaged."""
-        with _explained(path):
+        with explained(path):
             conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_MS / 1000)
             store = cls(sqlite_utils.Database(conn), path)
             store._refuse_newer_schema()
@@ -99,7 +90,7 @@ class Store:
     def atomic(self) -> Iterator[None]:
         """A transaction: all that is written inside is stored, or nothing of it. Raises FaceSearchError when the
         disk refuses it."""
-        with _explained(self._path), self._db.atomic():
+        with explained(self._path), self._db.atomic():
             yield
 
     # Settings and runs
@@ -116,7 +107,7 @@ class Store:
 
     def begin_run(self, roots: Iterable[str]) -> int:
         """Notes that this process starts to write; the run's number."""
-        self._conn.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(_to_sql(root),) for root in roots])
+        self._conn.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(to_sql(root),) for root in roots])
         cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), _now()))
         return int(cursor.lastrowid or 0)
 
@@ -134,17 +125,17 @@ class Store:
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownPhoto]:
         """What is known of these paths, by path."""
-        values = [_to_sql(path) for path in paths]
+        values = [to_sql(path) for path in paths]
         return {photo.path: photo for photo in self._known("path", values)}
 
     def known_contents(self, digests: Sequence[bytes]) -> dict[bytes, KnownPhoto]:
         """A photo with the same bytes that was searched for faces, by digest."""
         found = {}
-        for part in _parts(digests):
+        for part in parts(digests):
             rows = self._conn.execute(
                 f"SELECT digest, id, path, size, mtime_ns, status, "
                 f"(SELECT count(*) FROM faces WHERE photo_id = photos.id) AS n FROM photos "
-                f"WHERE digest IN ({_marks(part)}) AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0)",
+                f"WHERE digest IN ({marks(part)}) AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0)",
                 part,
             )
             found.update({digest: _known_photo(rest) for digest, *rest in rows})
@@ -189,7 +180,7 @@ class Store:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
             "mtime_ns = excluded.mtime_ns, digest = excluded.digest, status = excluded.status, "
             "reason = excluded.reason, width = excluded.width, height = excluded.height RETURNING id",
-            (_to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size),
+            (to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size),
         ).fetchone()
         self._conn.execute("DELETE FROM faces WHERE photo_id = ?", (photo,))
         self._see([photo])
@@ -198,11 +189,11 @@ class Store:
     def move(self, known: KnownPhoto, file: PhotoFile) -> None:
         """The photo lies at another path now, or was only touched; its faces stay as they are."""
         if known.path != file.path:
-            self._conn.execute("DELETE FROM photos WHERE path = ?", (_to_sql(file.path),))
+            self._conn.execute("DELETE FROM photos WHERE path = ?", (to_sql(file.path),))
         status = Status.OK if known.faces else Status.NO_FACE
         self._conn.execute(
             "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, status = ? WHERE id = ?",
-            (_to_sql(file.path), file.size, file.mtime_ns, status, known.id),
+            (to_sql(file.path), file.size, file.mtime_ns, status, known.id),
         )
         self._see([known.id])
 
@@ -240,7 +231,7 @@ class Store:
             "(path >= ? AND path < ? OR path >= ? AND path < ?)",
             (*_range(root), *map(os.fsencode, _range(root))),
         )
-        gone = [(i, _from_sql(path)) for i, path in rows]
+        gone = [(i, from_sql(path)) for i, path in rows]
         gone = [(i, path) for i, path in gone if not any(path.startswith(f"{u}{os.sep}") for u in unlisted)]
         self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i, _ in gone])
         return [path for _, path in gone]
@@ -254,63 +245,15 @@ class Store:
         return self._people[name]
 
     def _known(self, column: str, values: Sequence[Any]) -> Iterator[KnownPhoto]:
-        for part in _parts(values):
+        for part in parts(values):
             for row in self._conn.execute(
                 f"SELECT id, path, size, mtime_ns, status, (SELECT count(*) FROM faces WHERE photo_id = photos.id) "
-                f"FROM photos WHERE {column} IN ({_marks(part)})",
+                f"FROM photos WHERE {column} IN ({marks(part)})",
                 part,
             ):
                 yield _known_photo(row)
 
-    # Faces, for the index and for answers
-
-    def face_count(self) -> int:
-        """How many faces are stored, those of missing photos too."""
-        return int(self._row("SELECT count(*) FROM faces")[0])
-
-    def newest_face(self) -> int:
-        """The greatest id of a face, 0 when there is none."""
-        return int(self._row("SELECT coalesce(max(id), 0) FROM faces")[0])
-
-    def face_ids(self) -> NDArray[np.int64]:
-        """All ids, ascending."""
-        rows = self._conn.execute("SELECT id FROM faces ORDER BY id")
-        return np.fromiter((row[0] for row in rows), np.int64)
-
-    def embeddings(self, dim: int, after: int = 0) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
-        """Ids, ascending, and embeddings of the faces after that id, some ten thousand at a time."""
-        while True:
-            rows = self._conn.execute(
-                "SELECT id, embedding FROM faces WHERE id > ? ORDER BY id LIMIT ?", (after, _ROWS_AT_ONCE)
-            ).fetchall()
-            if not rows:
-                return
-            ids = np.array([row[0] for row in rows], np.int64)
-            yield ids, _matrix([row[1] for row in rows], dim)
-            after = int(ids[-1])
-
-    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[NDArray[np.int64], Embeddings]:
-        """Those of these faces that are stored, with their embeddings."""
-        rows: list[tuple[int, bytes]] = []
-        for part in _parts(ids):
-            statement = f"SELECT id, embedding FROM faces WHERE id IN ({_marks(part)})"
-            rows += self._conn.execute(statement, part).fetchall()
-        return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
-
-    def matches(self, similarities: dict[int, float]) -> list[tuple[Match, bytes]]:
-        """The faces with these ids as matches, most similar first, each with its photo's digest; without those
-        that are no longer stored or whose photo is missing."""
-        found = []
-        for part in _parts(list(similarities)):
-            for face_id, person, path, digest, *box in self._conn.execute(
-                "SELECT faces.id, people.name, photos.path, photos.digest, box_left, box_top, box_right, box_bottom "
-                "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
-                f"WHERE faces.id IN ({_marks(part)}) AND photos.status = 'ok'",
-                part,
-            ):
-                match = Match(person, similarities[face_id], _from_sql(path), Box(*box), face_id)
-                found.append((match, bytes(digest or b"")))
-        return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
+    # The file of vectors
 
     def stamp(self) -> IndexStamp | None:
         """What the file of vectors must be; None before the first."""
@@ -337,18 +280,18 @@ class Store:
 
     def roots(self) -> tuple[str, ...]:
         """The folders that were indexed."""
-        return tuple(_from_sql(row[0]) for row in self._conn.execute("SELECT path FROM roots ORDER BY path"))
+        return tuple(from_sql(row[0]) for row in self._conn.execute("SELECT path FROM roots ORDER BY path"))
 
     def failures(self, most: int) -> tuple[Outcome, ...]:
         """The first photos that could not be read, by path."""
         rows = self._conn.execute(
-            f"SELECT path, status, reason FROM photos WHERE status IN ({_marks(FAILURES)}) ORDER BY path LIMIT ?",
+            f"SELECT path, status, reason FROM photos WHERE status IN ({marks(FAILURES)}) ORDER BY path LIMIT ?",
             (*FAILURES, most),
         )
-        return tuple(Outcome(_from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
+        return tuple(Outcome(from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
 
     def _row(self, statement: str) -> Any:
-        with _explained(self._path):
+        with explained(self._path):
             return self._conn.execute(statement).fetchone()
 
     def _refuse_newer_schema(self) -> None:
@@ -358,56 +301,19 @@ class Store:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into a sentence with the file's name."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        advice = _REFUSED.get(getattr(error, "sqlite_errorname", ""))
-        if advice:
-            raise FaceSearchError(f"{path} cannot be written ({error}); {advice} and run it again.") from error
-        raise GalleryError(f"{path} cannot be used as a gallery: {error}.") from error
-
-
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
     photo_id, path, size, mtime_ns, status, faces = row
-    return KnownPhoto(photo_id, _from_sql(path), size, mtime_ns, Status(status), faces)
+    return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces)
 
 
 def _landmarks(face: Face) -> bytes:
     return np.array(face.landmarks, np.float32).tobytes()
 
 
-def _matrix(blobs: Sequence[bytes], dim: int) -> Embeddings:
-    return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
-
-
-def _to_sql(path: str) -> str | bytes:
-    """SQLite's text is UTF-8; a path that is not is stored as its bytes."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
-
-
-def _from_sql(path: str | bytes) -> str:
-    return os.fsdecode(path)
-
-
 def _range(folder: str) -> tuple[str, str]:
     """The least text that begins with the folder and a separator, and the least one that no longer does."""
     inside = folder.rstrip(os.sep)
     return inside + os.sep, inside + chr(ord(os.sep) + 1)
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _now() -> str:

@@ -31,9 +31,9 @@ def gallery(home: Path) -> Gallery:
 def _embeddings(gallery: Gallery) -> dict[str, bytes]:
     """The stored bytes of every face, by photo and place."""
     with Store.open(gallery.directory / "faces.db") as store:
-        (part,) = store.embeddings(128)
+        (part,) = store.faces.embeddings(128)
         rows = dict(zip(part[0].tolist(), part[1], strict=True))
-        matches = [match for match, _ in store.matches(dict.fromkeys(rows, 0.0))]
+        matches = [match for match, _ in store.faces.matches(dict.fromkeys(rows, 0.0))]
     return {f"{Path(m.photo).name} {m.box.left:.0f}": rows[m.face_id].tobytes() for m in matches}
 
 

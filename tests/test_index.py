@@ -20,13 +20,13 @@ class Faces:
     def __init__(self, rows: Embeddings, first: int = 1) -> None:
         self.rows = {first + i: row for i, row in enumerate(rows)}
 
-    def face_count(self) -> int:
+    def count(self) -> int:
         return len(self.rows)
 
-    def newest_face(self) -> int:
+    def newest(self) -> int:
         return max(self.rows, default=0)
 
-    def face_ids(self) -> np.ndarray:
+    def ids(self) -> np.ndarray:
         return np.array(sorted(self.rows), np.int64)
 
     def embeddings(self, dim: int, after: int = 0) -> Iterator[tuple[np.ndarray, Embeddings]]:
@@ -67,7 +67,7 @@ def _recipe(name: str) -> tuple[IndexRecipe, ...]:
 
 
 def _exact(faces: Faces, queries: Embeddings, k: int) -> np.ndarray:
-    ids = faces.face_ids()
+    ids = faces.ids()
     rows = np.array([faces.rows[int(i)] for i in ids])
     return np.asarray(ids[np.argsort(-(queries @ rows.T), axis=1)[:, :k]])
 
@@ -153,7 +153,7 @@ def test_new_and_deleted_faces_are_followed(tmp_path: Path, name: str) -> None:
     target = faces.rows[5003]
     assert index.search(target[None], 1)[1][0, 0] == 5003
     if name != "hnsw":  # a graph keeps what is deleted until much is; answers leave it out
-        assert again.count == faces.face_count()
+        assert again.count == faces.count()
         assert sync(path, again, faces, "model", _DIM, recipes, lambda _: None) is None
 
 
@@ -162,7 +162,7 @@ def test_a_graph_with_many_deleted_faces_is_built_again(tmp_path: Path) -> None:
     stamp = _synced(path, faces, None, recipes)
     for i in range(1, 601):
         del faces.rows[i]
-    assert _synced(path, faces, stamp, recipes).count == faces.face_count()
+    assert _synced(path, faces, stamp, recipes).count == faces.count()
 
 
 def test_faces_newer_than_the_file_are_found(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_file_that_is_not_the_stamped_one_is_not_opened(tmp_path: Path) -> Non
     path.unlink()
     assert not opens()
     assert not belongs(path, stamp)
-    assert _synced(path, faces, stamp, index_recipes()).count == faces.face_count()
+    assert _synced(path, faces, stamp, index_recipes()).count == faces.count()
 
 
 def test_a_large_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

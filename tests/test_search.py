@@ -39,7 +39,7 @@ def _add(store: Store, name: str, degrees: float, person: str | None = None) -> 
 
 
 def _index(store: Store) -> FaceIndex:
-    return build_in_memory(store, _DIM, index_recipes())
+    return build_in_memory(store.faces, _DIM, index_recipes())
 
 
 def test_one_row_a_named_person_one_row_an_unnamed_face(store: Store) -> None:
@@ -48,7 +48,7 @@ def test_one_row_a_named_person_one_row_an_unnamed_face(store: Store) -> None:
     _add(store, "bob", 40, "Bob")
     _add(store, "unknown1", 20)
     _add(store, "unknown2", 21)
-    ((first, *rest),) = identify(store, _index(store), _at(0), 10, group=True)
+    ((first, *rest),) = identify(store.faces, _index(store), _at(0), 10, group=True)
     assert (first.person, first.photo) == ("Ann", "ann0")
     assert first.similarity == pytest.approx(np.cos(np.radians(10)), abs=1e-6)
     assert [(m.person, m.photo) for m in rest] == [(None, "unknown1"), (None, "unknown2"), ("Bob", "bob")]
@@ -58,9 +58,9 @@ def test_a_person_with_many_photos_does_not_hide_the_next(store: Store) -> None:
     for i in range(200):
         _add(store, f"ann{i}", i / 100, "Ann")
     _add(store, "bob", 50, "Bob")
-    (matches,) = identify(store, _index(store), _at(0), 2, group=True)
+    (matches,) = identify(store.faces, _index(store), _at(0), 2, group=True)
     assert [match.person for match in matches] == ["Ann", "Bob"]
-    (faces,) = identify(store, _index(store), _at(0), 2, group=False)
+    (faces,) = identify(store.faces, _index(store), _at(0), 2, group=False)
     assert [match.photo for match in faces] == ["ann0", "ann1"]
 
 
@@ -68,7 +68,7 @@ def test_nothing_below_the_threshold_is_an_answer(store: Store) -> None:
     _add(store, "ann", 30, "Ann")
     _add(store, "bob", 70, "Bob")
     limit = float(np.cos(np.radians(45)))
-    near, far = identify(store, _index(store), _at(0, 180), 5, group=True, threshold=limit)
+    near, far = identify(store.faces, _index(store), _at(0, 180), 5, group=True, threshold=limit)
     assert [match.person for match in near] == ["Ann"]
     assert far == ()
 
@@ -80,16 +80,16 @@ def test_missing_photos_do_not_use_up_the_places(store: Store) -> None:
     index = _index(store)
     with store.atomic():
         store._conn.execute("UPDATE photos SET status = 'missing' WHERE path LIKE '/gone/%'")
-    (matches,) = identify(store, index, _at(0), 3, group=True)
+    (matches,) = identify(store.faces, index, _at(0), 3, group=True)
     assert [match.person for match in matches] == ["Ann"]
 
 
 def test_many_queries_are_answered_each(store: Store) -> None:
     for i in range(50):
         _add(store, f"p{i}", i * 5, f"P{i}")
-    answers = identify(store, _index(store), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
+    answers = identify(store.faces, _index(store), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
     assert [matches[0].person for matches in answers] == [f"P{i}" for i in range(50)]
 
 
 def test_an_empty_gallery_has_no_answer(store: Store) -> None:
-    assert identify(store, _index(store), _at(0), 3, group=True) == [()]
+    assert identify(store.faces, _index(store), _at(0), 3, group=True) == [()]

@@ -44,9 +44,9 @@ def test_what_is_saved_is_found(store: Store) -> None:
     known = store.known(["/a/1.jpg", "/a/2.jpg"])
     assert list(known) == ["/a/1.jpg"]
     assert (known["/a/1.jpg"].status, known["/a/1.jpg"].faces) == (Status.OK, 2)
-    ((ids, rows),) = store.embeddings(_DIM)
+    ((ids, rows),) = store.faces.embeddings(_DIM)
     np.testing.assert_array_equal(rows, _rows(0.25, 0.5))
-    matches = store.matches({int(ids[0]): 0.5, int(ids[1]): 0.75, 99: 1.0})
+    matches = store.faces.matches({int(ids[0]): 0.5, int(ids[1]): 0.75, 99: 1.0})
     assert [(m.face_id, m.person, m.photo, m.box.left) for m, _ in matches] == [
         (ids[1], "Ann", "/a/1.jpg", 1),
         (ids[0], "Ann", "/a/1.jpg", 0),
@@ -55,39 +55,39 @@ def test_what_is_saved_is_found(store: Store) -> None:
 
 def test_a_photo_that_is_saved_again_replaces_its_faces_and_their_ids(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.1, 0.2)
-    first = store.face_ids().tolist()
+    first = store.faces.ids().tolist()
     _save(store, "/a/1.jpg", b"2", 0.3)
-    assert store.face_count() == 1
-    assert not set(store.face_ids().tolist()) & set(first)
+    assert store.faces.count() == 1
+    assert not set(store.faces.ids().tolist()) & set(first)
     assert store.counts() == {"ok": 1}
 
 
 def test_the_id_of_a_deleted_face_is_never_given_again(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.1)
-    newest = store.newest_face()
+    newest = store.faces.newest()
     _save(store, "/a/1.jpg", b"1")
     _save(store, "/a/2.jpg", b"2", 0.1)
-    assert store.newest_face() > newest
+    assert store.faces.newest() > newest
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     with pytest.raises(ValueError, match="zip"), store.atomic():
         store.save(PhotoFile("/a/1.jpg", 1, 1), Status.OK, digest=b"1", faces=[_face()], embeddings=_rows(1, 2))
     assert store.counts() == {}
-    assert store.face_count() == 0
+    assert store.faces.count() == 0
 
 
 def test_moved_and_copied_photos_keep_their_faces(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.1, person="Ann")
     known = store.known_contents([b"1", b"2"])
-    ids = store.face_ids().tolist()
+    ids = store.faces.ids().tolist()
     with store.atomic():
         store.move(known[b"1"], PhotoFile("/b/1.jpg", 1, 2))
     assert not store.known(["/a/1.jpg"])
-    assert store.face_ids().tolist() == ids
+    assert store.faces.ids().tolist() == ids
     with store.atomic():
         store.copy(store.known_contents([b"1"])[b"1"], PhotoFile("/c/1.jpg", 1, 3), "Bob")
-    matches = store.matches(dict.fromkeys(store.face_ids().tolist(), 1.0))
+    matches = store.faces.matches(dict.fromkeys(store.faces.ids().tolist(), 1.0))
     assert [(m.photo, m.person) for m, _ in matches] == [("/b/1.jpg", "Ann"), ("/c/1.jpg", "Bob")]
 
 
@@ -96,7 +96,7 @@ def test_a_photo_may_move_to_where_another_one_was(store: Store) -> None:
     _save(store, "/a/2.jpg", b"2", 0.2)
     with store.atomic():
         store.move(store.known_contents([b"1"])[b"1"], PhotoFile("/a/2.jpg", 1, 5))
-    ((_, rows),) = store.embeddings(_DIM)
+    ((_, rows),) = store.faces.embeddings(_DIM)
     np.testing.assert_array_equal(rows, _rows(0.1))
 
 
@@ -110,8 +110,8 @@ def test_missing_photos_are_those_under_the_root_that_were_not_seen(tmp_path: Pa
             gone = store.mark_missing("/a", ["/a/shut"])
         assert sorted(gone) == ["/a/1.jpg", "/a/b/2.jpg"]
         assert store.counts() == {"ok": 4, "missing": 2}
-        assert len(store.matches(dict.fromkeys(store.face_ids().tolist(), 1.0))) == 4
-        assert store.face_count() == 6
+        assert len(store.faces.matches(dict.fromkeys(store.faces.ids().tolist(), 1.0))) == 4
+        assert store.faces.count() == 6
 
 
 def test_paths_that_are_no_utf8_come_back_as_they_were(store: Store) -> None:
@@ -120,7 +120,7 @@ def test_paths_that_are_no_utf8_come_back_as_they_were(store: Store) -> None:
     assert list(store.known([path])) == [path]
     with store.atomic():
         assert store.mark_missing("/a", []) == []  # this run has just saved it
-    assert store.matches({1: 1.0})[0][0].photo == path
+    assert store.faces.matches({1: 1.0})[0][0].photo == path
 
 
 def test_a_reader_cannot_write(store: Store, tmp_path: Path) -> None:

@@ -1,8 +1,26 @@
-"""The tables of a gallery's database. A change is a new function at the end: what was applied is never edited."""
+"""SQLite as a gallery uses it: the tables, paths as values, and errors as sentences.
+
+A change of the tables is a new migration at the end: what was applied is never edited."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import sqlite_utils
 
+from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.records import Status
+
+_AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
+_REFUSED = {  # what to do when SQLite may not write
+    "SQLITE_FULL": "free some space",
+    "SQLITE_IOERR": "check the disk",
+    "SQLITE_READONLY": "allow writing there",
+    "SQLITE_CANTOPEN": "allow writing there",
+}
 
 migrations = sqlite_utils.Migrations("facesearch")
 
@@ -41,3 +59,39 @@ def photos_faces_people(db: sqlite_utils.Database) -> None:
             mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, recall REAL)""",
     ):
         db.execute(statement)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a sentence with the file's name."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = _REFUSED.get(getattr(error, "sqlite_errorname", ""))
+        if advice:
+            raise FaceSearchError(f"{path} cannot be written ({error}); {advice} and run it again.") from error
+        raise GalleryError(f"{path} cannot be used as a gallery: {error}.") from error
+
+
+def to_sql(path: str) -> str | bytes:
+    """SQLite's text is UTF-8; a path that is not is stored as its bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def from_sql(path: str | bytes) -> str:
+    """A path as the file system takes it."""
+    return os.fsdecode(path)
+
+
+def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The values in parts that one statement can take."""
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A question mark for each value."""
+    return ", ".join("?" * len(values))
