@@ -107,7 +107,7 @@ class Gallery:
             asked = search.ask_one(self._load(settings), os.fspath(photo), face)
             index = self._open_index(store, settings)
             (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
-        return _answer(asked, settings, matches)
+        return _answer(asked, settings, matches, len(index))
 
     def query_many(
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
@@ -125,7 +125,7 @@ class Gallery:
                 matches = iter(search.identify(store.faces, index, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, search.Asked):
-                        yield _answer(item, settings, next(matches))
+                        yield _answer(item, settings, next(matches), len(index))
                     else:
                         yield item
 
@@ -286,9 +286,9 @@ class _Tally:
         )
 
 
-def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...]) -> Answer:
+def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...], compared: int) -> Answer:
     limit = embedder_card(settings.model).threshold
-    return Answer(asked.sighting, settings.model, limit.similarity, limit.far, matches)
+    return Answer(asked.sighting, settings.model, limit.similarity, limit.far, compared, matches)
 
 
 def verify(

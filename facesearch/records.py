@@ -104,12 +104,14 @@ class Match:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
-    as one person; `far` is the share of pairs of strangers that reach it."""
+    as one person; `far` is the share of pairs of strangers that reach it, so that about far * compared of the
+    gallery's faces do by chance."""
 
     query: Sighting
     model: str
     threshold: float
     far: float
+    compared: int
     matches: tuple[Match, ...]
 
 

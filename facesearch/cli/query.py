@@ -151,7 +151,10 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     out = show.console()
     out.print(printable(answer.query.photo))
     out.print(rows)
-    out.print(f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far)})")
+    out.print(
+        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far)}: "
+        f"expect {answer.far * answer.compared:,.1f} among {answer.compared:,} faces)"
+    )
 
 
 def _draw(answers: "list[Answer]", path: Path) -> None:
