@@ -96,7 +96,7 @@ def _put(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int
     shown = text
     while len(shown) > 1 and _text_width(shown, font, size) > _TILE:
         text = text[:-1]
-        shown = f"{text.rstrip()}…"
+        shown = f"{text.rstrip()}..."
     cv2.putText(strip, shown, at, ink, font, size)
 
 

@@ -15,6 +15,7 @@ from facesearch.records import Embeddings, Match, Pixels, Sighting, Status, Unan
 
 _FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
 _WIDER = 4  # times as many at each next look
+_WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk through the whole gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,12 @@ def identify(
     faces: Faces, index: FaceIndex, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
 ) -> list[tuple[Match, ...]]:
     """For each query, (m, dim), the k nearest people with a similarity of at least `threshold`, nearest first: one
-    match for each named person (the best face) and one for each unnamed face (of copies of a photo, one). With
-    `group` off, the k nearest faces."""
+    match for each named person (the best face) and one for each unnamed face (of copies of a photo, one), all
+    among the 8,192 nearest faces. With `group` off, the k nearest faces."""
     answers: list[tuple[Match, ...]] = [()] * len(queries)
     open_rows = list(range(len(queries)))
     wanted = max(_FIRST_LOOK, k)
+    widest = min(max(_WIDEST, k), len(index))
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
@@ -87,9 +89,9 @@ def identify(
         open_rows = [
             row
             for row, found in zip(open_rows, similarities, strict=True)
-            if len(answers[row]) < k and wanted < len(index) and found[-1] >= threshold
+            if len(answers[row]) < k and wanted < widest and found[-1] >= threshold
         ]
-        wanted = min(wanted * _WIDER, len(index))
+        wanted = min(wanted * _WIDER, widest)
     return answers
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ _LISTED = 20  # photos that could not be read
 
 def info(gallery: GalleryName = "default", json: Json = False) -> int:
     """Show what a gallery holds."""
-    from facesearch.cli import show
     from facesearch.gallery import Gallery
     from facesearch.photos import printable
 
@@ -47,7 +47,6 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
 
 def doctor(device: Device = "auto", json: Json = False) -> int:
     """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
-    from facesearch.cli import show
     from facesearch.selftest import examine
 
     report = examine(device, show.note)
@@ -59,7 +58,6 @@ def doctor(device: Device = "auto", json: Json = False) -> int:
 
 
 def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
-    from facesearch.cli import show
 
     index = facts.index
     return {

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def index(
 
     Run it again at any time: only what is new or changed is looked at, a photo that moved is recognised by its
     content, and one that is gone is found no longer."""
-    from facesearch.cli import show
     from facesearch.gallery import Gallery
 
     with _Progress([str(path) for path in paths]) as progress:
@@ -69,7 +69,7 @@ class _Progress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.0f} photos/s, {task.fields[faces]:,} faces"),
+            TextColumn("{task.fields[rate]}, {task.fields[faces]:,} faces"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             transient=True,
@@ -79,7 +79,7 @@ class _Progress:
     def __enter__(self) -> "_Progress":
         import threading
 
-        self._task = self._bar.add_task("Indexing", total=None, rate=0.0, faces=0)
+        self._task = self._bar.add_task("Indexing", total=None, rate=show.rate(0), faces=0)
         self._bar.start()
         self._stopped = threading.Event()
         threading.Thread(target=self._count, daemon=True).start()
@@ -96,7 +96,7 @@ class _Progress:
         self._photos += outcome.status != Status.MISSING
         self._faces += outcome.faces
         task = self._bar.tasks[0]
-        rate = self._photos / task.elapsed if task.elapsed else 0.0
+        rate = show.rate(self._photos / task.elapsed if task.elapsed else 0)
         self._bar.update(self._task, completed=self._photos, rate=rate, faces=self._faces)
 
     def note(self, text: str) -> None:
@@ -122,7 +122,6 @@ class _Progress:
 
 
 def _show(summary: "RunSummary") -> None:
-    from facesearch.cli import show
     from facesearch.photos import printable
 
     rows = show.table("photos", "count", right=["count"])
@@ -132,7 +131,7 @@ def _show(summary: "RunSummary") -> None:
     where = f"gallery '{summary.gallery}'"
     if summary.photos_per_second:
         new = "1 new face" if summary.faces == 1 else f"{summary.faces:,} new faces"
-        took = f"{summary.seconds:.1f} s, {summary.photos_per_second:.0f} photos/s"
+        took = f"{summary.seconds:.1f} s, {show.rate(summary.photos_per_second)}"
         show.console().print(f"{new} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: looked through in {summary.seconds:.1f} s.")

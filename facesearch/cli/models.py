@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+from facesearch.cli import show
 from facesearch.cli.options import Json
 
 
 def list_models(json: Json = False) -> int:
     """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready."""
     from facesearch.cards import model_cards
-    from facesearch.cli import show
 
     cards = [_facts(card) for card in model_cards().values()]
     if json:
@@ -37,7 +37,6 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
     import msgspec
 
     from facesearch.cards import model_cards
-    from facesearch.cli import show
     from facesearch.errors import ModelError
 
     cards = model_cards()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def query(
     """Who is this? Shows the nearest people in a gallery.
 
     Exit code 1 when nothing reaches the threshold that was asked for, 4 when there is no face in the photo."""
-    from facesearch.cli import show
     from facesearch.errors import UsageError
     from facesearch.gallery import Gallery
     from facesearch.records import Answer
@@ -75,7 +75,6 @@ def verify(
     """Do two photos show the same person? Compares their largest faces.
 
     Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo."""
-    from facesearch.cli import show
     from facesearch.gallery import verify as compare
 
     verdict = compare(a, b, model=model, note=show.note)
@@ -112,7 +111,6 @@ def _photos(paths: list[Path]) -> Iterable[str]:
 
 def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
     """Shows one answer; the exit code that it alone would have."""
-    from facesearch.cli import show
     from facesearch.records import Status, Unanswered
 
     if isinstance(answer, Unanswered):
@@ -132,7 +130,6 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: fl
 
 
 def _show_table(answer: "Answer", face: int | None) -> None:
-    from facesearch.cli import show
     from facesearch.photos import printable
 
     if answer.query.faces > 1 and face is None:
@@ -158,7 +155,6 @@ def _show_table(answer: "Answer", face: int | None) -> None:
 
 
 def _draw(answers: "list[Answer]", path: Path) -> None:
-    from facesearch.cli import show
     from facesearch.report import contact_sheet, write_sheet
 
     if answers:

@@ -55,6 +55,11 @@ def as_json(value: Any) -> None:
     print(json.dumps(value), flush=True)
 
 
+def rate(photos_per_second: float) -> str:
+    """Photos a second, with a decimal where it matters."""
+    return f"{photos_per_second:.{1 if photos_per_second < 10 else 0}f} photos/s"
+
+
 def odds(far: float) -> str:
     """What a threshold means: the share of strangers that reach it."""
     return f"1 in {round(1 / far):,} pairs of strangers are this similar" if far else "no pair of strangers is"
