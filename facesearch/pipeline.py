@@ -116,6 +116,8 @@ def index_photos(
     run = _Run(store, make_analyser, min_face_px, people_from == "folder", note)
     for root in roots:
         yield from run.index_root(root)
+    with store.atomic():
+        store.forget_displaced()
 
 
 def refuse_empty(roots: Sequence[str]) -> None:
@@ -191,21 +193,17 @@ class _Run:
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
         for part in chunks((item for item in items if item is not None), _BATCH):
-            photos = [item for item in part if isinstance(item, LoadedPhoto)]
-            known = self._store.known_contents([photo.digest for photo in photos])
-            if not known:
-                yield from part
-                continue
             with self._store.atomic():
-                passed = [
-                    self._recognised(item.file, known[item.digest])
-                    if isinstance(item, LoadedPhoto) and item.digest in known
-                    else item
-                    for item in part
-                ]
+                passed = [self._recognised(item) or item if isinstance(item, LoadedPhoto) else item for item in part]
             yield from passed
 
-    def _recognised(self, file: PhotoFile, known: KnownPhoto) -> Outcome:
+    def _recognised(self, photo: LoadedPhoto) -> Outcome | None:
+        """What became of a photo whose content is known. It is looked up as late as this, because the photo before
+        may have changed what is known."""
+        known = self._store.known_content(photo.digest)
+        if known is None:
+            return None
+        file = photo.file
         person = _folder_name(file.path) if self._names_people else None
         status = Status.OK if known.faces else Status.NO_FACE
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):

@@ -31,6 +31,7 @@ from facesearch.records import (
 from facesearch.sql import explained, from_sql, marks, migrations, parts, to_sql
 
 _BUSY_MS = 30_000
+_DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +129,15 @@ class Store:
         values = [to_sql(path) for path in paths]
         return {photo.path: photo for photo in self._known("path", values)}
 
-    def known_contents(self, digests: Sequence[bytes]) -> dict[bytes, KnownPhoto]:
-        """A photo with the same bytes that was searched for faces, by digest."""
-        found = {}
-        for part in parts(digests):
-            rows = self._conn.execute(
-                f"SELECT digest, id, path, size, mtime_ns, status, "
-                f"(SELECT count(*) FROM faces WHERE photo_id = photos.id) AS n FROM photos "
-                f"WHERE digest IN ({marks(part)}) AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0)",
-                part,
-            )
-            found.update({digest: _known_photo(rest) for digest, *rest in rows})
-        return found
+    def known_content(self, digest: bytes) -> KnownPhoto | None:
+        """A photo with the same bytes that was searched for faces; one that is on disk before one that is missing."""
+        row = self._conn.execute(
+            "SELECT id, path, size, mtime_ns, status, (SELECT count(*) FROM faces WHERE photo_id = photos.id) AS n "
+            "FROM photos WHERE digest = ? AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0) "
+            "ORDER BY status = 'missing', id LIMIT 1",
+            (digest,),
+        ).fetchone()
+        return _known_photo(row) if row else None
 
     def save(
         self,
@@ -175,21 +173,31 @@ class Store:
         reason: str | None,
         size: tuple[int | None, int | None],
     ) -> int:
-        (photo,) = self._conn.execute(
+        self._make_room(file.path)
+        cursor = self._conn.execute(
             "INSERT INTO photos (path, size, mtime_ns, digest, status, reason, width, height) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
-            "mtime_ns = excluded.mtime_ns, digest = excluded.digest, status = excluded.status, "
-            "reason = excluded.reason, width = excluded.width, height = excluded.height RETURNING id",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size),
-        ).fetchone()
-        self._conn.execute("DELETE FROM faces WHERE photo_id = ?", (photo,))
+        )
+        photo = int(cursor.lastrowid or 0)
         self._see([photo])
-        return int(photo)
+        return photo
+
+    def _make_room(self, path: str) -> None:
+        """Sets aside the photo that had this path: its content may lie at another path now, as when photos are
+        numbered anew, and is then not embedded again. `forget_displaced` ends it."""
+        self._conn.execute(
+            "UPDATE photos SET path = id || ?, status = 'missing' WHERE path = ?", (_DISPLACED, to_sql(path))
+        )
+
+    def forget_displaced(self) -> None:
+        """Deletes the photos whose path another content has taken and that were found nowhere else."""
+        self._conn.execute("DELETE FROM photos WHERE path = id || ?", (_DISPLACED,))
 
     def move(self, known: KnownPhoto, file: PhotoFile) -> None:
         """The photo lies at another path now, or was only touched; its faces stay as they are."""
         if known.path != file.path:
-            self._conn.execute("DELETE FROM photos WHERE path = ?", (to_sql(file.path),))
+            self._make_room(file.path)
         status = Status.OK if known.faces else Status.NO_FACE
         self._conn.execute(
             "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, status = ? WHERE id = ?",

@@ -79,6 +79,48 @@ def test_touched_moved_and_copied_photos_are_recognised_by_their_content(
         assert not store.known([str(album / "Tiger_Woods" / "Tiger_Woods_0002.jpg")])
 
 
+@pytest.mark.parametrize("how", ["swapped", "shifted", "one into two"])
+def test_renamed_photos_are_never_mixed_up(
+    gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Each file ends with the faces of its own content, whatever order the files are looked at."""
+    names = ["Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"]
+    a, b, c = (album / name / f"{name}_0001.jpg" for name in names)
+    contents = {path: path.read_bytes() for path in (a, b, c)}
+    gallery.index([album])
+    _forbid_analysis(monkeypatch)
+    if how == "one into two":
+        for i in (1, 2):
+            (album / f"twin{i}.jpg").write_bytes(contents[a])
+        a.unlink()
+        expected = {album / "twin1.jpg": a, album / "twin2.jpg": a, b: b, c: c}
+    else:
+        order = {"swapped": (b, a, c), "shifted": (c, a, b)}[how]
+        for path, source in zip((a, b, c), order, strict=True):
+            path.write_bytes(contents[source])
+        expected = dict(zip((a, b, c), order, strict=True))
+    gallery.index([album])
+    assert gallery.index([album]).photos == {"unchanged": len(list(album.rglob("*.jpg")))}
+    monkeypatch.undo()
+    monkeypatch.setenv("FACESEARCH_HOME", str(gallery.directory.parent.parent))
+    for path, source in expected.items():
+        (album.parent / "question.jpg").write_bytes(contents[source])
+        found = gallery.query(album.parent / "question.jpg", 9, group=False).matches
+        assert str(path) in {match.photo for match in found if match.similarity > 0.999}
+        assert all(
+            match.similarity < 0.99
+            for match in found
+            if match.photo in set(map(str, expected)) - _with(expected, source)
+        )
+    assert gallery.facts().index is not None
+    assert gallery.facts().index.count == gallery.facts().faces  # type: ignore[union-attr]
+
+
+def _with(expected: dict[Path, Path], source: Path) -> set[str]:
+    """The photos that have this content now."""
+    return {str(path) for path, of in expected.items() if of == source}
+
+
 def test_a_changed_photo_is_looked_at_again(gallery: Gallery, album: Path, lfw: Callable[..., Path]) -> None:
     gallery.index([album])
     changed = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"

@@ -11,7 +11,7 @@ import pytest
 
 from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.records import Box, Face, GallerySettings, IndexStamp, PhotoFile, Point, Status
-from facesearch.store import Store
+from facesearch.store import KnownPhoto, Store
 
 _DIM = 4
 
@@ -39,6 +39,26 @@ def _save(store: Store, path: str, digest: bytes, *values: float, person: str | 
         )
 
 
+def _known(store: Store, digest: bytes) -> KnownPhoto:
+    known = store.known_content(digest)
+    assert known is not None
+    return known
+
+
+def test_photos_that_are_numbered_anew_keep_their_faces(store: Store) -> None:
+    """1 becomes 2, 2 becomes 3: each takes the place of the one that has not been looked at yet."""
+    for i in (1, 2, 3):
+        _save(store, f"/a/{i}.jpg", bytes([i]), i / 10)
+    ids = store.faces.ids().tolist()
+    with store.atomic():
+        for i in (1, 2, 3):
+            store.move(_known(store, bytes([i])), PhotoFile(f"/a/{i + 1}.jpg", 1, 9))
+        store.forget_displaced()
+    matches = store.faces.matches({face: 1 - face / 10 for face in ids})
+    assert [match.photo for match, _ in matches] == ["/a/2.jpg", "/a/3.jpg", "/a/4.jpg"]
+    assert store.counts() == {"ok": 3}
+
+
 def test_what_is_saved_is_found(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.25, 0.5, person="Ann")
     known = store.known(["/a/1.jpg", "/a/2.jpg"])
@@ -57,6 +77,9 @@ def test_a_photo_that_is_saved_again_replaces_its_faces_and_their_ids(store: Sto
     _save(store, "/a/1.jpg", b"1", 0.1, 0.2)
     first = store.faces.ids().tolist()
     _save(store, "/a/1.jpg", b"2", 0.3)
+    assert len(store.faces.matches(dict.fromkeys(store.faces.ids().tolist(), 1.0))) == 1
+    with store.atomic():
+        store.forget_displaced()
     assert store.faces.count() == 1
     assert not set(store.faces.ids().tolist()) & set(first)
     assert store.counts() == {"ok": 1}
@@ -79,14 +102,15 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
 def test_moved_and_copied_photos_keep_their_faces(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.1, person="Ann")
-    known = store.known_contents([b"1", b"2"])
+    assert store.known_content(b"2") is None
+    known = _known(store, b"1")
     ids = store.faces.ids().tolist()
     with store.atomic():
-        store.move(known[b"1"], PhotoFile("/b/1.jpg", 1, 2))
+        store.move(known, PhotoFile("/b/1.jpg", 1, 2))
     assert not store.known(["/a/1.jpg"])
     assert store.faces.ids().tolist() == ids
     with store.atomic():
-        store.copy(store.known_contents([b"1"])[b"1"], PhotoFile("/c/1.jpg", 1, 3), "Bob")
+        store.copy(_known(store, b"1"), PhotoFile("/c/1.jpg", 1, 3), "Bob")
     matches = store.faces.matches(dict.fromkeys(store.faces.ids().tolist(), 1.0))
     assert [(m.photo, m.person) for m, _ in matches] == [("/b/1.jpg", "Ann"), ("/c/1.jpg", "Bob")]
 
@@ -95,7 +119,8 @@ def test_a_photo_may_move_to_where_another_one_was(store: Store) -> None:
     _save(store, "/a/1.jpg", b"1", 0.1)
     _save(store, "/a/2.jpg", b"2", 0.2)
     with store.atomic():
-        store.move(store.known_contents([b"1"])[b"1"], PhotoFile("/a/2.jpg", 1, 5))
+        store.move(_known(store, b"1"), PhotoFile("/a/2.jpg", 1, 5))
+        store.forget_displaced()
     ((_, rows),) = store.faces.embeddings(_DIM)
     np.testing.assert_array_equal(rows, _rows(0.1))
 
@@ -186,7 +211,7 @@ def test_a_process_that_is_killed_between_batches_leaves_whole_batches(tmp_path:
 import os, signal
 from pathlib import Path
 from facesearch.records import PhotoFile, Status
-from facesearch.store import Store
+from facesearch.store import KnownPhoto, Store
 store = Store.create(Path({str(path)!r}))
 for batch in range(2):
     with store.atomic():

@@ -53,7 +53,8 @@ def import_keras() -> Any:
 def gpu_is_visible() -> bool:
     """Whether the driver shows an NVIDIA card to this process; costs nothing, so it may be asked at any start."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return Path("/dev/nvidiactl").exists() and (hidden is None or hidden not in ("", "-1"))
+    driver = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))  # Linux, and under Windows
+    return driver and hidden not in ("", "-1")
 
 
 def gpu_works() -> bool:
