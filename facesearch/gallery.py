@@ -84,7 +84,7 @@ class Gallery:
                     store.set_settings(settings)
                 run = store.begin_run(roots)
             synced = store.faces.count()
-            analyser = partial(self._load_to_index, settings)
+            analyser = partial(self._load_to_index, settings, tally)
             for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
                 tally.add(outcome)
                 on_outcome(outcome)
@@ -184,8 +184,11 @@ class Gallery:
     def _reading(self) -> Iterator[tuple[Store, GallerySettings]]:
         """The database for reading, and what was fixed when it was made."""
         if not self._database.exists():
+            others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
             raise GalleryError(
-                f"There is no gallery '{self.name}'; make it with: facesearch index PHOTOS"
+                f"There is no gallery '{self.name}'"
+                + (f" (there is {', '.join(others)})" if others else "")
+                + "; make it with: facesearch index PHOTOS"
                 + (f" --gallery {self.name}." if self.name != "default" else ".")
             )
         with Store.open(self._database) as store:
@@ -227,11 +230,14 @@ class Gallery:
             )
         return self._analysers[threads]
 
-    def _load_to_index(self, settings: GallerySettings) -> Analyser:
+    def _load_to_index(self, settings: GallerySettings, tally: "_Tally") -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
         be there too: that it is not should be said before hours of work, and not after."""
+        started = time.perf_counter()
         import_faiss()
-        return self._load(settings, threads=1)
+        analyser = self._load(settings, threads=1)
+        tally.preparing = time.perf_counter() - started
+        return analyser
 
     def _sync(self, store: Store, settings: GallerySettings) -> None:
         stamp = sync(
@@ -269,6 +275,7 @@ class _Tally:
         self.photos: Counter[str] = Counter()
         self.faces = 0
         self.unsynced = 0  # new faces that are not in the index yet
+        self.preparing = 0.0  # seconds until the networks ran, which do not count in photos a second
 
     def add(self, outcome: Outcome) -> None:
         self.photos[outcome.status if outcome.done == "indexed" else outcome.done] += 1
@@ -281,9 +288,8 @@ class _Tally:
     def summary(self) -> RunSummary:
         seconds = time.perf_counter() - self._started
         looked_at = sum(self.photos[status] for status in Status if status != Status.MISSING)
-        return RunSummary(
-            dict(self.photos), self.faces, seconds, looked_at / seconds, self._gallery, tuple(self._failures)
-        )
+        rate = looked_at / (seconds - self.preparing)
+        return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
 
 
 def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...], compared: int) -> Answer:

@@ -420,6 +420,16 @@ def test_usage_errors_are_2(cli: Cli) -> None:
         assert cli(*words).code == 2
 
 
+def test_the_version_is_told(cli: Cli) -> None:
+    import importlib.metadata
+
+    assert cli("--version").out == f"facesearch {importlib.metadata.version('facesearch')}\n"
+
+
+def test_a_gallery_that_does_not_exist_is_answered_with_those_that_do(cli: Cli, gallery: Path) -> None:
+    assert "There is no gallery 'famly' (there is default); make it" in cli("info", "--gallery", "famly").err
+
+
 def test_help_is_there_at_once_and_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['facesearch', '--help']\n"

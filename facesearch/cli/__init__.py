@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from facesearch import __version__
 from facesearch.cli import about, index, models, query
 from facesearch.errors import FaceSearchError
 
@@ -32,12 +34,29 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
             raise _InterruptedError(said) from None
         raise typer.Exit(code)
 
+    # The help is wrapped to the terminal's width, not to that of the source.
+    paragraphs = (function.__doc__ or "").split("\n\n")
+    run.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     return run
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"facesearch {__version__}")
+        raise typer.Exit
+
+
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find a face in a folder of photos. Everything happens on this machine; nothing is sent anywhere."""
 
 
 app = typer.Typer(
     name="facesearch",
-    help="Find a face in a folder of photos. Everything happens on this machine; nothing is sent anywhere.",
+    callback=_whole,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -34,7 +34,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, faces from {facts.settings.min_face_px:g} pixels"),
-            ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "not built yet"),
+            ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
             ("last run", facts.last_run or "none"),
         ]
     )

@@ -16,7 +16,7 @@ _LISTED = 10  # photos that could not be read, of this run
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of photos, or photos.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="Folders of photos, or photos.", metavar="PATH")],
     gallery: GalleryName = "default",
     people_from: Annotated[
         Literal["none", "folder"],

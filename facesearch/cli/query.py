@@ -18,7 +18,7 @@ _SOME_UNREAD = 7
 
 
 def query(
-    photos: Annotated[list[Path], typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO...")],
+    photos: Annotated[list[Path], typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO")],
     k: Annotated[int, typer.Option("--k", "-k", help="How many people.", min=1)] = 5,
     gallery: GalleryName = "default",
     threshold: Annotated[
