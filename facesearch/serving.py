@@ -63,9 +63,9 @@ def prepare(cards: Sequence[ModelCard], note: Note) -> None:
         return
     import_onnxruntime()
     note(f"Preparing {' and '.join(missing)} for this machine, once; this takes about 20 seconds.")
-    done = subprocess.run(
-        [sys.executable, "-m", "facesearch.serving", *missing], capture_output=True, text=True, check=False
-    )
+    # -P: what lies in the user's current folder is no part of facesearch, whatever its name.
+    command = [sys.executable, "-P", "-m", "facesearch.serving", *missing]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         error = ModelError if done.returncode == ModelError.exit_code else FaceSearchError
