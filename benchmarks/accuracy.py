@@ -5,12 +5,16 @@ folds is applied to the tenth. The card's threshold must not come from these pai
 1,000 pairs of strangers reach, among the people whom View 2 does not contain.
 
     python benchmarks/accuracy.py LFW          (the folder that holds images/ and pairs.txt)
+    python benchmarks/accuracy.py LFW dlib     (the same network behind dlib's own detector and chips; needs dlib)
 """
 
 import json
+import multiprocessing
 import sys
 import time
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +23,14 @@ from facesearch.cards import default_embedder, detector_card, embedder_card
 from facesearch.photos import read
 from facesearch.pipeline import Analyser
 from facesearch.records import Face, Pixels
+from facesearch.serving import serve, weights_path
+from facesearch.settings import cores
 
 _FAR = 0.001
 _BATCH = 32
 
 
-def main(lfw: Path) -> None:
+def main(lfw: Path, aligner: str) -> None:
     pairs = _read_pairs(lfw / "pairs.txt")
     used = {name for a, b, _ in pairs for name in (a, b)}
     view2_people = {name[:-5] for name in used}
@@ -32,13 +38,15 @@ def main(lfw: Path) -> None:
         photo.stem for photo in sorted((lfw / "images").glob("*/*.jpg")) if photo.stem[:-5] not in view2_people
     ]
     started = time.perf_counter()
-    embeddings = _embed(lfw / "images", sorted(used | set(outside)))
+    embed = _embed_as_dlib if aligner == "dlib" else _embed
+    embeddings = embed(lfw / "images", sorted(used | set(outside)))
     seconds = time.perf_counter() - started
     accuracies, thresholds, similarities, same = _view2(pairs, embeddings)
     strangers, people = _strangers([name for name in outside if name in embeddings], embeddings)
     limit = float(np.quantile(strangers, 1 - _FAR))
     figures = {
         "model": default_embedder(),
+        "aligner": aligner,
         "pairs": len(pairs),
         "photos_without_face": len(used) - len(used & embeddings.keys()),
         "accuracy": round(float(accuracies.mean()), 4),
@@ -78,6 +86,43 @@ def _embed(images: Path, names: list[str]) -> dict[str, NDArray[np.float32]]:
             if found.faces:
                 embeddings[name] = found.embeddings[_most_central(photo, found.faces)]
     return embeddings
+
+
+def _embed_as_dlib(images: Path, names: list[str]) -> dict[str, NDArray[np.float32]]:
+    """The same network on the chips that dlib's own detector and landmarks give, as face_recognition takes them: not
+    averaged with the mirror image. Of several faces the most central one; the middle of the photo where none is."""
+    card = embedder_card(default_embedder())
+    network = serve(card, "cpu", cores())["embedder"]
+    embeddings = {}
+    with multiprocessing.Pool(cores()) as pool:
+        paths = [str(images / name[:-5] / f"{name}.jpg") for name in names]
+        for start in range(0, len(names), 512):
+            chips = np.stack(pool.map(_dlib_chip, paths[start : start + 512], chunksize=16))
+            for first in range(0, len(chips), _BATCH):
+                (rows,) = network(chips[first : first + _BATCH])
+                rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+                embeddings.update(zip(names[start + first :], rows, strict=False))
+    return embeddings
+
+
+def _dlib_chip(path: str) -> Pixels:
+    import dlib
+
+    folder = weights_path(embedder_card(default_embedder()).weights[0])
+    assert folder is not None
+    photo = read(path)
+    height, width = photo.shape[:2]
+    found = list(_once(dlib.get_frontal_face_detector)(photo, 1))
+    found = found or [dlib.rectangle(width // 4, height // 4, 3 * width // 4, 3 * height // 4)]
+    best = min(found, key=lambda r: np.hypot(r.left() + r.right() - width, r.top() + r.bottom() - height))
+    landmarks = _once(dlib.shape_predictor, str(folder.with_name("shape_predictor_5_face_landmarks.dat")))
+    return np.asarray(dlib.get_face_chip(photo, landmarks(photo, best), 150, 0.25))
+
+
+@cache
+def _once(make: Any, *given: str) -> Any:
+    """What is made once in each process."""
+    return make(*given)
 
 
 def _most_central(photo: Pixels, faces: list[Face]) -> int:
@@ -125,4 +170,4 @@ def _strangers(names: list[str], embeddings: dict[str, NDArray[np.float32]]) -> 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "facesearch")

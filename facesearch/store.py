@@ -34,6 +34,12 @@ _BUSY_MS = 30_000
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
 
 
+_KNOWN = (
+    "SELECT id, path, size, mtime_ns, status, "
+    "(SELECT count(*) FROM faces WHERE photo_id = photos.id) AS faces FROM photos"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPhoto:
     """A photo as the database has it."""
@@ -126,14 +132,17 @@ class Store:
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownPhoto]:
         """What is known of these paths, by path."""
-        values = [to_sql(path) for path in paths]
-        return {photo.path: photo for photo in self._known("path", values)}
+        found = {}
+        for part in parts([to_sql(path) for path in paths]):
+            for row in self._conn.execute(f"{_KNOWN} WHERE path IN ({marks(part)})", part):
+                photo = _known_photo(row)
+                found[photo.path] = photo
+        return found
 
     def known_content(self, digest: bytes) -> KnownPhoto | None:
         """A photo with the same bytes that was searched for faces; one that is on disk before one that is missing."""
         row = self._conn.execute(
-            "SELECT id, path, size, mtime_ns, status, (SELECT count(*) FROM faces WHERE photo_id = photos.id) AS n "
-            "FROM photos WHERE digest = ? AND (status IN ('ok', 'no_face') OR status = 'missing' AND n > 0) "
+            f"{_KNOWN} WHERE digest = ? AND (status IN ('ok', 'no_face') OR status = 'missing' AND faces > 0) "
             "ORDER BY status = 'missing', id LIMIT 1",
             (digest,),
         ).fetchone()
@@ -251,15 +260,6 @@ class Store:
             self._conn.execute("INSERT OR IGNORE INTO people (name) VALUES (?)", (name,))
             (self._people[name],) = self._conn.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
         return self._people[name]
-
-    def _known(self, column: str, values: Sequence[Any]) -> Iterator[KnownPhoto]:
-        for part in parts(values):
-            for row in self._conn.execute(
-                f"SELECT id, path, size, mtime_ns, status, (SELECT count(*) FROM faces WHERE photo_id = photos.id) "
-                f"FROM photos WHERE {column} IN ({marks(part)})",
-                part,
-            ):
-                yield _known_photo(row)
 
     # The file of vectors
 

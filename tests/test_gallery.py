@@ -37,6 +37,13 @@ def _embeddings(gallery: Gallery) -> dict[str, bytes]:
     return {f"{Path(m.photo).name} {m.box.left:.0f}": rows[m.face_id].tobytes() for m in matches}
 
 
+def _assert_same_faces(ours: dict[str, bytes], theirs: dict[str, bytes]) -> None:
+    assert ours.keys() == theirs.keys()
+    for face in ours:
+        a, b = (np.frombuffer(rows[face], np.float32) for rows in (ours, theirs))
+        np.testing.assert_allclose(a, b, atol=2e-3)
+
+
 def _forbid_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(self: Analyser, photos: Sequence[Pixels]) -> list[Analysed]:
         raise AssertionError("nothing new is there to be analysed")
@@ -259,10 +266,7 @@ def test_results_do_not_depend_on_the_batches(
     monkeypatch.setattr(stream, "QUEUE", 2)
     Gallery.open("single", "cpu").index([album])
     whole, single = _embeddings(Gallery.open("whole")), _embeddings(Gallery.open("single"))
-    assert whole.keys() == single.keys()
-    for face in whole:
-        a, b = (np.frombuffer(rows[face], np.float32) for rows in (whole, single))
-        np.testing.assert_allclose(a, b, atol=2e-3)
+    _assert_same_faces(whole, single)
 
 
 def test_one_process_writes_at_a_time(gallery: Gallery, album: Path) -> None:
@@ -395,7 +399,4 @@ def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, mon
     monkeypatch.setattr(pipeline, "choose_device", lambda asked: "gpu")
     Gallery.open("keras", "gpu").index([album])
     onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))
-    assert onnx.keys() == keras.keys()
-    for face in onnx:
-        a, b = (np.frombuffer(rows[face], np.float32) for rows in (onnx, keras))
-        np.testing.assert_allclose(a, b, atol=2e-3)
+    _assert_same_faces(onnx, keras)
