@@ -93,7 +93,7 @@ def _embed_as_dlib(images: Path, names: list[str]) -> dict[str, NDArray[np.float
     averaged with the mirror image. Of several faces the most central one; the middle of the photo where none is."""
     card = embedder_card(default_embedder())
     network = serve(card, "cpu", cores())["embedder"]
-    embeddings = {}
+    embeddings: dict[str, NDArray[np.float32]] = {}
     with multiprocessing.Pool(cores()) as pool:
         paths = [str(images / name[:-5] / f"{name}.jpg") for name in names]
         for start in range(0, len(names), 512):
