@@ -27,14 +27,14 @@ from facesearch.stream import chunks, ordered, threads
 PeopleFrom = Literal["none", "folder"]
 
 _FILES_AT_ONCE = 256  # in one question to the database
-_BATCH = 32  # photos
+BATCH = 32  # photos
 # Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
-_BATCH_PIXELS = 16_000_000
-_DECODED_AHEAD = 32_000_000  # pixels
-_ANALYSED_AHEAD = 64_000_000  # pixels
-_LOADED_AHEAD = 64_000_000  # bytes
+BATCH_PIXELS = 16_000_000
+DECODED_AHEAD = 32_000_000  # pixels
+ANALYSED_AHEAD = 64_000_000  # pixels
+LOADED_AHEAD = 64_000_000  # bytes
 _BATCH_ITEMS = 1024  # what is finished included
-_MOST_WORKERS = 16
+MOST_WORKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Analyser:
     """Photos in, faces and embeddings out. Safe to use from several threads at once."""
 
     def __init__(self, detector: MtcnnDetector, embedder: Embedder) -> None:
-        self._detector, self._embedder = detector, embedder
+        self.detector, self.embedder = detector, embedder
 
     @classmethod
     def load(
@@ -74,9 +74,9 @@ class Analyser:
         """One result a photo; the faces of all photos are embedded together."""
         if not photos:
             return []
-        found = self._detector.detect(photos)
-        chips = [self._embedder.align(photo, faces) for photo, faces in zip(photos, found, strict=True)]
-        embeddings = self._embedder.embed(np.concatenate(chips))
+        found = self.detector.detect(photos)
+        chips = [self.embedder.align(photo, faces) for photo, faces in zip(photos, found, strict=True)]
+        embeddings = self.embedder.embed(np.concatenate(chips))
         ends = np.cumsum([len(faces) for faces in found])
         rows = np.split(embeddings, ends[:-1])
         return [Analysed(*each) for each in zip(found, rows, strict=True)]
@@ -141,7 +141,7 @@ class _Run:
         self._store, self._make_analyser, self._note = store, make_analyser, note
         self._min_face_px, self._names_people = min_face_px, names_people
         self._analyser: Analyser | None = None
-        self._workers = min(cores(), _MOST_WORKERS)
+        self._workers = min(cores(), MOST_WORKERS)
 
     def index_root(self, root: str) -> Iterator[Outcome]:
         unlisted: list[str] = []
@@ -166,10 +166,10 @@ class _Run:
             readers = stack.enter_context(threads(self._workers + 1))
             workers = stack.enter_context(threads(self._workers))
             on = partial(ordered, weigh=_weight, is_finished=_is_finished)
-            loaded = on(readers, _load, self._pass_unchanged(files), 2 * _BATCH, _LOADED_AHEAD)
-            decoded = on(readers, _decode, self._pass_known_contents(loaded), 2 * _BATCH, _DECODED_AHEAD)
+            loaded = on(readers, _load, self._pass_unchanged(files), 2 * BATCH, LOADED_AHEAD)
+            decoded = on(readers, _decode, self._pass_known_contents(loaded), 2 * BATCH, DECODED_AHEAD)
             batches = self._with_analyser(_batches(decoded))
-            for batch in on(workers, self._analyse, batches, self._workers + 1, _ANALYSED_AHEAD):
+            for batch in on(workers, self._analyse, batches, self._workers + 1, ANALYSED_AHEAD):
                 yield from self._stored(batch)
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
@@ -192,7 +192,7 @@ class _Run:
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
-        for part in chunks((item for item in items if item is not None), _BATCH):
+        for part in chunks((item for item in items if item is not None), BATCH):
             with self._store.atomic():
                 passed = [self._recognised(item) or item if isinstance(item, LoadedPhoto) else item for item in part]
             yield from passed
@@ -324,7 +324,7 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         if isinstance(item, _Decoded):
             photos += 1
             pixels += item.pixels.shape[0] * item.pixels.shape[1]
-        if photos >= _BATCH or pixels >= _BATCH_PIXELS or len(batch) >= _BATCH_ITEMS:
+        if photos >= BATCH or pixels >= BATCH_PIXELS or len(batch) >= _BATCH_ITEMS:
             yield batch
             batch, photos, pixels = [], 0, 0
     if batch:

@@ -1,6 +1,7 @@
-"""Pictures for people: the contact sheet of an answer."""
+"""Pictures of faces for people: the contact sheet of an answer, and the worst errors of a benchmark."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,17 @@ _SAME = (24, 128, 72)
 _EMPTY = (232, 232, 232)
 
 
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two faces that were compared."""
+
+    a: str
+    a_box: Box
+    b: str
+    b_box: Box
+    similarity: float
+
+
 def check_sheet_name(path: Path) -> None:
     """Raises UsageError when no picture can be written under that name."""
     if not cv2.haveImageWriter(path.name):
@@ -39,6 +51,19 @@ def contact_sheet(answers: Sequence[Answer]) -> Pixels:
     return np.concatenate([_strip(answer, width) for answer in answers])
 
 
+def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], threshold: float) -> Pixels:
+    """Pairs of two people that were accepted on the left, pairs of one person that were rejected on the right, each
+    with the worst above."""
+    left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on")
+    right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}")
+    height = max(left.shape[0], right.shape[0])
+    sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
+    sheet[: left.shape[0], : left.shape[1]] = left
+    sheet[: right.shape[0], left.shape[1] :] = right
+    cv2.line(sheet, (left.shape[1], _GAP), (left.shape[1], height - _GAP), _EMPTY, 2)
+    return sheet
+
+
 def write_sheet(sheet: Pixels, path: Path) -> None:
     """Writes the picture in the format that its name ends with. Raises FaceSearchError when the disk refuses it."""
     _, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
@@ -46,6 +71,21 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
         path.write_bytes(data.tobytes())
     except OSError as error:
         raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _column(pairs: Sequence[FacePair], title: str) -> Pixels:
+    """A title, and below it the two faces of each pair side by side."""
+    width = 2 * (_TILE + _GAP) + 2 * _GAP
+    strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
+    cv2.putText(strips[0], title if pairs else f"{title}: none", (_GAP, 34), _INK, cv2.FontFace("uni"), 15)
+    for pair in pairs:
+        strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
+        sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
+        for column, (photo, box, below) in enumerate(sides):
+            _place(strip, 0, column, _crop(photo, box))
+            _write(strip, 0, column, Path(photo).stem, below, _INK, _FAINT)
+        strips.append(strip)
+    return np.concatenate(strips)
 
 
 def _strip(answer: Answer, width: int) -> Pixels:

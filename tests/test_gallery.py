@@ -240,7 +240,7 @@ def test_a_photo_that_breaks_a_stage_is_the_only_one_that_fails(
 def test_an_interrupted_run_keeps_its_batches_and_goes_on(
     gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_BATCH", 2)
+    monkeypatch.setattr(pipeline, "BATCH", 2)
     seen: list[Outcome] = []
 
     def interrupt(outcome: Outcome) -> None:
@@ -262,7 +262,7 @@ def test_results_do_not_depend_on_the_batches(
 ) -> None:
     shutil.copy(astronaut_file, album / "astronaut.jpg")
     Gallery.open("whole", "cpu").index([album])
-    monkeypatch.setattr(pipeline, "_BATCH", 1)
+    monkeypatch.setattr(pipeline, "BATCH", 1)
     monkeypatch.setattr(stream, "QUEUE", 2)
     Gallery.open("single", "cpu").index([album])
     whole, single = _embeddings(Gallery.open("whole")), _embeddings(Gallery.open("single"))

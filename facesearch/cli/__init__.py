@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__
-from facesearch.cli import about, index, models, query
+from facesearch.cli import about, bench, index, models, query
 from facesearch.errors import FaceSearchError
 
 
@@ -71,6 +71,12 @@ _models = typer.Typer(help="The models that there are.", no_args_is_help=True)
 _models.command("list")(_command(models.list_models))
 _models.command("show")(_command(models.show_model))
 app.add_typer(_models, name="models")
+_bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
+_bench.command("lfw")(_command(bench.lfw))
+_bench.command("yaleb")(_command(bench.yaleb))
+_bench.command("pairs")(_command(bench.pairs))
+_bench.command("search")(_command(bench.search))
+app.add_typer(_bench, name="bench")
 
 
 def main() -> None:

@@ -1,0 +1,323 @@
+"""A protocol run from photos to figures: embed each photo once, compare, count."""
+
+import importlib.metadata
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.cards import default_embedder, detector_card, embedder_card
+from facesearch.errors import FaceSearchError
+from facesearch.evaluation import lfw, own_pairs, yaleb
+from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
+from facesearch.evaluation.metrics import Same, Similarities, Verification, far_and_tar, verification
+from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
+from facesearch.evaluation.portraits import Model, Portraits, Usual, embed_portraits
+from facesearch.records import Box
+from facesearch.report import FacePair
+from facesearch.serving import Device, Note, choose_device
+
+OnMissing = Literal["centre", "skip", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Every choice that moves the figures."""
+
+    model: str
+    detector: str
+    engine: str
+    alignment: str
+    images: str
+    on_missing: OnMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the figures were computed from, for pictures: the pairs that were kept, their similarities, and the
+    photos' boxes, (photos, 4)."""
+
+    pairs: Pairs
+    similarities: Similarities
+    boxes: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """What the card's threshold does on the pairs: the shares of pairs of two people and of one that reach it."""
+
+    threshold: float
+    far: float
+    tar: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Figures of a list of pairs; `skipped` pairs were left out for a photo without a face."""
+
+    figures: Verification
+    skipped: int
+    at_card: AtThreshold
+    compared: Compared
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Figures of the photos whose light comes from `low` to `high` degrees off the camera's axis: the share in which
+    a face was found, the share whose person is the nearest of the frontally lit, and the equal error rate of the
+    pairs of a photo and a frontally lit one."""
+
+    low: int
+    high: int
+    photos: int
+    found: float
+    rank1: float
+    eer: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A benchmark's figures. `pairs` is by name of the list of pairs; `missing` are the photos in which no face was
+    found; `computed` photos were not known from an earlier run; `seconds` is by stage, summed over threads, but for
+    `total`."""
+
+    protocol: str
+    setup: Setup
+    photos: int
+    missing: tuple[str, ...]
+    computed: int
+    seconds: dict[str, float]
+    pairs: dict[str, PairReport]
+    closed: ClosedSet | None = None
+    opened: OpenSet | None = None
+    lights: tuple[Light, ...] = ()
+
+
+def threshold_of(report: PairReport) -> float:
+    """The threshold that a picture shows: the mean of the folds', or the card's where there are no folds."""
+    accuracy = report.figures.accuracy
+    return float(np.mean(accuracy.thresholds)) if accuracy else report.at_card.threshold
+
+
+def worst_errors(report: PairReport, most: int) -> tuple[list[FacePair], list[FacePair]]:
+    """The pairs of two people with the highest similarity of those accepted, and the pairs of one person with the
+    lowest of those rejected, each list with the worst first."""
+    pairs, similarities = report.compared.pairs, report.compared.similarities
+    threshold = threshold_of(report)
+    order = np.argsort(similarities, kind="stable")
+    accepts = [i for i in order[::-1] if not pairs.same[i] and similarities[i] >= threshold]
+    rejects = [i for i in order if pairs.same[i] and similarities[i] < threshold]
+    return [_shown(report, i) for i in accepts[:most]], [_shown(report, i) for i in rejects[:most]]
+
+
+class Benchmark:
+    """The model to measure, and what is done about photos without a face: `centre` takes the place where the data
+    set's photos show it, `skip` leaves their pairs out, `wrong` counts these as errors."""
+
+    def __init__(
+        self,
+        model: str | None,
+        device: Device,
+        on_missing: OnMissing,
+        *,
+        on_start: Callable[[int], None] = lambda photos: None,
+        on_photo: Callable[[], None] = lambda: None,
+        note: Note = lambda text: None,
+    ) -> None:
+        """`on_start` hears how many photos there are. Raises ModelError for an unknown model, FaceSearchError for a
+        device that is not there."""
+        card = embedder_card(model or default_embedder())
+        self._model = Model(card, detector_card(card.detector), choose_device(device))
+        self._on_missing: OnMissing = on_missing
+        self._on_start, self._on_photo, self._note = on_start, on_photo, note
+
+    def lfw_view2(self, found: lfw.Lfw, pairs: Pairs) -> Report:
+        """The official pairs of LFW, in their ten folds."""
+        return self._pairs("view2", f"LFW, {found.variant}", pairs, lfw.USUAL)
+
+    def lfw_random(self, found: lfw.Lfw, seed: int) -> Report:
+        """10,000 pairs drawn anew, twice as many of two people as of one, in folds that share nobody."""
+        photos, people = lfw.everyone(found.images)
+        pairs = random_pairs(photos, people, seed)
+        return self._pairs("random", f"LFW, {found.variant}, seed {seed}", pairs, lfw.USUAL)
+
+    def lfw_identify(self, found: lfw.Lfw) -> Report:
+        """Everyone's first photo is enrolled, all others are asked about; in the open set nobody with one photo is
+        enrolled, and those are asked about too. Raises FaceSearchError when nobody has two photos or nobody one."""
+        photos, names = lfw.everyone(found.images)
+        portraits = self._embed(photos, lfw.USUAL)
+        started = time.perf_counter()
+        keep = portraits.found if self._on_missing == "skip" else np.ones(len(photos), bool)
+        _, people = np.unique(np.array(names)[keep], return_inverse=True)
+        embeddings = portraits.embeddings[keep]
+        if self._on_missing == "wrong":  # a zero is nobody's nearest, and equally far from all
+            embeddings = embeddings * portraits.found[keep, None]
+        enrolled, probes = enrol_first(people)
+        several = np.bincount(people) > 1
+        once = enrolled[~several[people[enrolled]]]
+        if not len(probes) or not len(once):
+            raise FaceSearchError(
+                f"{found.images} must show people with several photos, and people with one, for identification."
+            )
+        return self._report(
+            "identify",
+            f"LFW, {found.variant}",
+            portraits,
+            started,
+            {},
+            closed=closed_set(embeddings, people, enrolled, probes),
+            opened=open_set(embeddings, people, np.setdiff1d(enrolled, once), probes, once),
+        )
+
+    def own_pairs(self, name: str, pairs: Pairs) -> Report:
+        """The user's own pairs."""
+        return self._pairs("pairs", name, pairs, own_pairs.USUAL)
+
+    def yaleb(self, data: yaleb.YaleB, seed: int) -> Report:
+        """10,000 random pairs within a subset of lights and as many across, and each person found again in every
+        light from the most frontally lit photo."""
+        portraits = self._embed(data.photos, yaleb.USUAL)
+        started = time.perf_counter()
+        subsets = data.subsets
+        reports = {}
+        for name, within in (("within lights", True), ("across lights", False)):
+
+            def allowed(first: Rows, second: Rows, within: bool = within) -> NDArray[np.bool_]:
+                return np.asarray((subsets[first] == subsets[second]) == within)
+
+            pairs = random_pairs(data.photos, data.people, seed, allowed=allowed)
+            reports[name] = self._compare(pairs, _rows_of(portraits, pairs.photos))
+        lights = tuple(_light(portraits, data, number) for number in np.unique(subsets))
+        return self._report(
+            "yaleb", f"cropped Extended Yale B, seed {seed}", portraits, started, reports, lights=lights
+        )
+
+    def _pairs(self, protocol: str, images: str, pairs: Pairs, usual: Usual) -> Report:
+        portraits = self._embed(pairs.photos, usual)
+        started = time.perf_counter()
+        compared = {"all": self._compare(pairs, portraits)}
+        return self._report(protocol, images, portraits, started, compared)
+
+    def _embed(self, photos: Sequence[str], usual: Usual) -> Portraits:
+        self._on_start(len(photos))
+        return embed_portraits(photos, self._model, usual, self._on_photo, self._note)
+
+    def _compare(self, pairs: Pairs, portraits: Portraits) -> PairReport:
+        rows = portraits.embeddings.astype(np.float64)
+        similarities = np.clip(np.einsum("ij,ij->i", rows[pairs.first], rows[pairs.second]), -1, 1)
+        lacking = ~(portraits.found[pairs.first] & portraits.found[pairs.second])
+        skipped = 0
+        if self._on_missing == "wrong":
+            similarities = np.where(lacking, np.where(pairs.same, -1.0, 1.0), similarities)
+        elif self._on_missing == "skip":
+            skipped = int(lacking.sum())
+            pairs, similarities = _without(pairs, lacking), similarities[~lacking]
+            _refuse_one_kind(pairs.same)
+        threshold = self._model.embedder.threshold.similarity
+        return PairReport(
+            figures=verification(similarities, pairs.same, pairs.folds),
+            skipped=skipped,
+            at_card=AtThreshold(threshold, *far_and_tar(similarities, pairs.same, threshold)),
+            compared=Compared(pairs, similarities, portraits.boxes),
+        )
+
+    def _report(
+        self,
+        protocol: str,
+        images: str,
+        portraits: Portraits,
+        started: float,
+        pairs: dict[str, PairReport],
+        closed: ClosedSet | None = None,
+        opened: OpenSet | None = None,
+        lights: tuple[Light, ...] = (),
+    ) -> Report:
+        spent = time.perf_counter() - started
+        seconds = portraits.seconds.as_dict()
+        return Report(
+            protocol=protocol,
+            setup=self._setup(images),
+            photos=len(portraits.photos),
+            missing=tuple(p for p, found in zip(portraits.photos, portraits.found, strict=True) if not found),
+            computed=portraits.computed,
+            seconds=seconds | {"figures": spent, "total": seconds["total"] + spent},
+            pairs=pairs,
+            closed=closed,
+            opened=opened,
+            lights=lights,
+        )
+
+    def _setup(self, images: str) -> Setup:
+        embedder, detector = self._model.embedder, self._model.detector
+        mirrored = ", mean with the mirrored chip" if embedder.mirrored else ""
+        return Setup(
+            model=embedder.name,
+            detector=f"{detector.name}, faces from {detector.min_face_px:g} pixels, the most central one",
+            engine=_engine(self._model.device),
+            alignment=f"five landmarks to the card's template, {embedder.chip_px} pixels{mirrored}",
+            images=images,
+            on_missing=self._on_missing,
+        )
+
+
+def _shown(report: PairReport, i: int) -> FacePair:
+    pairs, boxes = report.compared.pairs, report.compared.boxes
+    a, b = pairs.first[i], pairs.second[i]
+    return FacePair(
+        pairs.photos[a],
+        Box(*boxes[a].tolist()),
+        pairs.photos[b],
+        Box(*boxes[b].tolist()),
+        float(report.compared.similarities[i]),
+    )
+
+
+def _engine(device: Device) -> str:
+    if device == "gpu":
+        return f"Keras {importlib.metadata.version('keras')}, GPU"
+    return f"ONNX Runtime {importlib.metadata.version('onnxruntime')}, CPU"
+
+
+def _rows_of(portraits: Portraits, photos: Sequence[str]) -> Portraits:
+    """The portraits of some of the photos."""
+    row = {photo: i for i, photo in enumerate(portraits.photos)}
+    rows = [row[photo] for photo in photos]
+    return Portraits(
+        tuple(photos),
+        portraits.embeddings[rows],
+        portraits.found[rows],
+        portraits.boxes[rows],
+        portraits.seconds,
+        portraits.computed,
+    )
+
+
+def _without(pairs: Pairs, lacking: NDArray[np.bool_]) -> Pairs:
+    keep = ~lacking
+    folds = None if pairs.folds is None else pairs.folds[keep]
+    return Pairs(pairs.photos, pairs.first[keep], pairs.second[keep], pairs.same[keep], folds)
+
+
+def _refuse_one_kind(same: Same) -> None:
+    if same.all() or not same.any():
+        raise FaceSearchError("Too few pairs have a face in both photos; run it without --on-missing skip.")
+
+
+def _light(portraits: Portraits, data: yaleb.YaleB, number: int) -> Light:
+    """The figures of one subset of lights."""
+    _, people = np.unique(data.people, return_inverse=True)
+    enrolled = data.enrolled()
+    probes = np.setdiff1d(np.flatnonzero(data.subsets == number), enrolled)
+    similarities = (portraits.embeddings[probes] @ portraits.embeddings[enrolled].T).astype(np.float64)
+    same = people[probes][:, None] == people[enrolled]
+    return Light(
+        low=0 if number == 0 else yaleb.SUBSETS[number - 1],
+        high=yaleb.SUBSETS[number],
+        photos=len(probes),
+        found=float(portraits.found[probes].mean()),
+        rank1=closed_set(portraits.embeddings, people, enrolled, probes).rank1,
+        eer=verification(similarities.ravel(), same.ravel(), None).eer,
+    )

@@ -1,0 +1,113 @@
+"""Figures of a benchmark as curves: the ROC, and the histograms of similarities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import FaceSearchError, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SAME, _STRANGERS = "#1b6ca8", "#d1662a"  # they differ in lightness too, for print without colour
+_STYLES = ("-", "--", ":", "-.")
+_MARKED = (1e-3, 1e-2)  # FARs whose TAR is written beside the curve
+_BINS = 80
+_DPI = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One list of pairs: FAR and TAR, each ascending; all similarities and whether each pair shows one person; the
+    threshold to draw."""
+
+    name: str
+    far: NDArray[np.float64]
+    tar: NDArray[np.float64]
+    similarities: NDArray[np.float64]
+    same: NDArray[np.bool_]
+    threshold: float
+
+
+def check_plot_name(path: Path) -> None:
+    """Raises UsageError when no plot can be written under that name."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise UsageError(f"'{path.name}' names no picture that can be drawn; end it with .png, .pdf or .svg.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the curve.")
+
+
+def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
+    """Draws the ROC of each list of pairs on a logarithmic FAR axis, and beside it the histograms of the similarities
+    of one person's and of two people's pairs. Raises FaceSearchError when the disk refuses the file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 4.4), dpi=_DPI, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    grid = figure.add_gridspec(len(curves), 2, width_ratios=(1, 1.05))
+    _draw_curves(figure.add_subplot(grid[:, 0]), curves)
+    for row, curve in enumerate(curves):
+        _draw_histograms(figure.add_subplot(grid[row, 1]), curve, is_last=row == len(curves) - 1)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
+    strangers = max(int((~curve.same).sum()) for curve in curves)
+    least = 10.0 ** np.floor(np.log10(1 / strangers))
+    seen = [curve.tar[np.searchsorted(curve.far, _MARKED[0], side="right") - 1] for curve in curves]
+    bottom = max(0.0, np.floor((min(seen) - 0.1) * 10) / 10)
+    for curve, style in zip(curves, _STYLES, strict=False):
+        name = curve.name if len(curves) > 1 else None
+        axes.step(np.maximum(curve.far, least), curve.tar, where="post", color=_SAME, linestyle=style, label=name)
+        _mark(axes, curve)
+    axes.set(xscale="log", xlim=(least, 1), ylim=(bottom, 1 + 0.02 * (1 - bottom)))
+    axes.set_xlabel("FAR: share of pairs of two people accepted")
+    axes.set_ylabel("TAR: share of pairs of one person accepted")
+    axes.grid(which="major", color="0.85", linewidth=0.7)
+    axes.set_axisbelow(True)
+    if len(curves) > 1:
+        axes.legend(loc="lower right", frameon=False)
+
+
+def _mark(axes: "Axes", curve: Curve) -> None:
+    """Dots with the TAR at round FARs, where there are pairs enough for them."""
+    for far in _MARKED:
+        if (~curve.same).sum() * far >= 1:
+            tar = float(curve.tar[np.searchsorted(curve.far, far, side="right") - 1])
+            axes.plot(far, tar, "o", color=_SAME, markersize=5)
+            axes.annotate(f"{tar:.3f}", (far, tar), (7, -13), textcoords="offset points", fontsize=9)
+
+
+def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool) -> None:
+    low, high = np.quantile(curve.similarities, [0.0005, 1])
+    bins = np.linspace(low, high, _BINS).tolist()
+    kinds = ((curve.same, "one person", _SAME, "-"), (~curve.same, "two people", _STRANGERS, "--"))
+    for chosen, name, colour, style in kinds:
+        shown = curve.similarities[chosen]
+        axes.hist(shown, bins, density=True, color=colour, alpha=0.35)
+        axes.hist(shown, bins, density=True, histtype="step", color=colour, linestyle=style, label=name)
+    axes.axvline(curve.threshold, color="black", linewidth=1)
+    at_top = axes.get_xaxis_transform()
+    axes.annotate(
+        f"threshold {curve.threshold:.3f}",
+        (curve.threshold, 1),
+        (4, -10),
+        xycoords=at_top,
+        textcoords="offset points",
+        fontsize=9,
+    )
+    axes.set_yticks([])
+    axes.set_ylabel(curve.name if curve.name != "all" else "share of pairs")
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if is_last:
+        axes.set_xlabel("similarity")
