@@ -5,10 +5,14 @@ Python, whose environment facesearch need not share.
     python peers.py face_recognition verify A B
     python peers.py deepface index LIST
     python peers.py deepface verify A B
+    python peers.py face_recognition embed LIST OUT.npy      one embedding a photo: of the most central face
+    python peers.py deepface embed LIST OUT.npy
 """
 
 import sys
 from pathlib import Path
+
+import numpy as np
 
 
 def face_recognition_index(photos: list[str]) -> int:
@@ -44,9 +48,45 @@ def deepface_verify(a: str, b: str) -> bool:
     return bool(DeepFace.verify(a, b, model_name="Dlib", detector_backend="mtcnn")["verified"])
 
 
+def face_recognition_embed(photos: list[str], out: str) -> None:
+    """Where no face is found the middle of the photo is taken for one: half its width and height."""
+    import face_recognition
+
+    rows = []
+    for photo in photos:
+        image = face_recognition.load_image_file(photo)
+        height, width = image.shape[:2]
+        middle = (height // 4, 3 * width // 4, 3 * height // 4, width // 4)  # top, right, bottom, left
+        boxes = face_recognition.face_locations(image) or [middle]
+        best = min(boxes, key=lambda b: _off_centre((b[3] + b[1]) / 2, (b[0] + b[2]) / 2, width, height))
+        rows.append(face_recognition.face_encodings(image, [best])[0])
+    np.save(out, np.array(rows))
+
+
+def deepface_embed(photos: list[str], out: str) -> None:
+    """Where no face is found deepface takes the whole photo."""
+    import cv2
+    from deepface import DeepFace
+
+    rows = []
+    for photo in photos:
+        height, width = cv2.imread(photo).shape[:2]  # type: ignore[union-attr]
+        faces = DeepFace.represent(photo, model_name="Dlib", detector_backend="mtcnn", enforce_detection=False)
+        areas = [face["facial_area"] for face in faces]
+        centres = [_off_centre(a["x"] + a["w"] / 2, a["y"] + a["h"] / 2, width, height) for a in areas]
+        rows.append(faces[int(np.argmin(centres))]["embedding"])
+    np.save(out, np.array(rows))
+
+
+def _off_centre(x: float, y: float, width: int, height: int) -> float:
+    return float(np.hypot(x - width / 2, y - height / 2))
+
+
 if __name__ == "__main__":
     peer, task, *words = sys.argv[1:]
     if task == "index":
         print(globals()[f"{peer}_index"](Path(words[0]).read_text().splitlines()))
+    elif task == "embed":
+        globals()[f"{peer}_embed"](Path(words[0]).read_text().splitlines(), words[1])
     else:
         print(globals()[f"{peer}_verify"](*words))

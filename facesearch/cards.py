@@ -53,7 +53,8 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
     """Facts about an embedding network: chips of chip_px x chip_px RGB pixels in, `dim` numbers out.
-    `template` is where the landmarks of `detector` fall in a chip; `accuracy` is by the name of the test."""
+    `template` is where the landmarks of `detector` fall in a chip, `landmark_weights` how much each counts for that;
+    `accuracy` is by the name of the test."""
 
     name: str
     title: str
@@ -68,6 +69,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     mirrored: bool
     detector: str
     template: tuple[tuple[float, float], ...]
+    landmark_weights: tuple[float, float, float, float, float]
     threshold: Threshold
     accuracy: dict[str, str] = {}
     paper: str = ""

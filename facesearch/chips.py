@@ -67,29 +67,37 @@ def cut(photo: Pixels, box: NDArray[np.float64], side: int, scale: tuple[float, 
     )
 
 
-def similarity_transforms(landmarks: NDArray[np.float64], template: NDArray[np.float64]) -> NDArray[np.float64]:
+def similarity_transforms(
+    landmarks: NDArray[np.float64], template: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The turn, scale and shift that bring each face's landmarks nearest to the template, as (n, 2, 3) matrices
-    from the photo to the chip. `landmarks` is (n, points, 2), `template` (points, 2).
+    from the photo to the chip. `landmarks` is (n, points, 2), `template` (points, 2); `weights`, (points,), say how
+    much each point counts.
 
-    Least squares in the complex plane, where turn and scale are one factor (Umeyama 1991, without reflection)."""
+    Weighted least squares in the complex plane, where turn and scale are one factor (Umeyama 1991, without
+    reflection)."""
     z = landmarks[..., 0] + 1j * landmarks[..., 1]
     w = template[:, 0] + 1j * template[:, 1]
-    z_mean, w_mean = z.mean(axis=1, keepdims=True), w.mean()
-    spread = (np.abs(z - z_mean) ** 2).sum(axis=1)
-    factor = ((z - z_mean).conj() * (w - w_mean)).sum(axis=1) / np.maximum(spread, np.finfo(np.float64).tiny)
+    shares = weights / weights.sum()
+    z_mean, w_mean = (z * shares).sum(axis=1, keepdims=True), (w * shares).sum()
+    spread = (shares * np.abs(z - z_mean) ** 2).sum(axis=1)
+    product = (shares * (z - z_mean).conj() * (w - w_mean)).sum(axis=1)
+    factor = product / np.maximum(spread, np.finfo(np.float64).tiny)
     shift = w_mean - factor * z_mean[:, 0]
     rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
     return np.moveaxis(np.array(rows), -1, 0)
 
 
-def align(photo: Pixels, faces: Sequence[Face], template: NDArray[np.float64], chip_px: int) -> Chips:
-    """One chip a face, (n, chip_px, chip_px, 3), with the landmarks brought to the template (in chip pixels);
-    black where the chip leaves the photo."""
+def align(
+    photo: Pixels, faces: Sequence[Face], template: NDArray[np.float64], weights: NDArray[np.float64], chip_px: int
+) -> Chips:
+    """One chip a face, (n, chip_px, chip_px, 3), with the landmarks brought to the template (in chip pixels), each
+    as near as its weight demands; black where the chip leaves the photo."""
     chips = np.zeros((len(faces), chip_px, chip_px, 3), np.uint8)
     if not faces:
         return chips
     landmarks = np.array([face.landmarks for face in faces], np.float64)
-    for chip, transform in zip(chips, similarity_transforms(landmarks, template), strict=True):
+    for chip, transform in zip(chips, similarity_transforms(landmarks, template, weights), strict=True):
         _warp(photo, transform, chip)
     return chips
 

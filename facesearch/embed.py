@@ -20,8 +20,8 @@ class Embedder:
     def __init__(self, network: Network, card: EmbedderCard) -> None:
         self._network = network
         self.card = card
-        template = np.asarray(card.template, np.float64)
-        self.align = partial(align, template=template, chip_px=card.chip_px)
+        template, weights = np.asarray(card.template, np.float64), np.asarray(card.landmark_weights, np.float64)
+        self.align = partial(align, template=template, weights=weights, chip_px=card.chip_px)
 
     def embed(self, chips: Chips) -> Embeddings:
         """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a

@@ -2,6 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,16 @@ from facesearch.records import Box, Embeddings, Match
 from facesearch.sql import from_sql, marks, parts
 
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFaces:
+    """One photo's faces: its path, width and height, and a row a face of boxes, (n, 4), and embeddings, (n, dim)."""
+
+    path: str
+    size: tuple[int, int]
+    boxes: NDArray[np.float64]
+    embeddings: Embeddings
 
 
 class Faces:
@@ -50,6 +63,19 @@ class Faces:
             statement = f"SELECT id, embedding FROM faces WHERE id IN ({marks(part)})"
             rows += self._conn.execute(statement, part).fetchall()
         return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
+
+    def by_photo(self, dim: int) -> Iterator[PhotoFaces]:
+        """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's."""
+        rows = self._conn.execute(
+            "SELECT path, width, height, box_left, box_top, box_right, box_bottom, embedding "
+            "FROM photos JOIN faces ON photo_id = photos.id WHERE status = 'ok' AND NOT EXISTS (SELECT 1 FROM photos "
+            "AS other WHERE other.digest = photos.digest AND other.status = 'ok' AND other.id < photos.id) "
+            "ORDER BY path, faces.id"
+        )
+        for (path, width, height), faces in groupby(rows, key=itemgetter(0, 1, 2)):
+            found = list(faces)
+            boxes = np.array([row[3:7] for row in found], np.float64)
+            yield PhotoFaces(from_sql(path), (width, height), boxes, _matrix([row[7] for row in found], dim))
 
     def matches(self, similarities: dict[int, float]) -> list[tuple[Match, bytes]]:
         """The faces with these ids as matches, most similar first, each with its photo's digest; without those

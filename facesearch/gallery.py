@@ -16,13 +16,16 @@ import numpy as np
 from facesearch import search
 from facesearch.cards import EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
+from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.index import FaceIndex, build_in_memory, import_faiss, open_index, sync
 from facesearch.pipeline import Analyser, PeopleFrom, index_photos, refuse_empty
 from facesearch.records import (
     FAILURES,
     Answer,
+    Calibration,
     GalleryFacts,
     GallerySettings,
+    Limit,
     Match,
     Outcome,
     RunSummary,
@@ -37,6 +40,7 @@ from facesearch.store import Store
 _NAME = re.compile(r"[\w][\w.-]*")
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _QUERIES_AT_ONCE = 32  # photos
+_MOST_FAR = 0.1
 _MOST_FAILURES = 1000  # photos that are named in a summary
 
 
@@ -107,7 +111,8 @@ class Gallery:
             asked = search.ask_one(self._load(settings), os.fspath(photo), face)
             index = self._open_index(store, settings)
             (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
-        return _answer(asked, settings, matches, len(index))
+            limit = _limit(store, settings)
+        return _answer(asked, settings.model, limit, matches, len(index))
 
     def query_many(
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
@@ -116,7 +121,7 @@ class Gallery:
         be read or shows no face is said to be so in its place."""
         with self._reading() as (store, settings):
             analyser = self._load(settings)
-            index = self._open_index(store, settings)
+            index, limit = self._open_index(store, settings), _limit(store, settings)
             paths = iter(os.fspath(photo) for photo in photos)
             while batch := list(islice(paths, _QUERIES_AT_ONCE)):
                 asked = search.ask(analyser, batch)
@@ -125,9 +130,30 @@ class Gallery:
                 matches = iter(search.identify(store.faces, index, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, search.Asked):
-                        yield _answer(item, settings, next(matches), len(index))
+                        yield _answer(item, settings.model, limit, next(matches), len(index))
                     else:
                         yield item
+
+    def calibrate(self, far: float = 0.001) -> Calibration:
+        """Learns from which similarity on two faces count as one person: the one that the share `far` of this
+        gallery's own strangers reach, pairs of faces that share a photo. From then on `query` goes by it. Raises
+        UsageError for a share that is none, FaceSearchError when there are too few such pairs."""
+        if not 0 < far <= _MOST_FAR:
+            raise UsageError(f"A FAR of {far:g} makes no threshold; take one from 0.0001 to {_MOST_FAR}.")
+        with self._reading() as (store, settings):
+            card = embedder_card(settings.model)
+            evidence = gather(store.faces.by_photo(settings.dim))
+            learned = calibrate(evidence, far, card.name, card.threshold.similarity)
+        with self._locked(), Store.create(self._database) as writable, writable.atomic():
+            writable.set_limit(learned)
+        return learned
+
+    def forget_calibration(self) -> None:
+        """From now on `query` goes by the threshold of the model's card again."""
+        with self._reading():
+            pass
+        with self._locked(), Store.create(self._database) as writable, writable.atomic():
+            writable.set_limit(None)
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
@@ -142,6 +168,7 @@ class Gallery:
                 people=store.people_count(),
                 roots=store.roots(),
                 index=store.stamp(),
+                limit=_limit(store, settings),
                 bytes_on_disk=sum(path.stat().st_size for path in self.directory.iterdir()),
                 last_run=run[1] if run else None,
                 failures=store.failures(_MOST_FAILURES),
@@ -292,9 +319,14 @@ class _Tally:
         return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
 
 
-def _answer(asked: search.Asked, settings: GallerySettings, matches: tuple[Match, ...], compared: int) -> Answer:
-    limit = embedder_card(settings.model).threshold
-    return Answer(asked.sighting, settings.model, limit.similarity, limit.far, compared, matches)
+def _limit(store: Store, settings: GallerySettings) -> Limit:
+    """From which similarity on two faces are one person: as learned from the gallery, or else as the card says."""
+    card = embedder_card(settings.model).threshold
+    return store.limit() or Limit(card.similarity, card.far)
+
+
+def _answer(asked: search.Asked, model: str, limit: Limit, matches: tuple[Match, ...], compared: int) -> Answer:
+    return Answer(asked.sighting, model, limit.similarity, limit.far, limit.learned, compared, matches)
 
 
 def verify(

@@ -105,12 +105,13 @@ class Match:
 class Answer:
     """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
     as one person; `far` is the share of pairs of strangers that reach it, so that about far * compared of the
-    gallery's faces do by chance."""
+    gallery's faces do by chance. `learned` says that it comes from the gallery's own photos, not from the card."""
 
     query: Sighting
     model: str
     threshold: float
     far: float
+    learned: bool
     compared: int
     matches: tuple[Match, ...]
 
@@ -165,6 +166,35 @@ class GallerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold learned from a gallery's own photos: `far` of its `strangers` (pairs of faces that share one of
+    `photos`) reach it; with 95 % confidence no more than `far_at_most` of all such pairs do. `likely_accepted` is the
+    share of the `likely` pairs of one person that reach it, None where there are none; `card_far` is the share of
+    the strangers that reach the threshold of the model's card."""
+
+    model: str
+    threshold: float
+    far: float
+    far_at_most: float
+    strangers: int
+    photos: int
+    likely: int
+    likely_accepted: float | None
+    card_threshold: float
+    card_far: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The similarity from which two faces of a gallery count as one person, the share of pairs of strangers that
+    reach it, and whether it was learned from the gallery (else it is the card's)."""
+
+    similarity: float
+    far: float
+    learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`; `failures` are
     the first photos that could not be read."""
@@ -189,6 +219,7 @@ class GalleryFacts:
     people: int
     roots: tuple[str, ...]
     index: IndexStamp | None
+    limit: Limit
     bytes_on_disk: int
     last_run: str | None
     failures: tuple[Outcome, ...]

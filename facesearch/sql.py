@@ -61,6 +61,16 @@ def photos_faces_people(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def learned_threshold(db: sqlite_utils.Database) -> None:
+    """What `calibrate` learned; empty before."""
+    db.execute(
+        """CREATE TABLE calibration (
+            only INTEGER PRIMARY KEY CHECK (only = 1), similarity REAL NOT NULL, far REAL NOT NULL,
+            strangers INTEGER NOT NULL, learned_at TEXT NOT NULL)"""
+    )
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into a sentence with the file's name."""

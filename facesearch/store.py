@@ -20,10 +20,12 @@ from facesearch.errors import GalleryError
 from facesearch.faces import Faces
 from facesearch.records import (
     FAILURES,
+    Calibration,
     Embeddings,
     Face,
     GallerySettings,
     IndexStamp,
+    Limit,
     Outcome,
     PhotoFile,
     Status,
@@ -127,6 +129,18 @@ class Store:
         """Process, start and end of the newest run; its end is None while it runs or when it was cut off."""
         row = self._row("SELECT pid, started_at, ended_at FROM runs ORDER BY id DESC LIMIT 1")
         return (row[0], row[1], row[2]) if row else None
+
+    def limit(self) -> Limit | None:
+        """The threshold that was learned from this gallery; None where none was."""
+        row = self._row("SELECT similarity, far FROM calibration") if self._has("calibration") else None
+        return Limit(row[0], row[1], learned=True) if row else None
+
+    def set_limit(self, learned: Calibration | None) -> None:
+        """Keeps a learned threshold in place of the one before, or forgets it."""
+        self._conn.execute("DELETE FROM calibration")
+        if learned is not None:
+            values = (learned.threshold, learned.far, learned.strangers, _now())
+            self._conn.execute("INSERT INTO calibration VALUES (1, ?, ?, ?, ?)", values)
 
     # Photos
 
@@ -297,6 +311,10 @@ class Store:
             (*FAILURES, most),
         )
         return tuple(Outcome(from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
+
+    def _has(self, table: str) -> bool:
+        """Whether the database, which an earlier facesearch may have written, has this table."""
+        return self._row(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'") is not None
 
     def _row(self, statement: str) -> Any:
         with explained(self._path):

@@ -9,6 +9,7 @@ from facesearch.chips import align, cut, non_maximum_suppression, similarity_tra
 from facesearch.records import Box, Face, Point
 
 _TEMPLATE = np.array([[20.0, 20.0], [40.0, 20.0], [30.0, 30.0], [22.0, 42.0], [38.0, 42.0]])
+_EQUAL = np.ones(5)
 
 
 def test_non_maximum_suppression_keeps_the_better_of_two_that_overlap() -> None:
@@ -48,18 +49,30 @@ def test_squared_keeps_the_centre_and_the_longer_side() -> None:
 def test_similarity_transform_finds_the_turn_scale_and_shift(angle: float, scale: float, x: float, y: float) -> None:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     photo = (_TEMPLATE - [x, y]) @ np.linalg.inv(turn).T
-    (found,) = similarity_transforms(photo[None], _TEMPLATE)
+    (found,) = similarity_transforms(photo[None], _TEMPLATE, _EQUAL)
     np.testing.assert_allclose(found, np.column_stack([turn, [x, y]]), atol=1e-6 * (1 + scale + abs(x) + abs(y)))
+
+
+def test_a_landmark_without_weight_moves_nothing() -> None:
+    smiling = _TEMPLATE + np.array([[0, 0], [0, 0], [0, 0], [-4, 3], [4, 3]])
+    still = np.array([[1.0, 0, 0], [0, 1, 0]])
+    (found,) = similarity_transforms(smiling[None], _TEMPLATE, np.array([1.0, 1, 1, 0, 0]))
+    np.testing.assert_allclose(found, still, atol=1e-9)
+    moved = [
+        np.abs(similarity_transforms(smiling[None], _TEMPLATE, np.array([1, 1, 1, mouth, mouth]))[0] - still).max()
+        for mouth in (0.15, 1.0)
+    ]
+    assert 0 < moved[0] < moved[1] / 2
 
 
 def test_similarity_transform_never_mirrors() -> None:
     mirrored = _TEMPLATE * [-1, 1]
-    (found,) = similarity_transforms(mirrored[None], _TEMPLATE)
+    (found,) = similarity_transforms(mirrored[None], _TEMPLATE, _EQUAL)
     assert np.linalg.det(found[:, :2]) > 0
 
 
 def test_landmarks_that_coincide_give_a_finite_transform() -> None:
-    assert np.isfinite(similarity_transforms(np.ones((1, 5, 2)), _TEMPLATE)).all()
+    assert np.isfinite(similarity_transforms(np.ones((1, 5, 2)), _TEMPLATE, _EQUAL)).all()
 
 
 @pytest.mark.parametrize(("times", "turned"), [(1, False), (1, True), (3, False), (9, True)])
@@ -73,7 +86,7 @@ def test_align_brings_landmarks_to_the_template(times: int, turned: bool) -> Non
         photo = np.ascontiguousarray(np.rot90(photo, -1))
         place = np.column_stack([80 * times - place[:, 1], place[:, 0]])
     face = Face(Box(0, 0, 1, 1), 1.0, tuple(Point(x, y) for x, y in place.tolist()))  # type: ignore[arg-type]
-    (chip,) = align(photo, [face], _TEMPLATE, 60)
+    (chip,) = align(photo, [face], _TEMPLATE, _EQUAL, 60)
     for x, y in _TEMPLATE.astype(int):
         spot = chip[y - 3 : y + 3, x - 3 : x + 3, 0].astype(float)
         assert spot.max() > 150
@@ -86,12 +99,12 @@ def test_align_averages_a_large_face_down_and_does_not_alias() -> None:
     photo = np.zeros((700, 700, 3), np.uint8)
     photo[:, ::2] = 255
     face = Face(Box(0, 0, 1, 1), 1.0, tuple(Point(*p) for p in (_TEMPLATE * 10).tolist()))  # type: ignore[arg-type]
-    (chip,) = align(photo, [face], _TEMPLATE, 60)
+    (chip,) = align(photo, [face], _TEMPLATE, _EQUAL, 60)
     assert abs(chip[5:55, 5:55].astype(float) - 127.5).max() < 6
 
 
 def test_align_without_faces_gives_no_chips() -> None:
-    assert align(np.zeros((10, 10, 3), np.uint8), [], _TEMPLATE, 60).shape == (0, 60, 60, 3)
+    assert align(np.zeros((10, 10, 3), np.uint8), [], _TEMPLATE, _EQUAL, 60).shape == (0, 60, 60, 3)
 
 
 def test_cut_takes_exactly_the_box_and_grey_outside() -> None:

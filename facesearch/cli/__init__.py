@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__
-from facesearch.cli import about, bench, index, models, query
+from facesearch.cli import about, bench, calibrate, index, models, query
 from facesearch.errors import FaceSearchError
 
 
@@ -65,6 +65,7 @@ app = typer.Typer(
 app.command("index")(_command(index.index))
 app.command("query")(_command(query.query))
 app.command("verify")(_command(query.verify))
+app.command("calibrate")(_command(calibrate.calibrate))
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)

@@ -20,7 +20,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
     if json:
         show.as_json(_gallery_json(facts))
         return 0
-    index = facts.index
+    index, limit = facts.index, facts.limit
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
     photos = ", ".join(f"{count:,} {status}" for status, count in facts.photos.items())
     show.facts(
@@ -35,6 +35,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, faces from {facts.settings.min_face_px:g} pixels"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
+            ("same person from", f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"),
             ("last run", facts.last_run or "none"),
         ]
     )
@@ -58,8 +59,7 @@ def doctor(device: Device = "auto", json: Json = False) -> int:
 
 
 def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
-
-    index = facts.index
+    index, limit = facts.index, facts.limit
     return {
         "gallery": facts.name,
         "directory": str(facts.directory),
@@ -72,6 +72,7 @@ def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
         "detector": facts.settings.detector,
         "min_face": facts.settings.min_face_px,
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
+        "threshold": {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
         "last_run": facts.last_run,
         "failures": [show.failure(outcome) for outcome in facts.failures],
     }

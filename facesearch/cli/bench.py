@@ -40,8 +40,12 @@ def lfw(
         Path | None, typer.Option(help="The pairs.txt, where it is not with the photos.", metavar="FILE")
     ] = None,
     protocol: Annotated[
-        Literal["view2", "random", "identify"],
-        typer.Option(help="The official pairs, 10,000 random pairs, or who-is-this over everybody."),
+        Literal["view2", "random", "identify", "strangers"],
+        typer.Option(
+            help="The official pairs; 10,000 random pairs; who is this, over everybody; or a card's threshold, from "
+            "people outside the official pairs.",
+            metavar="NAME",
+        ),
     ] = "view2",
     on_missing: OnMissing = "centre",
     seed: Seed = 0,
@@ -58,21 +62,22 @@ def lfw(
     from facesearch.evaluation import lfw as labeled_faces
 
     _check_pictures(roc, errors)
-    if protocol == "identify" and (roc or errors):
-        raise UsageError("--roc and --errors draw pairs, and --protocol identify has none; leave them out.")
-    if protocol != "view2" and pairs is not None:
-        raise UsageError("--pairs names the official pairs, which only --protocol view2 uses; leave it out.")
+    if protocol in ("identify", "strangers") and (roc or errors):
+        raise UsageError(f"--roc and --errors draw pairs, which --protocol {protocol} does not make; leave them out.")
+    if protocol in ("random", "identify") and pairs is not None:
+        raise UsageError(f"--pairs names the official pairs, which --protocol {protocol} does not use; leave it out.")
     with _progress() as progress:
         folder = data or labeled_faces.fetch(progress.downloaded)
         found = labeled_faces.find(folder)
         benchmark = progress.benchmark(model, device, on_missing)
-        if protocol == "view2":
-            listed = labeled_faces.read_pairs(pairs or labeled_faces.find_pairs(folder, found.images), found.images)
-            report = benchmark.lfw_view2(found, listed)
-        elif protocol == "random":
+        if protocol == "random":
             report = benchmark.lfw_random(found, seed)
-        else:
+        elif protocol == "identify":
             report = benchmark.lfw_identify(found)
+        else:
+            listed = labeled_faces.read_pairs(pairs or labeled_faces.find_pairs(folder, found.images), found.images)
+            run = benchmark.lfw_view2 if protocol == "view2" else benchmark.lfw_strangers
+            report = run(found, listed)
     return _finish(report, roc, errors, json)
 
 
@@ -220,14 +225,14 @@ def _check_pictures(roc: Path | None, errors: Path | None) -> None:
 
 
 def _finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> int:
-    if roc is not None:
-        _draw_roc(report, roc)
-    if errors is not None:
-        _draw_errors(report, errors)
     if json:
         show.as_json(_json(report))
     else:
         _show(report)
+    if roc is not None:
+        _draw_roc(report, roc)
+    if errors is not None:
+        _draw_errors(report, errors)
     return 0
 
 
@@ -301,6 +306,13 @@ def _show(report: "Report") -> None:
             _share(opened.rate),
         )
         rows.add_row("its threshold", f"{opened.threshold:.4f}")
+        show.console().print(rows)
+    if report.strangers:
+        strangers = report.strangers
+        title = f"{strangers.pairs:,} pairs of strangers, {strangers.photos:,} photos of {strangers.people:,} people"
+        rows = show.table(title, "value", right=["value"])
+        for far, threshold in strangers.thresholds.items():
+            rows.add_row(f"threshold for FAR {far:g}", "-" if threshold is None else f"{threshold:.4f}")
         show.console().print(rows)
     if report.lights:
         names = ("light from", "photos", "face found", "rank 1", "EER")
@@ -379,6 +391,8 @@ def _json(report: "Report") -> dict[str, Any]:
         whole |= {name.replace(" ", "_"): _pair_json(pairs) for name, pairs in report.pairs.items()}
     if report.closed and report.opened:
         whole |= {"closed_set": _rounded(report.closed), "open_set": _rounded(report.opened)}
+    if report.strangers:
+        whole["strangers"] = _rounded(report.strangers)
     if report.lights:
         whole["lights"] = [_rounded(light) for light in report.lights]
     return whole

@@ -148,8 +148,9 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     out = show.console()
     out.print(printable(answer.query.photo))
     out.print(rows)
+    learned = "of this gallery " if answer.learned else ""
     out.print(
-        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far)}: "
+        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, learned)}: "
         f"expect {answer.far * answer.compared:,.1f} among {answer.compared:,} faces)"
     )
 

@@ -60,9 +60,9 @@ def rate(photos_per_second: float) -> str:
     return f"{photos_per_second:.{1 if photos_per_second < 10 else 0}f} photos/s"
 
 
-def odds(far: float) -> str:
+def odds(far: float, of: str = "") -> str:
     """What a threshold means: the share of strangers that reach it."""
-    return f"1 in {round(1 / far):,} pairs of strangers are this similar" if far else "no pair of strangers is"
+    return f"1 in {round(1 / far):,} pairs of strangers {of}are this similar"
 
 
 def box(of: "Box") -> list[float]:

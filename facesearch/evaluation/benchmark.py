@@ -13,14 +13,16 @@ from facesearch.cards import default_embedder, detector_card, embedder_card
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation import lfw, own_pairs, yaleb
 from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
-from facesearch.evaluation.metrics import Same, Similarities, Verification, far_and_tar, verification
+from facesearch.evaluation.metrics import FARS, Same, Similarities, Verification, far_and_tar, verification
 from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
 from facesearch.evaluation.portraits import Model, Portraits, Usual, embed_portraits
-from facesearch.records import Box
+from facesearch.records import Box, Embeddings
 from facesearch.report import FacePair
 from facesearch.serving import Device, Note, choose_device
 
 OnMissing = Literal["centre", "skip", "wrong"]
+
+_LEAST_BEYOND = 3  # pairs that must reach a threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,17 @@ class PairReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Strangers:
+    """All pairs of different people among photos; `thresholds` is by FAR the similarity that this share of them
+    reaches, None where there are too few to tell."""
+
+    people: int
+    photos: int
+    pairs: int
+    thresholds: dict[float, float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Light:
     """Figures of the photos whose light comes from `low` to `high` degrees off the camera's axis: the share in which
     a face was found, the share whose person is the nearest of the frontally lit, and the equal error rate of the
@@ -94,6 +107,7 @@ class Report:
     closed: ClosedSet | None = None
     opened: OpenSet | None = None
     lights: tuple[Light, ...] = ()
+    strangers: Strangers | None = None
 
 
 def threshold_of(report: PairReport) -> float:
@@ -172,6 +186,27 @@ class Benchmark:
             opened=open_set(embeddings, people, np.setdiff1d(enrolled, once), probes, once),
         )
 
+    def lfw_strangers(self, found: lfw.Lfw, pairs: Pairs) -> Report:
+        """The thresholds that a card may have: they come from the people whom the official pairs do not contain.
+        Raises FaceSearchError when these are fewer than two."""
+        photos, names = lfw.everyone(found.images)
+        official = {lfw.person_of(photo) for photo in pairs.photos}
+        chosen = [(photo, name) for photo, name in zip(photos, names, strict=True) if name not in official]
+        if len({name for _, name in chosen}) < 2:
+            raise FaceSearchError(f"{found.images} shows nobody but the people of the official pairs.")
+        portraits = self._embed([photo for photo, _ in chosen], lfw.USUAL)
+        started = time.perf_counter()
+        keep = portraits.found if self._on_missing == "skip" else np.ones(len(chosen), bool)
+        _, people = np.unique(np.array([name for _, name in chosen])[keep], return_inverse=True)
+        return self._report(
+            "strangers",
+            f"LFW, {found.variant}, people outside View 2",
+            portraits,
+            started,
+            {},
+            strangers=_strangers(portraits.embeddings[keep], people),
+        )
+
     def own_pairs(self, name: str, pairs: Pairs) -> Report:
         """The user's own pairs."""
         return self._pairs("pairs", name, pairs, own_pairs.USUAL)
@@ -234,6 +269,7 @@ class Benchmark:
         closed: ClosedSet | None = None,
         opened: OpenSet | None = None,
         lights: tuple[Light, ...] = (),
+        strangers: Strangers | None = None,
     ) -> Report:
         spent = time.perf_counter() - started
         seconds = portraits.seconds.as_dict()
@@ -248,6 +284,7 @@ class Benchmark:
             closed=closed,
             opened=opened,
             lights=lights,
+            strangers=strangers,
         )
 
     def _setup(self, images: str) -> Setup:
@@ -304,6 +341,22 @@ def _without(pairs: Pairs, lacking: NDArray[np.bool_]) -> Pairs:
 def _refuse_one_kind(same: Same) -> None:
     if same.all() or not same.any():
         raise FaceSearchError("Too few pairs have a face in both photos; run it without --on-missing skip.")
+
+
+def _strangers(embeddings: Embeddings, people: NDArray[np.intp]) -> Strangers:
+    """Of all pairs; similarities of 20,000 photos' pairs fill 1.6 GB, LFW's are 1,549."""
+    first, second = np.triu_indices(len(people), 1)
+    different = people[first] != people[second]
+    similarities = (embeddings @ embeddings.T)[first[different], second[different]].astype(np.float64)
+    count = len(similarities)
+    return Strangers(
+        people=len(np.unique(people)),
+        photos=len(people),
+        pairs=count,
+        thresholds={
+            far: float(np.quantile(similarities, 1 - far)) if count * far >= _LEAST_BEYOND else None for far in FARS
+        },
+    )
 
 
 def _light(portraits: Portraits, data: yaleb.YaleB, number: int) -> Light:

@@ -101,8 +101,13 @@ def read_pairs(path: Path, images: Path) -> Pairs:
 
 def everyone(images: Path) -> tuple[list[str], list[str]]:
     """All photos, by name, and who is in each."""
-    found = sorted(_photos_of_people(images))
-    return [str(photo) for photo in found], [photo.parent.name for photo in found]
+    photos = sorted(str(photo) for photo in _photos_of_people(images))
+    return photos, [person_of(photo) for photo in photos]
+
+
+def person_of(photo: str) -> str:
+    """Who is in a photo: its folder's name."""
+    return Path(photo).parent.name
 
 
 def _folders(top: Path, depth: int) -> Iterator[Path]:
