@@ -53,7 +53,8 @@ def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
     grid = figure.add_gridspec(len(curves), 2, width_ratios=(1, 1.05))
     _draw_curves(figure.add_subplot(grid[:, 0]), curves)
     for row, curve in enumerate(curves):
-        _draw_histograms(figure.add_subplot(grid[row, 1]), curve, is_last=row == len(curves) - 1)
+        axes = figure.add_subplot(grid[row, 1])
+        _draw_histograms(axes, curve, is_last=row == len(curves) - 1, is_only=len(curves) == 1)
     try:
         figure.savefig(path)
     except OSError as error:
@@ -62,7 +63,7 @@ def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
 
 def _draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
     strangers = max(int((~curve.same).sum()) for curve in curves)
-    least = 10.0 ** np.floor(np.log10(1 / strangers))
+    least = min(10.0 ** np.floor(np.log10(1 / strangers)), 0.1)
     seen = [curve.tar[np.searchsorted(curve.far, _MARKED[0], side="right") - 1] for curve in curves]
     bottom = max(0.0, np.floor((min(seen) - 0.1) * 10) / 10)
     for curve, style in zip(curves, _STYLES, strict=False):
@@ -84,15 +85,17 @@ def _mark(axes: "Axes", curve: Curve) -> None:
         if (~curve.same).sum() * far >= 1:
             tar = float(curve.tar[np.searchsorted(curve.far, far, side="right") - 1])
             axes.plot(far, tar, "o", color=_SAME, markersize=5)
-            axes.annotate(f"{tar:.3f}", (far, tar), (7, -13), textcoords="offset points", fontsize=9)
+            backing = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+            axes.annotate(f"{tar:.3f}", (far, tar), (7, -13), textcoords="offset points", fontsize=9, bbox=backing)
 
 
-def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool) -> None:
-    low, high = np.quantile(curve.similarities, [0.0005, 1])
+def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool, is_only: bool) -> None:
+    # What lies far out, as pairs counted as wrong do, is drawn at the edge.
+    low, high = np.quantile(curve.similarities, [0.0005, 0.9995], method="closest_observation")
     bins = np.linspace(low, high, _BINS).tolist()
     kinds = ((curve.same, "one person", _SAME, "-"), (~curve.same, "two people", _STRANGERS, "--"))
     for chosen, name, colour, style in kinds:
-        shown = curve.similarities[chosen]
+        shown = np.clip(curve.similarities[chosen], low, high)
         axes.hist(shown, bins, density=True, color=colour, alpha=0.35)
         axes.hist(shown, bins, density=True, histtype="step", color=colour, linestyle=style, label=name)
     axes.axvline(curve.threshold, color="black", linewidth=1)
@@ -105,8 +108,9 @@ def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool) -> None:
         textcoords="offset points",
         fontsize=9,
     )
+    axes.set_ylim(top=1.15 * axes.get_ylim()[1])  # room for the threshold's number
     axes.set_yticks([])
-    axes.set_ylabel(curve.name if curve.name != "all" else "share of pairs")
+    axes.set_ylabel("share of pairs" if is_only else curve.name.split(",")[0])
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
     if is_last:

@@ -83,7 +83,6 @@ def lfw(
 
 def yaleb(
     data: Annotated[Path, typer.Option(help="Folder of the cropped Extended Yale B.", metavar="DIR")],
-    on_missing: OnMissing = "centre",
     seed: Seed = 0,
     model: Model = None,
     device: Device = "auto",
@@ -98,7 +97,7 @@ def yaleb(
     _check_pictures(roc, errors)
     found = extended_yale_b.find(data)
     with _progress() as progress:
-        report = progress.benchmark(model, device, on_missing).yaleb(found, seed)
+        report = progress.benchmark(model, device, "centre").yaleb(found, seed)
     return _finish(report, roc, errors, json)
 
 
@@ -245,7 +244,9 @@ def _draw_roc(report: "Report", path: Path) -> None:
     for name, pairs in report.pairs.items():
         similarities, same = pairs.compared.similarities, pairs.compared.pairs.same
         curve = roc(similarities, same)
-        curves.append(Curve(name, curve.far, curve.tar, similarities, same, threshold_of(pairs)))
+        accuracy = pairs.figures.accuracy
+        label = f"{name}, {accuracy.mean:.4f} ± {accuracy.std:.4f}" if accuracy else name
+        curves.append(Curve(label, curve.far, curve.tar, similarities, same, threshold_of(pairs)))
     draw_roc(_title(report), curves, path)
     show.note(f"The ROC curve is {path}.")
 
@@ -261,15 +262,12 @@ def _draw_errors(report: "Report", path: Path) -> None:
 
 
 def _title(report: "Report") -> str:
-    parts = []
-    for name, pairs in report.pairs.items():
-        accuracy = pairs.figures.accuracy
-        said = "" if name == "all" else f" {name}"
-        parts.append(
-            f"{pairs.figures.pairs:,} pairs{said}"
-            + (f": {accuracy.mean:.4f} ± {accuracy.std:.4f}" if accuracy else "")
-        )
-    return f"{report.setup.model} on {report.setup.images}, " + "; ".join(parts)
+    title = f"{report.setup.model} on {report.setup.images}"
+    if list(report.pairs) != ["all"]:
+        return title
+    figures = report.pairs["all"].figures
+    said = f": {figures.accuracy.mean:.4f} ± {figures.accuracy.std:.4f}" if figures.accuracy else ""
+    return f"{title}, {figures.pairs:,} pairs{said}"
 
 
 def _show(report: "Report") -> None:
@@ -315,13 +313,12 @@ def _show(report: "Report") -> None:
             rows.add_row(f"threshold for FAR {far:g}", "-" if threshold is None else f"{threshold:.4f}")
         show.console().print(rows)
     if report.lights:
-        names = ("light from", "photos", "face found", "rank 1", "EER")
+        names = ("light from", "photos", "rank 1", "EER")
         rows = show.table(*names, right=names[1:])
         for light in report.lights:
             rows.add_row(
                 f"{light.low} to {light.high} degrees",
                 f"{light.photos:,}",
-                _share(light.found),
                 _share(light.rank1),
                 _share(light.eer),
             )

@@ -79,14 +79,13 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Figures of the photos whose light comes from `low` to `high` degrees off the camera's axis: the share in which
-    a face was found, the share whose person is the nearest of the frontally lit, and the equal error rate of the
-    pairs of a photo and a frontally lit one."""
+    """Figures of the photos whose light comes from `low` to `high` degrees off the camera's axis: the share whose
+    person is the nearest of the frontally lit, and the equal error rate of the pairs of a photo and a frontally lit
+    one."""
 
     low: int
     high: int
     photos: int
-    found: float
     rank1: float
     eer: float
 
@@ -179,6 +178,7 @@ class Benchmark:
         return self._report(
             "identify",
             f"LFW, {found.variant}",
+            lfw.USUAL,
             portraits,
             started,
             {},
@@ -201,6 +201,7 @@ class Benchmark:
         return self._report(
             "strangers",
             f"LFW, {found.variant}, people outside View 2",
+            lfw.USUAL,
             portraits,
             started,
             {},
@@ -226,15 +227,14 @@ class Benchmark:
             pairs = random_pairs(data.photos, data.people, seed, allowed=allowed)
             reports[name] = self._compare(pairs, _rows_of(portraits, pairs.photos))
         lights = tuple(_light(portraits, data, number) for number in np.unique(subsets))
-        return self._report(
-            "yaleb", f"cropped Extended Yale B, seed {seed}", portraits, started, reports, lights=lights
-        )
+        images = f"cropped Extended Yale B, seed {seed}"
+        return self._report("yaleb", images, yaleb.USUAL, portraits, started, reports, lights=lights)
 
     def _pairs(self, protocol: str, images: str, pairs: Pairs, usual: Usual) -> Report:
         portraits = self._embed(pairs.photos, usual)
         started = time.perf_counter()
         compared = {"all": self._compare(pairs, portraits)}
-        return self._report(protocol, images, portraits, started, compared)
+        return self._report(protocol, images, usual, portraits, started, compared)
 
     def _embed(self, photos: Sequence[str], usual: Usual) -> Portraits:
         self._on_start(len(photos))
@@ -263,6 +263,7 @@ class Benchmark:
         self,
         protocol: str,
         images: str,
+        usual: Usual,
         portraits: Portraits,
         started: float,
         pairs: dict[str, PairReport],
@@ -275,7 +276,7 @@ class Benchmark:
         seconds = portraits.seconds.as_dict()
         return Report(
             protocol=protocol,
-            setup=self._setup(images),
+            setup=self._setup(images, usual),
             photos=len(portraits.photos),
             missing=tuple(p for p, found in zip(portraits.photos, portraits.found, strict=True) if not found),
             computed=portraits.computed,
@@ -287,14 +288,16 @@ class Benchmark:
             strangers=strangers,
         )
 
-    def _setup(self, images: str) -> Setup:
+    def _setup(self, images: str, usual: Usual) -> Setup:
         embedder, detector = self._model.embedder, self._model.detector
+        found = f"{detector.name}, faces from {detector.min_face_px:g} pixels, the most central one"
+        landmarks = "landmarks at one place in all photos" if usual.is_aligned else "five landmarks"
         mirrored = ", mean with the mirrored chip" if embedder.mirrored else ""
         return Setup(
             model=embedder.name,
-            detector=f"{detector.name}, faces from {detector.min_face_px:g} pixels, the most central one",
+            detector="none: the photos are cropped to the face" if usual.is_aligned else found,
             engine=_engine(self._model.device),
-            alignment=f"five landmarks to the card's template, {embedder.chip_px} pixels{mirrored}",
+            alignment=f"{landmarks}, brought to the card's template, {embedder.chip_px} pixels{mirrored}",
             images=images,
             on_missing=self._on_missing,
         )
@@ -370,7 +373,6 @@ def _light(portraits: Portraits, data: yaleb.YaleB, number: int) -> Light:
         low=0 if number == 0 else yaleb.SUBSETS[number - 1],
         high=yaleb.SUBSETS[number],
         photos=len(probes),
-        found=float(portraits.found[probes].mean()),
         rank1=closed_set(portraits.embeddings, people, enrolled, probes).rank1,
         eer=verification(similarities.ravel(), same.ravel(), None).eer,
     )

@@ -28,15 +28,17 @@ class Entry(NamedTuple):
     embedding: NDArray[np.float32]
 
 
-def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: tuple[tuple[float, float], ...]) -> str:
-    """Names all that shapes an embedding: both cards and the code of every stage, so that a change of any is never
-    answered with what was computed before it. (What a card says of accuracy and threshold shapes nothing.)"""
+def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str:
+    """Names all that shapes an embedding: both cards, where the face usually is, and the code of every stage, so that
+    a change of any is never answered with what was computed before it. (What a card says of accuracy and threshold
+    shapes nothing.)"""
     facts = [msgspec.to_builtins(card) for card in (embedder, detector)]
     for fact in ("threshold", "accuracy", "title", "default"):
         facts[0].pop(fact)
     key = hashlib.sha256(msgspec.json.encode([facts, usual]))
     folder = Path(networks.__file__).parent
     code = [Path(str(module.__file__)) for module in (chips, detect, embed)]
+    code.append(Path(__file__).with_name("portraits.py"))
     for path in (*code, folder / f"{embedder.network}.py", folder / f"{detector.network}.py"):
         key.update(path.read_bytes())
     return key.hexdigest()[:16]

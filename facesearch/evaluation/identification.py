@@ -11,6 +11,7 @@ from facesearch.records import Embeddings
 
 OPEN_FAR = 1e-2
 _PROBES_AT_ONCE = 1024
+_ABOVE = 1e-5  # more than the rounding of a similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ def open_set(
 ) -> OpenSet:
     """Detection and identification rate at a FAR (Phillips et al. 2011). Nobody in `unknown` may be in `enrolled`."""
     strangers = np.sort(np.concatenate([best for _, best in _searched(embeddings, enrolled, unknown)]))
+    # Between the most similar stranger that must be refused and the next, who may pass.
     allowed = int(far * len(strangers) + 1e-9)
-    # Just above the most similar stranger that must be refused.
-    threshold = float(np.nextafter(strangers[len(strangers) - allowed - 1], np.float32(2)))
+    two = np.append(strangers, strangers[-1] + _ABOVE)[len(strangers) - allowed - 1 :][:2]
+    threshold = float(two.mean())
     right = np.concatenate(
         [
             (people[enrolled[nearest]] == people[rows]) & (best >= threshold)

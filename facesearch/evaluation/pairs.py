@@ -52,7 +52,8 @@ def random_pairs(
     names who is in each photo, `allowed` says of rows of photos which pairs may be drawn.
 
     Every person counts the same, however many photos there are. Where a fold has too few pairs of one person it gets
-    fewer of both kinds. Raises FaceSearchError when there are fewer than ten people, or a fold has none."""
+    fewer of both kinds. Raises FaceSearchError when there are too few people for two in a fold, one of them with two
+    photos."""
     rng = np.random.default_rng(seed)
     _, who = np.unique(np.asarray(people), return_inverse=True)
     fold_of = _folds_of_people(np.bincount(who), rng)
@@ -63,7 +64,7 @@ def random_pairs(
         same = _same_pairs(rows, who, wanted[0], rng, allowed)
         different = _different_pairs(rows, who, min(wanted[1], 2 * len(same)), rng, allowed)
         if not len(same) or not len(different):
-            raise FaceSearchError("There are too few people with two photos or more for ten folds; add photos.")
+            raise FaceSearchError("A fold has no pair of one person or of two; add photos.")
         parts.append((same, different))
     both = np.concatenate([part for pair in parts for part in pair])
     used, rows = np.unique(both, return_inverse=True)
@@ -84,8 +85,11 @@ def _split(count: int, fold: int) -> int:
 
 def _folds_of_people(counts: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
     """A fold for each person: those with several photos, and those with one, spread evenly."""
-    if len(counts) < FOLDS:
-        raise FaceSearchError(f"There are photos of {len(counts)} people; {FOLDS} folds need at least {FOLDS}.")
+    if len(counts) < 2 * FOLDS or (counts > 1).sum() < FOLDS:
+        raise FaceSearchError(
+            f"There are photos of {len(counts)} people, several of {(counts > 1).sum()}; {FOLDS} folds that share "
+            f"nobody need {2 * FOLDS}, and several photos of {FOLDS}."
+        )
     folds = np.empty(len(counts), np.intp)
     for group in (np.flatnonzero(counts > 1), np.flatnonzero(counts == 1)):
         folds[rng.permutation(group)] = np.arange(len(group)) % FOLDS

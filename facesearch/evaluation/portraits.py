@@ -41,10 +41,11 @@ Landmarks: TypeAlias = tuple[Point, Point, Point, Point, Point]
 
 class Usual(NamedTuple):
     """Where the photos of a data set show the face, for a photo in which none is found: landmarks in shares of the
-    photo's width and height."""
+    photo's width and height. Where the data set `is_aligned` to it no face is searched for at all."""
 
     data_set: str
     landmarks: tuple[tuple[float, float], ...]
+    is_aligned: bool = False
 
     def face(self, photo: Pixels) -> Face:
         """That face, with a box around its landmarks, in a photo of this size."""
@@ -54,8 +55,9 @@ class Usual(NamedTuple):
         # The landmarks span 0.46 of a box's width and 0.38 of its height, and begin at 0.29 and 0.39 of them.
         box_width, box_height = (right - left) / 0.46, (bottom - top) / 0.38
         left, top = left - 0.29 * box_width, top - 0.39 * box_height
+        box = np.clip([left, top, left + box_width, top + box_height], 0, [width, height, width, height])
         return Face(
-            Box(float(left), float(top), float(left + box_width), float(top + box_height)),
+            Box(*box.tolist()),
             0.0,
             _five(Point(*point) for point in points.tolist()),
         )
@@ -140,7 +142,7 @@ class _Work:
         self._started = time.perf_counter()
         self._seconds = Seconds()
         self._device = choose_device(model.device)
-        key = key_of(model.embedder, model.detector, usual.landmarks)
+        key = key_of(model.embedder, model.detector, usual)
         self._cache = Cache(f"{model.embedder.name}-{self._device}-{usual.data_set}", key, model.embedder.dim)
         self._entries: list[Entry | None] = [None] * len(photos)
         self._errors: list[tuple[str, str]] = []
@@ -239,8 +241,10 @@ class _Work:
 
     def _embedded(self, analyser: Analyser, photos: list[Pixels]) -> Iterator[Entry]:
         now = time.perf_counter()
-        found = analyser.detector.detect(photos)
-        now = self._seconds.add("detect", now)
+        found: list[list[Face]] = [[]] * len(photos)
+        if not self._usual.is_aligned:
+            found = analyser.detector.detect(photos)
+            now = self._seconds.add("detect", now)
         chosen = [
             most_central(photo, faces) if faces else self._usual.face(photo)
             for photo, faces in zip(photos, found, strict=True)
@@ -250,7 +254,7 @@ class _Work:
         rows = analyser.embedder.embed(np.concatenate(chips))
         self._seconds.add("embed", now)
         for faces, face, row in zip(found, chosen, rows, strict=True):
-            yield Entry(bool(faces), face.box, row)
+            yield Entry(bool(faces) or self._usual.is_aligned, face.box, row)
 
     def _take(self, item: _Item) -> None:
         if item.error is not None:
