@@ -133,7 +133,14 @@ def test_ctrl_c_is_130_and_the_next_run_goes_on(album: Path, home: Path) -> None
         source = _photo(album, "Tiger_Woods", 1 + i % 3)
         (album / f"{i:03d}.jpg").write_bytes(source.read_bytes() + i.to_bytes(2, "big"))
     command = [str(Path(sys.executable).with_name("facesearch")), "index", str(album), "--json"]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     database = home / "indexes" / "default" / "faces.db"
     deadline = time.monotonic() + 60
     while _stored(database) == 0 and time.monotonic() < deadline:
