@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 OnMissing = Annotated[
     Literal["centre", "skip", "wrong"],
     typer.Option(
-        help="A photo without a face: take its centre, skip its pairs, or count them as wrong.", metavar="WHAT"
+        help="A photo without a face: take its centre, skip its pairs, or count them as wrong.",
+        metavar="centre|skip|wrong",
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).")]
@@ -43,7 +44,7 @@ def lfw(
         typer.Option(
             help="The official pairs; 10,000 random pairs; who is this, over everybody; or a card's threshold, from "
             "people outside the official pairs.",
-            metavar="NAME",
+            metavar="view2|random|identify|strangers",
         ),
     ] = "view2",
     on_missing: OnMissing = "centre",

@@ -82,8 +82,10 @@ def read_pairs(path: Path, images: Path) -> Pairs:
     names a wrong line, or the first photos that are not there."""
     try:
         lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FaceSearchError(f"{printable(str(path))} cannot be read as pairs ({error}).") from error
+    except OSError as error:
+        raise FaceSearchError(f"{printable(str(path))} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise FaceSearchError(f"{printable(str(path))} is no list of pairs: it is no text.") from error
     folds, each = _header(path, lines)
     names, same = [], []
     for i, line in enumerate(lines[1 : 1 + folds * 2 * each]):

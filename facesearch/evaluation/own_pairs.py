@@ -61,8 +61,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
                 )
             for row in reader:
                 yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FaceSearchError(f"{printable(str(path))} cannot be read as CSV ({error}).") from error
+    except OSError as error:
+        raise FaceSearchError(f"{printable(str(path))} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FaceSearchError(f"{printable(str(path))} is no CSV file ({error}).") from error
 
 
 def _folds(pairs: Pairs) -> Folds | None:
