@@ -41,7 +41,7 @@ def main() -> None:
     found = lfw.find(given.lfw)
     pairs = lfw.read_pairs(lfw.find_pairs(given.lfw, found.images), found.images)
     sample = _sample(pairs)
-    ours = Benchmark(None, "cpu", "centre").lfw_view2(found, pairs).pairs["all"].compared.similarities
+    ours = Benchmark(None, None, "cpu", "centre").lfw_view2(found, pairs).pairs["all"].compared.similarities
     table = [_figures("facesearch", pairs, ours, np.arange(len(pairs)))]
     table.append(_figures("facesearch", pairs, ours, sample))
     everything = _compared(given.peers, "face_recognition", pairs, np.arange(len(pairs)), _minus_distance)

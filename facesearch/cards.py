@@ -13,17 +13,20 @@ from facesearch.errors import FaceSearchError, ModelError
 from facesearch.settings import home
 
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What every card must obey: an unknown key is an error, so that a typing mistake is never ignored."""
 
 
 class Weights(Card, frozen=True, forbid_unknown_fields=True):
-    """A file of weights inside an installed package; `format` names the reader in `facesearch.weights`."""
+    """A file of weights: inside an installed package, or else in the model's folder under the home. `format` names
+    the reader in `facesearch.weights` (`onnx` is no weights but a whole graph). `url` is where `models pull` gets the
+    file from; `sha256` is unknown of a file that everybody brings along."""
 
-    package: str
     path: str
-    format: Literal["dlib_dat", "joblib_list"]
-    sha256: str
+    format: Literal["dlib_dat", "joblib_list", "tensors", "onnx"]
+    package: str = ""
+    sha256: str = ""
+    url: str = ""
 
 
 class Threshold(Card, frozen=True, forbid_unknown_fields=True):
@@ -35,42 +38,61 @@ class Threshold(Card, frozen=True, forbid_unknown_fields=True):
     measured_on: str
 
 
+class LandmarkAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="landmarks"):
+    """Chips by landmarks: by the detector's name, where its landmarks fall in a chip, in pixels. `weights` say how
+    much each landmark counts for that."""
+
+    templates: dict[str, tuple[tuple[float, float], ...]]
+    weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+class BoxAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="box"):
+    """Chips by boxes, as the original FaceNet's: the box widened by half of `margin` pixels of the photo on each
+    side, cut at the photo's edge, stretched to the chip."""
+
+    margin: float
+
+
 class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="detector"):
-    """Facts about a face detector of the MTCNN kind. Confidences and overlaps are in 0..1."""
+    """Facts about a face detector. Confidences and overlaps are in 0..1: of MTCNN one threshold after each of its
+    networks, and the most overlap in a P-Net level, between levels, after R-Net and after O-Net; of YuNet one
+    each."""
 
     name: str
     title: str
-    network: Literal["mtcnn"]
+    network: Literal["mtcnn", "yunet"]
     licence: str
     source: str
-    weights: tuple[Weights, Weights, Weights]
+    weights: tuple[Weights, ...]
     min_face_px: float
-    scale_factor: float
-    thresholds: tuple[float, float, float]
-    overlaps: tuple[float, float, float, float]
+    thresholds: tuple[float, ...]
+    overlaps: tuple[float, ...]
+    scale_factor: float = 0.709
     paper: str = ""
 
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
-    """Facts about an embedding network: chips of chip_px x chip_px RGB pixels in, `dim` numbers out.
-    `template` is where the landmarks of `detector` fall in a chip, `landmark_weights` how much each counts for that;
-    `accuracy` is by the name of the test."""
+    """Facts about an embedding network: chips of chip_px x chip_px pixels in, `dim` numbers out. A pixel enters it as
+    (x - mean) / scale, or where it is `whitened` by the chip's own mean and deviation, in the order `channels`.
+    `threshold` is None until it was measured; `accuracy` is by the name of the test."""
 
     name: str
     title: str
-    network: Literal["dlib_resnet"]
+    network: Literal["dlib_resnet", "facenet", "onnx_graph"]
     licence: str
     source: str
     weights: tuple[Weights]
     dim: int
     chip_px: int
-    mean: tuple[float, float, float]
-    scale: float
-    mirrored: bool
-    detector: str
-    template: tuple[tuple[float, float], ...]
-    landmark_weights: tuple[float, float, float, float, float]
-    threshold: Threshold
+    alignment: LandmarkAlignment | BoxAlignment
+    detector: str = "mtcnn"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scale: float = 128.0
+    whitened: bool = False
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mirrored: bool = False
+    threshold: Threshold | None = None
+    training: str = ""
     accuracy: dict[str, str] = {}
     paper: str = ""
     default: bool = False
@@ -103,7 +125,7 @@ def shipped(folder: Literal["models", "indexes"]) -> Path:
 
 def model_cards() -> dict[str, ModelCard]:
     """All cards by name, the user's own before the shipped ones. Raises ModelError for a broken card."""
-    return {card.name: card for card in _model_cards()}
+    return {card.name: card for card in every_card()}
 
 
 def detector_card(name: str) -> DetectorCard:
@@ -121,16 +143,48 @@ def default_embedder() -> str:
     return next(name for name, card in model_cards().items() if isinstance(card, EmbedderCard) and card.default)
 
 
+def threshold_of(card: EmbedderCard) -> Threshold:
+    """The card's threshold. Raises ModelError when none was measured yet."""
+    if card.threshold is None:
+        raise ModelError(
+            f"From which similarity on two faces are one person is not known of '{card.name}'; measure it with: "
+            f"facesearch bench lfw --protocol strangers --save --model {card.name} --data LFW."
+        )
+    return card.threshold
+
+
+def decode_card(path: Path) -> ModelCard:
+    """A card from any file. Raises ModelError for a broken one."""
+    card: ModelCard = _decode(path, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
+    return card
+
+
+def keep_card(card: ModelCard) -> Path:
+    """Writes a card to the user's home, whole or not at all; the file. Raises FaceSearchError when the disk refuses
+    it."""
+    path = home() / "models" / f"{card.name}.toml"
+    unfinished = path.with_suffix(".part")
+    facts = {name: value for name, value in msgspec.to_builtins(card).items() if value is not None}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(msgspec.toml.encode(facts))
+        unfinished.replace(path)
+    except OSError as error:
+        raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+    return path
+
+
 def index_recipes() -> tuple[IndexRecipe, ...]:
     """The shipped recipes, those for few faces first."""
     recipes = [_decode(path, IndexRecipe) for path in sorted(shipped("indexes").glob("*.toml"))]
     return tuple(sorted(recipes, key=lambda recipe: recipe.up_to_faces or float("inf")))
 
 
-def _model_cards() -> Iterator[ModelCard]:
+def every_card() -> Iterator[ModelCard]:
+    """The shipped cards, then the user's own. Raises ModelError for a broken one."""
     for folder in (shipped("models"), home() / "models"):
         for path in sorted(folder.glob("*.toml")):
-            yield _decode(path, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
+            yield decode_card(path)
 
 
 def _card_of(kind: type[_T], name: str) -> _T:

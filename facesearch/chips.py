@@ -102,6 +102,20 @@ def align(
     return chips
 
 
+def crop(photo: Pixels, faces: Sequence[Face], margin: float, chip_px: int) -> Chips:
+    """One chip a face, (n, chip_px, chip_px, 3), without turning it: the box widened by half the margin (pixels of
+    the photo) on each side and cut at the photo's edge, then stretched bilinearly, as the original FaceNet's were."""
+    chips = np.zeros((len(faces), chip_px, chip_px, 3), np.uint8)
+    height, width = photo.shape[:2]
+    for chip, face in zip(chips, faces, strict=True):
+        left, top = max(0, int(face.box.left - margin / 2)), max(0, int(face.box.top - margin / 2))
+        right, bottom = min(width, int(face.box.right + margin / 2)), min(height, int(face.box.bottom + margin / 2))
+        part = photo[top : max(bottom, top + 1), left : max(right, left + 1)]
+        shrinks = part.shape[0] > _MOST_SHRINK * chip_px
+        cv2.resize(part, (chip_px, chip_px), dst=chip, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return chips
+
+
 def _warp(photo: Pixels, transform: NDArray[np.float64], chip: Pixels) -> None:
     """Fills the chip. A face much larger than its chip is first averaged down, or its pixels would alias."""
     shrink = 1 / max(float(np.hypot(*transform[:, 0])), 1e-6)  # photo pixels for each chip pixel

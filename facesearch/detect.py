@@ -6,6 +6,7 @@ left, in larger windows. Photos of one shape share their pyramid; windows of all
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -32,6 +33,14 @@ class _Candidates:
 
     def __getitem__(self, chosen: NDArray[np.bool_] | Indices) -> "_Candidates":
         return _Candidates(self.photo[chosen], self.boxes[chosen], self.scores[chosen])
+
+
+class Detector(Protocol):
+    """Finds faces in photos."""
+
+    def detect(self, photos: Sequence[Pixels]) -> list[list[Face]]:
+        """The faces of each photo, surest first."""
+        ...
 
 
 class MtcnnDetector:

@@ -1,15 +1,16 @@
 """Chips to embeddings."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.cards import EmbedderCard
-from facesearch.chips import align
+from facesearch.cards import BoxAlignment, EmbedderCard
+from facesearch.chips import align, crop
 from facesearch.engines import Network
 from facesearch.errors import ModelError
-from facesearch.records import Chips, Embeddings
+from facesearch.records import Chips, Embeddings, Face, Pixels
 
 _BATCH = 32
 
@@ -17,11 +18,12 @@ _BATCH = 32
 class Embedder:
     """Turns chips into rows of unit length. Safe to use from several threads at once."""
 
-    def __init__(self, network: Network, card: EmbedderCard) -> None:
+    def __init__(self, network: Network, card: EmbedderCard, detector: str) -> None:
+        """`detector` is the name of that whose faces are aligned. Raises ModelError when the card does not say where
+        its landmarks belong."""
         self._network = network
         self.card = card
-        template, weights = np.asarray(card.template, np.float64), np.asarray(card.landmark_weights, np.float64)
-        self.align = partial(align, template=template, weights=weights, chip_px=card.chip_px)
+        self.align = _aligner(card, detector)
 
     def embed(self, chips: Chips) -> Embeddings:
         """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a
@@ -46,3 +48,16 @@ class Embedder:
     def _run(self, chips: Chips) -> NDArray[np.float32]:
         (raw,) = self._network(chips)
         return raw
+
+
+def _aligner(card: EmbedderCard, detector: str) -> Callable[[Pixels, Sequence[Face]], Chips]:
+    how = card.alignment
+    if isinstance(how, BoxAlignment):
+        return partial(crop, margin=how.margin, chip_px=card.chip_px)
+    if detector not in how.templates:
+        raise ModelError(
+            f"The card of '{card.name}' does not say where the landmarks of '{detector}' belong; take "
+            f"{' or '.join(how.templates)} as the detector."
+        )
+    template, weights = (np.asarray(facts, np.float64) for facts in (how.templates[detector], how.weights))
+    return partial(align, template=template, weights=weights, chip_px=card.chip_px)

@@ -70,17 +70,18 @@ class Gallery:
         *,
         people_from: PeopleFrom = "none",
         model: str | None = None,
+        detector: str | None = None,
         min_face_px: float | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos).
 
-        `model` and `min_face_px` are fixed by the first run. `on_outcome` is called for each photo once it is
-        stored. Raises GalleryLockedError while another process writes, ModelError or UsageError when the
+        `model`, `detector` and `min_face_px` are fixed by the first run. `on_outcome` is called for each photo once
+        it is stored. Raises GalleryLockedError while another process writes, ModelError or UsageError when the
         gallery was made with another model or smallest face, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
         refuse_empty(roots)
-        settings = self._agreed(model, min_face_px)
+        settings = self._agreed(model, detector, min_face_px)
         tally = _Tally(self.name)
         with self._locked(), Store.create(self._database) as store:
             with store.atomic():
@@ -143,7 +144,7 @@ class Gallery:
         with self._reading() as (store, settings):
             card = embedder_card(settings.model)
             evidence = gather(store.faces.by_photo(settings.dim))
-            learned = calibrate(evidence, far, card.name, card.threshold.similarity)
+            learned = calibrate(evidence, far, card.name, card.threshold.similarity if card.threshold else None)
         with self._locked(), Store.create(self._database) as writable, writable.atomic():
             writable.set_limit(learned)
         return learned
@@ -182,17 +183,22 @@ class Gallery:
     def _vectors(self) -> Path:
         return self.directory / "faces.faiss"
 
-    def _agreed(self, model: str | None, min_face_px: float | None) -> GallerySettings:
+    def _agreed(self, model: str | None, detector: str | None, min_face_px: float | None) -> GallerySettings:
         """The gallery's settings, or those of a new one. Raises ModelError or UsageError when it has others."""
         settings = self._settings()
         if settings is None:
             card = embedder_card(model or default_embedder())
-            smallest = min_face_px or detector_card(card.detector).min_face_px
-            return GallerySettings(card.name, card.detector, card.dim, smallest)
+            finder = detector_card(detector or card.detector)
+            return GallerySettings(card.name, finder.name, card.dim, min_face_px or finder.min_face_px)
         if model not in (None, settings.model):
             raise ModelError(
                 f"The gallery '{self.name}' holds embeddings of {settings.model}, which {model} cannot be compared "
                 "with; leave --model out, or choose another --gallery."
+            )
+        if detector not in (None, settings.detector):
+            raise ModelError(
+                f"The gallery '{self.name}' holds faces that {settings.detector} found; leave --detector out, or "
+                "choose another --gallery."
             )
         if min_face_px not in (None, settings.min_face_px):
             raise UsageError(
@@ -319,22 +325,32 @@ class _Tally:
         return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
 
 
-def _limit(store: Store, settings: GallerySettings) -> Limit:
+def _limit(store: Store, settings: GallerySettings) -> Limit | None:
     """From which similarity on two faces are one person: as learned from the gallery, or else as the card says."""
     card = embedder_card(settings.model).threshold
-    return store.limit() or Limit(card.similarity, card.far)
+    return store.limit() or (Limit(card.similarity, card.far) if card else None)
 
 
-def _answer(asked: search.Asked, model: str, limit: Limit, matches: tuple[Match, ...], compared: int) -> Answer:
+def _answer(
+    asked: search.Asked, model: str, limit: Limit | None, matches: tuple[Match, ...], compared: int
+) -> Answer:
+    if limit is None:
+        return Answer(asked.sighting, model, None, None, False, compared, matches)
     return Answer(asked.sighting, model, limit.similarity, limit.far, limit.learned, compared, matches)
 
 
 def verify(
-    a: str | Path, b: str | Path, *, model: str | None = None, device: Device = "cpu", note: Note = _silent
+    a: str | Path,
+    b: str | Path,
+    *,
+    model: str | None = None,
+    detector: str | None = None,
+    device: Device = "cpu",
+    note: Note = _silent,
 ) -> Verdict:
     """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
     NoFaceError when it shows no face, ModelError for an unknown model."""
     card: EmbedderCard = embedder_card(model or default_embedder())
-    detector = detector_card(card.detector)
-    analyser = Analyser.load(detector, card, detector.min_face_px, device, note=note)
+    finder = detector_card(detector or card.detector)
+    analyser = Analyser.load(finder, card, finder.min_face_px, device, note=note)
     return search.verify(analyser, card, os.fspath(a), os.fspath(b))

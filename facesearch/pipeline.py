@@ -14,15 +14,16 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from facesearch.cards import DetectorCard, EmbedderCard
-from facesearch.detect import MtcnnDetector
+from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.photos import LoadedPhoto, decode, load, printable, walk
 from facesearch.records import Embeddings, Face, Outcome, PhotoFile, Pixels, Status
-from facesearch.serving import Device, Note, choose_device, prepare, serve
+from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
 from facesearch.store import KnownPhoto, Store
 from facesearch.stream import chunks, ordered, threads
+from facesearch.yunet import YunetDetector
 
 PeopleFrom = Literal["none", "folder"]
 
@@ -48,7 +49,7 @@ class Analysed:
 class Analyser:
     """Photos in, faces and embeddings out. Safe to use from several threads at once."""
 
-    def __init__(self, detector: MtcnnDetector, embedder: Embedder) -> None:
+    def __init__(self, detector: Detector, embedder: Embedder) -> None:
         self.detector, self.embedder = detector, embedder
 
     @classmethod
@@ -63,12 +64,12 @@ class Analyser:
     ) -> "Analyser":
         """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
         Raises FaceSearchError when an engine, a model or the asked device is not there."""
-        chosen = choose_device(device)
+        chosen = device_of(embedder, device)
         if chosen == "cpu":
             prepare([detector, embedder], note)
-        parts = serve(detector, chosen, threads or cores())
         (network,) = serve(embedder, chosen, threads or cores()).values()
-        return cls(MtcnnDetector(parts, detector, min_face_px), Embedder(network, embedder))
+        finder = load_detector(detector, min_face_px, device, threads, note)
+        return cls(finder, Embedder(network, embedder, detector.name))
 
     def analyse(self, photos: Sequence[Pixels]) -> list[Analysed]:
         """One result a photo; the faces of all photos are embedded together."""
@@ -80,6 +81,19 @@ class Analyser:
         ends = np.cumsum([len(faces) for faces in found])
         rows = np.split(embeddings, ends[:-1])
         return [Analysed(*each) for each in zip(found, rows, strict=True)]
+
+
+def load_detector(
+    card: DetectorCard, min_face_px: float, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+) -> Detector:
+    """As Analyser.load, for the detector alone."""
+    chosen = device_of(card, device)
+    if chosen == "cpu":
+        prepare([card], note)
+    if card.network == "yunet":
+        (weights,) = card.weights
+        return YunetDetector(checked_path(weights, card), card, min_face_px)
+    return MtcnnDetector(serve(card, chosen, threads or cores()), card, min_face_px)
 
 
 @dataclass(frozen=True, slots=True)

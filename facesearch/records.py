@@ -105,12 +105,13 @@ class Match:
 class Answer:
     """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
     as one person; `far` is the share of pairs of strangers that reach it, so that about far * compared of the
-    gallery's faces do by chance. `learned` says that it comes from the gallery's own photos, not from the card."""
+    gallery's faces do by chance. `learned` says that it comes from the gallery's own photos, not from the card. Both
+    are None for a model whose threshold nobody has measured."""
 
     query: Sighting
     model: str
-    threshold: float
-    far: float
+    threshold: float | None
+    far: float | None
     learned: bool
     compared: int
     matches: tuple[Match, ...]
@@ -170,7 +171,7 @@ class Calibration:
     """A threshold learned from a gallery's own photos: `far` of its `strangers` (pairs of faces that share one of
     `photos`) reach it; with 95 % confidence no more than `far_at_most` of all such pairs do. `likely_accepted` is the
     share of the `likely` pairs of one person that reach it, None where there are none; `card_far` is the share of
-    the strangers that reach the threshold of the model's card."""
+    the strangers that reach the threshold of the model's card, where that has one."""
 
     model: str
     threshold: float
@@ -180,8 +181,8 @@ class Calibration:
     photos: int
     likely: int
     likely_accepted: float | None
-    card_threshold: float
-    card_far: float
+    card_threshold: float | None
+    card_far: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ class GalleryFacts:
     people: int
     roots: tuple[str, ...]
     index: IndexStamp | None
-    limit: Limit
+    limit: Limit | None
     bytes_on_disk: int
     last_run: str | None
     failures: tuple[Outcome, ...]

@@ -99,7 +99,8 @@ def _strip(answer: Answer, width: int) -> Pixels:
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
         _place(strip, row, column, _crop(match.photo, match.box))
-        colour = _SAME if match.similarity >= answer.threshold else _FAINT
+        same = answer.threshold is not None and match.similarity >= answer.threshold
+        colour = _SAME if same else _FAINT
         name = match.person or Path(match.photo).name
         _write(strip, row, column, name, f"{match.similarity:.3f}", _INK, colour)
     return strip

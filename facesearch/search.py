@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesearch.cards import EmbedderCard
+from facesearch.cards import EmbedderCard, threshold_of
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.faces import Faces
 from facesearch.index import NONE, FaceIndex
@@ -58,7 +58,7 @@ def verify(analyser: Analyser, card: EmbedderCard, a: str, b: str) -> Verdict:
     """Whether the largest faces of two photos show one person. Raises as `ask_one`."""
     first, second = ask_one(analyser, a), ask_one(analyser, b)
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
-    limit = card.threshold
+    limit = threshold_of(card)
     return Verdict(
         similarity >= limit.similarity,
         similarity,

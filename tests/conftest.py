@@ -49,7 +49,9 @@ def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A home of the test's own: no gallery yet, the models there."""
     own = tmp_path / "home"
     own.mkdir()
-    (own / "models").symlink_to(models_home / "models")
+    (own / "models").mkdir()
+    for model in (models_home / "models").iterdir():
+        (own / "models" / model.name).symlink_to(model)
     monkeypatch.setenv("FACESEARCH_HOME", str(own))
     return own
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from facesearch.cards import (
+    LandmarkAlignment,
     default_embedder,
     detector_card,
     embedder_card,
     index_recipes,
     model_cards,
     shipped,
+    threshold_of,
 )
 from facesearch.errors import ModelError
 
@@ -19,9 +21,10 @@ from facesearch.errors import ModelError
 def test_the_shipped_cards_agree_with_each_other() -> None:
     card = embedder_card(default_embedder())
     assert (card.name, card.dim, card.chip_px) == ("dlib-resnet", 128, 150)
-    assert len(card.template) == 5
+    assert isinstance(card.alignment, LandmarkAlignment)
+    assert len(card.alignment.templates[card.detector]) == 5
     assert detector_card(card.detector).name == "mtcnn"
-    assert 0 < card.threshold.far < 0.01
+    assert 0 < threshold_of(card).far < 0.01
     assert all(name == model.name for name, model in model_cards().items())
 
 
@@ -36,7 +39,7 @@ def test_a_card_in_the_home_replaces_a_shipped_one(monkeypatch: pytest.MonkeyPat
     (tmp_path / "models").mkdir()
     own = shutil.copy(shipped("models") / "dlib-resnet.toml", tmp_path / "models")
     Path(own).write_text(Path(own).read_text().replace("similarity = 0.929", "similarity = 0.95"))
-    assert embedder_card("dlib-resnet").threshold.similarity == 0.95
+    assert threshold_of(embedder_card("dlib-resnet")).similarity == 0.95
 
 
 @pytest.mark.parametrize(

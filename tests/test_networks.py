@@ -22,7 +22,7 @@ def chips(data: Path) -> Chips:
     """Eight aligned faces of LFW."""
     card = embedder_card("dlib-resnet")
     detector = MtcnnDetector(serve(detector_card("mtcnn"), "cpu", 2), detector_card("mtcnn"), 20)
-    embedder = Embedder(serve(card, "cpu", 2)["embedder"], card)
+    embedder = Embedder(serve(card, "cpu", 2)["embedder"], card, "mtcnn")
     paths = sorted((data / "lfw" / "images").glob("A*/*_0001.jpg"))[:8]
     photos = [read(str(path)) for path in paths]
     faces = detector.detect(photos)
@@ -32,7 +32,7 @@ def chips(data: Path) -> Chips:
 def test_embeddings_agree_with_dlib(chips: Chips) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib-bin is not installed")
     card = embedder_card("dlib-resnet")
-    theirs = dlib.face_recognition_model_v1(str(weights_path(card.weights[0])))
+    theirs = dlib.face_recognition_model_v1(str(weights_path(card.weights[0], card.name)))
     expected = np.array([theirs.compute_face_descriptor(chip) for chip in chips])
     (ours,) = serve(card, "cpu", 1)["embedder"](chips)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
@@ -110,13 +110,17 @@ _Photo = Callable[..., Path]
 
 def test_red_is_not_blue(chips: Chips) -> None:
     """The embedding of swapped channels is another one: a mistake in their order would be seen."""
-    embedder = Embedder(serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"))
+    embedder = Embedder(
+        serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"), "mtcnn"
+    )
     swapped = np.ascontiguousarray(chips[..., ::-1])
     assert (np.einsum("nd,nd->n", embedder.embed(chips), embedder.embed(swapped)) < 0.998).all()
 
 
 def test_embeddings_have_unit_length_and_do_not_mind_a_mirror(chips: Chips) -> None:
-    embedder = Embedder(serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"))
+    embedder = Embedder(
+        serve(embedder_card("dlib-resnet"), "cpu", 1)["embedder"], embedder_card("dlib-resnet"), "mtcnn"
+    )
     rows = embedder.embed(chips)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(rows, embedder.embed(np.ascontiguousarray(chips[:, :, ::-1])), atol=1e-5)
@@ -128,6 +132,6 @@ def test_an_embedding_without_number_or_length_is_refused(value: float) -> None:
     def broken(batch: Chips) -> tuple[np.ndarray, ...]:
         return (np.full((len(batch), 128), value, np.float32),)
 
-    embedder = Embedder(broken, embedder_card("dlib-resnet"))
+    embedder = Embedder(broken, embedder_card("dlib-resnet"), "mtcnn")
     with pytest.raises(ModelError, match="without length or number"):
         embedder.embed(np.zeros((2, 150, 150, 3), np.uint8))

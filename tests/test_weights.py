@@ -51,7 +51,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, size: int) -> None:
 
 
 def test_the_real_file_has_the_published_layers() -> None:
-    path = weights_path(embedder_card("dlib-resnet").weights[0])
+    path = weights_path(embedder_card("dlib-resnet").weights[0], "dlib-resnet")
     assert path is not None
     arrays = dlib_dat.read(path)
     assert len(arrays) == 29 * 4 + 1

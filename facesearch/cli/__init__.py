@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__
-from facesearch.cli import about, bench, calibrate, index, models, query
+from facesearch.cli import about, align, bench, calibrate, index, models, query
 from facesearch.errors import FaceSearchError
 
 
@@ -66,11 +66,14 @@ app.command("index")(_command(index.index))
 app.command("query")(_command(query.query))
 app.command("verify")(_command(query.verify))
 app.command("calibrate")(_command(calibrate.calibrate))
+app.command("align")(_command(align.align))
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)
 _models.command("list")(_command(models.list_models))
 _models.command("show")(_command(models.show_model))
+_models.command("add")(_command(models.add_model))
+_models.command("pull")(_command(models.pull_model))
 app.add_typer(_models, name="models")
 _bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
 _bench.command("lfw")(_command(bench.lfw))

@@ -6,7 +6,7 @@ from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
-    from facesearch.records import GalleryFacts
+    from facesearch.records import GalleryFacts, Limit
 
 _LISTED = 20  # photos that could not be read
 
@@ -35,7 +35,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, faces from {facts.settings.min_face_px:g} pixels"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
-            ("same person from", f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"),
+            ("same person from", _limit_text(limit)),
             ("last run", facts.last_run or "none"),
         ]
     )
@@ -58,6 +58,12 @@ def doctor(device: Device = "auto", json: Json = False) -> int:
     return 0
 
 
+def _limit_text(limit: "Limit | None") -> str:
+    if limit is None:
+        return "not known of this model; facesearch calibrate may learn it"
+    return f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"
+
+
 def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
     index, limit = facts.index, facts.limit
     return {
@@ -72,7 +78,7 @@ def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
         "detector": facts.settings.detector,
         "min_face": facts.settings.min_face_px,
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
-        "threshold": {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
+        "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
         "last_run": facts.last_run,
         "failures": [show.failure(outcome) for outcome in facts.failures],
     }

@@ -9,7 +9,7 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.figures import finish, rounded
-from facesearch.cli.options import Device, Json
+from facesearch.cli.options import Detector, Device, Json, Model
 
 if TYPE_CHECKING:
     from facesearch.evaluation.benchmark import Benchmark
@@ -21,7 +21,6 @@ OnMissing = Annotated[
         metavar="centre|skip|wrong",
     ),
 ]
-Model = Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).")]
 Seed = Annotated[int, typer.Option(help="Draws the random pairs; the same seed draws the same.", min=0)]
 Roc = Annotated[
     Path | None, typer.Option("--roc", help="Draw the ROC curve and both histograms.", metavar="FILE.png")
@@ -49,7 +48,11 @@ def lfw(
     ] = "view2",
     on_missing: OnMissing = "centre",
     seed: Seed = 0,
+    save: Annotated[
+        bool, typer.Option("--save", help="With --protocol strangers: write the threshold into the model's card.")
+    ] = False,
     model: Model = None,
+    detector: Detector = None,
     device: Device = "auto",
     roc: Roc = None,
     errors: Errors = None,
@@ -66,10 +69,12 @@ def lfw(
         raise UsageError(f"--roc and --errors draw pairs, which --protocol {protocol} does not make; leave them out.")
     if protocol in ("random", "identify") and pairs is not None:
         raise UsageError(f"--pairs names the official pairs, which --protocol {protocol} does not use; leave it out.")
+    if save and protocol != "strangers":
+        raise UsageError(f"--save keeps a threshold, which --protocol {protocol} does not measure; leave it out.")
     with _progress() as progress:
         folder = data or labeled_faces.fetch(progress.downloaded)
         found = labeled_faces.find(folder)
-        benchmark = progress.benchmark(model, device, on_missing)
+        benchmark = progress.benchmark(model, detector, device, on_missing)
         if protocol == "random":
             report = benchmark.lfw_random(found, seed)
         elif protocol == "identify":
@@ -78,6 +83,8 @@ def lfw(
             listed = labeled_faces.read_pairs(pairs or labeled_faces.find_pairs(folder, found.images), found.images)
             run = benchmark.lfw_view2 if protocol == "view2" else benchmark.lfw_strangers
             report = run(found, listed)
+    if save:
+        show.note(f"The threshold is in {benchmark.keep_threshold(report)}.")
     return finish(report, roc, errors, json)
 
 
@@ -97,7 +104,7 @@ def yaleb(
     _check_pictures(roc, errors)
     found = extended_yale_b.find(data)
     with _progress() as progress:
-        report = progress.benchmark(model, device, "centre").yaleb(found, seed)
+        report = progress.benchmark(model, None, device, "centre").yaleb(found, seed)
     return finish(report, roc, errors, json)
 
 
@@ -105,6 +112,7 @@ def pairs(
     file: Annotated[Path, typer.Argument(help="CSV with the columns a,b,same.", metavar="FILE")],
     on_missing: OnMissing = "centre",
     model: Model = None,
+    detector: Detector = None,
     device: Device = "auto",
     roc: Roc = None,
     errors: Errors = None,
@@ -117,7 +125,7 @@ def pairs(
     _check_pictures(roc, errors)
     listed = own_pairs.read_pairs(file)
     with _progress() as progress:
-        report = progress.benchmark(model, device, on_missing).own_pairs(printable(file.name), listed)
+        report = progress.benchmark(model, detector, device, on_missing).own_pairs(printable(file.name), listed)
     return finish(report, roc, errors, json)
 
 
@@ -169,11 +177,15 @@ class _Progress:
     def __init__(self, bar: Any) -> None:
         self._bar, self._task = bar, None
 
-    def benchmark(self, model: str | None, device: Device, on_missing: OnMissing) -> "Benchmark":
+    def benchmark(
+        self, model: str | None, detector: str | None, device: Device, on_missing: OnMissing
+    ) -> "Benchmark":
         """The benchmark, which moves the bar."""
         from facesearch.evaluation.benchmark import Benchmark
 
-        return Benchmark(model, device, on_missing, on_start=self._start, on_photo=self._advance, note=self._note)
+        return Benchmark(
+            model, detector, device, on_missing, on_start=self._start, on_photo=self._advance, note=self._note
+        )
 
     def downloaded(self, size: int) -> None:
         """So many bytes of a file are there; how many there will be is not known."""

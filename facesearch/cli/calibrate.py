@@ -32,14 +32,18 @@ def calibrate(
         return 0
     of_card = f"1 in {1 / learned.card_far:,.0f}" if learned.card_far else "none"
     accepted = "" if learned.likely_accepted is None else f", of which {learned.likely_accepted:.1%} reach it"
-    before = f"{learned.card_threshold:.4f} by the card of {learned.model}"
+    before = "not known"
+    if learned.card_threshold is not None:
+        before = (
+            f"{learned.card_threshold:.4f} by the card of {learned.model}, which {of_card} of these strangers reach"
+        )
     show.facts(
         [
             ("threshold", f"{learned.threshold:.4f} ({show.odds(learned.far)})"),
             ("", f"with 95 % confidence at most 1 in {1 / learned.far_at_most:,.0f} are"),
             ("strangers", f"{learned.strangers:,} pairs of faces, in {learned.photos:,} photos of several people"),
             ("likely the same", f"{learned.likely:,} pairs of faces, in photos that are near-duplicates{accepted}"),
-            ("before", f"{before}, which {of_card} of these strangers reach"),
+            ("before", before),
         ]
     )
     return 0

@@ -138,7 +138,8 @@ def _pair_table(name: str, report: "PairReport") -> Any:
     rows.add_row("AUC", f"{figures.auc:.5f}", "")
     rows.add_row("EER", f"{figures.eer:.4f}", "")
     card = report.at_card
-    rows.add_row("at the card's threshold", f"{card.threshold:.4f}", f"TAR {card.tar:.4f}, FAR {card.far:.5f}")
+    if card:
+        rows.add_row("at the card's threshold", f"{card.threshold:.4f}", f"TAR {card.tar:.4f}, FAR {card.far:.5f}")
     if report.skipped:
         rows.add_row("skipped", f"{report.skipped:,}", "pairs with a photo without a face")
     return rows
@@ -207,7 +208,7 @@ def _pair_json(report: "PairReport") -> dict[str, Any]:
         "tar": {f"{far:g}": None if tar is None else round(tar, 6) for far, tar in figures.tar.items()},
         "auc": round(figures.auc, 6),
         "eer": round(figures.eer, 6),
-        "card": rounded(report.at_card),
+        "card": report.at_card and rounded(report.at_card),
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli.options import Detector, Device, GalleryName, Json
 
 if TYPE_CHECKING:
     from facesearch.records import Outcome, RunSummary
@@ -29,6 +29,7 @@ def index(
     model: Annotated[
         str | None, typer.Option(help="Embedding model of a new gallery (see: facesearch models list).")
     ] = None,
+    detector: Detector = None,
     device: Device = "auto",
     json: Json = False,
 ) -> int:
@@ -44,6 +45,7 @@ def index(
             paths,
             people_from=people_from,
             model=model,
+            detector=detector,
             min_face_px=min_face,
             on_outcome=progress.advance,
         )

@@ -1,5 +1,6 @@
 """`facesearch models`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,44 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
     return 0
 
 
+def add_model(
+    file: Annotated[
+        Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx or .dat file.", metavar="FILE")
+    ],
+    name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
+    card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
+) -> int:
+    """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network.
+
+    Only arrays and ONNX graphs are taken; nothing else in the file is ever run."""
+    from facesearch.acquire import add
+
+    added = add(file, name, card, show.note)
+    print(f"{added.name} is ready: {added.title}.")
+    return 0
+
+
+def pull_model(
+    name: Annotated[str, typer.Argument(help="A model's name.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="A mirror, or a file that is there.", metavar="URL|FILE")
+    ] = None,
+) -> int:
+    """Download a model's weights. What was interrupted goes on from there."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from facesearch.acquire import pull
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"Downloading {name}", total=None)
+        pulled = pull(name, source, lambda done, total: bar.update(task, completed=done, total=total), show.note)
+    print(f"{pulled.name} is ready: {pulled.title}.")
+    return 0
+
+
 def _facts(card: Any) -> dict[str, Any]:
     from facesearch.cards import EmbedderCard
 
@@ -68,10 +107,10 @@ def _facts(card: Any) -> dict[str, Any]:
 
 
 def _readiness(card: Any) -> str:
-    from facesearch.serving import is_prepared, weights_path
+    from facesearch.serving import how_to_get, is_prepared, weights_path
 
-    if any(weights_path(weights) is None for weights in card.weights):
-        return "no: weights missing"
+    if any(weights_path(weights, card.name) is None for weights in card.weights):
+        return f"no: {how_to_get(card)}"
     return "yes" if is_prepared(card) else "on first use"
 
 

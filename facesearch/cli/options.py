@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import typer
 
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="The gallery's name.", metavar="NAME")]
+Model = Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).", metavar="NAME")]
+Detector = Annotated[str | None, typer.Option(help="Face detector, where not the model's usual one.", metavar="NAME")]
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
 
 if TYPE_CHECKING:
     from facesearch.records import Answer, Unanswered
@@ -69,7 +69,8 @@ def query(
 def verify(
     a: Annotated[Path, typer.Argument(help="A photo.", metavar="A")],
     b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
-    model: Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).")] = None,
+    model: Model = None,
+    detector: Detector = None,
     json: Json = False,
 ) -> int:
     """Do two photos show the same person? Compares their largest faces.
@@ -77,7 +78,7 @@ def verify(
     Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo."""
     from facesearch.gallery import verify as compare
 
-    verdict = compare(a, b, model=model, note=show.note)
+    verdict = compare(a, b, model=model, detector=detector, note=show.note)
     if json:
         show.as_json(show.verdict(verdict))
     else:
@@ -141,13 +142,16 @@ def _show_table(answer: "Answer", face: int | None) -> None:
         rows.add_row(
             printable(match.person) if match.person else "-",
             f"{match.similarity:.3f}",
-            "yes" if match.similarity >= answer.threshold else "no",
+            "-" if answer.threshold is None else "yes" if match.similarity >= answer.threshold else "no",
             printable(match.photo),
             show.box_text(match.box),
         )
     out = show.console()
     out.print(printable(answer.query.photo))
     out.print(rows)
+    if answer.threshold is None or answer.far is None:
+        out.print(f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery")
+        return
     learned = "of this gallery " if answer.learned else ""
     out.print(
         f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, learned)}: "

@@ -3,15 +3,17 @@
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.cards import default_embedder, detector_card, embedder_card
+from facesearch.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation import lfw, own_pairs, yaleb
 from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
-from facesearch.evaluation.metrics import FARS, Same, far_and_tar, verification
+from facesearch.evaluation.metrics import FARS, Same, Similarities, far_and_tar, verification
 from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
 from facesearch.evaluation.portraits import Model, Portraits, Usual, embed_portraits
 from facesearch.evaluation.reports import (
@@ -25,8 +27,9 @@ from facesearch.evaluation.reports import (
     Strangers,
 )
 from facesearch.records import Embeddings
-from facesearch.serving import Device, Note, choose_device
+from facesearch.serving import Device, Note, device_of
 
+_CARD_FAR = 1e-3
 _LEAST_BEYOND = 3  # pairs that must reach a threshold
 
 
@@ -37,6 +40,7 @@ class Benchmark:
     def __init__(
         self,
         model: str | None,
+        detector: str | None,
         device: Device,
         on_missing: OnMissing,
         *,
@@ -47,7 +51,8 @@ class Benchmark:
         """`on_start` hears how many photos there are. Raises ModelError for an unknown model, FaceSearchError for a
         device that is not there."""
         card = embedder_card(model or default_embedder())
-        self._model = Model(card, detector_card(card.detector), choose_device(device))
+        finder = detector_card(detector or card.detector)
+        self._model = Model(card, finder, device_of(card, device))
         self._on_missing: OnMissing = on_missing
         self._on_start, self._on_photo, self._note = on_start, on_photo, note
 
@@ -112,6 +117,17 @@ class Benchmark:
             strangers=_strangers(portraits.embeddings[keep], people),
         )
 
+    def keep_threshold(self, report: Report) -> Path:
+        """Writes the threshold at FAR 0.001 of a report on strangers into the model's card in the home; the file.
+        Raises FaceSearchError when they were too few to tell, or the disk refuses it."""
+        strangers = report.strangers
+        similarity = strangers.thresholds[_CARD_FAR] if strangers else None
+        if strangers is None or similarity is None:
+            raise FaceSearchError("There are too few strangers for a threshold; measure it on all of LFW.")
+        measured_on = f"{strangers.pairs:,} pairs of strangers: {strangers.people:,} people, {report.setup.images}"
+        limit = Threshold(round(similarity, 4), _CARD_FAR, measured_on)
+        return keep_card(msgspec.structs.replace(self._model.embedder, threshold=limit))
+
     def own_pairs(self, name: str, pairs: Pairs) -> Report:
         """The user's own pairs."""
         return self._pairs("pairs", name, pairs, own_pairs.USUAL)
@@ -155,11 +171,11 @@ class Benchmark:
             skipped = int(lacking.sum())
             pairs, similarities = _without(pairs, lacking), similarities[~lacking]
             _refuse_one_kind(pairs.same)
-        threshold = self._model.embedder.threshold.similarity
+        limit = self._model.embedder.threshold
         return PairReport(
             figures=verification(similarities, pairs.same, pairs.folds),
             skipped=skipped,
-            at_card=AtThreshold(threshold, *far_and_tar(similarities, pairs.same, threshold)),
+            at_card=_at_card(limit, similarities, pairs.same),
             compared=Compared(pairs, similarities, portraits.boxes),
         )
 
@@ -205,6 +221,12 @@ class Benchmark:
             images=images,
             on_missing=self._on_missing,
         )
+
+
+def _at_card(limit: Threshold | None, similarities: Similarities, same: Same) -> AtThreshold | None:
+    if limit is None:
+        return None
+    return AtThreshold(limit.similarity, *far_and_tar(similarities, same, limit.similarity))
 
 
 def _engine(device: Device) -> str:

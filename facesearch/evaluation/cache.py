@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch import chips, detect, embed, networks
+from facesearch import chips, detect, embed, networks, yunet
 from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.errors import FaceSearchError
 from facesearch.records import Box
@@ -37,9 +37,9 @@ def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str
         facts[0].pop(fact)
     key = hashlib.sha256(msgspec.json.encode([facts, usual]))
     folder = Path(networks.__file__).parent
-    code = [Path(str(module.__file__)) for module in (chips, detect, embed)]
+    code = [Path(str(module.__file__)) for module in (chips, detect, embed, yunet)]
     code.append(Path(__file__).with_name("portraits.py"))
-    for path in (*code, folder / f"{embedder.network}.py", folder / f"{detector.network}.py"):
+    for path in (*code, *sorted(folder.glob("*.py"))):
         key.update(path.read_bytes())
     return key.hexdigest()[:16]
 

@@ -55,7 +55,7 @@ def gather(photos: Iterable[PhotoFaces]) -> Evidence:
     return evidence
 
 
-def calibrate(evidence: Evidence, far: float, model: str, card_threshold: float) -> Calibration:
+def calibrate(evidence: Evidence, far: float, model: str, card_threshold: float | None) -> Calibration:
     """The similarity that the share `far` of the strangers reach. Raises FaceSearchError when they are too few to
     tell. Of the pairs of photos that may be a burst those count that look alike."""
     from scipy.stats import beta  # half a second, which other commands shall not wait for
@@ -75,7 +75,7 @@ def calibrate(evidence: Evidence, far: float, model: str, card_threshold: float)
         likely=len(likely),
         likely_accepted=float((likely >= threshold).mean()) if len(likely) else None,
         card_threshold=card_threshold,
-        card_far=float((strangers >= card_threshold).mean()),
+        card_far=None if card_threshold is None else float((strangers >= card_threshold).mean()),
     )
 
 

@@ -29,7 +29,7 @@ from facesearch.pipeline import (
     Analyser,
 )
 from facesearch.records import Box, Chips, Embeddings, Face, PhotoFile, Pixels, Point
-from facesearch.serving import Device, Note, choose_device
+from facesearch.serving import Device, Note, device_of
 from facesearch.settings import cores
 from facesearch.stream import ordered, threads
 
@@ -141,7 +141,7 @@ class _Work:
         self._photos, self._model, self._usual, self._note = photos, model, usual, note
         self._started = time.perf_counter()
         self._seconds = Seconds()
-        self._device = choose_device(model.device)
+        self._device = device_of(model.embedder, model.device)
         key = key_of(model.embedder, model.detector, usual)
         self._cache = Cache(f"{model.embedder.name}-{self._device}-{usual.data_set}", key, model.embedder.dim)
         self._entries: list[Entry | None] = [None] * len(photos)
@@ -230,7 +230,7 @@ class _Work:
     def _loaded(self) -> Analyser:
         """The networks, each call on one core, as each core takes whole batches."""
         card = self._model.detector
-        return Analyser.load(card, self._model.embedder, card.min_face_px, self._device, 1, self._note)
+        return Analyser.load(card, self._model.embedder, card.min_face_px, self._model.device, 1, self._note)
 
     def _analyse(self, batch: list[_Item]) -> list[_Item]:
         photos = [item.pixels for item in batch if item.pixels is not None]

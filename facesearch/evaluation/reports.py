@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.evaluation.identification import ClosedSet, OpenSet
-from facesearch.evaluation.metrics import Similarities, Verification
+from facesearch.evaluation.metrics import Similarities, Verification, best_threshold
 from facesearch.evaluation.pairs import Pairs
 from facesearch.records import Box
 from facesearch.report import FacePair
@@ -48,11 +48,12 @@ class AtThreshold:
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
-    """Figures of a list of pairs; `skipped` pairs were left out for a photo without a face."""
+    """Figures of a list of pairs; `skipped` pairs were left out for a photo without a face. `at_card` is None where
+    the card has no threshold yet."""
 
     figures: Verification
     skipped: int
-    at_card: AtThreshold
+    at_card: AtThreshold | None
     compared: Compared
 
 
@@ -100,9 +101,13 @@ class Report:
 
 
 def threshold_of(report: PairReport) -> float:
-    """The threshold that a picture shows: the mean of the folds', or the card's where there are no folds."""
-    accuracy = report.figures.accuracy
-    return float(np.mean(accuracy.thresholds)) if accuracy else report.at_card.threshold
+    """The threshold that a picture shows: the mean of the folds', or the card's where there are no folds, or the
+    best."""
+    if report.figures.accuracy:
+        return float(np.mean(report.figures.accuracy.thresholds))
+    if report.at_card:
+        return report.at_card.threshold
+    return best_threshold(report.compared.similarities, report.compared.pairs.same)
 
 
 def worst_errors(report: PairReport, most: int) -> tuple[list[FacePair], list[FacePair]]:

@@ -1,0 +1,216 @@
+"""Faces cut out of folders of people, as the original FaceNet's align_dataset_mtcnn did: a folder a person in, a
+folder of crops a person out."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+
+from facesearch.cards import LandmarkAlignment, default_embedder, embedder_card
+from facesearch.chips import align, crop
+from facesearch.detect import Detector
+from facesearch.errors import FaceSearchError, ModelError, PhotoError
+from facesearch.photos import LoadedPhoto, decode, load, looks_like_photo, printable, walk
+from facesearch.pipeline import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
+from facesearch.records import Chips, Face, PhotoFile, Pixels
+from facesearch.settings import cores
+from facesearch.stream import ordered, threads
+
+Cut: TypeAlias = Callable[[Pixels, Sequence[Face]], Chips]
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """What became of a photo: how many crops were written, or why none was. `known` says that they were there."""
+
+    photo: str
+    crops: int
+    known: bool = False
+    reason: str | None = None
+
+
+def by_box(size: int, margin: float) -> Cut:
+    """The box widened by half the margin on each side and stretched to size x size pixels."""
+    return partial(crop, margin=margin, chip_px=size)
+
+
+def by_landmarks(size: int, detector: str) -> Cut:
+    """The landmarks brought to where the default model has them, in size x size pixels. Raises ModelError for a
+    detector whose landmarks that model does not know."""
+    card = embedder_card(default_embedder())
+    how = card.alignment
+    if not isinstance(how, LandmarkAlignment) or detector not in how.templates:
+        raise ModelError(f"Where the landmarks of '{detector}' belong is not known; leave --warp out.")
+    template = np.asarray(how.templates[detector], np.float64) * (size / card.chip_px)
+    return partial(align, template=template, weights=np.asarray(how.weights, np.float64), chip_px=size)
+
+
+def align_people(
+    source: str,
+    target: Path,
+    make_detector: Callable[[], Detector],
+    cut: Cut,
+    *,
+    all_faces: bool = False,
+    suffix: Literal[".png", ".jpg"] = ".png",
+) -> Iterator[Aligned]:
+    """Cuts the faces of all photos under a folder into the same folders under `target`, and yields what became of
+    each photo. A photo whose crop is there is passed over; a crop that is there is whole. Of several faces the
+    largest and most central one is taken, or all: then a number is added to the name. Raises FaceSearchError when
+    there is no photo, or when a crop cannot be written."""
+    work = _Work(os.path.abspath(source), target, make_detector, cut, all_faces, suffix)
+    yield from work.run()
+
+
+def largest_and_most_central(photo: Pixels, faces: Sequence[Face]) -> Face:
+    """The face with the greatest area less twice the squared distance of its centre from the photo's, (height, width,
+    3): the original's rule."""
+    height, width = photo.shape[:2]
+
+    def worth(face: Face) -> float:
+        box = face.box
+        x, y = (box.left + box.right - width) / 2, (box.top + box.bottom - height) / 2
+        return float(box.area - 2 * (x * x + y * y))
+
+    return max(faces, key=worth)
+
+
+class _Item(NamedTuple):
+    """A photo on its way."""
+
+    file: PhotoFile
+    loaded: LoadedPhoto | None = None
+    pixels: Pixels | None = None
+    done: Aligned | None = None
+
+
+class _Work:
+    """What the stages share."""
+
+    def __init__(
+        self,
+        source: str,
+        target: Path,
+        make_detector: Callable[[], Detector],
+        cut: Cut,
+        all_faces: bool,
+        suffix: str,
+    ) -> None:
+        self._source, self._target, self._make_detector, self._cut = source, target, make_detector, cut
+        self._all_faces, self._suffix = all_faces, suffix
+        self._detector: Detector | None = None
+
+    def run(self) -> Iterator[Aligned]:
+        workers = min(cores(), MOST_WORKERS)
+        seen = 0
+        with ExitStack() as stack:
+            readers = stack.enter_context(threads(workers + 1))
+            cutters = stack.enter_context(threads(workers))
+            on = partial(ordered, weigh=_weight, is_finished=_is_finished)
+            loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
+            decoded = on(readers, self._decode, loaded, 2 * BATCH, DECODED_AHEAD)
+            for batch in on(cutters, self._align, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
+                for item in batch:
+                    seen += 1
+                    yield item.done
+        if not seen:
+            raise FaceSearchError(f"There is no photo in {printable(self._source)}; name a folder of people.")
+
+    def _items(self) -> Iterator[_Item]:
+        for file in walk(self._source):
+            if looks_like_photo(file.path):
+                there = self._there(file)
+                yield _Item(file, done=Aligned(file.path, there, known=True) if there else None)
+
+    def _there(self, file: PhotoFile) -> int:
+        """How many crops an earlier run has written."""
+        if not self._all_faces:
+            return int(self._path_of(file).exists())
+        first = self._path_of(file, 0)
+        return len(list(first.parent.glob(f"{first.stem[:-1]}*{self._suffix}"))) if first.exists() else 0
+
+    def _path_of(self, file: PhotoFile, number: int | None = None) -> Path:
+        inside = os.path.relpath(file.path, self._source) if os.path.isdir(self._source) else Path(file.path).name
+        path = self._target / inside
+        return path.with_name(path.stem + ("" if number is None else f"_{number}") + self._suffix)
+
+    def _load(self, item: _Item) -> _Item:
+        try:
+            loaded = load(item.file)
+        except PhotoError as error:
+            return item._replace(done=Aligned(item.file.path, 0, reason=error.reason))
+        return item._replace(loaded=loaded)
+
+    def _decode(self, item: _Item) -> _Item:
+        assert item.loaded is not None
+        try:
+            return item._replace(loaded=None, pixels=decode(item.loaded.data))
+        except PhotoError as error:
+            return item._replace(loaded=None, done=Aligned(item.file.path, 0, reason=error.reason))
+
+    def _batches(self, items: Iterable[_Item]) -> Iterator[list[_Item]]:
+        """Batches of photos; the networks are loaded before the first one that needs them."""
+        batch: list[_Item] = []
+        pixels = 0
+        for item in items:
+            batch.append(item)
+            if item.pixels is not None:
+                pixels += item.pixels.size // 3
+                self._detector = self._detector or self._make_detector()
+            if len(batch) >= BATCH or pixels >= BATCH_PIXELS:
+                yield batch
+                batch, pixels = [], 0
+        if batch:
+            yield batch
+
+    def _align(self, batch: list[_Item]) -> list[_Item]:
+        photos = [item.pixels for item in batch if item.pixels is not None]
+        if not photos or self._detector is None:
+            return batch
+        found = iter(self._detector.detect(photos))
+        return [
+            item if item.pixels is None else item._replace(pixels=None, done=self._written(item, next(found)))
+            for item in batch
+        ]
+
+    def _written(self, item: _Item, faces: list[Face]) -> Aligned:
+        assert item.pixels is not None
+        if not faces:
+            return Aligned(item.file.path, 0, reason="no face was found")
+        chosen = faces if self._all_faces else [largest_and_most_central(item.pixels, faces)]
+        for number, chip in enumerate(self._cut(item.pixels, chosen)):
+            _write(self._path_of(item.file, number if self._all_faces else None), chip)
+        return Aligned(item.file.path, len(chosen))
+
+
+def _write(path: Path, chip: Pixels) -> None:
+    """Writes a crop, (size, size, 3), whole or not at all."""
+    _, data = cv2.imencode(path.suffix, chip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(data.tobytes())
+        unfinished.replace(path)
+    except OSError as error:
+        raise FaceSearchError(f"{printable(str(path))} cannot be written: {error.strerror}.") from error
+
+
+def _weight(item: object) -> int:
+    """What a call with this item holds in memory: bytes of a file, or pixels."""
+    if isinstance(item, list):
+        return sum(_weight(each) for each in item)
+    assert isinstance(item, _Item)
+    if item.pixels is not None:
+        return item.pixels.size // 3
+    return item.loaded.pixels if item.loaded is not None else item.file.size
+
+
+def _is_finished(item: object) -> bool:
+    return isinstance(item, _Item) and item.done is not None

@@ -1,0 +1,81 @@
+"""`facesearch align`."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesearch.cli import show
+from facesearch.cli.options import Device, Json
+
+if TYPE_CHECKING:
+    from facesearch.detect import Detector as FaceDetector
+
+_SOME_UNREAD = 7
+_LISTED = 10  # photos without a crop
+
+
+def align(
+    source: Annotated[Path, typer.Argument(help="Folder with a folder for each person.", metavar="SRC")],
+    target: Annotated[Path, typer.Argument(help="Where the crops go, in the same folders.", metavar="DST")],
+    size: Annotated[int, typer.Option(help="Side of a crop in pixels.", min=16, max=1024)] = 160,
+    margin: Annotated[float, typer.Option(help="Pixels by which the face's box is widened.", min=0)] = 32,
+    warp: Annotated[bool, typer.Option("--warp", help="Turn and scale each face by its landmarks.")] = False,
+    all_faces: Annotated[bool, typer.Option("--all-faces", help="Cut out every face, not one a photo.")] = False,
+    form: Annotated[Literal["png", "jpg"], typer.Option("--format", help="png loses nothing.")] = "png",
+    detector: Annotated[str, typer.Option(help="Face detector.", metavar="NAME")] = "mtcnn",
+    device: Device = "auto",
+    json: Json = False,
+) -> int:
+    """Cut out faces for training, as the original FaceNet did.
+
+    Run it again to go on: what was cut out already is passed over. Exit code 7 when photos could not be read."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from facesearch.align import align_people, by_box, by_landmarks
+    from facesearch.photos import printable
+
+    cut = by_landmarks(size, detector) if warp else by_box(size, margin)
+    counts: Counter[str] = Counter()
+    failures = []
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Aligning", total=None)
+        done = align_people(
+            str(source),
+            target,
+            lambda: _detector(detector, device),
+            cut,
+            all_faces=all_faces,
+            suffix=".png" if form == "png" else ".jpg",
+        )
+        for photo in done:
+            bar.advance(task)
+            counts["known" if photo.known else "aligned" if photo.crops else "failed"] += 1
+            counts["crops"] += 0 if photo.known else photo.crops
+            if photo.reason:
+                failures.append(photo)
+    if json:
+        listed = [{"photo": failure.photo, "reason": failure.reason} for failure in failures]
+        kinds = ("aligned", "known", "failed", "crops")
+        show.as_json({kind: counts[kind] for kind in kinds} | {"failures": listed})
+    else:
+        print(
+            f"{counts['crops']:,} crops of {counts['aligned']:,} photos in {printable(str(target))}; "
+            f"{counts['known']:,} photos were done already, {counts['failed']:,} gave none."
+        )
+        for failure in failures[:_LISTED]:
+            show.note(f"{failure.photo}: {failure.reason}")
+        if len(failures) > _LISTED:
+            show.note("... and more; --json lists them all.")
+    return _SOME_UNREAD if any(failure.reason != "no face was found" for failure in failures) else 0
+
+
+def _detector(name: str, device: Device) -> "FaceDetector":
+    from facesearch.cards import detector_card
+    from facesearch.pipeline import load_detector
+
+    card = detector_card(name)
+    return load_detector(card, card.min_face_px, device, threads=1, note=show.note)

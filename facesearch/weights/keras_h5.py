@@ -1,0 +1,105 @@
+"""Weights that Keras wrote: `.h5` of Keras 2 with layers by name, `.weights.h5` and `.keras` of Keras 3. They are
+read as arrays; no model in them is ever built, and no code of theirs is run."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import ModelError
+
+_SCOPE = "InceptionResnetV1"
+_MOST_UNPACKED = 1 << 30  # bytes: ten times what the network has
+_WORDS = {"kernel": "weights", "bias": "biases"}  # Keras's word, and the original's
+
+
+def read(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays by the original's tensor names. Raises ModelError when the file is no such file, links to another
+    one or names its layers otherwise."""
+    import h5py
+
+    try:
+        with _opened(path) as opened, h5py.File(opened, "r") as file:
+            _refuse_links(file, path)
+            tensors = dict(_keras_3(file) if "layers" in file else _keras_2(file))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path} is no file of Keras weights, or it is cut short ({error}).") from error
+    if not tensors:
+        raise ModelError(f"{path} has no layer that is named as in Inception-ResNet-v1.")
+    return tensors
+
+
+def _opened(path: Path) -> Any:
+    """The HDF5 data: the file itself, or the weights inside a .keras archive."""
+    if not zipfile.is_zipfile(path):
+        return path.open("rb")
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo("model.weights.h5").file_size > _MOST_UNPACKED:
+            raise ModelError(f"The weights in {path} are larger than any that this network has.")
+        return io.BytesIO(archive.read("model.weights.h5"))
+
+
+def _refuse_links(group: Any, path: Path) -> None:
+    """A link may lead to another file on this machine, and so may the storage of a dataset."""
+    import h5py
+
+    for name in group:
+        link = group.get(name, getlink=True)
+        item = group.get(name) if isinstance(link, h5py.HardLink) else None
+        if isinstance(item, h5py.Group):
+            _refuse_links(item, path)
+        elif not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+            raise ModelError(f"{path} links to other data ({name}); weights must lie in the file itself.")
+
+
+def _keras_3(file: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Layers lie in order of their kind, each with its name; our own networks are named after the original's."""
+    for group in _groups(file):
+        path = str(group.attrs.get("name", "")).replace("--", "/")
+        if path.startswith(_SCOPE):
+            arrays = [np.asarray(group[key], np.float32) for key in sorted(group, key=int)]
+            words = (
+                ("beta", "moving_mean", "moving_variance") if path.endswith("BatchNorm") else ("weights", "biases")
+            )
+            yield from ((f"{path}/{word}", array) for word, array in zip(words, arrays, strict=False))
+
+
+def _groups(group: Any) -> Iterator[Any]:
+    import h5py
+
+    for item in group.values():
+        if isinstance(item, h5py.Group):
+            yield item
+            yield from _groups(item)
+
+
+def _keras_2(file: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Each array lies at layer/.../word:0."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    for name, item in found:
+        *_, layer, word = name.removeprefix("model_weights/").split("/")
+        word = word.removesuffix(":0")
+        yield f"{_original(layer)}/{_WORDS.get(word, word)}", np.asarray(item, np.float32)
+
+
+def _original(layer: str) -> str:
+    """The original's path of a layer named as the usual conversions do:
+    Block17_3_Branch_1_Conv2d_0b_1x7_BatchNorm."""
+    path = layer.removesuffix("_BatchNorm")
+    block = re.match(r"Block(35|17|8)_(\d+)_", path)
+    if block:
+        repeat = {"35": "Repeat", "17": "Repeat_1", "8": "Repeat_2"}[block[1]]
+        is_last = block[1] == "8" and block[2] == "6"
+        start = "Block8" if is_last else f"{repeat}/block{block[1]}_{block[2]}"
+        path = f"{start}/{path[block.end() :]}"
+    path = re.sub(r"(Mixed_\d[a-z])_", r"\1/", path)
+    path = re.sub(r"(Branch_\d)_", r"\1/", path)
+    return f"{_SCOPE}/{path}" + ("/BatchNorm" if layer.endswith("_BatchNorm") else "")
