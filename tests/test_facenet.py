@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 import sys
 import types
 import zipfile
@@ -247,6 +248,7 @@ def test_the_network_is_facenet_pytorchs(
 ) -> None:
     """The same random weights in facenet-pytorch's InceptionResnetV1, where it is installed."""
     torch = pytest.importorskip("torch", reason="not installed: pip install torch")
+    pytest.importorskip("tqdm", reason="not installed: pip install tqdm")
     spec = importlib.util.find_spec("facenet_pytorch")
     if spec is None:
         pytest.skip("not installed: pip install --no-deps facenet-pytorch")
@@ -265,16 +267,23 @@ def test_the_network_is_facenet_pytorchs(
     np.testing.assert_allclose(rows, _by_hand(made, chips_160, whitened=False), atol=1e-5)
 
 
-def _as_pytorch(torch: Any, tensors: Tensors, state: dict[str, Any]) -> dict[str, Any]:
-    """facenet-pytorch names modules in the original's order, so the two orders of convolutions agree."""
-    from itertools import groupby
+_STAGES = ("Conv2d", "Repeat/", "Mixed_6a", "Repeat_1/", "Mixed_7a", "Repeat_2/", "Block8", "Bottleneck")
 
-    filled = dict(state)
+
+def _as_pytorch(torch: Any, tensors: Tensors, state: dict[str, Any]) -> dict[str, Any]:
+    """facenet-pytorch has its modules in the original's order, so the two orders of convolutions agree."""
 
     def unit(name: str) -> str:
-        return name.split("/BatchNorm")[0] if "/BatchNorm" in name else name.rsplit("/", 1)[0]
+        path = name.removeprefix("InceptionResnetV1/")
+        return path.split("/BatchNorm")[0] if "/BatchNorm" in path else path.rsplit("/", 1)[0]
 
-    units = [list(names) for _, names in groupby(tensors, key=unit)]
+    def order(path: str) -> tuple[int, list[int], str]:
+        stage = next(i for i, start in enumerate(_STAGES) if path.startswith(start))
+        return stage, [int(n) for n in re.findall(r"block\d+_(\d+)/", path)], path
+
+    filled = dict(state)
+    paths = sorted({unit(name) for name in tensors}, key=order)
+    units = [[name for name in tensors if unit(name) == path] for path in paths]
     modules = [key.removesuffix(".weight") for key in state if key.endswith(".weight") and state[key].ndim > 1]
     modules = [module for module in modules if module != "logits"]
     assert len(modules) == len(units)

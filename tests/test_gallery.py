@@ -396,7 +396,7 @@ def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None
 def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras runs all networks, here on the CPU; only the choice of the device is replaced."""
     Gallery.open("onnx", "cpu").index([album])
-    monkeypatch.setattr(pipeline, "choose_device", lambda asked: "gpu")
+    monkeypatch.setattr(pipeline, "device_of", lambda card, asked: "gpu")
     Gallery.open("keras", "gpu").index([album])
     onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))
     _assert_same_faces(onnx, keras)

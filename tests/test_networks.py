@@ -1,5 +1,6 @@
 """The networks as Keras builds them, as ONNX Runtime serves them, and as their authors run them."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_what_is_exported_is_not_exported_again(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_damaged_export_is_named(home: Path, tmp_path: Path) -> None:
-    (home / "models").unlink()
+    shutil.rmtree(home / "models")
     card = embedder_card("dlib-resnet")
     exported_to(card).mkdir(parents=True)
     (exported_to(card) / "embedder.onnx").write_bytes(b"no graph")
@@ -99,7 +100,7 @@ def test_a_damaged_export_is_named(home: Path, tmp_path: Path) -> None:
 
 def test_an_export_that_fails_says_why(home: Path) -> None:
     """The process that exports ends with its sentence, and that sentence reaches the user."""
-    (home / "models").unlink()
+    shutil.rmtree(home / "models")
     (home / "models").write_text("a file where a folder must be")
     with pytest.raises(FaceSearchError, match="cannot be written"):
         prepare([embedder_card("dlib-resnet")], lambda _: None)

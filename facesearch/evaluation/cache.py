@@ -34,7 +34,7 @@ def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str
     shapes nothing.)"""
     facts = [msgspec.to_builtins(card) for card in (embedder, detector)]
     for fact in ("threshold", "accuracy", "title", "default"):
-        facts[0].pop(fact)
+        facts[0].pop(fact, None)
     key = hashlib.sha256(msgspec.json.encode([facts, usual]))
     folder = Path(networks.__file__).parent
     code = [Path(str(module.__file__)) for module in (chips, detect, embed, yunet)]
