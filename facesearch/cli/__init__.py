@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__
-from facesearch.cli import about, align, bench, calibrate, index, models, query
+from facesearch.cli import about, align, bench, calibrate, index, models, query, train
 from facesearch.errors import FaceSearchError
 
 
@@ -67,6 +67,7 @@ app.command("query")(_command(query.query))
 app.command("verify")(_command(query.verify))
 app.command("calibrate")(_command(calibrate.calibrate))
 app.command("align")(_command(align.align))
+app.command("train")(_command(train.train))
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)

@@ -1,0 +1,1 @@
+"""Train an embedder on folders of people: batches of people, triplets, losses, the loop."""
