@@ -20,7 +20,7 @@ from facesearch.photos import LoadedPhoto, decode, load, looks_like_photo, print
 from facesearch.pipeline import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
 from facesearch.records import Chips, Face, PhotoFile, Pixels
 from facesearch.settings import cores
-from facesearch.stream import ordered, threads
+from facesearch.stream import batched, ordered, threads
 
 Cut: TypeAlias = Callable[[Pixels, Sequence[Face]], Chips]
 _JPEG_QUALITY = 95
@@ -157,17 +157,9 @@ class _Work:
 
     def _batches(self, items: Iterable[_Item]) -> Iterator[list[_Item]]:
         """Batches of photos; the networks are loaded before the first one that needs them."""
-        batch: list[_Item] = []
-        pixels = 0
-        for item in items:
-            batch.append(item)
-            if item.pixels is not None:
-                pixels += item.pixels.size // 3
-                self._detector = self._detector or self._make_detector()
-            if len(batch) >= BATCH or pixels >= BATCH_PIXELS:
-                yield batch
-                batch, pixels = [], 0
-        if batch:
+        for batch in batched(items, BATCH, BATCH_PIXELS, _pixels):
+            if self._detector is None and any(map(_pixels, batch)):
+                self._detector = self._make_detector()
             yield batch
 
     def _align(self, batch: list[_Item]) -> list[_Item]:
@@ -202,14 +194,16 @@ def _write(path: Path, chip: Pixels) -> None:
         raise FaceSearchError(f"{printable(str(path))} cannot be written: {error.strerror}.") from error
 
 
+def _pixels(item: _Item) -> int:
+    return 0 if item.pixels is None else item.pixels.size // 3
+
+
 def _weight(item: object) -> int:
     """What a call with this item holds in memory: bytes of a file, or pixels."""
     if isinstance(item, list):
         return sum(_weight(each) for each in item)
     assert isinstance(item, _Item)
-    if item.pixels is not None:
-        return item.pixels.size // 3
-    return item.loaded.pixels if item.loaded is not None else item.file.size
+    return _pixels(item) or (item.loaded.pixels if item.loaded is not None else item.file.size)
 
 
 def _is_finished(item: object) -> bool:

@@ -19,6 +19,22 @@ def chunks(items: Iterable[_Given], size: int) -> Iterator[list[_Given]]:
         yield part
 
 
+def batched(
+    items: Iterable[_Given], most: int, most_weight: int, weigh: Callable[[_Given], int]
+) -> Iterator[list[_Given]]:
+    """The items in lists of so many, or fewer where their weights come to `most_weight`."""
+    batch: list[_Given] = []
+    weight = 0
+    for item in items:
+        batch.append(item)
+        weight += weigh(item)
+        if len(batch) >= most or weight >= most_weight:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
+
+
 @contextmanager
 def threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """A pool that, when the work is interrupted, finishes what it has begun and forgets the rest."""

@@ -353,4 +353,5 @@ def test_an_embedder_without_its_file_says_how_to_get_it(cli: Cli, astronaut_fil
 def test_the_shipped_cards_of_files_to_bring_can_be_embedders() -> None:
     for card in model_cards().values():
         if isinstance(card, EmbedderCard):
-            Embedder(lambda batch: (batch,), card, card.detector)
+            align = Embedder(lambda batch: (batch,), card, card.detector).align
+            assert align(np.zeros((50, 50, 3), np.uint8), []).shape == (0, card.chip_px, card.chip_px, 3)

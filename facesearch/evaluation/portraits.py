@@ -31,7 +31,7 @@ from facesearch.pipeline import (
 from facesearch.records import Box, Chips, Embeddings, Face, PhotoFile, Pixels, Point
 from facesearch.serving import Device, Note, device_of
 from facesearch.settings import cores
-from facesearch.stream import ordered, threads
+from facesearch.stream import batched, ordered, threads
 
 _NAMED = 5  # photos that an error names
 _SAVE_EVERY = 4096  # photos: what an interrupted run loses at most
@@ -214,17 +214,9 @@ class _Work:
 
     def _batches(self, items: Iterable[_Item]) -> Iterator[list[_Item]]:
         """Batches of photos to analyse; the networks are loaded before the first one that needs them."""
-        batch: list[_Item] = []
-        pixels = 0
-        for item in items:
-            batch.append(item)
-            if item.pixels is not None:
-                pixels += item.pixels.size // 3
-                self._analyser = self._analyser or self._loaded()
-            if len(batch) >= BATCH or pixels >= BATCH_PIXELS:
-                yield batch
-                batch, pixels = [], 0
-        if batch:
+        for batch in batched(items, BATCH, BATCH_PIXELS, _pixels):
+            if self._analyser is None and any(map(_pixels, batch)):
+                self._analyser = self._loaded()
             yield batch
 
     def _loaded(self) -> Analyser:
@@ -296,14 +288,16 @@ def _five(points: Iterable[Point]) -> Landmarks:
     return a, b, c, d, e
 
 
+def _pixels(item: _Item) -> int:
+    return 0 if item.pixels is None else item.pixels.size // 3
+
+
 def _weight(item: object) -> int:
     """What a call with this item holds in memory: bytes of a file, or pixels."""
     if isinstance(item, list):
         return sum(_weight(each) for each in item)
     assert isinstance(item, _Item)
-    if item.pixels is not None:
-        return item.pixels.size // 3
-    return item.loaded.pixels if item.loaded is not None else item.file.size
+    return _pixels(item) or (item.loaded.pixels if item.loaded is not None else item.file.size)
 
 
 def _is_finished(item: object) -> bool:
