@@ -205,6 +205,8 @@ def test_training_learns_and_goes_on_from_its_checkpoint(crops: Path, home: Path
     assert [epoch.number for epoch in history] == [1, 2, 3]
     assert history[0].loss == pytest.approx(first[0].loss)
     assert history[2].loss < 0.8 * history[0].loss  # it learns
+    curves = (folder / "curves.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curves] == ["epoch", "1", "2", "3"]
     other = Trainer(Plan(epochs=3, **facts | {"dim": 64}), people, none, folder)
     with pytest.raises(FaceSearchError, match="written with dim 32, not 64"):
         other.resume()

@@ -282,16 +282,19 @@ class Trainer:
             head.centres.assign(saved["head"])
 
     def _write_curves(self) -> None:
-        with (self._folder / "curves.csv").open("w", newline="") as file:
+        """Adds the newest epoch; what earlier runs wrote stays, as a checkpoint does not hold their evaluations."""
+        epoch, path = self._history[-1], self._folder / "curves.csv"
+        figures = epoch.held_out
+        is_new = epoch.number == 1 or not path.exists()
+        with path.open("w" if is_new else "a", newline="") as file:
             table = csv.writer(file)
-            table.writerow(["epoch", "phase", "loss", "active", "accuracy", "auc", "images_per_second"])
-            for epoch in self._history:
-                figures = epoch.held_out
-                accuracy = figures.accuracy.mean if figures and figures.accuracy else ""
-                auc = figures.auc if figures else ""
-                rate = round(epoch.images_per_second, 1)
-                active = "" if epoch.active is None else epoch.active
-                table.writerow([epoch.number, epoch.phase, epoch.loss, active, accuracy, auc, rate])
+            if is_new:
+                table.writerow(["epoch", "phase", "loss", "active", "accuracy", "auc", "images_per_second"])
+            accuracy = figures.accuracy.mean if figures and figures.accuracy else ""
+            auc = figures.auc if figures else ""
+            active = "" if epoch.active is None else epoch.active
+            rate = round(epoch.images_per_second, 1)
+            table.writerow([epoch.number, epoch.phase, epoch.loss, active, accuracy, auc, rate])
 
 
 @keras.saving.register_keras_serializable("facesearch")
