@@ -7,23 +7,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from facesearch.cards import LandmarkAlignment, default_embedder, embedder_card
 from facesearch.chips import align, crop
 from facesearch.detect import Detector
-from facesearch.errors import FaceSearchError, ModelError, PhotoError
+from facesearch.errors import FaceSearchError, ModelError, PhotoError, UsageError
 from facesearch.photos import LoadedPhoto, decode, load, looks_like_photo, printable, walk
 from facesearch.pipeline import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
 from facesearch.records import Chips, Face, PhotoFile, Pixels
 from facesearch.settings import cores
 from facesearch.stream import batched, ordered, threads
 
-Cut: TypeAlias = Callable[[Pixels, Sequence[Face]], Chips]
 _JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How faces are cut out of a photo, (height, width, 3): `chips` gives (faces, size, size, 3)."""
+
+    size: int
+    chips: Callable[[Pixels, Sequence[Face]], Chips]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Aligned:
 
 def by_box(size: int, margin: float) -> Cut:
     """The box widened by half the margin on each side and stretched to size x size pixels."""
-    return partial(crop, margin=margin, chip_px=size)
+    return Cut(size, partial(crop, margin=margin, chip_px=size))
 
 
 def by_landmarks(size: int, detector: str) -> Cut:
@@ -49,7 +57,8 @@ def by_landmarks(size: int, detector: str) -> Cut:
     if not isinstance(how, LandmarkAlignment) or detector not in how.templates:
         raise ModelError(f"Where the landmarks of '{detector}' belong is not known; leave --warp out.")
     template = np.asarray(how.templates[detector], np.float64) * (size / card.chip_px)
-    return partial(align, template=template, weights=np.asarray(how.weights, np.float64), chip_px=size)
+    weights = np.asarray(how.weights, np.float64)
+    return Cut(size, partial(align, template=template, weights=weights, chip_px=size))
 
 
 def align_people(
@@ -64,7 +73,7 @@ def align_people(
     """Cuts the faces of all photos under a folder into the same folders under `target`, and yields what became of
     each photo. A photo whose crop is there is passed over; a crop that is there is whole. Of several faces the
     largest and most central one is taken, or all: then a number is added to the name. Raises FaceSearchError when
-    there is no photo, or when a crop cannot be written."""
+    there is no photo, or when a crop cannot be written; UsageError when crops of another size are there."""
     work = _Work(os.path.abspath(source), target, make_detector, cut, all_faces, suffix)
     yield from work.run()
 
@@ -106,6 +115,7 @@ class _Work:
         self._source, self._target, self._make_detector, self._cut = source, target, make_detector, cut
         self._all_faces, self._suffix = all_faces, suffix
         self._detector: Detector | None = None
+        self._known = 0  # crops of an earlier run
 
     def run(self) -> Iterator[Aligned]:
         workers = min(cores(), MOST_WORKERS)
@@ -127,6 +137,9 @@ class _Work:
         for file in walk(self._source):
             if looks_like_photo(file.path):
                 there = self._there(file)
+                if there and not self._known:
+                    _refuse_another_size(self._path_of(file, 0 if self._all_faces else None), self._cut.size)
+                self._known += there
                 yield _Item(file, done=Aligned(file.path, there, known=True) if there else None)
 
     def _there(self, file: PhotoFile) -> int:
@@ -177,9 +190,18 @@ class _Work:
         if not faces:
             return Aligned(item.file.path, 0, reason="no face was found")
         chosen = faces if self._all_faces else [largest_and_most_central(item.pixels, faces)]
-        for number, chip in enumerate(self._cut(item.pixels, chosen)):
+        for number, chip in enumerate(self._cut.chips(item.pixels, chosen)):
             _write(self._path_of(item.file, number if self._all_faces else None), chip)
         return Aligned(item.file.path, len(chosen))
+
+
+def _refuse_another_size(crop: Path, size: int) -> None:
+    with Image.open(crop) as opened:
+        if opened.width != size:
+            raise UsageError(
+                f"{printable(str(crop.parent))} holds crops of {opened.width} pixels, not {size}; name another "
+                f"folder, or give --size {opened.width}."
+            )
 
 
 def _write(path: Path, chip: Pixels) -> None:

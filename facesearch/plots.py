@@ -115,3 +115,38 @@ def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool, is_only: bool) -
     axes.spines[["top", "right", "left"]].set_visible(False)
     if is_last:
         axes.set_xlabel("similarity")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a figure went: points (epoch, value), on the panel that is called `panel`."""
+
+    panel: str
+    name: str
+    points: Sequence[tuple[int, float]]
+
+
+def draw_courses(title: str, courses: Sequence[Course], changes: Sequence[float], path: Path) -> None:
+    """Draws figures by epoch, a panel below the other; a vertical line at each of `changes`. Raises OSError."""
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(course.panel for course in courses))
+    figure = Figure(figsize=(7.5, 0.8 + 2.4 * len(panels)), dpi=_DPI, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(rows, panels, strict=True):
+        own = [course for course in courses if course.panel == panel]
+        for course, colour, style in zip(own, (_SAME, _STRANGERS), _STYLES, strict=False):
+            epochs, values = zip(*course.points, strict=True)
+            axes.plot(epochs, values, style, color=colour, marker=".", label=course.name)
+        for change in changes:
+            axes.axvline(change, color="0.6", linewidth=1)
+        axes.legend(frameon=False, fontsize=9)
+        axes.grid(color="0.9", linewidth=0.7)
+        axes.set_ylabel(panel)
+        axes.spines[["top", "right"]].set_visible(False)
+    rows[-1].set_xlabel("epoch")
+    rows[-1].xaxis.get_major_locator().set_params(integer=True)
+    unfinished = path.with_name(f"{path.stem}.part{path.suffix}")
+    figure.savefig(unfinished)
+    unfinished.replace(path)

@@ -37,7 +37,7 @@ def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
     if asked == "cpu":
         return "cpu"
     if asked == "auto":
-        return "gpu" if gpu_is_visible() and _has_tensorflow() and gpu_works() else "cpu"
+        return "gpu" if gpu_is_visible() and _has_keras() and gpu_works() else "cpu"
     if gpu_is_visible() and gpu_works():
         return "gpu"
     raise FaceSearchError(
@@ -96,7 +96,8 @@ def exported_to(card: ModelCard) -> Path:
     network's code, so that nothing of it can change without a new export."""
     folder = Path(networks.__file__).parent
     recipe = hashlib.sha256(msgspec.json.encode([getattr(card, fact, None) for fact in _IN_THE_GRAPH]))
-    recipe.update((folder / f"{card.network}.py").read_bytes())
+    for module in (card.network, "ends"):
+        recipe.update((folder / f"{module}.py").read_bytes())
     return model_dir(card.name) / recipe.hexdigest()[:16]
 
 
@@ -105,8 +106,17 @@ def build(card: ModelCard) -> dict[str, Any]:
     Raises ModelError when the weights are absent or not those that the card was written for."""
     import_keras()
     network = importlib.import_module(f"facesearch.networks.{card.network}")
-    models: dict[str, Any] = network.build([_read(weights, card) for weights in card.weights], card)
+    models: dict[str, Any] = network.build(read_weights(card), card)
     return models
+
+
+def read_weights(card: ModelCard) -> list[Any]:
+    """What the reader of each of the card's files gives. Raises ModelError when a file is absent or not the one that
+    the card was written for."""
+    return [
+        importlib.import_module(f"facesearch.weights.{weights.format}").read(checked_path(weights, card))
+        for weights in card.weights
+    ]
 
 
 def weights_path(weights: Weights, model: str) -> Path | None:
@@ -121,8 +131,8 @@ def weights_path(weights: Weights, model: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _has_tensorflow() -> bool:
-    return importlib.util.find_spec("tensorflow") is not None
+def _has_keras() -> bool:
+    return importlib.util.find_spec("keras") is not None
 
 
 def how_to_get(card: ModelCard) -> str:
@@ -152,10 +162,6 @@ def _refuse_missing(card: ModelCard) -> None:
     for weights in card.weights:
         if weights_path(weights, card.name) is None:
             raise ModelError(f"The weights of '{card.name}' are missing; get them with: {how_to_get(card)}.")
-
-
-def _read(weights: Weights, card: ModelCard) -> Any:
-    return importlib.import_module(f"facesearch.weights.{weights.format}").read(checked_path(weights, card))
 
 
 def _export(card: ModelCard) -> None:

@@ -154,3 +154,10 @@ def test_bad_input_is_one_sentence(
     assert found.code == code, found.err
     assert said in found.err
     assert found.err.count("\n") == 1
+
+
+def test_crops_of_another_size_are_not_mixed(cli: Cli, album: Path, tmp_path: Path) -> None:
+    assert cli("align", album, tmp_path / "out", "--size", 64).code == 0
+    said = cli("align", album, tmp_path / "out", "--size", 96)
+    assert said.code == 2
+    assert "holds crops of 64 pixels, not 96; name another folder, or give --size 64." in said.err

@@ -1,12 +1,14 @@
 """Training: triplets by brute force, batches by count, and a small network that learns from real faces."""
 
+import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,13 @@ from facesearch.cards import BoxAlignment, embedder_card
 from facesearch.engines.keras import import_keras
 from facesearch.errors import FaceSearchError
 from facesearch.photos import read
+from facesearch.pipeline import Analyser
 from facesearch.records import Pixels
+from facesearch.training.exam import pairs_exam
 from facesearch.training.people import Batches, find, split
 
 Cli = Callable[..., Any]
 Write = Callable[[Path, Pixels], Path]
-_MINERS = ("semi-hard", "hard", "hard-within", "random")
 
 
 def _batch(seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -59,7 +62,7 @@ def _excess_by_hand(
 @pytest.mark.parametrize("miner", ["semi-hard", "hard", "hard-within"])
 def test_the_miners_choose_what_their_definition_says(miner: Any, criterion: Any) -> None:
     import_keras()
-    from facesearch.training.triplets import TripletLoss, active_share, triplet_excess
+    from facesearch.training.losses import TripletLoss, active_share, triplet_excess
 
     people, rows = _batch(3)
     by_hand = _excess_by_hand(people, rows, miner, criterion)
@@ -73,20 +76,27 @@ def test_the_miners_choose_what_their_definition_says(miner: Any, criterion: Any
     assert active == pytest.approx(np.mean([value > 0 for value in by_hand.values()]), abs=1e-6)
 
 
-def test_random_negatives_are_of_other_people_and_vary() -> None:
+@pytest.mark.parametrize("criterion", ["margin", "symmetric"])
+def test_prepared_triplets_are_taken_as_they_stand(criterion: Any) -> None:
     import_keras()
-    from facesearch.training.triplets import _negatives
+    from facesearch.training.losses import TripletLoss, active_share
 
-    people, rows = _batch(0)
-    distances = np.asarray(((rows[:, None] - rows[None]) ** 2).sum(axis=2), np.float32)
-    drawn = [np.asarray(_negatives(distances, people[:, None] == people[None], "random"))[:, 0] for _ in range(20)]
-    assert all((people[negatives] != people).all() for negatives in drawn)
-    assert len({tuple(negatives) for negatives in drawn}) > 10
+    rows = np.random.default_rng(1).normal(size=(9, 8)).astype(np.float32)
+    a, p, n = np.split(rows / np.linalg.norm(rows, axis=1, keepdims=True), 3)
+    far = ((a - n) ** 2).sum(axis=1)
+    if criterion == "symmetric":
+        far = (far + ((p - n) ** 2).sum(axis=1)) / 2
+    excess = 0.2 + ((a - p) ** 2).sum(axis=1) - far
+    people = np.array([0, 1, 2, 0, 1, 2, 1, 2, 0])
+    loss = TripletLoss("random", 0.2, criterion)(people, rows)
+    assert float(np.asarray(loss)) == pytest.approx(np.maximum(excess, 0).mean(), abs=1e-5)
+    active = active_share("random", 0.2, criterion)(people, rows)
+    assert float(np.asarray(active)) == pytest.approx((excess > 0).mean(), abs=1e-6)
 
 
 def test_the_cosine_margin_makes_the_right_person_harder() -> None:
     import_keras()
-    from facesearch.training.triplets import CosineMarginLoss
+    from facesearch.training.losses import CosineMarginLoss
 
     cosines = np.array([[0.5, 0.4, -0.2]], np.float32)
     logits = 30 * (cosines[0] - np.array([0.2, 0, 0]))
@@ -133,6 +143,19 @@ def test_chips_are_cut_and_mirrored_at_random_and_the_seed_decides(crops: Path) 
     assert (first != other).any()
 
 
+def test_triplets_are_prepared_once_and_come_again_in_another_order(crops: Path) -> None:
+    people = find(crops)
+    batches = iter(Batches(people, people=4, per_person=2, chip_px=32, seed=0, prepared=3))
+    rounds = [[tuple(who.tolist()) for _, who in islice(batches, 3)] for _ in range(3)]
+    for who in rounds[0]:
+        anchors, positives, negatives = np.split(np.array(who), 3)
+        np.testing.assert_array_equal(anchors, positives)
+        assert len(anchors) == 2
+        assert (negatives != anchors).all()
+    assert sorted(rounds[0]) == sorted(rounds[1]) == sorted(rounds[2])
+    assert len({tuple(each) for each in rounds}) > 1
+
+
 def test_who_is_held_out_is_not_trained_on(crops: Path) -> None:
     people = find(crops)
     learned, others = split(people, 0.25, seed=0)
@@ -177,39 +200,175 @@ def test_a_model_is_trained_and_served_by_its_name(
     assert "There is a model 'mine' already" in again.err
 
 
-def test_training_learns_and_goes_on_from_its_checkpoint(crops: Path, home: Path) -> None:
+_PLAN: dict[str, Any] = {
+    "recipe": "triplet",
+    "miner": "semi-hard",
+    "criterion": "margin",
+    "margin": 0.2,
+    "people": 6,
+    "per_person": 3,
+    "epochs": 1,
+    "steps": 8,
+    "learning_rate": 2e-3,
+    "seed": 0,
+}
+
+
+@pytest.fixture
+def trainer(crops: Path, home: Path) -> Callable[..., Any]:
+    """A training of a network of 32 numbers on chips of 64 pixels, by its plan."""
     import_keras()
-    from facesearch.training.loop import Plan, Trainer
+    from facesearch.training.loop import Exams, Plan, Trainer
+    from facesearch.training.start import fresh
 
     people = find(crops)
-    facts: dict[str, Any] = {
-        "network": "small",
-        "dim": 32,
-        "recipe": "triplet",
-        "miner": "semi-hard",
-        "criterion": "margin",
-        "margin": 0.2,
-        "people": 6,
-        "per_person": 3,
-        "steps": 8,
-        "learning_rate": 2e-3,
-        "seed": 0,
-    }
     folder = home / "models" / "learner"
     folder.mkdir()
-    none = people.of(np.array([], np.intp))
-    first = Trainer(Plan(epochs=1, **facts), people, none, folder).run()
-    resumed = Trainer(Plan(epochs=3, **facts), people, none, folder)
+
+    def make(dim: int = 32, **changes: object) -> Any:
+        exams = Exams(people.of(np.array([], np.intp)))
+        return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, exams, folder)
+
+    return make
+
+
+def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
+    first = trainer().run()
+    resumed = trainer(epochs=3)
     assert resumed.resume() == 1
     history = resumed.run()
     assert [epoch.number for epoch in history] == [1, 2, 3]
     assert history[0].loss == pytest.approx(first[0].loss)
     assert history[2].loss < 0.8 * history[0].loss  # it learns
+    folder = home / "models" / "learner"
     curves = (folder / "curves.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curves] == ["epoch", "1", "2", "3"]
-    other = Trainer(Plan(epochs=3, **facts | {"dim": 64}), people, none, folder)
+    assert read(str(folder / "curves.png")).shape[0] > 300
+    assert list((folder / "events").iterdir())
     with pytest.raises(FaceSearchError, match="written with dim 32, not 64"):
-        other.resume()
+        trainer(dim=64).resume()
+    assert trainer(learning_rate=1e-4).resume() == 3  # after a loss that is no number it may be lower
+
+
+@pytest.mark.parametrize("miner", ["random", "semi-hard"])
+def test_sixteen_bits_learn_too(trainer: Callable[..., Any], miner: str) -> None:
+    """What a GPU computes in; here on the CPU, with the loss scaled as there."""
+    import keras
+
+    history = trainer(mixed=True, miner=miner, epochs=2, steps=4).run()
+    assert np.isfinite([epoch.loss for epoch in history]).all()
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_disk_that_fills_keeps_the_last_good_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
+    """The limit on the size of a file stands in for the disk: the system refuses the same write."""
+    import resource
+
+    trainer(steps=1).run()
+    path = home / "models" / "learner" / "checkpoint.npz"
+    good = path.read_bytes()
+    again = trainer(steps=1, epochs=2)
+    again.resume()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            again.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, kept)
+    assert path.read_bytes() == good
+    assert trainer(steps=1).resume() == 1
+    assert not list(path.parent.glob("*.part"))
+
+
+# Going on from a model, exams, fewer numbers
+
+
+@pytest.fixture(scope="session")
+def upright(data: Path, analyser: Analyser, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve people with three crops each, turned by their landmarks."""
+    from facesearch.align import align_people, by_landmarks
+
+    photos, folder = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("upright")
+    images = data / "lfw" / "images"
+    several = [person for person in sorted(images.iterdir()) if len(list(person.iterdir())) >= 3][:12]
+    for person in several:
+        for photo in sorted(person.iterdir())[:3]:
+            write(photos / person.name / f"{photo.stem}.png", read(str(photo)))
+    done = list(align_people(str(photos), folder, lambda: analyser.detector, by_landmarks(150, "mtcnn")))
+    assert sum(each.crops for each in done) == 36
+    return folder
+
+
+def _pairs_of(crops: Path, path: Path) -> Path:
+    """A CSV file of all pairs of one person, and as many of two."""
+    people = sorted(crops.iterdir())
+    rows = [(a, b, 1) for person in people for a, b in combinations(sorted(person.iterdir()), 2)]
+    rows += [(next(a.iterdir()), next(b.iterdir()), 0) for a, b in combinations(people, 2)][: len(rows)]
+    path.write_text("a,b,same\n" + "".join(f"{a},{b},{same}\n" for a, b, same in rows))
+    return path
+
+
+def test_training_goes_on_from_the_default_model(cli: Cli, upright: Path, tmp_path: Path, home: Path) -> None:
+    """Before any step it is the same network: one step at a rate of nearly nothing leaves its embeddings."""
+    pairs = _pairs_of(upright, tmp_path / "pairs.csv")
+    said = cli("train", upright, "--out", "tuned", "--init", "dlib-resnet", "--epochs", 1, "--people", 4,
+               "--per-person", 2, "--steps", 1, "--learning-rate", 1e-9, "--held-out", 0, "--eval-pairs", pairs,
+               "--pca", 16)  # fmt: skip
+    assert said.code == 0, said.err
+    assert said.out.startswith("train = test: 12 of the 12 people of pairs.csv were trained on;")
+    assert re.search(r"epoch 1 \(triplet\): .*pairs\.csv \(train = test\): AUC 1\.0000", said.out)
+    card = embedder_card("tuned")
+    assert (card.network, card.dim, card.chip_px, card.mirrored) == ("dlib_resnet", 16, 150, True)
+    assert card.alignment == embedder_card("dlib-resnet").alignment
+    assert "dlib-resnet" in card.source
+    measured = cli("bench", "pairs", pairs, "--model", "tuned", "--json")
+    assert measured.code == 0, measured.err
+    facts = json.loads(measured.out)
+    assert facts["people_trained_on"] == 12
+    assert facts["auc"] > 0.99
+    assert cli("bench", "pairs", pairs, "--model", "tuned").out.startswith("train = test: 12 of the 12 people")
+    assert json.loads(cli("bench", "pairs", pairs, "--json").out)["people_trained_on"] == 0
+    assert cli("index", upright, "--model", "tuned").code == 0
+    assert "(16 numbers a face)" in cli("info").out
+
+
+def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Path) -> None:
+    """The exam shows two people who are trained on, one of them under another name, and one who is not."""
+    people = find(crops)
+    chosen = np.flatnonzero(np.bincount(people.who) == 3)[:3]
+    first, second, third = (people.names[i] for i in chosen)
+    photos = {name: [p for p, who in zip(people.photos, people.who, strict=True) if people.names[who] == name]
+              for name in (first, second, third)}  # fmt: skip
+    renamed = tmp_path / "exam" / "n000001"
+    renamed.mkdir(parents=True)
+    for photo in photos[second]:
+        shutil.copy(photo, renamed)
+    under_another_name = [str(renamed / Path(photo).name) for photo in photos[second]]
+    rows = [(photos[first][0], photos[first][1], 1), (under_another_name[0], under_another_name[1], 1),
+            (photos[first][0], under_another_name[0], 0), (photos[third][0], photos[first][0], 0)]  # fmt: skip
+    file = tmp_path / "exam.csv"
+    file.write_text("a,b,same\n" + "".join(f"{a},{b},{same}\n" for a, b, same in rows))
+    others = people.of(np.array([i for i in range(len(people.names)) if i != chosen[2]]))
+    exam = pairs_exam(file, crops, others)
+    assert (exam.people, exam.seen, exam.mark) == (3, 2, " (train = test)")
+    unseen = pairs_exam(file, crops, people.of(np.flatnonzero(np.bincount(people.who) == 1)))
+    assert (unseen.seen, unseen.mark) == (0, "")
+
+
+def test_options_that_do_not_fit_are_refused(cli: Cli, crops: Path, home: Path) -> None:
+    for words, sentence in (
+        (("--init", "dlib-resnet", "--dim", 64), "--dim is settled by --init dlib-resnet; leave it out."),
+        (("--init", "sface"), "'sface' is a graph that runs as it is and cannot be trained; start from one of"),
+        (("--pca", 128), "--pca 128 must be less than the 128 numbers of an embedding."),
+        (("--eval-pairs", crops / "none.csv"), "none.csv cannot be read: No such file or directory."),
+    ):
+        said = cli("train", crops, "--out", "refused", *words)
+        assert said.code in (2, 3), said.err
+        assert sentence in said.err
+        assert not (home / "models" / "refused").exists()
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops: Path, home: Path) -> None:
@@ -219,6 +378,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops
     assert said.code == 3
     assert "lower --learning-rate (1e+30)" in said.err
     assert not (home / "models" / "broken.toml").exists()
+    assert not (home / "models" / "broken").exists()  # there was no checkpoint yet
     missing = cli("train", crops, "--out", "none", "--resume", *_FAST)
     assert missing.code == 6
     assert "There is no checkpoint" in missing.err

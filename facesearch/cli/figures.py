@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesearch.cli import show
+from facesearch.evaluation.leakage import warning
 
 if TYPE_CHECKING:
     from facesearch.evaluation.reports import PairReport, Report
@@ -51,7 +52,7 @@ def _draw_errors(report: "Report", path: Path) -> None:
 
 
 def _title(report: "Report") -> str:
-    title = f"{report.setup.model} on {report.setup.images}"
+    title = f"{report.setup.model} on {report.setup.images}" + (" (train = test)" if report.seen else "")
     if list(report.pairs) != ["all"]:
         return title
     figures = report.pairs["all"].figures
@@ -61,6 +62,8 @@ def _title(report: "Report") -> str:
 
 def _show(report: "Report") -> None:
     setup, spent = report.setup, report.seconds
+    if report.seen:
+        print(warning(report.seen, report.people, setup.images))
     missing = len(report.missing)
     stages = ", ".join(f"{name} {spent[name]:.1f} s" for name in ("decode", "detect", "align", "embed"))
     known = report.photos - report.computed
@@ -78,7 +81,7 @@ def _show(report: "Report") -> None:
         ]
     )
     for name, pairs in report.pairs.items():
-        show.console().print(_pair_table(name, pairs))
+        show.console().print(_pair_table(name, pairs, " (train = test)" if report.seen else ""))
     if report.closed and report.opened:
         closed, opened = report.closed, report.opened
         rows = show.table("identification", "value", right=["value"])
@@ -114,9 +117,9 @@ def _show(report: "Report") -> None:
         show.console().print(rows)
 
 
-def _pair_table(name: str, report: "PairReport") -> Any:
+def _pair_table(name: str, report: "PairReport", mark: str) -> Any:
     figures = report.figures
-    title = f"{figures.pairs:,} pairs" + ("" if name == "all" else f" {name}")
+    title = f"{figures.pairs:,} pairs" + ("" if name == "all" else f" {name}") + mark
     rows = show.table(title, "value", "", right=["value"])
     if figures.accuracy and figures.val:
         accuracy, val = figures.accuracy, figures.val
@@ -165,6 +168,8 @@ def _json(report: "Report") -> dict[str, Any]:
         "engine": setup.engine,
         "alignment": setup.alignment,
         "images": setup.images,
+        "people": report.people,
+        "people_trained_on": report.seen,
         "on_missing": setup.on_missing,
         "photos": report.photos,
         "computed": report.computed,

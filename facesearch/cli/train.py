@@ -7,25 +7,38 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch.cli import show
+from facesearch.cli.options import Device
 
 if TYPE_CHECKING:
+    from facesearch.evaluation.metrics import Verification
+    from facesearch.training.exam import Exam
     from facesearch.training.loop import Epoch, Step
 
 
 def train(
     folder: Annotated[Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="DIR")],
     out: Annotated[str, typer.Option(help="The new model's name.", metavar="NAME")],
+    init: Annotated[
+        str | None, typer.Option(help="Go on from what this model has learned, such as dlib-resnet.", metavar="NAME")
+    ] = None,
     network: Annotated[
-        Literal["small", "facenet"], typer.Option(help="About 1 or 23 million weights; 112 or 160 pixels.")
-    ] = "small",
-    dim: Annotated[int, typer.Option(help="Numbers of an embedding.", min=8, max=1024)] = 128,
+        Literal["small", "facenet"] | None,
+        typer.Option(help="About 1 million weights (the default), or Inception-ResNet-v1 with 23."),
+    ] = None,
+    dim: Annotated[int | None, typer.Option(help="Numbers of an embedding. [default: 128]", min=8, max=1024)] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of a chip in pixels. [default: 112, facenet 160]", min=48, max=320)
+    ] = None,
     recipe: Annotated[
-        Literal["softmax-then-triplet", "triplet"],
-        typer.Option(help="Triplets alone converge poorly from scratch; half of the epochs by softmax help."),
-    ] = "softmax-then-triplet",
+        Literal["softmax-then-triplet", "triplet"] | None,
+        typer.Option(
+            help="Triplets alone converge poorly from scratch; half of the epochs by softmax help. With --init, "
+            "triplet is the default."
+        ),
+    ] = None,
     miner: Annotated[
         Literal["semi-hard", "hard", "hard-within", "random"],
-        typer.Option(help="How a triplet's negative is chosen."),
+        typer.Option(help="How a triplet's negative is chosen; random prepares triplets in advance."),
     ] = "semi-hard",
     criterion: Annotated[
         Literal["margin", "symmetric"], typer.Option(help="The paper's loss, or that with both sides' negatives.")
@@ -35,57 +48,74 @@ def train(
     per_person: Annotated[int, typer.Option(help="Photos of each.", min=2)] = 4,
     epochs: Annotated[int, typer.Option(min=1)] = 20,
     steps: Annotated[int, typer.Option(help="Batches in an epoch.", min=1)] = 200,
-    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along a cosine.", min=0)] = 1e-3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="At the start; it falls along a cosine. [default: 0.001, with --init 0.00003]", min=0),
+    ] = None,
     held_out: Annotated[float, typer.Option(help="Share of the people to evaluate on.", min=0, max=0.5)] = 0.1,
+    eval_pairs: Annotated[
+        Path | None,
+        typer.Option(help="Evaluate on these pairs too: LFW's pairs.txt, or a CSV of crops (a,b,same)."),
+    ] = None,
+    eval_photos: Annotated[
+        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: DIR]", metavar="DIR")
+    ] = None,
+    pca: Annotated[
+        int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2)
+    ] = None,
     warped: Annotated[bool, typer.Option("--warped", help="The crops were made with align --warp.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> int:
     """Train an embedder on your own folders of people, with triplets.
 
     Each epoch ends with an evaluation on people held out, and a checkpoint; Ctrl-C leaves one too. The result is a
     model that index, query, verify and bench take by its name."""
+    from facesearch.training.run import Asked
     from facesearch.training.run import train as run
 
     line = _Line()
-    # Every option is part of the plan, which a checkpoint must fit.
-    card = run(
-        folder,
-        out,
-        resume=resume,
-        held_out=held_out,
-        warped=warped,
-        plan={
-            "network": network,
-            "dim": dim,
-            "recipe": recipe,
-            "miner": miner,
-            "criterion": criterion,
-            "margin": margin,
-            "people": people,
-            "per_person": per_person,
-            "epochs": epochs,
-            "steps": steps,
-            "learning_rate": learning_rate,
-            "seed": seed,
-        },
-        on_step=line.step,
-        on_epoch=line.epoch,
-        note=show.note,
+    plan = {
+        "recipe": recipe or ("triplet" if init else "softmax-then-triplet"),
+        "miner": miner,
+        "criterion": criterion,
+        "margin": margin,
+        "people": people,
+        "per_person": per_person,
+        "epochs": epochs,
+        "steps": steps,
+        "learning_rate": learning_rate or (3e-5 if init else 1e-3),
+        "seed": seed,
+    }
+    asked = Asked(
+        folder, out, plan, init, network, dim, size, warped, held_out, eval_pairs, eval_photos, pca, device, resume
     )
+    card = run(asked, line.exam, line.step, line.epoch, show.note)
     limit = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
     print(f"{card.name} is ready; same person from: {limit}.")
+    for exam, reached in card.accuracy.items():
+        print(f"{exam}: accuracy {reached}")
     return 0
 
 
 class _Line:
     """One line that lives on a terminal, and one that stays for each epoch."""
 
+    def __init__(self) -> None:
+        self._pairs, self._newest = "", ""
+
+    def exam(self, exam: "Exam") -> None:
+        """The pairs that each epoch ends with."""
+        if exam.seen:
+            print(exam.warning, flush=True)
+        self._pairs = f"{exam.name}{exam.mark}"
+
     def step(self, step: "Step") -> None:
         """The newest figures."""
         if sys.stderr.isatty():
             active = "" if step.active is None else f", {step.active:.0%} of triplets active"
-            line = f"epoch {step.epoch}, step {step.number}: loss {step.loss:.3f}{active}"
+            line = f"epoch {step.epoch}, step {step.number}: loss {step.loss:.3f}{active}{self._newest}"
             print(f"\r{line}, {step.images_per_second:.0f} images/s \033[K", end="", file=sys.stderr, flush=True)
 
     def epoch(self, epoch: "Epoch") -> None:
@@ -93,15 +123,20 @@ class _Line:
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr)
         active = "" if epoch.active is None else f", {epoch.active:.0%} of triplets active"
-        figures = epoch.held_out
-        held_out = ""
-        if figures and figures.accuracy:
-            accuracy = figures.accuracy
-            held_out = f"; people held out: accuracy {accuracy.mean:.4f} ± {accuracy.std:.4f}, AUC {figures.auc:.4f}"
+        figures = _said("people held out", epoch.held_out) + _said(self._pairs, epoch.on_pairs)
+        newest = next((each.accuracy for each in (epoch.on_pairs, epoch.held_out) if each and each.accuracy), None)
+        self._newest = f", accuracy {newest.mean:.4f}" if newest else ""
         total = epoch.training_seconds + epoch.evaluation_seconds
         share = f"evaluation {epoch.evaluation_seconds / total:.0%} of the time"
         print(
-            f"epoch {epoch.number} ({epoch.phase}): loss {epoch.loss:.3f}{active}{held_out}; "
+            f"epoch {epoch.number} ({epoch.phase}): loss {epoch.loss:.3f}{active}{figures}; "
             f"{epoch.images_per_second:.0f} images/s, {share}",
             flush=True,
         )
+
+
+def _said(name: str, found: "Verification | None") -> str:
+    if found is None:
+        return ""
+    accuracy = f"accuracy {found.accuracy.mean:.4f} ± {found.accuracy.std:.4f}, " if found.accuracy else ""
+    return f"; {name}: {accuracy}AUC {found.auc:.4f}"

@@ -1,7 +1,10 @@
 """Networks on Keras: on a GPU, and wherever a network is defined, trained or exported."""
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,18 +39,39 @@ def import_keras() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        import keras
+        with _without_chatter():
+            import keras
+
+            _start(keras.backend.backend())
     except ImportError as error:
         raise FaceSearchError(
             "TensorFlow is not installed; install it with: pip install 'facesearch[cpu]' "
             "(or 'facesearch[gpu]' for an NVIDIA card)."
         ) from error
-    if keras.backend.backend() == "tensorflow":
+    return keras
+
+
+def _start(backend: str) -> None:
+    if backend == "tensorflow":
         import tensorflow as tf
 
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-    return keras
+        tf.zeros(1)  # its first operation is another occasion to greet
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """TensorFlow's libraries greet on the standard error before they read what they may say."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def gpu_is_visible() -> bool:
@@ -59,7 +83,20 @@ def gpu_is_visible() -> bool:
 
 def gpu_works() -> bool:
     """Whether Keras's backend can use a GPU. Imports it, which takes seconds."""
-    import_keras()
-    import tensorflow as tf
+    backend = import_keras().backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "gpu")
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def hide_gpu() -> None:
+    """Keeps a backend that is not imported yet from taking a GPU."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

@@ -13,6 +13,7 @@ from facesearch.cards import Threshold, default_embedder, detector_card, embedde
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation import lfw, own_pairs, yaleb
 from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
+from facesearch.evaluation.leakage import person_of, trained_on
 from facesearch.evaluation.metrics import FARS, Same, Similarities, far_and_tar, verification
 from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
 from facesearch.evaluation.portraits import Model, Portraits, Usual, embed_portraits
@@ -194,9 +195,12 @@ class Benchmark:
     ) -> Report:
         spent = time.perf_counter() - started
         seconds = portraits.seconds.as_dict()
+        people = {person_of(photo) for photo in portraits.photos}
         return Report(
             protocol=protocol,
             setup=self._setup(images, usual),
+            people=len(people),
+            seen=len(people & trained_on(self._model.embedder.name)),
             photos=len(portraits.photos),
             missing=tuple(p for p, found in zip(portraits.photos, portraits.found, strict=True) if not found),
             computed=portraits.computed,

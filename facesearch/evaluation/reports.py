@@ -83,12 +83,14 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A benchmark's figures. `pairs` is by name of the list of pairs; `missing` are the photos in which no face was
-    found; `computed` photos were not known from an earlier run; `seconds` is by stage, summed over threads, but for
-    `total`."""
+    """A benchmark's figures. Of its `people` the model has `seen` so many in training, as far as is known. `pairs`
+    is by name of the list of pairs; `missing` are the photos in which no face was found; `computed` photos were not
+    known from an earlier run; `seconds` is by stage, summed over threads, but for `total`."""
 
     protocol: str
     setup: Setup
+    people: int
+    seen: int
     photos: int
     missing: tuple[str, ...]
     computed: int

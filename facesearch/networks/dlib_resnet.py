@@ -3,7 +3,7 @@
 King 2017, "High Quality Face Recognition with Deep Metric Learning". The layers follow dlib's definition, where
 a block that halves the picture pads its smaller side with zeros at the end of rows, columns and channels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -11,7 +11,9 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from facesearch.cards import EmbedderCard
+from facesearch.networks.ends import get_in_order, served, set_in_order
 
+CHIP_PX = 150
 _Weights = list[NDArray[np.float32]]
 
 # (channels, whether the first convolution halves the picture), from the input to the output
@@ -23,44 +25,54 @@ _BLOCKS = (
     (256, True),
 )
 
+get_tensors = get_in_order
 
-def build(weights: list[_Weights], card: EmbedderCard) -> dict[str, keras.Model]:
+
+def build(
+    weights: list[_Weights] | list[Mapping[str, NDArray[np.float32]]], card: EmbedderCard
+) -> dict[str, keras.Model]:
     """The network as `{"embedder": model}`: (n, chip_px, chip_px, 3) uint8 to (n, dim) float32, not yet of unit
-    length. `weights` is one list as `facesearch.weights.dlib_dat.read` gives it."""
-    (arrays,) = weights
-    convolutions = _folded(arrays[:-1])
-    chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8", name="chips")
-    x = (ops.cast(chips, "float32") - np.asarray(card.mean, np.float32)) / card.scale
-    x = layers.Activation("relu")(_convolve(x, next(convolutions), stride=2))
+    length. `weights` is one list as `facesearch.weights.dlib_dat.read` gives it, or what get_tensors gave. Raises
+    ModelError when an array is missing or has another shape."""
+    (given,) = weights
+    return served(network, set_in_order, _by_place(given), card)
+
+
+def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
+    """The bare network with fresh weights: standardised chips, (n, chip_px, chip_px, 3) float32, to (n, dim)."""
+    chips = keras.Input((chip_px, chip_px, 3), name="standardised")
+    x = layers.Activation("relu")(layers.Conv2D(32, 7, strides=2)(chips))
     x = layers.MaxPooling2D(3, strides=2)(x)
     for channels, halves in _BLOCKS:
-        x = _block(x, channels, halves, convolutions)
+        x = _block(x, channels, halves)
     x = layers.GlobalAveragePooling2D()(x)
-    dense = layers.Dense(card.dim, use_bias=False, name="embeddings")
-    model = keras.Model(chips, dense(x), name="dlib_resnet")
-    dense.set_weights([arrays[-1]])
-    return {"embedder": model}
+    return keras.Model(chips, layers.Dense(dim, use_bias=False)(x), name="dlib_resnet")
 
 
-def _folded(arrays: _Weights) -> Iterator[_Weights]:
-    """Kernel (rows, columns, in, out) and bias of each convolution with the affine layer after it folded in:
-    gamma * (w x + b) + beta is one convolution too."""
+def set_tensors(model: keras.Model, given: _Weights | Mapping[str, NDArray[np.float32]]) -> None:
+    """Gives the bare network dlib's arrays, or what get_tensors gave. Raises ModelError."""
+    set_in_order(model, _by_place(given))
+
+
+def _by_place(given: _Weights | Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+    """Arrays by their place in the network: dlib's affine layers, which follow its convolutions, are folded into
+    these, as gamma * (w x + b) + beta is one convolution too."""
+    if isinstance(given, Mapping):
+        return given
+    return {str(i): array for i, array in enumerate([*_folded(given[:-1]), given[-1]])}
+
+
+def _folded(arrays: _Weights) -> Iterator[NDArray[np.float32]]:
+    """Kernel, (rows, columns, in, out), and bias of each convolution."""
     for filters, biases, gammas, betas in zip(*[iter(arrays)] * 4, strict=True):
-        yield [filters.transpose(2, 3, 1, 0) * gammas, biases * gammas + betas]
+        yield filters.transpose(2, 3, 1, 0) * gammas
+        yield biases * gammas + betas
 
 
-def _convolve(x: keras.KerasTensor, weights: _Weights, stride: int = 1) -> keras.KerasTensor:
-    rows, columns, _, channels = weights[0].shape
-    padding = "valid" if stride > 1 else "same"
-    layer = layers.Conv2D(channels, (rows, columns), strides=stride, padding=padding)
-    y = layer(x)
-    layer.set_weights(weights)
-    return y
-
-
-def _block(x: keras.KerasTensor, channels: int, halves: bool, convolutions: Iterator[_Weights]) -> keras.KerasTensor:
-    y = layers.Activation("relu")(_convolve(x, next(convolutions), stride=2 if halves else 1))
-    y = _convolve(y, next(convolutions))
+def _block(x: keras.KerasTensor, channels: int, halves: bool) -> keras.KerasTensor:
+    stride, padding = (2, "valid") if halves else (1, "same")
+    y = layers.Activation("relu")(layers.Conv2D(channels, 3, strides=stride, padding=padding)(x))
+    y = layers.Conv2D(channels, 3, padding="same")(y)
     shortcut = layers.AveragePooling2D(2, strides=2)(x) if halves else x
     y, shortcut = _same_shape(y, shortcut, channels)
     return layers.Activation("relu")(layers.Add()([y, shortcut]))

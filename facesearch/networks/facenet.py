@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from facesearch.cards import EmbedderCard
 from facesearch.errors import ModelError
+from facesearch.networks.ends import served
 
+CHIP_PX = 160
 _SCOPE = "InceptionResnetV1"
 _EPSILON = 0.001
 _MOMENTUM = 0.995
@@ -72,24 +74,10 @@ def build(weights: Sequence[Mapping[str, NDArray[np.float32]]], card: EmbedderCa
     """The network as `{"embedder": model}`: (n, chip_px, chip_px, 3) uint8 to (n, dim) float32, not yet of unit
     length. `weights` is one mapping from the original's tensor names. Raises ModelError that names a tensor which is
     missing or has another shape."""
-    chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8", name="chips")
-    core = network(card.dim, card.chip_px)
-    set_tensors(core, weights[0])
-    return {"embedder": keras.Model(chips, core(standardised(chips, card)), name="facenet")}
+    return served(network, set_tensors, weights[0], card)
 
 
-def standardised(chips: keras.KerasTensor, card: EmbedderCard) -> keras.KerasTensor:
-    """Chips, (n, height, width, 3) uint8, as the network was trained on them: by the card's mean and scale, or each
-    by its own mean and deviation (which counts as at least that of one grey step in all pixels)."""
-    x = ops.cast(chips, "float32")
-    if card.whitened:
-        mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
-        deviation = ops.sqrt(ops.mean(ops.square(x - mean), axis=(1, 2, 3), keepdims=True))
-        return (x - mean) / ops.maximum(deviation, 1 / np.sqrt(3 * card.chip_px**2))
-    return (x - np.asarray(card.mean, np.float32)) / card.scale
-
-
-def network(dim: int, chip_px: int = 160, dropout: float = 0.0) -> keras.Model:
+def network(dim: int, chip_px: int = CHIP_PX, dropout: float = 0.0) -> keras.Model:
     """The bare network with fresh weights: standardised chips, (n, chip_px, chip_px, 3) float32, to (n, dim)."""
     chips = keras.Input((chip_px, chip_px, 3), name="standardised")
     x: keras.KerasTensor = chips

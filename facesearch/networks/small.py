@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 from numpy.typing import NDArray
 
 from facesearch.cards import EmbedderCard
-from facesearch.errors import ModelError
-from facesearch.networks.facenet import standardised
+from facesearch.networks.ends import get_in_order, served, set_in_order
 
 CHIP_PX = 112
+get_tensors, set_tensors = get_in_order, set_in_order
+_MOMENTUM = 0.95  # short trainings must not be judged by what pixels were at their start
 
 # Bottlenecks: how much wider inside, channels, how many, stride of the first.
 _BODY = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -23,10 +24,7 @@ _BODY = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128,
 def build(weights: Sequence[Mapping[str, NDArray[np.float32]]], card: EmbedderCard) -> dict[str, keras.Model]:
     """The network as `{"embedder": model}`: (n, chip_px, chip_px, 3) uint8 to (n, dim) float32, not yet of unit
     length. Raises ModelError when an array is missing or has another shape."""
-    chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8", name="chips")
-    core = network(card.dim, card.chip_px)
-    set_tensors(core, weights[0])
-    return {"embedder": keras.Model(chips, core(standardised(chips, card)), name="small")}
+    return served(network, set_tensors, weights[0], card)
 
 
 def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
@@ -39,37 +37,26 @@ def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
             x = _bottleneck(x, channels, wider, stride if i == 0 else 1)
     x = _convolve(x, 512, 1)
     x = layers.DepthwiseConv2D(x.shape[1:3], use_bias=False)(x)
-    x = layers.Flatten()(layers.BatchNormalization()(x))
+    x = layers.Flatten()(_normalise(x))
     x = layers.Dense(dim, use_bias=False)(x)
-    return keras.Model(chips, layers.BatchNormalization(scale=False)(x), name="small")
+    return keras.Model(chips, _normalise(x, scale=False), name="small")
 
 
-def set_tensors(model: keras.Model, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-    """Gives the bare network arrays that get_tensors gave. Raises ModelError when one is missing or of another
-    shape."""
-    for i, weight in enumerate(model.weights):
-        values = tensors.get(str(i))
-        if values is None or values.shape != tuple(weight.shape):
-            raise ModelError(f"The weights are not those of this network: number {i} is missing or of another shape.")
-        weight.assign(values)
-
-
-def get_tensors(model: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """The bare network's weights by their place."""
-    return {str(i): np.asarray(ops.convert_to_numpy(weight), np.float32) for i, weight in enumerate(model.weights)}
+def _normalise(x: keras.KerasTensor, scale: bool = True) -> keras.KerasTensor:
+    return layers.BatchNormalization(momentum=_MOMENTUM, scale=scale)(x)
 
 
 def _convolve(x: keras.KerasTensor, channels: int, size: int, stride: int = 1) -> keras.KerasTensor:
     x = layers.Conv2D(channels, size, strides=stride, padding="same", use_bias=False)(x)
-    return layers.PReLU(shared_axes=[1, 2])(layers.BatchNormalization()(x))
+    return layers.PReLU(shared_axes=[1, 2])(_normalise(x))
 
 
 def _depthwise(x: keras.KerasTensor, size: int, stride: int = 1) -> keras.KerasTensor:
     x = layers.DepthwiseConv2D(size, strides=stride, padding="same", use_bias=False)(x)
-    return layers.PReLU(shared_axes=[1, 2])(layers.BatchNormalization()(x))
+    return layers.PReLU(shared_axes=[1, 2])(_normalise(x))
 
 
 def _bottleneck(x: keras.KerasTensor, channels: int, wider: int, stride: int) -> keras.KerasTensor:
     y = _depthwise(_convolve(x, x.shape[-1] * wider, 1), 3, stride)
-    y = layers.BatchNormalization()(layers.Conv2D(channels, 1, use_bias=False)(y))
+    y = _normalise(layers.Conv2D(channels, 1, use_bias=False)(y))
     return layers.Add()([x, y]) if stride == 1 and x.shape[-1] == channels else y

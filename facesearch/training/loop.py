@@ -1,45 +1,45 @@
-"""The loop: steps on batches of people, an evaluation on people held out after each epoch, checkpoints to go on
-from."""
+"""The loop: steps on batches of people, an evaluation after each epoch, checkpoints to go on from."""
 
-import csv
+import importlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import msgspec
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
 
-from facesearch.cards import BoxAlignment, EmbedderCard, LandmarkAlignment, Threshold, Weights
+from facesearch.cards import EmbedderCard
 from facesearch.errors import FaceSearchError, ModelError
-from facesearch.evaluation.metrics import Verification, verification
-from facesearch.evaluation.pairs import random_pairs
-from facesearch.networks import facenet, small
+from facesearch.evaluation.metrics import Verification
+from facesearch.networks import ends
 from facesearch.records import Chips, Embeddings
+from facesearch.training.curves import Curves
+from facesearch.training.exam import Exam, figures, stranger_threshold
+from facesearch.training.losses import CosineHead, CosineMarginLoss, Criterion, Miner, TripletLoss, active_share
 from facesearch.training.people import Batches, People, load_chips
-from facesearch.training.triplets import CosineMarginLoss, Criterion, Miner, TripletLoss, active_share
+from facesearch.training.start import Start
 from facesearch.weights import tensors
 
-NetworkName = Literal["small", "facenet"]
 RecipeName = Literal["triplet", "softmax-then-triplet"]
 
-_NETWORKS: dict[str, Any] = {"small": small, "facenet": facenet}
-_CHIP_PX = {"small": small.CHIP_PX, "facenet": 160}
-_LEAST_STRANGERS = 3000  # pairs, for a threshold at FAR 0.001
 _EMBEDDED_AT_ONCE = 64
+_MAY_CHANGE = ("epochs", "learning_rate")  # when a training goes on
+_WEIGHT_DECAY = 5e-4  # of the softmax phase, where a large head remembers everybody
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run is told; a checkpoint fits only the plan that it was written under."""
+    """How to train; a checkpoint fits only the plan that it was written under. `mixed` computes in 16 bits what
+    stands that."""
 
-    network: NetworkName
-    dim: int
     recipe: RecipeName
     miner: Miner
     criterion: Criterion
@@ -50,21 +50,25 @@ class Plan:
     steps: int
     learning_rate: float
     seed: int
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """What an epoch came to. `active` is the share of triplets that still violate the margin, None under softmax;
-    `held_out` are the figures on the people held out, None where these make too few pairs."""
+    `held_out` are the figures on the people held out, `on_pairs` those on the file of pairs; None where there is no
+    such."""
 
     number: int
     phase: str
     loss: float
     active: float | None
+    learning_rate: float
     images_per_second: float
     training_seconds: float
     evaluation_seconds: float
-    held_out: Verification | None
+    held_out: Verification | None = None
+    on_pairs: Verification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,34 @@ class Step:
     images_per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class Exams:
+    """What each epoch ends with: the people held out, their pairs, and the pairs of a file."""
+
+    people: People
+    held_out: Exam | None = None
+    on_pairs: Exam | None = None
+
+
 class Trainer:
     """Trains one network. `folder` keeps the checkpoint, the curves and in the end the weights."""
 
-    def __init__(self, plan: Plan, data: People, held_out: People, folder: Path) -> None:
-        self._plan, self._data, self._held_out, self._folder = plan, data, held_out, folder
-        self._px = self.chip_px = _CHIP_PX[plan.network]
+    def __init__(self, start: Start, plan: Plan, data: People, exams: Exams, folder: Path) -> None:
+        """Raises ModelError when the weights to start from are not those of the network."""
+        self._card, self._plan, self._data, self._exams, self._folder = start.card, plan, data, exams, folder
+        self._network = importlib.import_module(f"facesearch.networks.{start.card.network}")
         keras.utils.set_random_seed(plan.seed)
-        self._core = _NETWORKS[plan.network].network(plan.dim, self._px)
+        with _policy(plan.mixed):
+            width = ends.width(start.weights, start.card.dim) if isinstance(start.weights, dict) else start.card.dim
+            core = self._network.network(width, start.card.chip_px)
+            chips = keras.Input((start.card.chip_px, start.card.chip_px, 3), dtype="uint8", name="chips")
+            self._embedder = keras.Model(chips, core(ends.standardised(chips, start.card)))
+        if start.weights is not None:
+            self._network.set_tensors(core, start.weights)
+        self._core = core
         self._history: list[Epoch] = []
+        self._curves = Curves(folder, exams.on_pairs.name + exams.on_pairs.mark if exams.on_pairs else "")
+        self._resumed: dict[str, NDArray[Any]] | None = None
 
     def resume(self) -> int:
         """Goes on from the checkpoint in the folder; how many epochs it holds. Raises ModelError when there is none,
@@ -96,8 +119,8 @@ class Trainer:
             raise ModelError(f"There is no checkpoint in {self._folder}; leave --resume out.")
         with np.load(path, allow_pickle=False) as file:
             told = json.loads(str(file["plan"]))
-            mine = asdict(self._plan)
-            other = [name for name in mine if name != "epochs" and told.get(name) != mine[name]]
+            mine = self._told()
+            other = [name for name in mine if name not in _MAY_CHANGE and told.get(name) != mine[name]]
             if other:
                 raise ModelError(
                     f"The checkpoint was written with {other[0]} {told.get(other[0])}, not {mine[other[0]]}; give "
@@ -106,10 +129,8 @@ class Trainer:
             for i, weight in enumerate(self._core.weights):
                 weight.assign(file[f"core_{i}"])
             self._resumed = {name: np.asarray(file[name]) for name in file.files}
-            self._history = [Epoch(**{**row, "held_out": None}) for row in json.loads(str(file["history"]))]
+            self._history = [Epoch(**row) for row in json.loads(str(file["history"]))]
         return len(self._history)
-
-    _resumed: dict[str, NDArray[Any]] | None = None
 
     def run(
         self,
@@ -118,18 +139,14 @@ class Trainer:
     ) -> list[Epoch]:
         """Trains to the end of the plan; an interruption leaves a checkpoint. Raises FaceSearchError when the loss is
         no number any more: the checkpoint is then the last good one."""
-        batches = Batches(
-            self._data, self._plan.people, self._plan.per_person, self._px, self._plan.seed + len(self._history)
-        )
-        stream = iter(batches)
-        trained = None
+        trained: Any = None
+        stream: Iterator[tuple[Chips, NDArray[np.intp]]] = iter(())
         phase = ""
         for number in range(len(self._history), self._plan.epochs):
             if self._phase_of(number) != phase:
                 phase = self._phase_of(number)
-                trained = self._compiled(phase)
+                trained, stream = self._compiled(phase), self._stream(phase)
                 self._restore(trained, phase)
-            assert trained is not None
             try:
                 epoch = self._epoch(number, phase, trained, stream, on_step)
             except KeyboardInterrupt:
@@ -137,44 +154,66 @@ class Trainer:
                 raise
             self._history.append(epoch)
             self._save(trained, phase)
-            self._write_curves()
+            self._curves.add(epoch)
             on_epoch(epoch)
         return self._history
 
-    def finish(self, name: str, title: str, warped: LandmarkAlignment | None) -> EmbedderCard:
-        """The card of what was trained; its weights are in the folder. Raises OSError when the disk refuses them."""
-        found: dict[str, NDArray[np.float32]] = _NETWORKS[self._plan.network].get_tensors(self._core)
+    def finish(self, name: str, title: str, dim: int | None) -> EmbedderCard:
+        """The card of what was trained; its weights are in the folder. Embeddings are reduced to `dim` numbers where
+        that is not None. Raises ModelError when they cannot be, OSError when the disk refuses the weights."""
+        found: dict[str, NDArray[np.float32]] = self._network.get_tensors(self._core)
+        if dim is not None:
+            found |= ends.reduction(self._embedded(self._data.photos), dim)
         tensors.write(self._folder / "weights.npz", found)
-        return EmbedderCard(
+
+        def embed(photos: Sequence[str]) -> Embeddings:
+            return ends.reduce(self._embedded(photos), found)
+
+        reached = {
+            f"{exam.name}{exam.mark}": f"{accuracy.mean:.4f} ± {accuracy.std:.4f}"
+            for exam in (self._exams.held_out, self._exams.on_pairs)
+            if exam and (accuracy := figures(exam, embed).accuracy)
+        }
+        return msgspec.structs.replace(
+            self._card,
             name=name,
             title=title,
-            network=self._plan.network,
-            licence="as that of the photos it was trained on",
-            source=f"trained here: {self._plan.recipe}, {self._plan.miner} triplets",
-            training=f"{len(self._data.photos):,} photos of {len(self._data.names):,} people",
-            weights=(Weights(path="weights.npz", format="tensors"),),
-            dim=self._plan.dim,
-            chip_px=self._px,
-            alignment=warped or BoxAlignment(margin=32),
-            threshold=self._threshold(),
+            training=f"{len(self._data.photos):,} photos of {len(self._data.names):,} people; {self._plan.recipe}, "
+            f"{self._plan.miner} triplets",
+            dim=dim or int(self._core.output.shape[-1]),
+            threshold=stranger_threshold(self._exams.people, embed),
+            accuracy=reached,
         )
+
+    def _told(self) -> dict[str, Any]:
+        """The plan, and what it is carried out on."""
+        card = self._card
+        return asdict(self._plan) | {"network": card.network, "dim": card.dim, "size": card.chip_px}
+
+    def _stream(self, phase: str) -> Iterator[tuple[Chips, NDArray[np.intp]]]:
+        plan = self._plan
+        prepared = plan.steps if phase == "triplet" and plan.miner == "random" else 0
+        seed = plan.seed + len(self._history)
+        return iter(Batches(self._data, plan.people, plan.per_person, self._card.chip_px, seed, prepared))
 
     def _phase_of(self, epoch: int) -> str:
         softmax = self._plan.recipe == "softmax-then-triplet" and epoch < (self._plan.epochs + 1) // 2
         return "softmax" if softmax else "triplet"
 
     def _compiled(self, phase: str) -> Any:
-        """The model of a phase, from standardised chips to what its loss takes."""
-        optimizer = keras.optimizers.Adam(self._plan.learning_rate)
-        if phase == "triplet":
-            model = keras.Model(self._core.input, self._core.output)
-            choice = (self._plan.miner, self._plan.margin, self._plan.criterion)
-            model.compile(optimizer, TripletLoss(*choice), metrics=[active_share(*choice)])
-        else:
-            cosines = CosineHead(len(self._data.names), dtype="float32")(self._core.output)
-            model = keras.Model(self._core.input, cosines)
-            model.compile(optimizer, CosineMarginLoss())
-        optimizer.build(model.trainable_variables)
+        """The model of a phase, from chips to what its loss takes."""
+        with _policy(self._plan.mixed):
+            if phase == "triplet":
+                model = keras.Model(self._embedder.input, self._embedder.output)
+                choice = (self._plan.miner, self._plan.margin, self._plan.criterion)
+                optimizer = keras.optimizers.Adam(self._plan.learning_rate)
+                model.compile(optimizer, TripletLoss(*choice), metrics=[active_share(*choice)])
+            else:
+                cosines = CosineHead(len(self._data.names), dtype="float32")(self._embedder.output)
+                model = keras.Model(self._embedder.input, cosines)
+                optimizer = keras.optimizers.AdamW(self._plan.learning_rate, weight_decay=_WEIGHT_DECAY)
+                model.compile(optimizer, CosineMarginLoss())
+        model.optimizer.build(model.trainable_variables)
         return model
 
     def _epoch(
@@ -191,7 +230,7 @@ class Trainer:
         for step in range(self._plan.steps):
             model.optimizer.learning_rate.assign(self._rate(number * self._plan.steps + step))
             chips, who = next(stream)
-            logs = model.train_on_batch(standardised(chips), who.astype(np.int32), return_dict=True)
+            logs = model.train_on_batch(chips, who.astype(np.int32), return_dict=True)
             # The metrics of train_on_batch are those of this batch alone only after a reset.
             model.reset_metrics()
             loss = float(logs["loss"])
@@ -207,58 +246,37 @@ class Trainer:
             rate = images / (time.perf_counter() - started)
             on_step(Step(number + 1, step + 1, loss, active[-1] if active else None, rate))
         trained = time.perf_counter()
-        held_out = self._evaluate()
+        held_out, on_pairs = self._tried(self._exams.held_out), self._tried(self._exams.on_pairs)
         return Epoch(
             number=number + 1,
             phase=phase,
             loss=float(np.mean(losses)),
             active=float(np.mean(active)) if active else None,
+            learning_rate=self._rate(number * self._plan.steps),
             images_per_second=images / (trained - started),
             training_seconds=trained - started,
             evaluation_seconds=time.perf_counter() - trained,
             held_out=held_out,
+            on_pairs=on_pairs,
         )
+
+    def _tried(self, exam: Exam | None) -> Verification | None:
+        return figures(exam, self._embedded) if exam else None
 
     def _rate(self, step: int) -> float:
         """From the given rate down to a hundredth of it, along a cosine."""
         done = step / max(self._plan.epochs * self._plan.steps, 1)
         return self._plan.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
-    def _embedded(self, photos: tuple[str, ...]) -> Embeddings:
+    def _embedded(self, photos: Sequence[str]) -> Embeddings:
+        """Crops as embeddings, (n, dim) of unit length."""
         rows = [
-            np.asarray(self._core.predict_on_batch(standardised(part[start : start + _EMBEDDED_AT_ONCE])))
-            for part in load_chips(photos, self._px)
+            np.asarray(self._embedder.predict_on_batch(part[start : start + _EMBEDDED_AT_ONCE]), np.float32)
+            for part in load_chips(photos, self._card.chip_px)
             for start in range(0, len(part), _EMBEDDED_AT_ONCE)
         ]
         every = np.concatenate(rows)
         return np.asarray(every / np.maximum(np.linalg.norm(every, axis=1, keepdims=True), 1e-12), np.float32)
-
-    def _evaluate(self) -> Verification | None:
-        """Random pairs of the people held out, in ten folds that share nobody."""
-        if not self._held_out.names:
-            return None
-        names = [self._held_out.names[i] for i in self._held_out.who]
-        try:
-            pairs = random_pairs(self._held_out.photos, names, seed=0)
-        except FaceSearchError:
-            return None  # too few people for folds
-        rows = self._embedded(pairs.photos).astype(np.float64)
-        similarities = np.einsum("ij,ij->i", rows[pairs.first], rows[pairs.second])
-        return verification(np.clip(similarities, -1, 1), pairs.same, pairs.folds)
-
-    def _threshold(self) -> Threshold | None:
-        """The similarity that 1 in 1,000 pairs of the strangers held out reach; None where they are too few."""
-        who = self._held_out.who
-        if not len(who):
-            return None
-        rows = self._embedded(self._held_out.photos)
-        first, second = np.triu_indices(len(rows), 1)
-        strangers = (rows @ rows.T)[first, second][who[first] != who[second]]
-        if len(strangers) < _LEAST_STRANGERS:
-            return None
-        similarity = round(float(np.quantile(strangers, 0.999)), 4)
-        people = f"{len(self._held_out.names):,} people held out of the training"
-        return Threshold(similarity, 0.001, f"{len(strangers):,} pairs of strangers: {people}")
 
     def _save(self, model: Any, phase: str) -> None:
         arrays: dict[str, Any] = {f"core_{i}": ops.convert_to_numpy(w) for i, w in enumerate(self._core.weights)}
@@ -266,8 +284,8 @@ class Trainer:
         head = model.layers[-1]
         if isinstance(head, CosineHead):
             arrays["head"] = ops.convert_to_numpy(head.centres)
-        history = [asdict(epoch) | {"held_out": None} for epoch in self._history]
-        arrays |= {"plan": json.dumps(asdict(self._plan)), "history": json.dumps(history), "phase": phase}
+        history = [asdict(epoch) | {"held_out": None, "on_pairs": None} for epoch in self._history]
+        arrays |= {"plan": json.dumps(self._told()), "history": json.dumps(history), "phase": phase}
         tensors.write(self._folder / "checkpoint.npz", arrays)
 
     def _restore(self, model: Any, phase: str) -> None:
@@ -281,41 +299,13 @@ class Trainer:
         if isinstance(head, CosineHead):
             head.centres.assign(saved["head"])
 
-    def _write_curves(self) -> None:
-        """Adds the newest epoch; what earlier runs wrote stays, as a checkpoint does not hold their evaluations."""
-        epoch, path = self._history[-1], self._folder / "curves.csv"
-        figures = epoch.held_out
-        is_new = epoch.number == 1 or not path.exists()
-        with path.open("w" if is_new else "a", newline="") as file:
-            table = csv.writer(file)
-            if is_new:
-                table.writerow(["epoch", "phase", "loss", "active", "accuracy", "auc", "images_per_second"])
-            accuracy = figures.accuracy.mean if figures and figures.accuracy else ""
-            auc = figures.auc if figures else ""
-            active = "" if epoch.active is None else epoch.active
-            rate = round(epoch.images_per_second, 1)
-            table.writerow([epoch.number, epoch.phase, epoch.loss, active, accuracy, auc, rate])
 
-
-@keras.saving.register_keras_serializable("facesearch")
-class CosineHead(layers.Layer):  # type: ignore[misc]
-    """Cosines of embeddings, (n, dim), to a centre for each person, (n, people)."""
-
-    def __init__(self, people: int, **options: Any) -> None:
-        super().__init__(**options)
-        self._people = people
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        """Random centres."""
-        self.centres = self.add_weight(shape=(shape[-1], self._people), initializer="glorot_uniform", name="centres")
-
-    def call(self, x: Any) -> Any:
-        """Both sides at unit length."""
-        x = ops.cast(x, "float32")
-        x = x / ops.maximum(ops.norm(x, axis=1, keepdims=True), 1e-12)
-        return ops.matmul(x, self.centres / ops.maximum(ops.norm(self.centres, axis=0, keepdims=True), 1e-12))
-
-
-def standardised(chips: Chips) -> NDArray[np.float32]:
-    """As a card says by default: (x - 127.5) / 128."""
-    return np.asarray((chips.astype(np.float32) - 127.5) / 128, np.float32)
+@contextmanager
+def _policy(mixed: bool) -> Iterator[None]:
+    """Layers made inside compute in 16 bits, where that is wanted, and keep their weights in 32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

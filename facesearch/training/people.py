@@ -14,7 +14,7 @@ from facesearch.photos import looks_like_photo, printable, read
 from facesearch.records import Chips, Pixels
 from facesearch.settings import cores
 
-_LARGER = 1.12  # a photo's size before a chip is cut from it at random
+_LARGEST = 1.15  # times a chip: a photo's size before the chip is cut from it at random
 _LEAST = 2  # photos of a person who can be an anchor
 
 
@@ -64,11 +64,15 @@ def split(people: People, held_out: float, seed: int) -> tuple[People, People]:
 
 
 class Batches:
-    """Endless batches of `people` x `per_person` chips: so many photos of each of so many persons, some twice (but
-    cut otherwise) of a person with fewer. People with a single photo serve as negatives."""
+    """Endless batches of chips, cut and mirrored at random: `people` x `per_person`, so many photos of each of so
+    many persons, some twice (but cut otherwise) of a person with fewer, where people with a single photo serve as
+    negatives. With `prepared` they are random triplets instead, as many as fit: anchors, then positives, then
+    negatives; so many batches are prepared beforehand and come again in ever other order."""
 
-    def __init__(self, data: People, people: int, per_person: int, chip_px: int, seed: int) -> None:
-        """Raises FaceSearchError when there are fewer people than that, or not two with two photos."""
+    def __init__(
+        self, data: People, people: int, per_person: int, chip_px: int, seed: int, prepared: int = 0
+    ) -> None:
+        """Raises FaceSearchError when there are fewer people than that with two photos."""
         counts = np.bincount(data.who)
         self._several = np.flatnonzero(counts >= _LEAST)
         if len(self._several) < people:
@@ -80,38 +84,53 @@ class Batches:
         self._rows = [np.flatnonzero(data.who == i) for i in range(len(data.names))]
         self._alone = np.flatnonzero(counts < _LEAST)
         self._rng = np.random.default_rng(seed)
+        self._prepared = prepared
 
     def __iter__(self) -> Iterator[tuple[Chips, NDArray[np.intp]]]:
         """Chips, (n, chip_px, chip_px, 3), and who is in each, (n,). Photos are read ahead on threads."""
+        rows = self._triplets() if self._prepared else self._groups()
         with ThreadPoolExecutor(cores()) as pool:
-            ahead = [self._begun(pool) for _ in range(2)]
+            ahead = [self._begun(pool, next(rows)) for _ in range(2)]
             while True:
                 chips, who = ahead.pop(0)
-                ahead.append(self._begun(pool))
+                ahead.append(self._begun(pool, next(rows)))
                 yield np.stack(list(chips)), who
 
-    def _begun(self, pool: ThreadPoolExecutor) -> tuple[Iterator[Pixels], NDArray[np.intp]]:
-        rows = self._drawn()
+    def _begun(self, pool: ThreadPoolExecutor, rows: NDArray[np.intp]) -> tuple[Iterator[Pixels], NDArray[np.intp]]:
         seeds = self._rng.integers(0, 2**63, len(rows))
         photos = [self._data.photos[i] for i in rows]
         return pool.map(self._chip, photos, seeds), self._data.who[rows]
 
-    def _drawn(self) -> NDArray[np.intp]:
+    def _groups(self) -> Iterator[NDArray[np.intp]]:
         """The photos of a batch. Where there are people with one photo, as many of them as one or more others have
         photos in it take the others' places, so that every batch has one size."""
         share = len(self._alone) / len(self._rows) / 2  # they are negatives, and that is worth less
         places = min(round(self._people * share), len(self._alone) // self._per_person, self._people - _LEAST)
-        several = self._rng.choice(self._several, self._people - places, replace=False)
-        rows = [
-            self._rng.choice(self._rows[i], self._per_person, replace=len(self._rows[i]) < self._per_person)
-            for i in several
-        ]
-        alone = self._rng.choice(self._alone, places * self._per_person, replace=False)
-        return np.concatenate([*rows, *(self._rows[i] for i in alone)])
+        while True:
+            several = self._rng.choice(self._several, self._people - places, replace=False)
+            rows = [
+                self._rng.choice(self._rows[i], self._per_person, replace=len(self._rows[i]) < self._per_person)
+                for i in several
+            ]
+            alone = self._rng.choice(self._alone, places * self._per_person, replace=False)
+            yield np.concatenate([*rows, *(self._rows[i] for i in alone)])
+
+    def _triplets(self) -> Iterator[NDArray[np.intp]]:
+        """The photos of a batch of triplets that were prepared."""
+        count = self._people * self._per_person // 3
+        persons = self._rng.choice(self._several, (self._prepared, count))
+        pairs = np.array([self._rng.choice(self._rows[i], 2, replace=False) for i in persons.ravel()])
+        first, second = pairs.T.reshape(2, *persons.shape)
+        negatives = self._rng.integers(0, len(self._data.who), persons.shape)
+        while (clash := self._data.who[negatives] == persons).any():
+            negatives[clash] = self._rng.integers(0, len(self._data.who), int(clash.sum()))
+        prepared = np.concatenate([first, second, negatives], axis=1)
+        while True:
+            yield from self._rng.permutation(prepared)
 
     def _chip(self, photo: str, seed: int) -> Pixels:
         rng = np.random.default_rng(seed)
-        chip = load_chip(photo, round(self._chip_px * _LARGER))
+        chip = load_chip(photo, round(self._chip_px * rng.uniform(1, _LARGEST)))
         left, top = rng.integers(0, chip.shape[0] - self._chip_px + 1, 2)
         chip = chip[top : top + self._chip_px, left : left + self._chip_px]
         return chip[:, ::-1] if rng.random() < 0.5 else chip

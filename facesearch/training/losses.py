@@ -6,7 +6,7 @@ the anchor's person) and a negative (a photo of somebody else)."""
 from typing import Any, Literal, TypeAlias
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 Miner = Literal["semi-hard", "hard", "hard-within", "random"]
 Criterion = Literal["margin", "symmetric"]
@@ -23,7 +23,7 @@ class TripletLoss(keras.losses.Loss):  # type: ignore[misc]
 
     semi-hard: the nearest that is farther than the positive, or the farthest if there is none (Schroff et al. 2015);
     hard: the nearest of all; hard-within: semi-hard, but only among the hardest quarter of the negatives; random:
-    any."""
+    the batch is triplets already: its first third anchors, then their positives, then their negatives."""
 
     def __init__(self, miner: Miner = "semi-hard", margin: float = 0.2, criterion: Criterion = "margin") -> None:
         super().__init__(name="triplet")
@@ -50,10 +50,12 @@ def triplet_excess(
     people: Tensor, embeddings: Tensor, miner: Miner, margin: float, criterion: Criterion
 ) -> tuple[Tensor, Tensor]:
     """By how much each anchor-positive pair, (n, n), violates the margin with the negative that was chosen for it,
-    and 1 for each pair that is one, else 0."""
+    and 1 for each pair that is one, else 0; of triplets that were prepared, (n / 3,)."""
     people = ops.reshape(people, (-1,))
     x = ops.cast(embeddings, "float32")
     x = x / ops.maximum(ops.norm(x, axis=1, keepdims=True), 1e-12)
+    if miner == "random":
+        return _prepared(x, margin, criterion)
     distances = ops.maximum(2.0 - 2.0 * ops.matmul(x, ops.transpose(x)), 0.0)
     same = ops.equal(people[:, None], people[None, :])
     n = ops.shape(distances)[0]
@@ -64,6 +66,19 @@ def triplet_excess(
     if criterion == "symmetric":
         far = (of_anchor + _to_negatives(distances, chosen)) / 2.0
     return margin + distances - far, ops.cast(positive, "float32")
+
+
+def _prepared(x: Tensor, margin: float, criterion: Criterion) -> tuple[Tensor, Tensor]:
+    anchors, positives, negatives = ops.split(x, 3)
+
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        return ops.sum(ops.square(a - b), axis=1)
+
+    far = distance(anchors, negatives)
+    if criterion == "symmetric":
+        far = (far + distance(positives, negatives)) / 2.0
+    excess = margin + distance(anchors, positives) - far
+    return excess, ops.ones_like(excess)
 
 
 def _to_negatives(distances: Tensor, chosen: Tensor) -> Tensor:
@@ -80,9 +95,6 @@ def _negatives(distances: Tensor, same: Tensor, miner: Miner) -> Tensor:
     if miner == "hard":
         nearest = ops.argmin(others, axis=1)
         return ops.broadcast_to(nearest[:, None], ops.shape(distances))
-    if miner == "random":
-        noise = ops.where(same, -1.0, keras.random.uniform(ops.shape(distances)))
-        return ops.broadcast_to(ops.argmax(noise, axis=1)[:, None], ops.shape(distances))
     candidates = ops.logical_not(same)
     if miner == "hard-within":
         count = ops.sum(ops.cast(candidates, "int32"), axis=1, keepdims=True)
@@ -112,3 +124,22 @@ class CosineMarginLoss(keras.losses.Loss):  # type: ignore[misc]
         right = ops.one_hot(people, ops.shape(cosines)[1])
         logits = self.scale * (cosines - self.margin * right)
         return ops.mean(keras.losses.sparse_categorical_crossentropy(people, logits, from_logits=True))
+
+
+@keras.saving.register_keras_serializable("facesearch")
+class CosineHead(layers.Layer):  # type: ignore[misc]
+    """Cosines of embeddings, (n, dim), to a centre for each person, (n, people)."""
+
+    def __init__(self, people: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._people = people
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Random centres."""
+        self.centres = self.add_weight(shape=(shape[-1], self._people), initializer="glorot_uniform", name="centres")
+
+    def call(self, x: Any) -> Any:
+        """Both sides at unit length."""
+        x = ops.cast(x, "float32")
+        x = x / ops.maximum(ops.norm(x, axis=1, keepdims=True), 1e-12)
+        return ops.matmul(x, self.centres / ops.maximum(ops.norm(self.centres, axis=0, keepdims=True), 1e-12))

@@ -1,0 +1,104 @@
+"""The course of a training: a table, a picture and TensorBoard's events, each brought up to date after an epoch."""
+
+import csv
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facesearch.plots import Course, draw_courses
+
+if TYPE_CHECKING:
+    from facesearch.evaluation.metrics import Verification
+    from facesearch.training.loop import Epoch
+
+_COLUMNS = (
+    "epoch",
+    "phase",
+    "loss",
+    "active",
+    "accuracy",
+    "auc",
+    "pairs_accuracy",
+    "pairs_auc",
+    "images_per_second",
+    "learning_rate",
+)
+
+
+class Curves:
+    """Writes curves.csv, curves.png and events for TensorBoard into a folder. `pairs` is what the file of pairs is
+    called in the picture, with its mark."""
+
+    def __init__(self, folder: Path, pairs: str) -> None:
+        self._folder, self._pairs = folder, pairs
+        self._events: Any = None
+
+    def add(self, epoch: "Epoch") -> None:
+        """Adds the newest epoch; what earlier runs wrote stays, as a checkpoint does not hold their evaluations.
+        Raises OSError."""
+        path = self._folder / "curves.csv"
+        row = _row(epoch)
+        is_new = epoch.number == 1 or not path.exists()
+        with path.open("w" if is_new else "a", newline="") as file:
+            table = csv.DictWriter(file, _COLUMNS)
+            if is_new:
+                table.writeheader()
+            table.writerow({name: "" if value is None else value for name, value in row.items()})
+        self._draw(path)
+        self._tell_tensorboard(row)
+
+    def _draw(self, path: Path) -> None:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        pairs = self._pairs or "pairs"
+        panels = (
+            ("loss", (("loss", "loss"), ("active", "share of triplets active"))),
+            ("accuracy", (("accuracy", "people held out"), ("pairs_accuracy", pairs))),
+        )
+        drawn = []
+        for axis, columns in panels:
+            for column, label in columns:
+                points = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
+                if points:
+                    drawn.append(Course(axis, label, points))
+        phases = [row["phase"] for row in rows]
+        changes = [int(rows[i]["epoch"]) - 0.5 for i in range(1, len(rows)) if phases[i] != phases[i - 1]]
+        draw_courses(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
+
+    def _tell_tensorboard(self, row: dict[str, Any]) -> None:
+        if importlib.util.find_spec("tensorflow") is None:
+            return  # Keras runs on something else
+        import tensorflow as tf
+
+        if self._events is None:
+            self._events = tf.summary.create_file_writer(str(self._folder / "events"))
+        # tf.summary.scalar() would need the package tensorboard to be installed; what it writes is this.
+        scalar = tf.compat.v1.SummaryMetadata(data_class="DATA_CLASS_SCALAR", plugin_data={"plugin_name": "scalars"})
+        with self._events.as_default(step=row["epoch"]):
+            for name, value in row.items():
+                if isinstance(value, float):
+                    tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
+        self._events.flush()
+
+
+def _row(epoch: "Epoch") -> dict[str, Any]:
+    accuracy, auc = _figures(epoch.held_out)
+    pairs_accuracy, pairs_auc = _figures(epoch.on_pairs)
+    return {
+        "epoch": epoch.number,
+        "phase": epoch.phase,
+        "loss": epoch.loss,
+        "active": epoch.active,
+        "accuracy": accuracy,
+        "auc": auc,
+        "pairs_accuracy": pairs_accuracy,
+        "pairs_auc": pairs_auc,
+        "images_per_second": round(epoch.images_per_second, 1),
+        "learning_rate": epoch.learning_rate,
+    }
+
+
+def _figures(found: "Verification | None") -> tuple[float | None, float | None]:
+    if found is None:
+        return None, None
+    return found.accuracy.mean if found.accuracy else None, found.auc
