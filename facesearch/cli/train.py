@@ -95,7 +95,7 @@ def train(
     limit = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
     print(f"{card.name} is ready; same person from: {limit}.")
     for exam, reached in card.accuracy.items():
-        print(f"{exam}: accuracy {reached}")
+        print(f"{exam}: {reached}")
     return 0
 
 

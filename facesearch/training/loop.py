@@ -170,9 +170,9 @@ class Trainer:
             return ends.reduce(self._embedded(photos), found)
 
         reached = {
-            f"{exam.name}{exam.mark}": f"{accuracy.mean:.4f} ± {accuracy.std:.4f}"
+            f"{exam.name}{exam.mark}": _summed_up(figures(exam, embed))
             for exam in (self._exams.held_out, self._exams.on_pairs)
-            if exam and (accuracy := figures(exam, embed).accuracy)
+            if exam
         }
         return msgspec.structs.replace(
             self._card,
@@ -298,6 +298,12 @@ class Trainer:
         head = model.layers[-1]
         if isinstance(head, CosineHead):
             head.centres.assign(saved["head"])
+
+
+def _summed_up(found: Verification) -> str:
+    if found.accuracy:
+        return f"{found.accuracy.mean:.4f} ± {found.accuracy.std:.4f}"
+    return f"AUC {found.auc:.4f}, EER {found.eer:.4f}"
 
 
 @contextmanager
