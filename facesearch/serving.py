@@ -75,7 +75,7 @@ def prepare(cards: Sequence[ModelCard], note: Note) -> None:
         return
     import_onnxruntime()
     if any(card.network not in _ON_THE_CPU for card in cards if card.name in missing):
-        note(f"Preparing {' and '.join(missing)} for this machine, once; this takes about 20 seconds.")
+        note(f"Preparing {' and '.join(missing)} for this machine, once; this takes some seconds.")
     # -P: what lies in the user's current folder is no part of facesearch, whatever its name.
     command = [sys.executable, "-P", "-m", "facesearch.serving", *missing]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -44,15 +44,54 @@ def import_onnxruntime() -> Any:
 
 def export(model: Any, path: Path) -> None:
     """Writes a Keras model as an ONNX file. Needs the TensorFlow backend."""
+    import onnx
+
+    graph, weights = _converted(model)
+    given = [each for each in graph.graph.input if each.name not in weights]
+    for each in graph.graph.input:
+        if each.name in weights:
+            graph.graph.initializer.append(onnx.numpy_helper.from_array(weights[each.name], each.name))
+    del graph.graph.input[:]
+    graph.graph.input.extend(given)
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(graph.SerializeToString())
+    del graph, weights
+    _write_folded(raw, path)
+    raw.unlink()
+
+
+def _converted(model: Any) -> tuple[Any, dict[str, NDArray[np.float32]]]:
+    """The model as an ONNX graph whose weights are inputs, and these by name: with weights inside, the conversion of
+    a network of 94 MB takes 22 seconds and 6 GB, as tf2onnx copies the graph again and again; so, it
+    takes 4 seconds."""
     import tensorflow as tf
     import tf2onnx
 
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    trainable = len(model.trainable_variables)
     (given,) = model.inputs
+
+    def call(pixels: Any, *weights: Any) -> Any:
+        outputs, _ = model.stateless_call(weights[:trainable], weights[trainable:], pixels, training=False)
+        return outputs
+
+    names = [f"weight_{i}" for i in range(len(variables))]
     signature = [tf.TensorSpec(given.shape, given.dtype, name=given.name)]
-    graph, _ = tf2onnx.convert.from_function(
-        tf.function(lambda pixels: model(pixels, training=False)), input_signature=signature, opset=17
-    )
-    with path.open("wb") as file:
-        file.write(graph.SerializeToString())
-        file.flush()
+    signature += [
+        tf.TensorSpec(each.shape, each.dtype, name=name) for each, name in zip(variables, names, strict=True)
+    ]
+    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # what fails is raised, and no copies are kept to go back to
+    graph, _ = tf2onnx.convert.from_function(tf.function(call), input_signature=signature, opset=17)
+    return graph, {name: np.asarray(each) for each, name in zip(variables, names, strict=True)}
+
+
+def _write_folded(raw: Path, path: Path) -> None:
+    """The graph with all that depends on weights alone computed, and normalisation folded into convolutions."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # of any machine
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 4
+    runtime.InferenceSession(str(raw), options, providers=["CPUExecutionProvider"])
+    with path.open("rb+") as file:
         os.fsync(file.fileno())
