@@ -83,7 +83,7 @@ def _row(name: str, folder: Path, options: Sequence[str]) -> Row:
     curves = model_dir(name) / "curves.csv"
     with curves.open(newline="") as file:
         spent = list(csv.DictReader(file))
-    shown = f"facesearch train {folder.name} --out {name} {' '.join(options)}".replace(str(folder.parent), "")
+    shown = " ".join(Path(word).name if Path(word).is_absolute() else word for word in ["facesearch", *words])
     return Row(name, shown, embedder_card(name).accuracy | {"epochs": str(len(spent))})
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from facesearch.cards import DetectorCard
 
 _Weights = list[NDArray[np.float32]]
-_SHARED = [1, 2]  # a PReLU after a convolution has one slope a channel, whatever the position
 
 
 def build(weights: list[_Weights], card: DetectorCard) -> dict[str, keras.Model]:  # noqa: ARG001
@@ -26,45 +25,53 @@ def build(weights: list[_Weights], card: DetectorCard) -> dict[str, keras.Model]
 
 def _pnet(weights: _Weights) -> keras.Model:
     *body, offset_kernel, offset_bias, face_kernel, face_bias = weights
+    first, second, third = _prepared(body)
     pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
-    x = _standardised(pixels)
-    x = layers.MaxPooling2D(2, padding="same")(_convolve(x, body[0:3]))
-    x = _convolve(x, body[3:6])
-    x = _convolve(x, body[6:9])
+    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(2, padding="same"))
+    x = _convolve(_convolve(x, second), third)
     # One convolution gives all five outputs: a softmax of two classes is a sigmoid of their difference.
     kernel = np.concatenate([_difference(face_kernel), offset_kernel], axis=-1)
     bias = np.concatenate([_difference(face_bias), offset_bias])
-    head = layers.Conv2D(5, 1)
-    y = head(x)
-    head.set_weights([kernel, bias])
+    y = _affine(x, kernel, bias)
     return keras.Model(pixels, [ops.sigmoid(y[..., 0]), y[..., 1:]], name="pnet")
 
 
 def _rnet(weights: _Weights) -> keras.Model:
+    first, second, third = _prepared(weights[:9], pooled=2)
     pixels = keras.Input((24, 24, 3), dtype="uint8", name="pixels")
-    x = _standardised(pixels)
-    x = layers.MaxPooling2D(3, strides=2, padding="same")(_convolve(x, weights[0:3]))
-    x = layers.MaxPooling2D(3, strides=2)(_convolve(x, weights[3:6]))
-    x = _dense_after(_convolve(x, weights[6:9]), weights[9:12])
+    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(3, strides=2, padding="same"))
+    x = _convolve_and_pool(x, second, layers.MaxPooling2D(3, strides=2))
+    x = _dense_after(_convolve(x, third), weights[9:12])
     face = _connect(x, _difference(weights[14]), _difference(weights[15]))
     outputs = [ops.sigmoid(face[:, 0]), _connect(x, *weights[12:14])]
     return keras.Model(pixels, outputs, name="rnet")
 
 
 def _onet(weights: _Weights) -> keras.Model:
+    first, second, third, fourth = _prepared(weights[:12], pooled=3)
     pixels = keras.Input((48, 48, 3), dtype="uint8", name="pixels")
-    x = _standardised(pixels)
-    x = layers.MaxPooling2D(3, strides=2, padding="same")(_convolve(x, weights[0:3]))
-    x = layers.MaxPooling2D(3, strides=2)(_convolve(x, weights[3:6]))
-    x = layers.MaxPooling2D(2, padding="same")(_convolve(x, weights[6:9]))
-    x = _dense_after(_convolve(x, weights[9:12]), weights[12:15])
+    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(3, strides=2, padding="same"))
+    x = _convolve_and_pool(x, second, layers.MaxPooling2D(3, strides=2))
+    x = _convolve_and_pool(x, third, layers.MaxPooling2D(2, padding="same"))
+    x = _dense_after(_convolve(x, fourth), weights[12:15])
     face = _connect(x, _difference(weights[19]), _difference(weights[20]))
     outputs = [ops.sigmoid(face[:, 0]), _connect(x, *weights[15:17]), _connect(x, *weights[17:19])]
     return keras.Model(pixels, outputs, name="onet")
 
 
-def _standardised(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    return (ops.cast(pixels, "float32") - 127.5) / 128.0
+def _prepared(weights: _Weights, pooled: int = 1) -> list[_Weights]:
+    """Kernel, bias and slopes of each convolution. The standardisation of pixels, (x - 127.5) / 128, is folded into
+    the first one, which pads nothing. In those that are `pooled`, the first ones, channels whose PReLU falls to the
+    left of zero come first."""
+    found = [list(each) for each in zip(*[iter(weights)] * 3, strict=True)]
+    kernel, bias, slopes = found[0]
+    found[0] = [kernel / 128, bias - 127.5 / 128 * kernel.sum(axis=(0, 1, 2)), slopes]
+    for i in range(pooled):
+        kernel, bias, slopes = found[i]
+        order = np.argsort(slopes.reshape(-1) >= 0, kind="stable")
+        found[i] = [kernel[..., order], bias[order], slopes.reshape(-1)[order]]
+        found[i + 1][0] = found[i + 1][0][:, :, order]
+    return found
 
 
 def _difference(of_two_classes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,24 +79,49 @@ def _difference(of_two_classes: NDArray[np.float32]) -> NDArray[np.float32]:
     return of_two_classes[..., 1:] - of_two_classes[..., :1]
 
 
-def _convolve(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
-    """A convolution without padding, and its PReLU."""
-    kernel, bias, slopes = weights
-    convolution = layers.Conv2D(kernel.shape[-1], kernel.shape[:2])
-    activation = layers.PReLU(shared_axes=_SHARED)
-    y = activation(convolution(x))
-    convolution.set_weights([kernel, bias])
-    activation.set_weights([slopes])
+def _affine(x: keras.KerasTensor, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.KerasTensor:
+    """A convolution without padding."""
+    layer = layers.Conv2D(kernel.shape[-1], kernel.shape[:2])
+    y = layer(x)
+    layer.set_weights([kernel, bias])
     return y
+
+
+def _convolve(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
+    """A convolution without padding, and its PReLU, which has one slope a channel, whatever the position."""
+    kernel, bias, slopes = weights
+    return _prelu(_affine(x, kernel, bias), slopes.reshape(-1))
+
+
+def _convolve_and_pool(x: keras.KerasTensor, weights: _Weights, pool: keras.Layer) -> keras.KerasTensor:
+    """A convolution without padding, its PReLU and the greatest of some neighbours, in another order: the greatest
+    comes first, on a quarter as many numbers as the PReLU would else see, which takes a quarter of P-Net's time.
+
+    A PReLU that rises everywhere may come after the greatest. One that falls to the left of zero is the greater of x
+    and -slope times -x, and its greatest comes from those of x and of -x."""
+    kernel, bias, slopes = weights
+    falling, channels = int((slopes < 0).sum()), len(slopes)
+    y = _affine(
+        x,
+        np.concatenate([kernel, -kernel[..., :falling]], axis=-1),
+        np.concatenate([bias, -bias[:falling]]),
+    )
+    y = pool(y)
+    left = ops.maximum(y[..., :falling], y[..., channels:] * -slopes[:falling])
+    return ops.concatenate([left, _prelu(y[..., falling:channels], slopes[falling:])], axis=-1)
+
+
+def _prelu(x: keras.KerasTensor, slopes: NDArray[np.float32]) -> keras.KerasTensor:
+    """x, or slope times x where x is negative; `slopes` is (channels,)."""
+    if slopes.max() <= 1:
+        return ops.maximum(x, x * slopes)
+    return ops.relu(x) - ops.relu(-x) * slopes
 
 
 def _dense_after(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
     """A dense layer and its PReLU. The original ran through columns before rows, hence the permutation."""
     kernel, bias, slopes = weights
-    activation = layers.PReLU()
-    y = activation(_connect(layers.Flatten()(layers.Permute((2, 1, 3))(x)), kernel, bias))
-    activation.set_weights([slopes])
-    return y
+    return _prelu(_connect(layers.Flatten()(layers.Permute((2, 1, 3))(x)), kernel, bias), slopes)
 
 
 def _connect(x: keras.KerasTensor, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.KerasTensor:
