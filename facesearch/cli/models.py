@@ -19,7 +19,8 @@ def list_models(json: Json = False) -> int:
         return 0
     rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
     for card in cards:
-        accuracy = "; ".join(card["accuracy"].values()) or "-"
+        # A figure means nothing without its test, and less when its people were trained on.
+        accuracy = "; ".join(f"{reached} ({test})" for test, reached in card["accuracy"].items()) or "-"
         rows.add_row(
             card["name"],
             card["kind"],

@@ -51,16 +51,20 @@ class Curves:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         pairs = self._pairs or "pairs"
-        panels = (
-            ("loss", (("loss", "loss"), ("active", "share of triplets active"))),
-            ("accuracy", (("accuracy", "people held out"), ("pairs_accuracy", pairs))),
+        curves = (
+            ("softmax", "loss", "loss", "softmax"),
+            ("triplets", "loss", "loss", "triplet"),
+            ("triplets", "share active", "active", "triplet"),
+            ("accuracy", "people held out", "accuracy", ""),
+            ("accuracy", pairs, "pairs_accuracy", ""),
+            ("AUC", "people held out", "auc", ""),
+            ("AUC", pairs, "pairs_auc", ""),
         )
         drawn = []
-        for axis, columns in panels:
-            for column, label in columns:
-                points = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
-                if points:
-                    drawn.append(Course(axis, label, points))
+        for panel, name, column, phase in curves:
+            of_phase = [row for row in rows if row[column] and phase in ("", row["phase"])]
+            if of_phase:
+                drawn.append(Course(panel, name, [(int(row["epoch"]), float(row[column])) for row in of_phase]))
         phases = [row["phase"] for row in rows]
         changes = [int(rows[i]["epoch"]) - 0.5 for i in range(1, len(rows)) if phases[i] != phases[i - 1]]
         draw_courses(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
