@@ -21,6 +21,7 @@ NetworkName = Literal["small", "facenet"]
 
 TRAINABLE = ("small", "facenet", "dlib_resnet")
 _CHIP_PX = {"small": 112, "facenet": 160}
+_LEAST_PX = {"small": 48, "facenet": 75}  # below, its last convolutions have no picture left
 _DIM = 128
 _MARGIN = 32  # pixels: what align widens a box by unless it is told otherwise
 
@@ -44,9 +45,11 @@ class Start:
 
 def fresh(network: NetworkName | None, dim: int | None, chip_px: int | None, warped: bool) -> Start:
     """A network that has learned nothing; None is the usual value. `warped` says that the crops were made by
-    landmarks."""
+    landmarks. Raises UsageError for chips that are too small for the network."""
     chosen: NetworkName = network or "small"
     px = chip_px or _CHIP_PX[chosen]
+    if px < _LEAST_PX[chosen]:
+        raise UsageError(f"--size {px} is too small for --network {chosen}; take {_LEAST_PX[chosen]} or more.")
     return Start(
         EmbedderCard(
             name="",
