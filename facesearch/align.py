@@ -14,24 +14,25 @@ import numpy as np
 from PIL import Image
 
 from facesearch.cards import LandmarkAlignment, default_embedder, embedder_card
-from facesearch.chips import align, crop
+from facesearch.chips import Aligner, ByBox, ByLandmarks
 from facesearch.detect import Detector
 from facesearch.errors import FaceSearchError, ModelError, PhotoError, UsageError
-from facesearch.photos import LoadedPhoto, decode, load, looks_like_photo, printable, walk
-from facesearch.pipeline import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
-from facesearch.records import Chips, Face, PhotoFile, Pixels
+from facesearch.photos import LoadedPhoto, View, load, look, looks_like_photo, printable, walk
+from facesearch.pipeline import (
+    ANALYSED_AHEAD,
+    BATCH,
+    BATCH_PIXELS,
+    DECODED_AHEAD,
+    LOADED_AHEAD,
+    MOST_WORKERS,
+    cut_out,
+    find_faces,
+)
+from facesearch.records import Face, PhotoFile, Pixels
 from facesearch.settings import cores
 from facesearch.stream import batched, ordered, threads
 
 _JPEG_QUALITY = 95
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How faces are cut out of a photo, (height, width, 3): `chips` gives (faces, size, size, 3)."""
-
-    size: int
-    chips: Callable[[Pixels, Sequence[Face]], Chips]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,12 @@ class Aligned:
     reason: str | None = None
 
 
-def by_box(size: int, margin: float) -> Cut:
+def by_box(size: int, margin: float) -> Aligner:
     """The box widened by half the margin on each side and stretched to size x size pixels."""
-    return Cut(size, partial(crop, margin=margin, chip_px=size))
+    return ByBox(margin, size)
 
 
-def by_landmarks(size: int, detector: str) -> Cut:
+def by_landmarks(size: int, detector: str) -> Aligner:
     """The landmarks brought to where the default model has them, in size x size pixels. Raises ModelError for a
     detector whose landmarks that model does not know."""
     card = embedder_card(default_embedder())
@@ -58,30 +59,32 @@ def by_landmarks(size: int, detector: str) -> Cut:
         raise ModelError(f"Where the landmarks of '{detector}' belong is not known; leave --warp out.")
     template = np.asarray(how.templates[detector], np.float64) * (size / card.chip_px)
     weights = np.asarray(how.weights, np.float64)
-    return Cut(size, partial(align, template=template, weights=weights, chip_px=size))
+    return ByLandmarks(template, weights, size)
 
 
 def align_people(
     source: str,
     target: Path,
     make_detector: Callable[[], Detector],
-    cut: Cut,
+    aligner: Aligner,
     *,
     all_faces: bool = False,
     suffix: Literal[".png", ".jpg"] = ".png",
+    max_side: int = 0,
 ) -> Iterator[Aligned]:
     """Cuts the faces of all photos under a folder into the same folders under `target`, and yields what became of
     each photo. A photo whose crop is there is passed over; a crop that is there is whole. Of several faces the
-    largest and most central one is taken, or all: then a number is added to the name. Raises FaceSearchError when
+    largest and most central one is taken, or all: then a number is added to the name. Faces are looked for in photos
+    of at most `max_side` pixels a side (0: of any size). Raises FaceSearchError when
     there is no photo, or when a crop cannot be written; UsageError when crops of another size are there."""
-    work = _Work(os.path.abspath(source), target, make_detector, cut, all_faces, suffix)
+    work = _Work(os.path.abspath(source), target, make_detector, aligner, all_faces, suffix, max_side)
     yield from work.run()
 
 
-def largest_and_most_central(photo: Pixels, faces: Sequence[Face]) -> Face:
-    """The face with the greatest area less twice the squared distance of its centre from the photo's, (height, width,
-    3): the original's rule."""
-    height, width = photo.shape[:2]
+def largest_and_most_central(size: tuple[int, int], faces: Sequence[Face]) -> Face:
+    """The face with the greatest area less twice the squared distance of its centre from that of the photo, whose
+    width and height are given: the original's rule."""
+    width, height = size
 
     def worth(face: Face) -> float:
         box = face.box
@@ -96,7 +99,7 @@ class _Item(NamedTuple):
 
     file: PhotoFile
     loaded: LoadedPhoto | None = None
-    pixels: Pixels | None = None
+    view: View | None = None
     done: Aligned | None = None
 
 
@@ -108,12 +111,13 @@ class _Work:
         source: str,
         target: Path,
         make_detector: Callable[[], Detector],
-        cut: Cut,
+        aligner: Aligner,
         all_faces: bool,
         suffix: str,
+        max_side: int,
     ) -> None:
-        self._source, self._target, self._make_detector, self._cut = source, target, make_detector, cut
-        self._all_faces, self._suffix = all_faces, suffix
+        self._source, self._target, self._make_detector, self._aligner = source, target, make_detector, aligner
+        self._all_faces, self._suffix, self._max_side = all_faces, suffix, max_side
         self._detector: Detector | None = None
         self._known = 0  # crops of an earlier run
 
@@ -123,7 +127,7 @@ class _Work:
         with ExitStack() as stack:
             readers = stack.enter_context(threads(workers + 1))
             cutters = stack.enter_context(threads(workers))
-            on = partial(ordered, weigh=_weight, is_finished=_is_finished)
+            on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
             decoded = on(readers, self._decode, loaded, 2 * BATCH, DECODED_AHEAD)
             for batch in on(cutters, self._align, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
@@ -138,7 +142,7 @@ class _Work:
             if looks_like_photo(file.path):
                 there = self._there(file)
                 if there and not self._known:
-                    _refuse_another_size(self._path_of(file, 0 if self._all_faces else None), self._cut.size)
+                    _refuse_another_size(self._path_of(file, 0 if self._all_faces else None), self._aligner.chip_px)
                 self._known += there
                 yield _Item(file, done=Aligned(file.path, there, known=True) if there else None)
 
@@ -164,7 +168,7 @@ class _Work:
     def _decode(self, item: _Item) -> _Item:
         assert item.loaded is not None
         try:
-            return item._replace(loaded=None, pixels=decode(item.loaded.data))
+            return item._replace(loaded=None, view=look(item.loaded.data, self._max_side))
         except PhotoError as error:
             return item._replace(loaded=None, done=Aligned(item.file.path, 0, reason=error.reason))
 
@@ -176,23 +180,31 @@ class _Work:
             yield batch
 
     def _align(self, batch: list[_Item]) -> list[_Item]:
-        photos = [item.pixels for item in batch if item.pixels is not None]
-        if not photos or self._detector is None:
+        views = [item.view for item in batch if item.view is not None]
+        if not views or self._detector is None:
             return batch
-        found = iter(self._detector.detect(photos))
+        found = iter(find_faces(self._detector, views))
         return [
-            item if item.pixels is None else item._replace(pixels=None, done=self._written(item, next(found)))
+            item
+            if item.view is None
+            else item._replace(view=None, done=self._written(item.file, item.view, next(found)))
             for item in batch
         ]
 
-    def _written(self, item: _Item, faces: list[Face]) -> Aligned:
-        assert item.pixels is not None
+    def _written(self, file: PhotoFile, view: View, faces: list[Face]) -> Aligned:
         if not faces:
-            return Aligned(item.file.path, 0, reason="no face was found")
-        chosen = faces if self._all_faces else [largest_and_most_central(item.pixels, faces)]
-        for number, chip in enumerate(self._cut.chips(item.pixels, chosen)):
-            _write(self._path_of(item.file, number if self._all_faces else None), chip)
-        return Aligned(item.file.path, len(chosen))
+            return Aligned(file.path, 0, reason="no face was found")
+        chosen = faces if self._all_faces else [largest_and_most_central(view.size, faces)]
+        for number, chip in enumerate(cut_out(view, chosen, self._aligner)):
+            _write(self._path_of(file, number if self._all_faces else None), chip)
+        return Aligned(file.path, len(chosen))
+
+    def _weight(self, item: object) -> int:
+        """What a call with this item holds in memory: bytes of a file, or pixels."""
+        if isinstance(item, list):
+            return sum(map(_pixels, item))
+        assert isinstance(item, _Item)
+        return item.loaded.pixels(self._max_side) if item.loaded is not None else item.file.size
 
 
 def _refuse_another_size(crop: Path, size: int) -> None:
@@ -217,15 +229,7 @@ def _write(path: Path, chip: Pixels) -> None:
 
 
 def _pixels(item: _Item) -> int:
-    return 0 if item.pixels is None else item.pixels.size // 3
-
-
-def _weight(item: object) -> int:
-    """What a call with this item holds in memory: bytes of a file, or pixels."""
-    if isinstance(item, list):
-        return sum(_weight(each) for each in item)
-    assert isinstance(item, _Item)
-    return _pixels(item) or (item.loaded.pixels if item.loaded is not None else item.file.size)
+    return 0 if item.view is None else item.view.pixels.size // 3
 
 
 def _is_finished(item: object) -> bool:

@@ -56,7 +56,8 @@ class BoxAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="detector"):
     """Facts about a face detector. Confidences and overlaps are in 0..1: of MTCNN one threshold after each of its
     networks, and the most overlap in a P-Net level, between levels, after R-Net and after O-Net; of YuNet one
-    each."""
+    each. A photo whose longest side is above `max_side` is looked at in that size (0: always as it is), and
+    `min_face_px` are pixels of what is looked at."""
 
     name: str
     title: str
@@ -67,6 +68,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     min_face_px: float
     thresholds: tuple[float, ...]
     overlaps: tuple[float, ...]
+    max_side: int = 0
     scale_factor: float = 0.709
     paper: str = ""
 

@@ -4,7 +4,8 @@ Positions are continuous: a pixel covers a square of side 1, the photo's upper l
 centre of its first pixel (0.5, 0.5)."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ Indices: TypeAlias = NDArray[np.intp]  # (n,)
 
 _MID_GREY = (128, 128, 128)  # what lies outside the photo: the networks' zero
 _BLACK = (0, 0, 0)
+_TINY = 1e-6
 _MOST_SHRINK = 2.0  # bilinear interpolation skips pixels, and aliases, when it shrinks by more than this
 
 
@@ -88,37 +90,78 @@ def similarity_transforms(
     return np.moveaxis(np.array(rows), -1, 0)
 
 
-def align(
-    photo: Pixels, faces: Sequence[Face], template: NDArray[np.float64], weights: NDArray[np.float64], chip_px: int
-) -> Chips:
-    """One chip a face, (n, chip_px, chip_px, 3), with the landmarks brought to the template (in chip pixels), each
-    as near as its weight demands; black where the chip leaves the photo."""
-    chips = np.zeros((len(faces), chip_px, chip_px, 3), np.uint8)
-    if not faces:
+class Aligner(Protocol):
+    """How a face's chip of chip_px x chip_px pixels is cut out of a photo."""
+
+    @property
+    def chip_px(self) -> int: ...
+
+    def shrinks(self, faces: Sequence[Face]) -> NDArray[np.float64]:
+        """How many of the photo's pixels, along one side, each chip shows in one of its own: (n,)."""
+        ...
+
+    def cut(self, photo: Pixels, faces: Sequence[Face], shrink: tuple[float, float] = (1.0, 1.0)) -> Chips:
+        """One chip a face, (n, chip_px, chip_px, 3). `photo` may be a smaller version of the one that the faces
+        belong to: a pixel of it then stands for `shrink` of that one's, (x, y)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByLandmarks:
+    """Brings the landmarks to the template, (points, 2) in pixels of the chip, each as near as its weight, (points,),
+    demands. Black where the chip leaves the photo."""
+
+    template: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    chip_px: int
+
+    def shrinks(self, faces: Sequence[Face]) -> NDArray[np.float64]:
+        transforms = self._transforms(faces)
+        return 1 / np.maximum(np.hypot(transforms[:, 0, 0], transforms[:, 1, 0]), _TINY)
+
+    def cut(self, photo: Pixels, faces: Sequence[Face], shrink: tuple[float, float] = (1.0, 1.0)) -> Chips:
+        chips = np.zeros((len(faces), self.chip_px, self.chip_px, 3), np.uint8)
+        for chip, transform in zip(chips, self._transforms(faces), strict=True):
+            transform[:, :2] *= shrink
+            _warp(photo, transform, chip)
         return chips
-    landmarks = np.array([face.landmarks for face in faces], np.float64)
-    for chip, transform in zip(chips, similarity_transforms(landmarks, template, weights), strict=True):
-        _warp(photo, transform, chip)
-    return chips
+
+    def _transforms(self, faces: Sequence[Face]) -> NDArray[np.float64]:
+        """(n, 2, 3), from the photo to the chip."""
+        landmarks = np.array([face.landmarks for face in faces], np.float64).reshape(-1, len(self.template), 2)
+        return similarity_transforms(landmarks, self.template, self.weights)
 
 
-def crop(photo: Pixels, faces: Sequence[Face], margin: float, chip_px: int) -> Chips:
-    """One chip a face, (n, chip_px, chip_px, 3), without turning it: the box widened by half the margin (pixels of
-    the photo) on each side and cut at the photo's edge, then stretched bilinearly, as the original FaceNet's were."""
-    chips = np.zeros((len(faces), chip_px, chip_px, 3), np.uint8)
-    height, width = photo.shape[:2]
-    for chip, face in zip(chips, faces, strict=True):
-        left, top = max(0, int(face.box.left - margin / 2)), max(0, int(face.box.top - margin / 2))
-        right, bottom = min(width, int(face.box.right + margin / 2)), min(height, int(face.box.bottom + margin / 2))
-        part = photo[top : max(bottom, top + 1), left : max(right, left + 1)]
-        shrinks = part.shape[0] > _MOST_SHRINK * chip_px
-        cv2.resize(part, (chip_px, chip_px), dst=chip, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return chips
+@dataclass(frozen=True, slots=True)
+class ByBox:
+    """Does not turn the face: the box widened by half the margin (pixels of the photo) on each side and cut at the
+    photo's edge, then stretched bilinearly, as the original FaceNet's were."""
+
+    margin: float
+    chip_px: int
+
+    def shrinks(self, faces: Sequence[Face]) -> NDArray[np.float64]:
+        sides = [min(f.box.right - f.box.left, f.box.bottom - f.box.top) + self.margin for f in faces]
+        return np.maximum(np.array(sides, np.float64) / self.chip_px, _TINY)
+
+    def cut(self, photo: Pixels, faces: Sequence[Face], shrink: tuple[float, float] = (1.0, 1.0)) -> Chips:
+        chips = np.zeros((len(faces), self.chip_px, self.chip_px, 3), np.uint8)
+        limits = photo.shape[1::-1]
+        half = self.margin / 2
+        for chip, face in zip(chips, faces, strict=True):
+            corners = np.array(face.box).reshape(2, 2) + np.array([[-half], [half]])
+            (left, top), (right, bottom) = np.clip(corners / shrink, 0, limits).astype(int)
+            part = photo[
+                min(top, limits[1] - 1) : max(bottom, top + 1), min(left, limits[0] - 1) : max(right, left + 1)
+            ]
+            how = cv2.INTER_AREA if part.shape[0] > _MOST_SHRINK * self.chip_px else cv2.INTER_LINEAR
+            cv2.resize(part, (self.chip_px, self.chip_px), dst=chip, interpolation=how)
+        return chips
 
 
 def _warp(photo: Pixels, transform: NDArray[np.float64], chip: Pixels) -> None:
     """Fills the chip. A face much larger than its chip is first averaged down, or its pixels would alias."""
-    shrink = 1 / max(float(np.hypot(*transform[:, 0])), 1e-6)  # photo pixels for each chip pixel
+    shrink = 1 / max(float(np.hypot(*transform[:, 0])), _TINY)  # photo pixels for each chip pixel
     if shrink > _MOST_SHRINK:
         photo, transform = _reduced(photo, transform, chip.shape[0], shrink)
     # cv2 takes positions of pixel centres, half a pixel less than ours on both sides.

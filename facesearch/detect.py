@@ -38,19 +38,21 @@ class _Candidates:
 class Detector(Protocol):
     """Finds faces in photos."""
 
+    @property
+    def card(self) -> DetectorCard: ...
+
     def detect(self, photos: Sequence[Pixels]) -> list[list[Face]]:
         """The faces of each photo, surest first."""
         ...
 
 
 class MtcnnDetector:
-    """Finds faces of at least `min_face_px` pixels. Safe to use from several threads at once."""
+    """Finds faces of at least the card's `min_face_px` pixels. Safe to use from several threads at once."""
 
-    def __init__(self, parts: Mapping[str, Network], card: DetectorCard, min_face_px: float) -> None:
+    def __init__(self, parts: Mapping[str, Network], card: DetectorCard) -> None:
         """`parts` are the networks pnet, rnet and onet."""
         self._pnet, self._rnet, self._onet = parts["pnet"], parts["rnet"], parts["onet"]
-        self._card = card
-        self._min_face_px = min_face_px
+        self.card = card
 
     def detect(self, photos: Sequence[Pixels]) -> list[list[Face]]:
         """The faces of each photo, surest first. Photos may have any sizes; those of one shape are cheapest."""
@@ -73,34 +75,34 @@ class MtcnnDetector:
         seen of that in the faces that are found, and much in the time."""
         height, width = photos[0].shape[:2]
         levels: list[Pixels] = []
-        scale = _CELL / self._min_face_px
+        scale = _CELL / self.card.min_face_px
         while int(min(height, width) * scale) >= _CELL:
             size = int(width * scale), int(height * scale)
             source = photos if len(levels) < 2 else levels[-2]
             level = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in source]
             levels.append(np.asarray(level, np.uint8))
-            scale *= self._card.scale_factor
+            scale *= self.card.scale_factor
         return levels
 
     def _propose(self, levels: list[Pixels], members: Indices, shape: tuple[int, ...]) -> list[_Candidates]:
         """P-Net on all levels of photos of one shape; what it finds twice is kept once."""
         per_level = [self._propose_on(level, shape) for level in levels]
         everything = _joined(per_level)
-        kept = _each_photo(everything, non_maximum_suppression, self._card.overlaps[1])
+        kept = _each_photo(everything, non_maximum_suppression, self.card.overlaps[1])
         return [_Candidates(members[kept.photo], kept.boxes, kept.scores)]
 
     def _propose_on(self, level: Pixels, shape: tuple[int, ...]) -> _Candidates:
         found = []
         for first, top, tile in _tiles(level):
             scores, offsets = self._pnet(tile)
-            row, y, x = np.nonzero(scores > self._card.thresholds[0])
+            row, y, x = np.nonzero(scores > self.card.thresholds[0])
             cells = np.stack([x, y, x, y], axis=1) * _STRIDE + np.array([0, top, _CELL, top + _CELL])
             boxes = cells + offsets[row, y, x].astype(np.float64) * _CELL
             found.append(_Candidates(row + first, boxes, scores[row, y, x]))
         candidates = _joined(found)
         up = np.tile([shape[1] / level.shape[2], shape[0] / level.shape[1]], 2)
         scaled = _Candidates(candidates.photo, candidates.boxes * up, candidates.scores)
-        return _each_photo(scaled, non_maximum_suppression, self._card.overlaps[0])
+        return _each_photo(scaled, non_maximum_suppression, self.card.overlaps[0])
 
     def _refine(self, candidates: _Candidates, pyramids: Sequence["_Pyramid"]) -> _Candidates:
         """R-Net on each candidate."""
@@ -110,8 +112,8 @@ class MtcnnDetector:
             return candidates
         scores, offsets = outputs
         moved = _Candidates(candidates.photo, _moved(boxes, offsets), scores)
-        likely = moved[scores > self._card.thresholds[1]]
-        return _each_photo(likely, non_maximum_suppression, self._card.overlaps[2])
+        likely = moved[scores > self.card.thresholds[1]]
+        return _each_photo(likely, non_maximum_suppression, self.card.overlaps[2])
 
     def _decide(self, candidates: _Candidates, pyramids: Sequence["_Pyramid"]) -> list[list[Face]]:
         """O-Net on each candidate that is left: the faces. Their landmarks come from a second look, at the box
@@ -121,7 +123,7 @@ class MtcnnDetector:
             return [[] for _ in pyramids]
         scores, offsets, _ = outputs
         moved = _Candidates(candidates.photo, _moved(squared(candidates.boxes), offsets), scores)
-        faces = _each_photo(moved[scores > self._card.thresholds[2]], suppress_nested, self._card.overlaps[3])
+        faces = _each_photo(moved[scores > self.card.thresholds[2]], suppress_nested, self.card.overlaps[3])
         windows = squared(faces.boxes)
         again = _look(self._onet, windows, faces.photo, pyramids, side=48)
         return _as_faces(faces, _placed(again[2], windows) if again else np.empty((0, 5, 2)), pyramids)

@@ -1,16 +1,13 @@
 """Chips to embeddings."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.cards import BoxAlignment, EmbedderCard
-from facesearch.chips import align, crop
+from facesearch.chips import Aligner, ByBox, ByLandmarks
 from facesearch.engines import Network
 from facesearch.errors import ModelError
-from facesearch.records import Chips, Embeddings, Face, Pixels
+from facesearch.records import Chips, Embeddings
 
 _BATCH = 32
 
@@ -23,7 +20,7 @@ class Embedder:
         its landmarks belong."""
         self._network = network
         self.card = card
-        self.align = _aligner(card, detector)
+        self.aligner = _aligner(card, detector)
 
     def embed(self, chips: Chips) -> Embeddings:
         """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a
@@ -50,14 +47,14 @@ class Embedder:
         return raw
 
 
-def _aligner(card: EmbedderCard, detector: str) -> Callable[[Pixels, Sequence[Face]], Chips]:
+def _aligner(card: EmbedderCard, detector: str) -> Aligner:
     how = card.alignment
     if isinstance(how, BoxAlignment):
-        return partial(crop, margin=how.margin, chip_px=card.chip_px)
+        return ByBox(how.margin, card.chip_px)
     if detector not in how.templates:
         raise ModelError(
             f"The card of '{card.name}' does not say where the landmarks of '{detector}' belong; take "
             f"{' or '.join(how.templates)} as the detector."
         )
     template, weights = (np.asarray(facts, np.float64) for facts in (how.templates[detector], how.weights))
-    return partial(align, template=template, weights=weights, chip_px=card.chip_px)
+    return ByLandmarks(template, weights, card.chip_px)

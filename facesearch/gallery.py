@@ -11,10 +11,11 @@ from itertools import islice
 from pathlib import Path
 
 import filelock
+import msgspec
 import numpy as np
 
 from facesearch import search
-from facesearch.cards import EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
+from facesearch.cards import DetectorCard, EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.index import FaceIndex, build_in_memory, import_faiss, open_index, sync
@@ -72,16 +73,18 @@ class Gallery:
         model: str | None = None,
         detector: str | None = None,
         min_face_px: float | None = None,
+        max_side: int | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos).
 
-        `model`, `detector` and `min_face_px` are fixed by the first run. `on_outcome` is called for each photo once
-        it is stored. Raises GalleryLockedError while another process writes, ModelError or UsageError when the
-        gallery was made with another model or smallest face, FaceSearchError for an absent or empty folder."""
+        `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
+        size; 0: in its own) are fixed by the first run. `on_outcome` is called for each photo once it is stored.
+        Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
+        with others of these, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
         refuse_empty(roots)
-        settings = self._agreed(model, detector, min_face_px)
+        settings = self._agreed(model, detector, min_face_px, max_side)
         tally = _Tally(self.name)
         with self._locked(), Store.create(self._database) as store:
             with store.atomic():
@@ -90,7 +93,7 @@ class Gallery:
                 run = store.begin_run(roots)
             synced = store.faces.count()
             analyser = partial(self._load_to_index, settings, tally)
-            for outcome in index_photos(store, roots, analyser, settings.min_face_px, people_from, self._note):
+            for outcome in index_photos(store, roots, analyser, _finder(settings), people_from, self._note):
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
@@ -183,13 +186,18 @@ class Gallery:
     def _vectors(self) -> Path:
         return self.directory / "faces.faiss"
 
-    def _agreed(self, model: str | None, detector: str | None, min_face_px: float | None) -> GallerySettings:
+    def _agreed(
+        self, model: str | None, detector: str | None, min_face_px: float | None, max_side: int | None
+    ) -> GallerySettings:
         """The gallery's settings, or those of a new one. Raises ModelError or UsageError when it has others."""
         settings = self._settings()
         if settings is None:
             card = embedder_card(model or default_embedder())
             finder = detector_card(detector or card.detector)
-            return GallerySettings(card.name, finder.name, card.dim, min_face_px or finder.min_face_px)
+            smallest = min_face_px or finder.min_face_px
+            return GallerySettings(
+                card.name, finder.name, card.dim, smallest, finder.max_side if max_side is None else max_side
+            )
         if model not in (None, settings.model):
             raise ModelError(
                 f"The gallery '{self.name}' holds embeddings of {settings.model}, which {model} cannot be compared "
@@ -204,6 +212,12 @@ class Gallery:
             raise UsageError(
                 f"The gallery '{self.name}' was made with faces from {settings.min_face_px:g} pixels; leave "
                 "--min-face out, or choose another --gallery."
+            )
+        if max_side not in (None, settings.max_side):
+            how = f"in at most {settings.max_side} pixels a side" if settings.max_side else "in their own size"
+            raise UsageError(
+                f"The gallery '{self.name}' was made with photos looked at {how}; leave --max-side out, or choose "
+                "another --gallery."
             )
         return settings
 
@@ -257,10 +271,8 @@ class Gallery:
         """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
         all."""
         if threads not in self._analysers:
-            card, detector = embedder_card(settings.model), detector_card(settings.detector)
-            self._analysers[threads] = Analyser.load(
-                detector, card, settings.min_face_px, self._device, threads, self._note
-            )
+            card = embedder_card(settings.model)
+            self._analysers[threads] = Analyser.load(_finder(settings), card, self._device, threads, self._note)
         return self._analysers[threads]
 
     def _load_to_index(self, settings: GallerySettings, tally: "_Tally") -> Analyser:
@@ -325,6 +337,12 @@ class _Tally:
         return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
 
 
+def _finder(settings: GallerySettings) -> DetectorCard:
+    """The detector's card with what the gallery fixed when it was made."""
+    card = detector_card(settings.detector)
+    return msgspec.structs.replace(card, min_face_px=settings.min_face_px, max_side=settings.max_side)
+
+
 def _limit(store: Store, settings: GallerySettings) -> Limit | None:
     """From which similarity on two faces are one person: as learned from the gallery, or else as the card says."""
     card = embedder_card(settings.model).threshold
@@ -352,5 +370,5 @@ def verify(
     NoFaceError when it shows no face, ModelError for an unknown model."""
     card: EmbedderCard = embedder_card(model or default_embedder())
     finder = detector_card(detector or card.detector)
-    analyser = Analyser.load(finder, card, finder.min_face_px, device, note=note)
+    analyser = Analyser.load(finder, card, device, note=note)
     return search.verify(analyser, card, os.fspath(a), os.fspath(b))

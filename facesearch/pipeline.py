@@ -14,11 +14,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from facesearch.cards import DetectorCard, EmbedderCard
+from facesearch.chips import Aligner
 from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import LoadedPhoto, decode, load, printable, walk
-from facesearch.records import Embeddings, Face, Outcome, PhotoFile, Pixels, Status
+from facesearch.photos import LoadedPhoto, View, load, look, printable, walk
+from facesearch.records import Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
 from facesearch.store import KnownPhoto, Store
@@ -36,6 +37,7 @@ ANALYSED_AHEAD = 64_000_000  # pixels
 LOADED_AHEAD = 64_000_000  # bytes
 _BATCH_ITEMS = 1024  # what is finished included
 MOST_WORKERS = 16
+_MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,6 @@ class Analyser:
         cls,
         detector: DetectorCard,
         embedder: EmbedderCard,
-        min_face_px: float,
         device: Device = "auto",
         threads: int = 0,
         note: Note = lambda _: None,
@@ -68,23 +69,56 @@ class Analyser:
         if chosen == "cpu":
             prepare([detector, embedder], note)
         (network,) = serve(embedder, chosen, threads or cores()).values()
-        finder = load_detector(detector, min_face_px, device, threads, note)
+        finder = load_detector(detector, device, threads, note)
         return cls(finder, Embedder(network, embedder, detector.name))
 
-    def analyse(self, photos: Sequence[Pixels]) -> list[Analysed]:
+    @property
+    def max_side(self) -> int:
+        """In which size, at most, a photo is to be looked at; 0 where in its own."""
+        return self.detector.card.max_side
+
+    def analyse(self, views: Sequence[View]) -> list[Analysed]:
         """One result a photo; the faces of all photos are embedded together."""
-        if not photos:
+        if not views:
             return []
-        found = self.detector.detect(photos)
-        chips = [self.embedder.align(photo, faces) for photo, faces in zip(photos, found, strict=True)]
+        found = find_faces(self.detector, views)
+        chips = [cut_out(view, faces, self.embedder.aligner) for view, faces in zip(views, found, strict=True)]
         embeddings = self.embedder.embed(np.concatenate(chips))
         ends = np.cumsum([len(faces) for faces in found])
         rows = np.split(embeddings, ends[:-1])
         return [Analysed(*each) for each in zip(found, rows, strict=True)]
 
 
+def find_faces(detector: Detector, views: Sequence[View]) -> list[list[Face]]:
+    """The faces of each photo, surest first, in pixels of the whole photo."""
+    found = detector.detect([view.pixels for view in views])
+    return [[_in_whole_photo(face, view) for face in faces] for faces, view in zip(found, views, strict=True)]
+
+
+def _in_whole_photo(face: Face, view: View) -> Face:
+    if view.shrink == (1, 1):
+        return face
+    (x, y), (width, height) = view.shrink, view.size
+    box = np.array(face.box) * [x, y, x, y]
+    inside = Box(*np.clip(box, 0, [width, height, width, height]).tolist())
+    a, b, c, d, e = (Point(point.x * x, point.y * y) for point in face.landmarks)
+    return Face(inside, face.score, (a, b, c, d, e))
+
+
+def cut_out(view: View, faces: Sequence[Face], aligner: Aligner) -> Chips:
+    """One chip a face, (n, chip_px, chip_px, 3), each from a version of the photo that has the pixels for it, should
+    the photo have them."""
+    chips = aligner.cut(view.pixels, faces, view.shrink)
+    enough = aligner.shrinks(faces) * _MOST_MAGNIFIED
+    blurred = np.flatnonzero(enough < max(view.shrink)).tolist()
+    if blurred and view.data:
+        sharper = view.sharper(enough[blurred].min())
+        chips[blurred] = aligner.cut(sharper.pixels, [faces[i] for i in blurred], sharper.shrink)
+    return chips
+
+
 def load_detector(
-    card: DetectorCard, min_face_px: float, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+    card: DetectorCard, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
 ) -> Detector:
     """As Analyser.load, for the detector alone."""
     chosen = device_of(card, device)
@@ -92,14 +126,14 @@ def load_detector(
         prepare([card], note)
     if card.network == "yunet":
         (weights,) = card.weights
-        return YunetDetector(checked_path(weights, card), card, min_face_px)
-    return MtcnnDetector(serve(card, chosen, threads or cores()), card, min_face_px)
+        return YunetDetector(checked_path(weights, card), card)
+    return MtcnnDetector(serve(card, chosen, threads or cores()), card)
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     photo: LoadedPhoto
-    pixels: Pixels
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +152,7 @@ def index_photos(
     store: Store,
     roots: Sequence[str],
     make_analyser: Callable[[], Analyser],
-    min_face_px: float,
+    detector: DetectorCard,
     people_from: PeopleFrom = "none",
     note: Note = lambda _: None,
 ) -> Iterator[Outcome]:
@@ -127,7 +161,7 @@ def index_photos(
 
     Raises FaceSearchError for a root that is absent or holds no photo; such a root marks nothing missing."""
     refuse_empty(roots)
-    run = _Run(store, make_analyser, min_face_px, people_from == "folder", note)
+    run = _Run(store, make_analyser, detector, people_from == "folder", note)
     for root in roots:
         yield from run.index_root(root)
     with store.atomic():
@@ -148,12 +182,12 @@ class _Run:
         self,
         store: Store,
         make_analyser: Callable[[], Analyser],
-        min_face_px: float,
+        detector: DetectorCard,
         names_people: bool,
         note: Note,
     ) -> None:
         self._store, self._make_analyser, self._note = store, make_analyser, note
-        self._min_face_px, self._names_people = min_face_px, names_people
+        self._detector, self._names_people = detector, names_people
         self._analyser: Analyser | None = None
         self._workers = min(cores(), MOST_WORKERS)
 
@@ -179,9 +213,9 @@ class _Run:
         with ExitStack() as stack:
             readers = stack.enter_context(threads(self._workers + 1))
             workers = stack.enter_context(threads(self._workers))
-            on = partial(ordered, weigh=_weight, is_finished=_is_finished)
+            on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, _load, self._pass_unchanged(files), 2 * BATCH, LOADED_AHEAD)
-            decoded = on(readers, _decode, self._pass_known_contents(loaded), 2 * BATCH, DECODED_AHEAD)
+            decoded = on(readers, self._look, self._pass_known_contents(loaded), 2 * BATCH, DECODED_AHEAD)
             batches = self._with_analyser(_batches(decoded))
             for batch in on(workers, self._analyse, batches, self._workers + 1, ANALYSED_AHEAD):
                 yield from self._stored(batch)
@@ -228,6 +262,25 @@ class _Run:
             self._store.name_faces(known.id, person)
         return Outcome(file.path, status, known.faces, "unchanged" if known.path == file.path else "moved")
 
+    def _look(self, item: _Item) -> _Item:
+        if not isinstance(item, LoadedPhoto):
+            return item
+        try:
+            return _Decoded(item, look(item.data, self._detector.max_side))
+        except PhotoError as error:
+            return _Failed(item.file, item.digest, error)
+
+    def _weight(self, item: object) -> int:
+        """What a call with this item holds in memory: bytes of a file, pixels of a photo or of a batch of photos."""
+        match item:
+            case PhotoFile():
+                return item.size
+            case LoadedPhoto():
+                return item.pixels(self._detector.max_side)
+            case list():
+                return sum(each.view.pixels.size // 3 for each in item if isinstance(each, _Decoded))
+        return 0
+
     def _with_analyser(self, batches: Iterable[list[_Item]]) -> Iterator[list[_Item]]:
         """The batches; the networks are loaded before the first one that needs them."""
         for batch in batches:
@@ -241,19 +294,15 @@ class _Run:
         if self._analyser is None or not decoded:
             return [(item, None) for item in batch]
         try:
-            results = iter(self._analyser.analyse([item.pixels for item in decoded]))
+            results = iter(self._analyser.analyse([item.view for item in decoded]))
         except FaceSearchError:
             raise
         except Exception as error:
             if len(decoded) > 1:
                 return [pair for item in batch for pair in self._analyse([item])]
-            reason = f"{type(error).__name__}: {error}"
-            crash = PhotoError(Status.CRASHED, reason)
-            photo = decoded[0].photo
-            return [
-                (_Failed(photo.file, photo.digest, crash) if isinstance(item, _Decoded) else item, None)
-                for item in batch
-            ]
+            crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}")
+            failed = _Failed(decoded[0].photo.file, decoded[0].photo.digest, crash)
+            return [(failed if isinstance(item, _Decoded) else item, None) for item in batch]
         return [(item, next(results) if isinstance(item, _Decoded) else None) for item in batch]
 
     def _stored(self, batch: list[tuple[_Item, Analysed | None]]) -> list[Outcome]:
@@ -275,16 +324,15 @@ class _Run:
         raise TypeError(f"{type(item).__name__} came through the stages unfinished")
 
     def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:
-        file, (height, width) = item.photo.file, item.pixels.shape[:2]
+        file = item.photo.file
         status = Status.OK if found.faces else Status.NO_FACE
-        too_small = min(height, width) < self._min_face_px
-        reason = f"{width} x {height} pixels, smaller than the smallest face" if too_small else None
+        reason = _why_none(item.view, self._detector)
         self._store.save(
             file,
             status,
             digest=item.photo.digest,
             reason=reason,
-            size=(width, height),
+            size=item.view.size,
             faces=found.faces,
             embeddings=found.embeddings,
             person=_folder_name(file.path) if self._names_people else None,
@@ -296,6 +344,15 @@ def _no_photo(root: str) -> FaceSearchError:
     return FaceSearchError(
         f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
     )
+
+
+def _why_none(view: View, detector: DetectorCard) -> str | None:
+    """Why no face can be found in a photo as small as this."""
+    height, width = view.pixels.shape[:2]
+    if min(height, width) >= detector.min_face_px:
+        return None
+    looked_at = "" if view.shrink == (1, 1) else f", looked at in {width} x {height}"
+    return f"{view.size[0]} x {view.size[1]} pixels{looked_at}, smaller than the smallest face"
 
 
 def _is_unchanged(file: PhotoFile, known: KnownPhoto | None) -> bool:
@@ -320,15 +377,6 @@ def _load(item: _Item) -> _Item | None:
         return _Failed(item, None, error)
 
 
-def _decode(item: _Item) -> _Item:
-    if not isinstance(item, LoadedPhoto):
-        return item
-    try:
-        return _Decoded(item, decode(item.data))
-    except PhotoError as error:
-        return _Failed(item.file, item.digest, error)
-
-
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     """The items in batches of some photos to analyse, and what is finished between them."""
     batch: list[_Item] = []
@@ -337,24 +385,12 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         batch.append(item)
         if isinstance(item, _Decoded):
             photos += 1
-            pixels += item.pixels.shape[0] * item.pixels.shape[1]
+            pixels += item.view.pixels.size // 3
         if photos >= BATCH or pixels >= BATCH_PIXELS or len(batch) >= _BATCH_ITEMS:
             yield batch
             batch, photos, pixels = [], 0, 0
     if batch:
         yield batch
-
-
-def _weight(item: object) -> int:
-    """What a call with this item holds in memory: bytes of a file, pixels of a photo or of a batch of photos."""
-    match item:
-        case PhotoFile(size=size):
-            return size
-        case LoadedPhoto(pixels=pixels):
-            return pixels
-        case list():
-            return sum(each.pixels.size // 3 for each in item if isinstance(each, _Decoded))
-    return 0
 
 
 def _is_finished(item: object) -> bool:

@@ -164,6 +164,7 @@ class GallerySettings:
     detector: str
     dim: int
     min_face_px: float
+    max_side: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from facesearch.cards import EmbedderCard, threshold_of
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.faces import Faces
 from facesearch.index import NONE, FaceIndex
-from facesearch.photos import printable, read
+from facesearch.photos import View, look_at, printable
 from facesearch.pipeline import Analysed, Analyser
-from facesearch.records import Embeddings, Match, Pixels, Sighting, Status, Unanswered, Verdict
+from facesearch.records import Embeddings, Match, Sighting, Status, Unanswered, Verdict
 
 _FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
 _WIDER = 4  # times as many at each next look
@@ -29,16 +29,16 @@ class Asked:
 def ask(analyser: Analyser, paths: Sequence[str], face: int | None = None) -> list[Asked | Unanswered]:
     """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest).
     Raises UsageError when a photo has fewer faces than that."""
-    pixels: dict[int, Pixels] = {}
+    views: dict[int, View] = {}
     asked: list[Asked | Unanswered] = []
     for i, path in enumerate(paths):
         try:
-            pixels[i] = read(path)
+            views[i] = look_at(path, analyser.max_side)
         except PhotoError as error:
             asked.append(Unanswered(path, Status(error.status), error.reason))
         else:
             asked.append(Unanswered(path, Status.NO_FACE, "no face was found"))
-    for i, found in zip(pixels, analyser.analyse(list(pixels.values())), strict=True):
+    for i, found in zip(views, analyser.analyse(list(views.values())), strict=True):
         if found.faces:
             asked[i] = _chosen(paths[i], found, face)
     return asked

@@ -13,7 +13,7 @@ import numpy as np
 from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.errors import FaceSearchError
 from facesearch.index import import_faiss
-from facesearch.photos import decode
+from facesearch.photos import decode, whole
 from facesearch.pipeline import Analyser
 from facesearch.serving import Device, Note, choose_device
 from facesearch.settings import cores, home
@@ -43,10 +43,10 @@ def examine(device: Device, note: Note) -> dict[str, Any]:
 def _try_models(device: Device, note: Note) -> dict[str, Any]:
     card = embedder_card(default_embedder())
     detector = detector_card(card.detector)
-    analyser = Analyser.load(detector, card, detector.min_face_px, device, note=note)
+    analyser = Analyser.load(detector, card, device, note=note)
     photo = decode(_PHOTO.read_bytes())
     other = cv2.convertScaleAbs(cv2.resize(photo[:, ::-1], None, fx=0.6, fy=0.6), alpha=0.7)
-    (first, second) = analyser.analyse([photo, np.asarray(other, np.uint8)])
+    (first, second) = analyser.analyse([whole(photo), whole(np.asarray(other, np.uint8))])
     if (len(first.faces), len(second.faces)) != (1, 1):
         raise FaceSearchError(
             f"The test photo shows one face, but {len(first.faces)} and {len(second.faces)} were found; "
@@ -61,7 +61,7 @@ def _try_models(device: Device, note: Note) -> dict[str, Any]:
         )
     started = time.perf_counter()
     for _ in range(_ROUNDS // 8):
-        analyser.analyse([photo] * 8)
+        analyser.analyse([whole(photo)] * 8)
     rate = _ROUNDS / (time.perf_counter() - started)
     return {
         "models": f"{detector.name}, {card.name}",

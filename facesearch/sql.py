@@ -71,6 +71,12 @@ def learned_threshold(db: sqlite_utils.Database) -> None:
     )
 
 
+@migrations()
+def longest_side(db: sqlite_utils.Database) -> None:
+    """In which size photos are looked at; before, always in their own."""
+    db.execute("ALTER TABLE settings ADD COLUMN max_side INTEGER NOT NULL DEFAULT 0")
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into a sentence with the file's name."""

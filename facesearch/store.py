@@ -106,13 +106,13 @@ class Store:
 
     def settings(self) -> GallerySettings | None:
         """What was fixed when the gallery was made; None in a database that is still empty."""
-        row = self._row("SELECT model, detector, dim, min_face_px FROM settings")
-        return GallerySettings(*row) if row else None
+        row = self._row("SELECT * FROM settings")  # in a database of an earlier facesearch a column is missing
+        return GallerySettings(*row[1:]) if row else None
 
     def set_settings(self, settings: GallerySettings) -> None:
         """Fixes the settings; they are never changed afterwards."""
-        values = (settings.model, settings.detector, settings.dim, settings.min_face_px)
-        self._conn.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?)", values)
+        values = (settings.model, settings.detector, settings.dim, settings.min_face_px, settings.max_side)
+        self._conn.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?, ?)", values)
 
     def begin_run(self, roots: Iterable[str]) -> int:
         """Notes that this process starts to write; the run's number."""

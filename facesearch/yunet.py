@@ -23,11 +23,11 @@ _CANDIDATES = 5000  # before overlaps are removed
 
 
 class YunetDetector:
-    """Finds faces of at least `min_face_px` pixels. Safe to use from several threads at once."""
+    """Finds faces of at least the card's `min_face_px` pixels. Safe to use from several threads at once."""
 
-    def __init__(self, path: Path, card: DetectorCard, min_face_px: float) -> None:
+    def __init__(self, path: Path, card: DetectorCard) -> None:
         """`path` is the network's ONNX file. Raises ModelError when OpenCV cannot read it."""
-        self._path, self._card, self._min_face_px = path, card, min_face_px
+        self._path, self.card = path, card
         self._of_thread = threading.local()
         self._network()
 
@@ -38,14 +38,14 @@ class YunetDetector:
     def _detect(self, photo: Pixels) -> list[Face]:
         rows = np.concatenate([self._look(photo, scale) for scale in self._scales(photo)])
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1).astype(np.float64)
-        large = (rows[:, 2:4].max(axis=1) >= self._min_face_px) if len(rows) else np.zeros(0, bool)
+        large = (rows[:, 2:4].max(axis=1) >= self.card.min_face_px) if len(rows) else np.zeros(0, bool)
         rows, boxes = rows[large], boxes[large]
-        kept = non_maximum_suppression(boxes, rows[:, 14].astype(np.float32), self._card.overlaps[0])
+        kept = non_maximum_suppression(boxes, rows[:, 14].astype(np.float32), self.card.overlaps[0])
         return [_face(rows[i], boxes[i], photo) for i in kept]
 
     def _scales(self, photo: Pixels) -> Iterator[float]:
         """How much the photo is shrunk for each look: small faces first, then whatever fills the photo."""
-        scale = min(1.0, _SMALLEST / self._min_face_px)
+        scale = min(1.0, _SMALLEST / self.card.min_face_px)
         yield scale
         while max(photo.shape[:2]) * scale > _LARGEST_SIDE:
             scale /= _SHRINK
@@ -68,7 +68,7 @@ class YunetDetector:
     def _network(self) -> cv2.FaceDetectorYN:
         """A network of this thread's own, as it remembers the size of its input."""
         if not hasattr(self._of_thread, "network"):
-            (confidence,), (overlap,) = self._card.thresholds, self._card.overlaps
+            (confidence,), (overlap,) = self.card.thresholds, self.card.overlaps
             try:
                 self._of_thread.network = cv2.FaceDetectorYN.create(
                     str(self._path), "", (320, 320), confidence, overlap, _CANDIDATES

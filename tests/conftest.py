@@ -58,7 +58,7 @@ def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def analyser() -> Analyser:
-    return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), 20, "cpu")
+    return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), "cpu")
 
 
 @pytest.fixture(scope="session")

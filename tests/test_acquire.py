@@ -18,7 +18,7 @@ from facesearch.cards import EmbedderCard, detector_card, embedder_card, model_c
 from facesearch.detect import MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.photos import read
+from facesearch.photos import look_at
 from facesearch.pipeline import Analyser
 from facesearch.records import Pixels
 from facesearch.serving import serve
@@ -173,14 +173,14 @@ def test_a_foreign_embedder_serves_every_command(
 def yunet(home: Path, data: Path, tmp_path: Path) -> Analyser:
     (tmp_path / "y.toml").write_text(_YUNET)
     add(data / "models" / "face_detection_yunet_2026may.onnx", None, tmp_path / "y.toml", _silent)
-    return Analyser.load(detector_card("yunet"), embedder_card("dlib-resnet"), 20, "cpu")
+    return Analyser.load(detector_card("yunet"), embedder_card("dlib-resnet"), "cpu")
 
 
 def test_yunet_finds_the_faces_that_mtcnn_finds(
     yunet: Analyser, analyser: Analyser, lfw: Callable[..., Path]
 ) -> None:
     assert isinstance(analyser.detector, MtcnnDetector)
-    photos = [read(str(lfw(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
+    photos = [look_at(str(lfw(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
     for ours, theirs in zip(yunet.analyse(photos), analyser.analyse(photos), strict=True):
         similarities = ours.embeddings @ theirs.embeddings[0]  # the surest face of MTCNN
         best = int(similarities.argmax())
@@ -353,5 +353,5 @@ def test_an_embedder_without_its_file_says_how_to_get_it(cli: Cli, astronaut_fil
 def test_the_shipped_cards_of_files_to_bring_can_be_embedders() -> None:
     for card in model_cards().values():
         if isinstance(card, EmbedderCard):
-            align = Embedder(lambda batch: (batch,), card, card.detector).align
-            assert align(np.zeros((50, 50, 3), np.uint8), []).shape == (0, card.chip_px, card.chip_px, 3)
+            aligner = Embedder(lambda batch: (batch,), card, card.detector).aligner
+            assert aligner.cut(np.zeros((50, 50, 3), np.uint8), []).shape == (0, card.chip_px, card.chip_px, 3)

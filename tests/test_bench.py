@@ -23,7 +23,7 @@ from facesearch.evaluation import lfw as labeled_faces
 from facesearch.evaluation import synthetic
 from facesearch.evaluation.cache import Cache, Entry, key_of
 from facesearch.evaluation.portraits import Model, Usual, embed_portraits, most_central
-from facesearch.photos import read
+from facesearch.photos import look_at
 from facesearch.pipeline import Analyser
 from facesearch.records import Box, Face, Pixels
 
@@ -240,11 +240,10 @@ def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, lfw: Callable[..., Pat
 
 
 def test_the_most_central_face_counts() -> None:
-    photo = np.zeros((100, 200, 3), np.uint8)
     points = ((0.0, 0.0),) * 5
     large = Face(Box(0, 0, 80, 100), 1.0, points)  # type: ignore[arg-type]
     central = Face(Box(90, 40, 110, 60), 1.0, points)  # type: ignore[arg-type]
-    assert most_central(photo, [large, central]) is central
+    assert most_central((200, 100), [large, central]) is central
 
 
 _CENTRE = Usual("test", ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.6), (0.58, 0.6)))
@@ -259,9 +258,9 @@ def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(
     found = embed_portraits([*photos, photos[0]], model, _CENTRE, on_photo=lambda: counted.append(None))
     assert (len(counted), found.computed) == (71, 70)
     for i in (0, 40, 69, 70):
-        photo = read(found.photos[i])
-        (analysed,) = analyser.analyse([photo])
-        own = analysed.faces.index(most_central(photo, analysed.faces))
+        view = look_at(found.photos[i])
+        (analysed,) = analyser.analyse([view])
+        own = analysed.faces.index(most_central(view.size, analysed.faces))
         assert found.embeddings[i] @ analysed.embeddings[own] > 0.9999
         np.testing.assert_allclose(found.boxes[i], analysed.faces[own].box, atol=0.1)
     again = embed_portraits(photos[::-1], model, _CENTRE)

@@ -5,11 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.chips import align, cut, non_maximum_suppression, similarity_transforms, squared, suppress_nested
+from facesearch.chips import (
+    ByLandmarks,
+    cut,
+    non_maximum_suppression,
+    similarity_transforms,
+    squared,
+    suppress_nested,
+)
 from facesearch.records import Box, Face, Point
 
 _TEMPLATE = np.array([[20.0, 20.0], [40.0, 20.0], [30.0, 30.0], [22.0, 42.0], [38.0, 42.0]])
 _EQUAL = np.ones(5)
+_ALIGNER = ByLandmarks(_TEMPLATE, _EQUAL, 60)
 
 
 def test_non_maximum_suppression_keeps_the_better_of_two_that_overlap() -> None:
@@ -86,7 +94,7 @@ def test_align_brings_landmarks_to_the_template(times: int, turned: bool) -> Non
         photo = np.ascontiguousarray(np.rot90(photo, -1))
         place = np.column_stack([80 * times - place[:, 1], place[:, 0]])
     face = Face(Box(0, 0, 1, 1), 1.0, tuple(Point(x, y) for x, y in place.tolist()))  # type: ignore[arg-type]
-    (chip,) = align(photo, [face], _TEMPLATE, _EQUAL, 60)
+    (chip,) = _ALIGNER.cut(photo, [face])
     for x, y in _TEMPLATE.astype(int):
         spot = chip[y - 3 : y + 3, x - 3 : x + 3, 0].astype(float)
         assert spot.max() > 150
@@ -99,12 +107,12 @@ def test_align_averages_a_large_face_down_and_does_not_alias() -> None:
     photo = np.zeros((700, 700, 3), np.uint8)
     photo[:, ::2] = 255
     face = Face(Box(0, 0, 1, 1), 1.0, tuple(Point(*p) for p in (_TEMPLATE * 10).tolist()))  # type: ignore[arg-type]
-    (chip,) = align(photo, [face], _TEMPLATE, _EQUAL, 60)
+    (chip,) = _ALIGNER.cut(photo, [face])
     assert abs(chip[5:55, 5:55].astype(float) - 127.5).max() < 6
 
 
 def test_align_without_faces_gives_no_chips() -> None:
-    assert align(np.zeros((10, 10, 3), np.uint8), [], _TEMPLATE, _EQUAL, 60).shape == (0, 60, 60, 3)
+    assert _ALIGNER.cut(np.zeros((10, 10, 3), np.uint8), []).shape == (0, 60, 60, 3)
 
 
 def test_cut_takes_exactly_the_box_and_grey_outside() -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from msgspec import structs
 
 from facesearch import detect
 from facesearch.cards import detector_card
 from facesearch.detect import MtcnnDetector
-from facesearch.photos import read
+from facesearch.photos import look, read, whole
+from facesearch.pipeline import Analyser, cut_out
 from facesearch.records import Box, Face, Pixels
 from facesearch.serving import serve
 
@@ -23,7 +25,7 @@ def iou(a: Box, b: Box) -> float:
 @pytest.fixture(scope="module")
 def detector() -> MtcnnDetector:
     card = detector_card("mtcnn")
-    return MtcnnDetector(serve(card, "cpu", 2), card, card.min_face_px)
+    return MtcnnDetector(serve(card, "cpu", 2), card)
 
 
 def test_the_astronaut_is_found_where_she_is(detector: MtcnnDetector, astronaut: Pixels) -> None:
@@ -115,6 +117,50 @@ def test_no_photos_have_no_faces(detector: MtcnnDetector) -> None:
 
 
 def test_smaller_faces_than_asked_for_are_left_out(astronaut: Pixels) -> None:
-    card = detector_card("mtcnn")
-    patient = MtcnnDetector(serve(card, "cpu", 2), card, 400)
+    card = structs.replace(detector_card("mtcnn"), min_face_px=400)
+    patient = MtcnnDetector(serve(card, "cpu", 2), card)
     assert patient.detect([astronaut]) == [[]]
+
+
+def _large(astronaut: Pixels, kind: str) -> bytes:
+    """3,600 x 2,400 pixels with her face in three sizes: 640, 320 and 80 pixels wide."""
+    photo = np.full((2400, 3600, 3), 90, np.uint8)
+    face = astronaut[20:240, 100:290]
+    for times, left, top in ((7.0, 100, 100), (3.5, 1600, 300), (0.9, 2800, 1500)):
+        size = (round(face.shape[1] * times), round(face.shape[0] * times))
+        photo[top : top + size[1], left : left + size[0]] = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(kind, photo[..., ::-1])[1].tobytes()
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".png"])
+def test_a_large_photo_is_looked_at_in_small_and_its_faces_embedded_in_full(
+    analyser: Analyser, astronaut: Pixels, kind: str
+) -> None:
+    """The faces are those of the whole photo, in its pixels, and so are their embeddings."""
+    data = _large(astronaut, kind)
+    small, full = analyser.analyse([look(data, 1200), look(data)])
+    assert len(small.faces) == len(full.faces) == 3
+    for i, face in enumerate(small.faces):
+        j = max(range(3), key=lambda k: iou(face.box, full.faces[k].box))
+        same = full.faces[j]
+        width = same.box.right - same.box.left
+        assert iou(face.box, same.box) > 0.85
+        np.testing.assert_allclose(face.landmarks, same.landmarks, atol=0.05 * width)
+        assert small.embeddings[i] @ full.embeddings[j] > 0.99
+
+
+def test_a_chip_is_cut_from_a_version_that_has_its_pixels(analyser: Analyser, astronaut: Pixels) -> None:
+    """Of a face 80 pixels wide, seen in 27, the chip is as sharp as from the whole photo; of a large one the small
+    version is enough."""
+    data = _large(astronaut, ".jpg")
+    view = look(data, 1200)
+    (found,) = analyser.analyse([view])
+    aligner = analyser.embedder.aligner
+    chips = cut_out(view, found.faces, aligner)
+    sharp = aligner.cut(look(data).pixels, found.faces)
+    blurred = aligner.cut(view.pixels, found.faces, view.shrink)
+    for face, chip, best, worst in zip(found.faces, chips, sharp, blurred, strict=True):
+        small = face.box.right - face.box.left < 100
+        assert abs(chip.astype(int) - best).mean() < (1 if small else 4)
+        assert (chip == worst).all() != small
+    assert (cut_out(whole(look(data).pixels), found.faces, aligner) == sharp).all()

@@ -18,6 +18,7 @@ from facesearch.errors import (
     NoFaceError,
     UsageError,
 )
+from facesearch.photos import View
 from facesearch.pipeline import Analysed, Analyser
 from facesearch.records import Answer, Outcome, Pixels, Status, Unanswered
 from facesearch.store import Store
@@ -45,7 +46,7 @@ def _assert_same_faces(ours: dict[str, bytes], theirs: dict[str, bytes]) -> None
 
 
 def _forbid_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(self: Analyser, photos: Sequence[Pixels]) -> list[Analysed]:
+    def forbidden(self: Analyser, views: Sequence[View]) -> list[Analysed]:
         raise AssertionError("nothing new is there to be analysed")
 
     monkeypatch.setattr(Analyser, "analyse", forbidden)
@@ -226,10 +227,10 @@ def test_a_photo_that_breaks_a_stage_is_the_only_one_that_fails(
     (album / "poison.png").write_bytes(_encoded(np.full((251, 251, 3), 127, np.uint8)))
     analyse = Analyser.analyse
 
-    def break_on_poison(self: Analyser, photos: Sequence[Pixels]) -> list[Analysed]:
-        if any(photo.shape == (251, 251, 3) for photo in photos):
+    def break_on_poison(self: Analyser, views: Sequence[View]) -> list[Analysed]:
+        if any(view.size == (251, 251) for view in views):
             raise MemoryError("too much for a stage")
-        return analyse(self, photos)
+        return analyse(self, views)
 
     monkeypatch.setattr(Analyser, "analyse", break_on_poison)
     summary = gallery.index([album])
@@ -279,11 +280,14 @@ def test_one_process_writes_at_a_time(gallery: Gallery, album: Path) -> None:
 
 
 def test_another_model_or_smallest_face_is_refused(gallery: Gallery, album: Path) -> None:
-    gallery.index([album], min_face_px=40)
-    assert gallery.facts().settings.min_face_px == 40
+    gallery.index([album], min_face_px=40, max_side=200)
+    settings = gallery.facts().settings
+    assert (settings.min_face_px, settings.max_side) == (40, 200)
     gallery.index([album])  # the gallery's own is taken
     with pytest.raises(UsageError, match="faces from 40 pixels"):
         gallery.index([album], min_face_px=20)
+    with pytest.raises(UsageError, match="at most 200 pixels a side; leave --max-side out"):
+        gallery.index([album], max_side=0)
     with pytest.raises(ModelError, match="holds embeddings of dlib-resnet"):
         gallery.index([album], model="another")
 

@@ -22,12 +22,12 @@ from facesearch.serving import build, choose_device, exported_to, prepare, serve
 def chips(data: Path) -> Chips:
     """Eight aligned faces of LFW."""
     card = embedder_card("dlib-resnet")
-    detector = MtcnnDetector(serve(detector_card("mtcnn"), "cpu", 2), detector_card("mtcnn"), 20)
+    detector = MtcnnDetector(serve(detector_card("mtcnn"), "cpu", 2), detector_card("mtcnn"))
     embedder = Embedder(serve(card, "cpu", 2)["embedder"], card, "mtcnn")
     paths = sorted((data / "lfw" / "images").glob("A*/*_0001.jpg"))[:8]
     photos = [read(str(path)) for path in paths]
     faces = detector.detect(photos)
-    return np.concatenate([embedder.align(p, f[:1]) for p, f in zip(photos, faces, strict=True)])
+    return np.concatenate([embedder.aligner.cut(p, f[:1]) for p, f in zip(photos, faces, strict=True)])
 
 
 def test_embeddings_agree_with_dlib(chips: Chips) -> None:

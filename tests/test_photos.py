@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import decode, load, printable, read, walk
+from facesearch.photos import decode, load, look, printable, read, walk
 from facesearch.records import PhotoFile, Pixels, Status
 
 _ORIENTATION = 0x0112
@@ -88,6 +89,53 @@ def test_photos_come_out_upright(image: Image.Image, kind: str, orientation: int
     pixels = decode(_encoded(stored, kind, exif=exif))
     assert pixels.shape == (384, 300, 3)
     assert abs(pixels.astype(float) - np.asarray(lying, float)).mean() < 6
+
+
+# Smaller versions
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("max_side", [0, 1000, 400, 383, 200, 100, 33])
+def test_a_view_is_the_photo_in_at_most_that_size(
+    image: Image.Image, kind: str, orientation: int, max_side: int
+) -> None:
+    """Whatever the file's own scales and its orientation, a place in the view is that place in the photo."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    upright = image.crop((0, 0, 301, 384))
+    turn = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}.get(orientation)
+    data = _encoded(upright.transpose(turn) if turn is not None else upright, kind, exif=exif)
+    view = look(data, max_side)
+    height, width = view.pixels.shape[:2]
+    assert view.size == (301, 384)
+    assert height == min(max_side or 384, 384)
+    assert (width * view.shrink[0], height * view.shrink[1]) == pytest.approx((301, 384), abs=8)
+    expected = cv2.resize(np.asarray(upright), (width, height), interpolation=cv2.INTER_AREA)
+    assert abs(view.pixels.astype(float) - expected).mean() < 6
+    for shrink in (0.5, 1.0, 2.0, 5.0):
+        sharper = view.sharper(shrink)
+        assert max(sharper.shrink) <= max(shrink, 1)
+        assert sharper.size == view.size
+        assert sharper.pixels.shape[0] == pytest.approx(384 / sharper.shrink[1], abs=1)
+    assert (view.sharper(1.0).pixels == decode(data)).all()
+
+
+def test_a_panorama_keeps_twice_its_height(image: Image.Image) -> None:
+    view = look(_encoded(image.resize((2000, 100)), "PNG"), 100)
+    assert view.pixels.shape == (50, 1000, 3)
+    assert view.shrink == (2, 2)
+
+
+def test_a_damaged_photo_looked_at_in_small_says_so(image: Image.Image) -> None:
+    data = _encoded(image, "JPEG")
+    with pytest.raises(PhotoError, match="damaged"):
+        look(data[: len(data) // 2], 100)
+
+
+def test_the_sharper_view_of_a_file_that_cannot_give_it_is_the_view_itself(image: Image.Image) -> None:
+    view = replace(look(_encoded(image, "JPEG"), 100), data=b"\xff\xd8\xff no more than a beginning")
+    assert view.sharper(1.0) is view
 
 
 def test_heic_is_read_with_its_extra(image: Image.Image) -> None:

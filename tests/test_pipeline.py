@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from facesearch import stream
-from facesearch.photos import LoadedPhoto
-from facesearch.pipeline import _batches, _Decoded, _Failed, _is_finished, _Item, _weight
+from facesearch.photos import LoadedPhoto, whole
+from facesearch.pipeline import _batches, _Decoded, _Failed, _is_finished, _Item
 from facesearch.records import Outcome, PhotoFile, Status
 
 
@@ -29,7 +29,11 @@ class Gate:
             yield item
 
 
-_ordered = partial(stream.ordered, weigh=_weight, is_finished=_is_finished)
+def _weigh(item: object) -> int:
+    return item.size if isinstance(item, PhotoFile) else 0
+
+
+_ordered = partial(stream.ordered, weigh=_weigh, is_finished=_is_finished)
 _NO_LIMIT = 1 << 60
 
 
@@ -86,7 +90,7 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
 
 
 def _decoded(pixels: int) -> _Decoded:
-    return _Decoded(LoadedPhoto(_file(0), b"", b"", pixels), np.zeros((1, pixels, 3), np.uint8))
+    return _Decoded(LoadedPhoto(_file(0), b"", b"", (pixels, 1)), whole(np.zeros((1, pixels, 3), np.uint8)))
 
 
 @pytest.mark.parametrize(

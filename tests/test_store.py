@@ -171,6 +171,18 @@ def test_settings_and_stamp_come_back(store: Store, tmp_path: Path) -> None:
         assert reader.stamp() == stamp
 
 
+def test_a_gallery_from_before_photos_were_shrunk_looks_at_them_whole(tmp_path: Path) -> None:
+    path = tmp_path / "faces.db"
+    with Store.create(path) as store, store.atomic():
+        store.set_settings(GallerySettings("m", "d", 4, 20, 1600))
+    with sqlite3.connect(path) as conn:
+        conn.execute("ALTER TABLE settings DROP COLUMN max_side")
+        conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'longest_side'")
+    for opener in (Store.open, Store.create, Store.open):
+        with opener(path) as store:
+            assert store.settings() == GallerySettings("m", "d", 4, 20, 0)
+
+
 def test_the_newest_run_names_its_process_until_it_ends(store: Store) -> None:
     with store.atomic():
         run = store.begin_run(["/a"])

@@ -6,7 +6,7 @@ from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
-    from facesearch.records import GalleryFacts, Limit
+    from facesearch.records import GalleryFacts, GallerySettings, Limit
 
 _LISTED = 20  # photos that could not be read
 
@@ -33,7 +33,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("people with a name", f"{facts.people:,}"),
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
-            ("detector", f"{facts.settings.detector}, faces from {facts.settings.min_face_px:g} pixels"),
+            ("detector", f"{facts.settings.detector}, {_what_is_looked_for(facts.settings)}"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
             ("same person from", _limit_text(limit)),
             ("last run", facts.last_run or "none"),
@@ -44,6 +44,11 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
     if len(facts.failures) > _LISTED:
         show.note("... and more; facesearch info --json lists the first 1,000.")
     return 0
+
+
+def _what_is_looked_for(settings: "GallerySettings") -> str:
+    smallest = f"faces from {settings.min_face_px:g} pixels"
+    return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 
 
 def doctor(device: Device = "auto", json: Json = False) -> int:

@@ -35,6 +35,7 @@ def align(
     from rich.progress import Progress
 
     from facesearch.align import align_people, by_box, by_landmarks
+    from facesearch.cards import detector_card
     from facesearch.photos import printable
 
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
@@ -50,6 +51,7 @@ def align(
             cut,
             all_faces=all_faces,
             suffix=".png" if form == "png" else ".jpg",
+            max_side=detector_card(detector).max_side,
         )
         for photo in done:
             bar.advance(task)
@@ -78,4 +80,4 @@ def _detector(name: str, device: Device) -> "FaceDetector":
     from facesearch.pipeline import load_detector
 
     card = detector_card(name)
-    return load_detector(card, card.min_face_px, device, threads=1, note=show.note)
+    return load_detector(card, device, threads=1, note=show.note)

@@ -24,7 +24,18 @@ def index(
     ] = "none",
     min_face: Annotated[
         float | None,
-        typer.Option(help="Smallest face that is looked for, in pixels; 20 in a new gallery.", min=12.0),
+        typer.Option(
+            help="Smallest face that is looked for, in pixels of what --max-side leaves; 20 in a new gallery.",
+            min=12.0,
+        ),
+    ] = None,
+    max_side: Annotated[
+        int | None,
+        typer.Option(
+            help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
+            "this is 0. 1600 in a new gallery.",
+            min=0,
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Embedding model of a new gallery (see: facesearch models list).")
@@ -47,6 +58,7 @@ def index(
             model=model,
             detector=detector,
             min_face_px=min_face,
+            max_side=max_side,
             on_outcome=progress.advance,
         )
     if json:

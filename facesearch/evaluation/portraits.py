@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.evaluation.cache import Cache, Entry, key_of
-from facesearch.photos import LoadedPhoto, decode, load, printable
+from facesearch.photos import LoadedPhoto, View, load, look, printable
 from facesearch.pipeline import (
     ANALYSED_AHEAD,
     BATCH,
@@ -27,8 +27,10 @@ from facesearch.pipeline import (
     LOADED_AHEAD,
     MOST_WORKERS,
     Analyser,
+    cut_out,
+    find_faces,
 )
-from facesearch.records import Box, Chips, Embeddings, Face, PhotoFile, Pixels, Point
+from facesearch.records import Box, Embeddings, Face, PhotoFile, Point
 from facesearch.serving import Device, Note, device_of
 from facesearch.settings import cores
 from facesearch.stream import batched, ordered, threads
@@ -47,9 +49,9 @@ class Usual(NamedTuple):
     landmarks: tuple[tuple[float, float], ...]
     is_aligned: bool = False
 
-    def face(self, photo: Pixels) -> Face:
-        """That face, with a box around its landmarks, in a photo of this size."""
-        height, width = photo.shape[:2]
+    def face(self, size: tuple[int, int]) -> Face:
+        """That face, with a box around its landmarks, in a photo of this width and height."""
+        width, height = size
         points = np.array(self.landmarks) * (width, height)
         (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
         # The landmarks span 0.46 of a box's width and 0.38 of its height, and begin at 0.29 and 0.39 of them.
@@ -129,7 +131,7 @@ class _Item(NamedTuple):
     file: PhotoFile
     digest: bytes = b""
     loaded: LoadedPhoto | None = None
-    pixels: Pixels | None = None
+    view: View | None = None
     entry: Entry | None = None
     error: str | None = None
 
@@ -175,7 +177,7 @@ class _Work:
         with ExitStack() as stack:
             readers = stack.enter_context(threads(workers + 1))
             analysts = stack.enter_context(threads(workers))
-            on = partial(ordered, weigh=_weight, is_finished=_is_finished)
+            on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
             decoded = on(readers, self._decode, loaded, 2 * BATCH, DECODED_AHEAD)
             for batch in on(analysts, self._analyse, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
@@ -206,11 +208,11 @@ class _Work:
         assert item.loaded is not None
         started = time.perf_counter()
         try:
-            pixels = decode(item.loaded.data)
+            view = look(item.loaded.data, self._model.detector.max_side)
         except PhotoError as error:
             return item._replace(loaded=None, error=error.reason)
         self._seconds.add("decode", started)
-        return item._replace(loaded=None, pixels=pixels)
+        return item._replace(loaded=None, view=view)
 
     def _batches(self, items: Iterable[_Item]) -> Iterator[list[_Item]]:
         """Batches of photos to analyse; the networks are loaded before the first one that needs them."""
@@ -221,32 +223,40 @@ class _Work:
 
     def _loaded(self) -> Analyser:
         """The networks, each call on one core, as each core takes whole batches."""
-        card = self._model.detector
-        return Analyser.load(card, self._model.embedder, card.min_face_px, self._model.device, 1, self._note)
+        return Analyser.load(self._model.detector, self._model.embedder, self._model.device, 1, self._note)
 
     def _analyse(self, batch: list[_Item]) -> list[_Item]:
-        photos = [item.pixels for item in batch if item.pixels is not None]
-        if not photos or self._analyser is None:
+        views = [item.view for item in batch if item.view is not None]
+        if not views or self._analyser is None:
             return batch
-        entries = iter(self._embedded(self._analyser, photos))
-        return [item if item.pixels is None else item._replace(pixels=None, entry=next(entries)) for item in batch]
+        entries = iter(self._embedded(self._analyser, views))
+        return [item if item.view is None else item._replace(view=None, entry=next(entries)) for item in batch]
 
-    def _embedded(self, analyser: Analyser, photos: list[Pixels]) -> Iterator[Entry]:
+    def _embedded(self, analyser: Analyser, views: list[View]) -> Iterator[Entry]:
         now = time.perf_counter()
-        found: list[list[Face]] = [[]] * len(photos)
+        found: list[list[Face]] = [[]] * len(views)
         if not self._usual.is_aligned:
-            found = analyser.detector.detect(photos)
+            found = find_faces(analyser.detector, views)
             now = self._seconds.add("detect", now)
         chosen = [
-            most_central(photo, faces) if faces else self._usual.face(photo)
-            for photo, faces in zip(photos, found, strict=True)
+            most_central(view.size, faces) if faces else self._usual.face(view.size)
+            for view, faces in zip(views, found, strict=True)
         ]
-        chips: list[Chips] = [analyser.embedder.align(p, [face]) for p, face in zip(photos, chosen, strict=True)]
+        aligner = analyser.embedder.aligner
+        chips = [cut_out(view, [face], aligner) for view, face in zip(views, chosen, strict=True)]
         now = self._seconds.add("align", now)
         rows = analyser.embedder.embed(np.concatenate(chips))
         self._seconds.add("embed", now)
         for faces, face, row in zip(found, chosen, rows, strict=True):
             yield Entry(bool(faces) or self._usual.is_aligned, face.box, row)
+
+    def _weight(self, item: object) -> int:
+        """What a call with this item holds in memory: bytes of a file, or pixels."""
+        if isinstance(item, list):
+            return sum(map(_pixels, item))
+        assert isinstance(item, _Item)
+        loaded = item.loaded
+        return item.file.size if loaded is None else loaded.pixels(self._model.detector.max_side)
 
     def _take(self, item: _Item) -> None:
         if item.error is not None:
@@ -260,9 +270,9 @@ class _Work:
                 self._cache.save()
 
 
-def most_central(photo: Pixels, faces: Sequence[Face]) -> Face:
-    """The face whose box's centre is nearest to that of the photo, (height, width, 3)."""
-    height, width = photo.shape[:2]
+def most_central(size: tuple[int, int], faces: Sequence[Face]) -> Face:
+    """The face whose box's centre is nearest to that of the photo, whose width and height are given."""
+    width, height = size
 
     def distance(face: Face) -> float:
         box = face.box
@@ -289,15 +299,7 @@ def _five(points: Iterable[Point]) -> Landmarks:
 
 
 def _pixels(item: _Item) -> int:
-    return 0 if item.pixels is None else item.pixels.size // 3
-
-
-def _weight(item: object) -> int:
-    """What a call with this item holds in memory: bytes of a file, or pixels."""
-    if isinstance(item, list):
-        return sum(_weight(each) for each in item)
-    assert isinstance(item, _Item)
-    return _pixels(item) or (item.loaded.pixels if item.loaded is not None else item.file.size)
+    return 0 if item.view is None else item.view.pixels.size // 3
 
 
 def _is_finished(item: object) -> bool:
