@@ -101,8 +101,10 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 
 class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
-    """How an index is built and searched. `factory` is FAISS's own description, with `{lists}` for the number
-    of clusters; `build` and `search` are FAISS's parameters; `up_to_faces` is None where there is no limit."""
+    """How an index is built and searched. `factory` is FAISS's own description, with `{lists}` for the number of
+    clusters, `{dims}` for that of principal components (no more than the embeddings have numbers) and `{codes}` for
+    half of those; `search` are FAISS's parameters; `candidates` are compared again (0: what is found is exact);
+    `up_to_faces` is None where there is no limit."""
 
     name: str
     title: str
@@ -110,9 +112,9 @@ class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
     up_to_faces: int | None = None
     lists_per_root: int = 0
     train_per_list: int = 0
-    build: dict[str, int] = {}
+    dims: int = 0
+    candidates: int = 0
     search: dict[str, int] = {}
-    rerank: int = 0
 
 
 ModelCard: TypeAlias = DetectorCard | EmbedderCard

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -57,26 +57,30 @@ class FaceIndex:
     def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
         """For each query, (m, dim), the k most similar faces: similarities (m, k), highest first, and ids (m, k);
         where there are fewer, the id is NONE and the similarity -inf."""
-        wanted = min(k * max(self._recipe.rerank, 1), max(int(self._index.ntotal), 1))
+        wanted = min(k, max(int(self._index.ntotal), 1))
+        if self._recipe.candidates:
+            _set(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
         similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
-        similarities = np.where(ids == NONE, -np.inf, similarities)
-        if self._recipe.rerank:
+        if self._recipe.candidates:
             similarities = self._compare_again(queries, ids)
+        similarities = np.where(ids == NONE, -np.inf, similarities)
         if len(self._newer):
             similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)
             ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)
         return _best(similarities, ids, k)
 
     def _compare_again(self, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
-        """Exact similarities of the candidates, from the stored embeddings; -inf for what is stored no longer."""
+        """Exact similarities of what was found, from the stored embeddings; -inf for what is stored no longer."""
         stored, embeddings = self._source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), self._dim)
         exact = np.full(ids.shape, -np.inf, np.float32)
+        if not len(stored):
+            return exact
         order = np.argsort(stored)
-        stored, embeddings = stored[order], embeddings[order]
-        for row, query in enumerate(queries):
-            (found,) = np.nonzero(np.isin(ids[row], stored))
-            exact[row, found] = embeddings[np.searchsorted(stored, ids[row, found])] @ query
-        return exact
+        places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)
+        rows = order[places]
+        for own, row, query in zip(exact, rows, queries, strict=True):
+            own[:] = embeddings[row] @ query
+        return np.where(stored[rows] == ids, exact, np.float32(-np.inf))
 
 
 def sync(
@@ -107,7 +111,7 @@ def sync(
     return IndexStamp(
         recipe.name,
         model,
-        int(index.ntotal),
+        count,  # without the faces that are gone and that the file still has
         source.newest(),
         status.st_size,
         status.st_mtime_ns,
@@ -163,14 +167,16 @@ def import_faiss() -> Any:
 def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
     faiss = import_faiss()
     lists = max(1, round(recipe.lists_per_root * math.sqrt(count)))
-    description = recipe.factory.format(lists=lists)
-    ids_inside = description.startswith("IVF")  # the other types take ids from a map around them
-    factory = description if ids_inside else f"IDMap,{description}"
-    index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
-    _set(index, recipe.build)
-    if not index.is_trained:
-        faiss.extract_index_ivf(index).cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
-        index.train(_sampled(source, dim, min(count, lists * recipe.train_per_list)))
+    dims = min(recipe.dims, dim) // 2 * 2
+    factory = recipe.factory.format(lists=lists, dims=dims, codes=dims // 2)
+    # Among vectors of length 1 the nearest is the most similar; unlike the inner product, the distance stays what it
+    # is when the principal components are taken of centred vectors.
+    metric = faiss.METRIC_L2 if recipe.candidates else faiss.METRIC_INNER_PRODUCT
+    inner = faiss.index_factory(dim, factory, metric)
+    if not inner.is_trained:
+        faiss.extract_index_ivf(inner).cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
+        inner.train(_sampled(source, dim, min(count, lists * recipe.train_per_list)))
+    index = faiss.IndexIDMap(inner)
     _add(index, source, dim, after=0)
     _set(index, recipe.search)
     return index
@@ -184,7 +190,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
     if len(gone):
         try:
             index.remove_ids(gone)
-        except RuntimeError:  # a graph cannot forget
+        except RuntimeError:  # not every type can forget
             if len(gone) > _MOST_REMOVED * index.ntotal:
                 return None
     _add(index, source, dim, after=stamp.newest_id)
@@ -192,15 +198,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
 
 
 def _ids_in(index: Any) -> Ids:
-    faiss = import_faiss()
-    lists = faiss.try_extract_index_ivf(index)
-    if lists is None:
-        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
-    parts = []
-    for i in range(lists.nlist):
-        size = lists.invlists.list_size(i)
-        parts.append(faiss.rev_swig_ptr(lists.invlists.get_ids(i), size).copy())
-    return np.concatenate(parts)
+    return np.asarray(import_faiss().vector_to_array(index.id_map), np.int64)
 
 
 def _add(index: Any, source: Source, dim: int, after: int) -> None:
@@ -208,7 +206,7 @@ def _add(index: Any, source: Source, dim: int, after: int) -> None:
         index.add_with_ids(rows, ids)
 
 
-def _set(index: Any, parameters: dict[str, int]) -> None:
+def _set(index: Any, parameters: Mapping[str, float]) -> None:
     space = import_faiss().ParameterSpace()
     for name, value in parameters.items():
         space.set_index_parameter(index, name, value)

@@ -175,9 +175,9 @@ def test_made_up_identities_are_searched(cli: Cli) -> None:
     by_name = {recipe["recipe"]: recipe for recipe in report["recipes"]}
     assert set(by_name) == {recipe.name for recipe in index_recipes()}
     assert by_name["flat"]["recall1"] == by_name["flat"]["recall10"] == 1.0
-    assert by_name["hnsw"]["recall1"] > 0.98
+    assert by_name["ivf-pq"]["recall1"] > 0.98
     assert all(0 <= recipe["recall10"] <= 1 for recipe in by_name.values())
-    assert by_name["ivf"]["size"] < by_name["flat"]["size"] < by_name["hnsw"]["size"]
+    assert by_name["ivf-pq"]["size"] < by_name["flat"]["size"]
     assert "recall@10" in cli("bench", "search", "--n", 1000).out
 
 

@@ -33,7 +33,7 @@ def index(
         int | None,
         typer.Option(
             help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
-            "this is 0. 1600 in a new gallery.",
+            "this is 0. 1280 in a new gallery.",
             min=0,
         ),
     ] = None,
