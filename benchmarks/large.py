@@ -1,6 +1,6 @@
 """Makes photos of 12 megapixels with known faces: LFW's faces, scaled up, on textured backgrounds.
 
-    python benchmarks/large.py LFW FOLDER [--count 200] [--seed 0]
+    python benchmarks/large.py LFW/images FOLDER [--count 200] [--seed 0]
 
 Each photo shows 1 to 30 faces of 60 to 600 pixels (small counts and small sizes are more frequent: both are drawn
 uniformly in their logarithms), fewer where no place is left. FOLDER/faces.json says where. The background is noise
@@ -10,6 +10,7 @@ place to place, as from a wall to leaves.
 
 import argparse
 import json
+import sqlite3
 from pathlib import Path
 
 import cv2
@@ -28,7 +29,7 @@ _QUALITY = 90
 def make(lfw: Path, folder: Path, count: int, seed: int = 0) -> list[Path]:
     """Writes the photos; their paths. The same seed gives the same photos."""
     rng = np.random.default_rng(seed)
-    sources = sorted((lfw / "images").glob("*/*.jpg"))
+    sources = sorted(lfw.glob("*/*.jpg"))
     folder.mkdir(parents=True, exist_ok=True)
     truth, paths = {}, []
     for i in range(count):
@@ -84,6 +85,44 @@ def _paste(photo: NDArray[np.uint8], place: tuple[int, int, int], face: NDArray[
     half = side * _FACE_IN_LFW / _PATCH_IN_LFW / 2
     middle = x + side / 2, y + side / 2
     return [middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half]
+
+
+def make_many(folder: Path, count: int) -> None:
+    """Files that are JPEGs, all different, and show next to nothing."""
+    _, tiny = cv2.imencode(".jpg", np.full((16, 16, 3), 127, np.uint8))
+    for i in range(count):
+        part = folder / f"{i // 1000:04d}"
+        part.mkdir(parents=True, exist_ok=True)
+        (part / f"{i:06d}.jpg").write_bytes(tiny.tobytes() + i.to_bytes(4, "big"))
+
+
+def boxes(database: Path) -> dict[str, NDArray[np.float64]]:
+    """The boxes in a gallery, (n, 4), by the photo's path."""
+    found: dict[str, list[list[float]]] = {}
+    with sqlite3.connect(database) as conn:
+        for path, *box in conn.execute(
+            "SELECT path, box_left, box_top, box_right, box_bottom FROM photos JOIN faces ON photo_id = photos.id"
+        ):
+            found.setdefault(path, []).append(box)
+    return {path: np.array(rows) for path, rows in found.items()}
+
+
+def recall(truth: dict[str, NDArray[np.float64]], found: dict[str, NDArray[np.float64]]) -> float:
+    """The share of the boxes that another gallery has too, with an intersection over union above a half."""
+    hits = total = 0
+    for path, expected in truth.items():
+        total += len(expected)
+        hits += int((_overlaps(expected, found.get(path, np.empty((0, 4)))).max(axis=1, initial=0) > 0.5).sum())
+    return hits / max(total, 1)
+
+
+def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, m) intersections over unions."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=2)
+    areas = [np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (a, b)]
+    union = areas[0][:, None] + areas[1] - shared
+    return np.asarray(shared / union)
 
 
 if __name__ == "__main__":

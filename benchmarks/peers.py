@@ -1,10 +1,11 @@
-"""What a user of face_recognition or deepface writes to do what facesearch does; run by run.py with the peers' own
-Python, whose environment facesearch need not share.
+"""What a user of face_recognition, deepface or facenet-pytorch writes to do what facesearch does; run by run.py with
+the peers' own Python, whose environment facesearch need not share.
 
     python peers.py face_recognition index LIST      embed every face of the photos that the file LIST names
     python peers.py face_recognition verify A B
     python peers.py deepface index LIST
     python peers.py deepface verify A B
+    python peers.py facenet_pytorch index LIST
     python peers.py face_recognition embed LIST OUT.npy      one embedding a photo: of the most central face
     python peers.py deepface embed LIST OUT.npy
 """
@@ -46,6 +47,22 @@ def deepface_verify(a: str, b: str) -> bool:
     from deepface import DeepFace
 
     return bool(DeepFace.verify(a, b, model_name="Dlib", detector_backend="mtcnn")["verified"])
+
+
+def facenet_pytorch_index(photos: list[str]) -> int:
+    """MTCNN in batches of 32, then Inception-ResNet-v1; its weights, a download, change no speed and are left out."""
+    import torch
+    from facenet_pytorch import MTCNN, InceptionResnetV1
+    from PIL import Image
+
+    detector, embedder = MTCNN(keep_all=True), InceptionResnetV1(pretrained=None, classify=False).eval()
+    faces = 0
+    with torch.no_grad():
+        for start in range(0, len(photos), 32):
+            found = detector([Image.open(photo).convert("RGB") for photo in photos[start : start + 32]])
+            chips = torch.cat([each for each in found if each is not None])
+            faces += len(embedder(chips))
+    return faces
 
 
 def face_recognition_embed(photos: list[str], out: str) -> None:

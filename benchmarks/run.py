@@ -1,10 +1,12 @@
 """Measures facesearch beside its peers, whole commands from start to end, and prints one table and JSON.
 
-    python benchmarks/run.py LFW [--peers PYTHON] [--json FILE]
+    python benchmarks/run.py PHOTOS [--peer PYTHON]... [--only PART]... [--json FILE] [--tiny]
 
-LFW is the folder that holds images/. PYTHON is the interpreter of an environment with face_recognition and deepface
-(they need older packages than facesearch; nothing is installed here, and what is missing is said). Each command runs
-several times, in turn with its peer's, and the median counts; the machine should do nothing else.
+PHOTOS holds a folder of JPEGs for each person, as the images of Labeled Faces in the Wild do. PYTHON is the
+interpreter of an environment with some of the peers face_recognition, deepface and facenet_pytorch (they need other
+packages than facesearch, and than each other); nothing is installed here, and what is missing is said. Commands that
+are compared run in turn, and medians count; the machine should do nothing else. `--tiny` takes seconds and measures
+nothing of worth: it shows that all of this still runs.
 """
 
 import argparse
@@ -16,15 +18,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import large
+
 _FACESEARCH = str(Path(sys.executable).with_name("facesearch"))
-_PEERS = str(Path(__file__).with_name("peers.py"))
-_INDEXED = 2000  # photos
-_SAMPLE = {"face_recognition": 200, "deepface": 60}  # photos that a slow peer indexes; its rate is what counts
-_ROUNDS = 3
+_HERE = Path(__file__).parent
+_HONEST = (0, 1, 7)  # exit codes: done or yes, no, done but some photos could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: photos, or faces of a gallery."""
+
+    small: int = 4000
+    large: int = 200
+    gallery: tuple[int, ...] = (100_000, 1_000_000)
+    unchanged: int = 200_000
+    growth: int = 50_000
+    window: int = 5_000
+    chips: int = 2_048
+    rounds: int = 3
+    starts: int = 7  # how often a command that takes a second runs
+    # What a slow peer indexes of the small and of the large photos: its rate is what counts.
+    peers: tuple[tuple[str, int, int], ...] = (
+        ("face_recognition", 200, 8),
+        ("deepface", 80, 6),
+        ("facenet_pytorch", 400, 0),
+    )
+
+
+_TINY = Sizes(6, 1, (300,), 40, 16, 4, 64, 1, 1, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,138 +59,280 @@ class Ran:
 
     seconds: float
     peak_mb: float
+    out: str
+
+    def answer(self) -> dict[str, object]:
+        """What it printed with --json."""
+        answer: dict[str, object] = json.loads(self.out)
+        return answer
 
 
-def run(command: Sequence[str], home: Path) -> Ran:
-    """Runs a command to its end. An exit code above 1 is an error (1 is an honest no)."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"FACESEARCH_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"{' '.join(command[:4])} ended with {process.returncode}: {said.decode()[-800:]}")
-    return Ran(seconds, used.ru_maxrss / 1024)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `met` is None where there is no target."""
+
+    what: str
+    value: float
+    unit: str
+    target: str = ""
+    met: bool | None = None
 
 
-def median(runs: Sequence[Ran]) -> float:
+class Bench:
+    """The measurements; each part adds rows to the table."""
+
+    def __init__(self, photos: Path, peers: Sequence[str], sizes: Sizes, work: Path) -> None:
+        self._folder, self._sizes, self._work = photos, sizes, work
+        self._photos = sorted(photos.glob("*/*.jpg"))
+        self._home = work / "home"
+        self._peers = _present(peers, [name for name, *_ in sizes.peers])
+        self.rows: list[Row] = []
+
+    def parts(self) -> dict[str, Callable[[], None]]:
+        """What can be measured, by name."""
+        return {
+            "start": self.start,
+            "small": self.small,
+            "large": self.large,
+            "embedding": self.embedding,
+            "galleries": self.galleries,
+            "unchanged": self.unchanged,
+            "growth": self.growth,
+        }
+
+    def measure(self, only: Sequence[str]) -> None:
+        self._run("doctor")  # exports the networks: done once on a machine, not timed
+        for name, part in self.parts().items():
+            if not only or name in only:
+                part()
+
+    def start(self) -> None:
+        """Commands that are there at once."""
+        help_ = _median(self._run("--help") for _ in range(self._sizes.starts))
+        self._row("facesearch --help", help_, "s", "0.3 or less", help_ <= 0.3)
+        pair = [str(photo) for photo in self._photos[:2]]
+        ours, theirs = [], {peer: [] for peer in self._peers if peer != "facenet_pytorch"}  # type: ignore[var-annotated]
+        for _ in range(self._sizes.starts):
+            ours.append(self._run("verify", *pair))
+            for peer, runs in theirs.items():
+                runs.append(self._run_peer(peer, "verify", *pair))
+        seconds = _median(ours)
+        self._row("facesearch verify A B, cold", seconds, "s", "0.8 or less", seconds <= 0.8)
+        for peer, runs in theirs.items():
+            times, least = _median(runs) / seconds, {"face_recognition": 2, "deepface": 6}[peer]
+            self._row(f"  {peer}, {_median(runs):.2f} s", times, "times ours", f"{least} or more", times >= least)
+
+    def small(self) -> None:
+        """The photos as they are."""
+        count = min(self._sizes.small, len(self._photos))
+        folder = self._copied("small", self._photos[:count])
+        ours: list[Ran] = []
+        theirs: dict[str, list[float]] = {peer: [] for peer in self._peers}
+        for _ in range(self._sizes.rounds):
+            ours.append(self._index("small", folder))
+            for peer, rates in theirs.items():
+                rates.append(self._peer_rate(peer, self._photos[:count], self._taken(peer)[0]))
+        rate = count / _median(ours)
+        self._row(f"facesearch index, {count:,} small photos", rate, "photos/s", "80 or more", rate >= 80)
+        self._memory(ours)
+        least = {"face_recognition": 8.0, "deepface": 15.0, "facenet_pytorch": 3.5}
+        self._beside(theirs, rate, least)
+
+    def large(self) -> None:
+        """Photos of 12 megapixels, and what looking at them in a smaller size costs."""
+        folder = self._work / "large"
+        # In a process of its own: the memory of this one would count as that of the commands that it starts.
+        words = [str(self._folder), str(folder), "--count", str(self._sizes.large)]
+        self._ran([sys.executable, str(_HERE / "large.py"), *words])
+        made = sorted(folder.glob("*.jpg"))
+        ours: list[Ran] = []
+        theirs: dict[str, list[float]] = {peer: [] for peer in self._peers if self._taken(peer)[1]}
+        for _ in range(self._sizes.rounds):
+            ours.append(self._index("large", folder))
+            for peer, rates in theirs.items():
+                rates.append(self._peer_rate(peer, made, self._taken(peer)[1]))
+        rate = len(made) / _median(ours)
+        self._row(f"facesearch index, {len(made):,} photos of 12 MP", rate, "photos/s", "12 or more", rate >= 12)
+        self._memory(ours)
+        self._beside(theirs, rate, {"face_recognition": 30.0, "deepface": 30.0})
+        self._index("whole", folder, "--max-side", "0")
+        whole = large.boxes(self._home / "indexes" / "whole" / "faces.db")
+        recall = large.recall(whole, large.boxes(self._home / "indexes" / "large" / "faces.db"))
+        self._row("  recall of what the whole photos show", recall, "", "0.98 or more", recall >= 0.98)
+        for options in (["--max-side", "1600"], ["--max-side", "0"], ["--min-face", "40"]):
+            name = "-".join(options).strip("-")
+            seconds = self._index(name, folder, *options).seconds
+            found = large.boxes(self._home / "indexes" / name / "faces.db")
+            self._row(f"  with {' '.join(options)}", len(made) / seconds, "photos/s")
+            self._row("    recall", large.recall(whole, found), "")
+
+    def embedding(self) -> None:
+        """The embedder beside ONNX Runtime on the same chips."""
+        script = str(_HERE / "embedding.py")
+        chips = str(self._sizes.chips)
+        found = json.loads(self._ran([sys.executable, script, "--chips", chips]).out)
+        self._row("embedding alone, mirrored chips", found["ours"], "chips/s")
+        share = 100 * found["ours"] / found["bare"]
+        self._row("  of ONNX Runtime's bare rate", share, "%", "95 or more", share >= 95)
+
+    def galleries(self) -> None:
+        """Queries in galleries of made-up faces, cold, and the building of their index."""
+        photo = str(self._photos[0])
+        for count in self._sizes.gallery:
+            name = f"faces{count}"
+            self._ran([sys.executable, str(_HERE / "galleries.py"), name, str(count)])
+            first = self._run("query", photo, "--gallery", name)
+            runs = [self._run("query", photo, "--gallery", name) for _ in range(self._sizes.starts)]
+            most = 1.0 if count <= 100_000 else 1.3
+            seconds = _median(runs)
+            built = first.seconds - seconds
+            self._row(f"facesearch query, cold, {count:,} faces", seconds, "s", f"{most} or less", seconds <= most)
+            self._row("  the first one, which builds the index, more", built, "s", "300 or less", built <= 300)
+        found = self._run("bench", "search", "--n", str(count), "--json").answer()
+        best = found["recipes"][-1]  # type: ignore[index]
+        what = f"search alone, {count:,} faces, {best['recipe']}"
+        self._row(f"{what}: one query", best["one_ms"], "ms", "2 or less", best["one_ms"] <= 2)
+        self._row("  1,000 at once", best["per_second"], "queries/s", "3,000 or more", best["per_second"] >= 3000)
+        self._row("  recall@1", best["recall1"], "", "0.99 or more", best["recall1"] >= 0.99)
+
+    def unchanged(self) -> None:
+        """Runs in which nothing is new."""
+        self._index("all", self._folder)
+        again = _median(self._run("index", str(self._folder), "--gallery", "all") for _ in range(self._sizes.rounds))
+        self._row(f"nothing new in {len(self._photos):,} photos", again, "s", "2 or less", again <= 2)
+        folder = self._work / "many"
+        large.make_many(folder, self._sizes.unchanged)
+        self._index("many", folder)
+        again = _median(self._run("index", str(folder), "--gallery", "many") for _ in range(self._sizes.rounds))
+        self._row(f"nothing new in {self._sizes.unchanged:,} files", again, "s", "20 or less", again <= 20)
+
+    def growth(self) -> None:
+        """Whether a photo costs more in a gallery that is larger."""
+        folder = self._work / "growth"
+        photos = self._photos * (self._sizes.growth // len(self._photos) + 1)
+        for i, photo in enumerate(photos[: self._sizes.growth]):
+            part = folder / f"{i // 1000:04d}"
+            part.mkdir(parents=True, exist_ok=True)
+            # What comes after a JPEG's end is not decoded, but makes it another file.
+            (part / f"{i:06d}.jpg").write_bytes(photo.read_bytes() + i.to_bytes(4, "big"))
+        script, window = str(_HERE / "growth.py"), str(self._sizes.window)
+        ran = self._ran([sys.executable, script, str(folder), "--window", window])
+        rates = json.loads(ran.out)["photos_per_second"]
+        share = 100 * statistics.median(rates[-3:]) / statistics.median(rates[:3])
+        windows = f"each {self._sizes.window:,} of {self._sizes.growth:,} photos"
+        self._row(f"slowest and fastest of {windows}", min(rates), "photos/s", f"fastest {max(rates):.1f}")
+        self._row("  last three beside the first three", share, "%", "90 or more", share >= 90)
+        self._memory([ran])
+
+    def _memory(self, runs: Sequence[Ran]) -> None:
+        peak = max(ran.peak_mb for ran in runs)
+        self._row("  peak memory", peak, "MB", "under 1,200", peak < 1200)
+
+    def _beside(self, theirs: dict[str, list[float]], ours: float, least: dict[str, float]) -> None:
+        for peer, rates in theirs.items():
+            rate = statistics.median(rates)
+            times = ours / rate
+            self._row(
+                f"  {peer}, {rate:.2f} photos/s", times, "times", f"{least[peer]} or more", times >= least[peer]
+            )
+
+    def _taken(self, peer: str) -> tuple[int, int]:
+        """How many of the small and of the large photos a peer is measured on."""
+        return next((small, large) for name, small, large in self._sizes.peers if name == peer)
+
+    def _index(self, gallery: str, folder: Path, *options: str) -> Ran:
+        """A gallery made from nothing."""
+        shutil.rmtree(self._home / "indexes" / gallery, ignore_errors=True)
+        return self._run("index", str(folder), "--gallery", gallery, "--json", *options)
+
+    def _copied(self, name: str, photos: Sequence[Path]) -> Path:
+        for photo in photos:
+            to = self._work / name / photo.parent.name
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(photo, to)
+        return self._work / name
+
+    def _peer_rate(self, peer: str, photos: Sequence[Path], count: int) -> float:
+        """Photos a second, without the peer's start, which a long run would hide."""
+        step = max(1, len(photos) // count)
+        chosen = [str(photo) for photo in photos[::step]][:count]
+        few = max(1, len(chosen) // 8)
+        seconds = []
+        for part in (chosen[:few], chosen):
+            listed = self._work / "listed"
+            listed.write_text("\n".join(part))
+            seconds.append(self._run_peer(peer, "index", str(listed)).seconds)
+        return (len(chosen) - few) / (seconds[1] - seconds[0])
+
+    def _run(self, *words: str) -> Ran:
+        return self._ran([_FACESEARCH, *words])
+
+    def _run_peer(self, peer: str, *words: str) -> Ran:
+        return self._ran([self._peers[peer], str(_HERE / "peers.py"), peer, *words])
+
+    def _ran(self, command: Sequence[str]) -> Ran:
+        """Runs a command to its end. An exit code that means an error ends all."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as said:
+            started = time.perf_counter()
+            env = os.environ | {"FACESEARCH_HOME": str(self._home), "TF_CPP_MIN_LOG_LEVEL": "3"}
+            process = subprocess.Popen(command, stdout=out, stderr=said, env=env)
+            _, status, used = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+            out.seek(0), said.seek(0)
+            if process.returncode not in _HONEST:
+                raise SystemExit(f"{' '.join(command[:4])} ended with {process.returncode}: {said.read()[-800:]}")
+            return Ran(seconds, used.ru_maxrss / 1024, out.read())
+
+    def _row(self, what: str, value: float, unit: str, target: str = "", met: bool | None = None) -> None:
+        self.rows.append(Row(what.strip(), round(float(value), 4), unit, target, met))
+        verdict = "" if met is None else "met" if met else "MISSED"
+        print(f"{what:<52} {value:>10.2f} {unit:<10} {target:<16} {verdict}", flush=True)
+
+
+def _median(runs: Iterable[Ran]) -> float:
     """The median of the seconds."""
     return statistics.median(ran.seconds for ran in runs)
 
 
-class Bench:
-    """The measurements, each a row of the table."""
-
-    def __init__(self, lfw: Path, peers: str | None, work: Path) -> None:
-        self._photos = sorted((lfw / "images").glob("*/*.jpg"))
-        self._images, self._peers, self._work = lfw / "images", peers, work
-        self._home = work / "home"
-        self.rows: list[dict[str, object]] = []
-
-    def all(self) -> None:
-        run([_FACESEARCH, "doctor"], self._home)  # exports the networks: done once on a machine, not timed
-        self.help()
-        self.verify()
-        self.index()
-        self.whole_collection()
-
-    def help(self) -> None:
-        seconds = median([run([_FACESEARCH, "--help"], self._home) for _ in range(9)])
-        self._row("--help", seconds, "s", "under 0.3")
-
-    def verify(self) -> None:
-        a, b = (self._images / "George_W_Bush" / f"George_W_Bush_{i:04d}.jpg" for i in (1, 2))
-        ours: list[Ran] = []
-        theirs: dict[str, list[Ran]] = {peer: [] for peer in self._present()}
-        for _ in range(_ROUNDS + 2):
-            ours.append(run([_FACESEARCH, "verify", str(a), str(b)], self._home))
-            for peer, runs in theirs.items():
-                runs.append(run([str(self._peers), _PEERS, peer, "verify", str(a), str(b)], self._home))
-        self._row("verify A B", median(ours), "s", "under 1.5")
-        for peer, runs in theirs.items():
-            self._row(f"  {peer}", median(runs), "s", f"{median(runs) / median(ours):.1f} times ours")
-
-    def index(self) -> None:
-        photos = self._photos[:_INDEXED]
-        folder = self._work / "photos"
-        for photo in photos:
-            (folder / photo.parent.name).mkdir(parents=True, exist_ok=True)
-            shutil.copy2(photo, folder / photo.parent.name)
-        ours: list[Ran] = []
-        theirs: dict[str, list[float]] = {peer: [] for peer in self._present()}
-        for _ in range(_ROUNDS):
-            shutil.rmtree(self._home / "indexes", ignore_errors=True)
-            ours.append(run([_FACESEARCH, "index", str(folder)], self._home))
-            for peer, rates in theirs.items():
-                rates.append(self._peer_rate(peer))
-        rate = len(photos) / median(ours)
-        self._row(f"index, {len(photos):,} photos", rate, "photos/s", "at least 4 times face_recognition")
-        self._row("  peak memory", max(ran.peak_mb for ran in ours), "MB", "")
-        for peer, rates in theirs.items():
-            theirs_rate = statistics.median(rates)
-            self._row(
-                f"  {peer}, {_SAMPLE[peer]} photos",
-                theirs_rate,
-                "photos/s",
-                f"ours is {rate / theirs_rate:.1f} times",
-            )
-
-    def _peer_rate(self, peer: str) -> float:
-        """Photos a second, without the peer's start, which a long run would hide."""
-        step = max(1, _INDEXED // _SAMPLE[peer])
-        chosen = [str(photo) for photo in self._photos[:_INDEXED:step]][: _SAMPLE[peer]]
-        seconds = []
-        for name, photos in (("few", chosen[:4]), ("all", chosen)):
-            listed = self._work / name
-            listed.write_text("\n".join(photos))
-            seconds.append(run([str(self._peers), _PEERS, peer, "index", str(listed)], self._home).seconds)
-        return (len(chosen) - 4) / (seconds[1] - seconds[0])
-
-    def whole_collection(self) -> None:
-        shutil.rmtree(self._home / "indexes", ignore_errors=True)
-        command = [_FACESEARCH, "index", str(self._images)]
-        first = run(command, self._home)
-        again = [run(command, self._home) for _ in range(_ROUNDS)]
-        count = len(self._photos)
-        self._row(f"index, {count:,} photos", count / first.seconds, "photos/s", "")
-        self._row("  peak memory", first.peak_mb, "MB", "under 1,500, not growing")
-        self._row("  second run", median(again), "s", "under 5")
-
-    def _present(self) -> list[str]:
-        if self._peers is None:
-            return []
-        found = []
-        for peer in _SAMPLE:
-            tried = subprocess.run([self._peers, "-c", f"import {peer}"], capture_output=True, check=False)
-            if tried.returncode == 0:
-                found.append(peer)
-            else:
-                print(f"{peer} cannot be imported by {self._peers}: it is left out.", file=sys.stderr)
-        return found
-
-    def _row(self, what: str, value: float, unit: str, target: str) -> None:
-        self.rows.append({"what": what.strip(), "value": round(value, 2), "unit": unit, "target": target})
-        print(f"{what:<34} {value:>9.2f} {unit:<9} {target}", flush=True)
+def _present(pythons: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """The peers by name, with the interpreter that can import them."""
+    found = {}
+    for name in names:
+        able = (
+            python
+            for python in pythons
+            if not subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False).returncode
+        )
+        python = next(able, None)
+        if python:
+            found[name] = python
+        else:
+            print(f"{name} is left out: no --peer can import it.", file=sys.stderr)
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("lfw", type=Path)
-    parser.add_argument("--peers")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--peer", action="append", default=[], help="an interpreter that can import peers")
+    parser.add_argument("--only", action="append", default=[], help="one part; several may be named")
+    parser.add_argument("--rounds", type=int, help="how often an index is made")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
+    sizes = _TINY if given.tiny else Sizes()
+    if given.rounds:
+        sizes = replace(sizes, rounds=given.rounds)
     with tempfile.TemporaryDirectory() as work:
-        bench = Bench(given.lfw, given.peers, Path(work))
-        bench.all()
+        bench = Bench(given.photos, given.peer, sizes, Path(work))
+        unknown = set(given.only) - set(bench.parts())
+        if unknown:
+            raise SystemExit(f"There is no part {', '.join(unknown)}; there is {', '.join(bench.parts())}.")
+        bench.measure(given.only)
     if given.json:
-        given.json.write_text(json.dumps(bench.rows, indent=1) + "\n")
+        rows = [{name: getattr(row, name) for name in Row.__slots__} for row in bench.rows]
+        given.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":
