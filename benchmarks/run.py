@@ -53,6 +53,10 @@ class Sizes:
 _TINY = Sizes(6, 1, (300,), 40, 16, 4, 64, 1, 1, ())
 
 
+class CommandError(Exception):
+    """A command ended with an error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """One run of a command."""
@@ -231,6 +235,9 @@ class Bench:
     def _beside(self, theirs: dict[str, list[float]], ours: float, least: dict[str, float]) -> None:
         for peer, rates in theirs.items():
             rate = statistics.median(rates)
+            if not rate:
+                self._row(f"  {peer} fails, as said above", 0.0, "photos/s", f"{least[peer]} times")
+                continue
             times = ours / rate
             self._row(
                 f"  {peer}, {rate:.2f} photos/s", times, "times", f"{least[peer]} or more", times >= least[peer]
@@ -253,7 +260,7 @@ class Bench:
         return self._work / name
 
     def _peer_rate(self, peer: str, photos: Sequence[Path], count: int) -> float:
-        """Photos a second, without the peer's start, which a long run would hide."""
+        """Photos a second, without the peer's start, which a long run would hide; 0 where the peer fails."""
         step = max(1, len(photos) // count)
         chosen = [str(photo) for photo in photos[::step]][:count]
         few = max(1, len(chosen) // 8)
@@ -261,7 +268,11 @@ class Bench:
         for part in (chosen[:few], chosen):
             listed = self._work / "listed"
             listed.write_text("\n".join(part))
-            seconds.append(self._run_peer(peer, "index", str(listed)).seconds)
+            try:
+                seconds.append(self._run_peer(peer, "index", str(listed)).seconds)
+            except CommandError as error:
+                print(f"{peer}, {len(part)} photos: {error}", file=sys.stderr)
+                return 0.0
         return (len(chosen) - few) / (seconds[1] - seconds[0])
 
     def _run(self, *words: str) -> Ran:
@@ -281,7 +292,8 @@ class Bench:
             process.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0), said.seek(0)
             if process.returncode not in _HONEST:
-                raise SystemExit(f"{' '.join(command[:4])} ended with {process.returncode}: {said.read()[-800:]}")
+                words = " ".join(command[:4])
+                raise CommandError(f"{words} ended with {process.returncode}: {said.read()[-800:]}")
             return Ran(seconds, used.ru_maxrss / 1024, out.read())
 
     def _row(self, what: str, value: float, unit: str, target: str = "", met: bool | None = None) -> None:

@@ -104,11 +104,14 @@ class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
     """How an index is built and searched. `factory` is FAISS's own description, with `{lists}` for the number of
     clusters, `{dims}` for that of principal components (no more than the embeddings have numbers) and `{codes}` for
     half of those; `search` are FAISS's parameters; `candidates` are compared again (0: what is found is exact);
-    `up_to_faces` is None where there is no limit."""
+    `up_to_faces` is None where there is no limit. On a GPU what counts is its memory: `bytes_a_number` for each
+    number of an embedding."""
 
     name: str
     title: str
     factory: str
+    device: Literal["cpu", "gpu"] = "cpu"
+    bytes_a_number: float = 0.0
     up_to_faces: int | None = None
     lists_per_root: int = 0
     train_per_list: int = 0
@@ -178,10 +181,11 @@ def keep_card(card: ModelCard) -> Path:
     return path
 
 
-def index_recipes() -> tuple[IndexRecipe, ...]:
-    """The shipped recipes, those for few faces first."""
-    recipes = [_decode(path, IndexRecipe) for path in sorted(shipped("indexes").glob("*.toml"))]
-    return tuple(sorted(recipes, key=lambda recipe: recipe.up_to_faces or float("inf")))
+def index_recipes(device: Literal["cpu", "gpu"] = "cpu") -> tuple[IndexRecipe, ...]:
+    """The shipped recipes for a device, those for few faces first; of those for a GPU the most exact first."""
+    every = [_decode(path, IndexRecipe) for path in sorted(shipped("indexes").glob("*.toml"))]
+    recipes = [recipe for recipe in every if recipe.device == device]
+    return tuple(sorted(recipes, key=lambda recipe: (recipe.up_to_faces or float("inf"), -recipe.bytes_a_number)))
 
 
 def every_card() -> Iterator[ModelCard]:

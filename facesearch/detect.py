@@ -93,7 +93,7 @@ class MtcnnDetector:
 
     def _propose_on(self, level: Pixels, shape: tuple[int, ...]) -> _Candidates:
         found = []
-        for first, top, tile in _tiles(level):
+        for first, top, tile in _tiles(level, _P_NET_PIXELS * self._pnet.breadth):
             scores, offsets = self._pnet(tile)
             row, y, x = np.nonzero(scores > self.card.thresholds[0])
             cells = np.stack([x, y, x, y], axis=1) * _STRIDE + np.array([0, top, _CELL, top + _CELL])
@@ -143,14 +143,14 @@ class _Pyramid:
         return enough[-1] if enough else self.photo
 
 
-def _tiles(level: Pixels) -> Iterator[tuple[int, int, Pixels]]:
-    """A level, (n, h, w, 3), in parts of bounded size: first photo, first row, pixels. A part is some whole
-    photos or a strip of one; strips overlap so that P-Net sees every window once."""
+def _tiles(level: Pixels, most: int) -> Iterator[tuple[int, int, Pixels]]:
+    """A level, (n, h, w, 3), in parts of about `most` pixels or fewer: first photo, first row, pixels. A part is
+    some whole photos or a strip of one; strips overlap so that P-Net sees every window once."""
     count, height, width = level.shape[:3]
     overlap = _CELL - _STRIDE
-    rows = max(_P_NET_PIXELS // width // _STRIDE * _STRIDE, 2 * _CELL)
+    rows = max(most // width // _STRIDE * _STRIDE, 2 * _CELL)
     if rows >= height:
-        photos = max(_P_NET_PIXELS // (height * width), 1)
+        photos = max(most // (height * width), 1)
         for first in range(0, count, photos):
             yield first, 0, level[first : first + photos]
         return
@@ -165,7 +165,7 @@ def _look(
 ) -> tuple[NDArray[np.float32], ...] | None:
     """The network's outputs for the window in each box; None where there is no box."""
     outputs = []
-    batch = _WINDOWS[side]
+    batch = _WINDOWS[side] * network.breadth
     for start in range(0, len(boxes), batch):
         windows = np.empty((min(batch, len(boxes) - start), side, side, 3), np.uint8)
         for k, window in enumerate(windows, start):
@@ -198,7 +198,7 @@ def _each_photo(
     """What is left of each photo's candidates, best first, when none may overlap a better one by more than
     `most_overlap`."""
     kept = [np.empty(0, np.intp)]
-    for i in np.unique(candidates.photo):
+    for i in sorted(set(candidates.photo.tolist())):
         (rows,) = np.nonzero(candidates.photo == i)
         kept.append(rows[suppress(candidates.boxes[rows], candidates.scores[rows], most_overlap)])
     return candidates[np.concatenate(kept)]

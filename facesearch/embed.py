@@ -9,7 +9,7 @@ from facesearch.engines import Network
 from facesearch.errors import ModelError
 from facesearch.records import Chips, Embeddings
 
-_BATCH = 32
+_BATCH = 32  # chips in one call on a processor
 
 
 class Embedder:
@@ -20,12 +20,13 @@ class Embedder:
         its landmarks belong."""
         self._network = network
         self.card = card
-        self.aligner = _aligner(card, detector)
+        self.aligner = aligner_of(card, detector)
 
     def embed(self, chips: Chips) -> Embeddings:
         """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a
         chip's and its mirror image's embedding. Raises ModelError when the network gives no usable numbers."""
-        rows = [self._embed(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
+        batch = _BATCH * self._network.breadth
+        rows = [self._embed(chips[start : start + batch]) for start in range(0, len(chips), batch)]
         if not rows:
             return np.empty((0, self.card.dim), np.float32)
         return np.concatenate(rows)
@@ -47,7 +48,8 @@ class Embedder:
         return raw
 
 
-def _aligner(card: EmbedderCard, detector: str) -> Aligner:
+def aligner_of(card: EmbedderCard, detector: str) -> Aligner:
+    """How chips are cut for an embedder from what a detector found. Raises ModelError when its card does not say."""
     how = card.alignment
     if isinstance(how, BoxAlignment):
         return ByBox(how.margin, card.chip_px)

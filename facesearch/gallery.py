@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import filelock
@@ -15,11 +14,12 @@ import msgspec
 import numpy as np
 
 from facesearch import search
-from facesearch.cards import DetectorCard, EmbedderCard, default_embedder, detector_card, embedder_card, index_recipes
+from facesearch.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
-from facesearch.index import FaceIndex, build_in_memory, import_faiss, open_index, sync
-from facesearch.pipeline import Analyser, PeopleFrom, index_photos, refuse_empty
+from facesearch.index import FaceIndex, Searchable, build_in_memory, import_faiss, open_index, sync
+from facesearch.index_gpu import on_gpu
+from facesearch.pipeline import Analyser, Pace, PeopleFrom, index_photos, refuse_empty
 from facesearch.records import (
     FAILURES,
     Answer,
@@ -32,11 +32,11 @@ from facesearch.records import (
     RunSummary,
     Status,
     Unanswered,
-    Verdict,
 )
 from facesearch.serving import Device, Note
 from facesearch.settings import gallery_dir
 from facesearch.store import Store
+from facesearch.stream import chunks
 
 _NAME = re.compile(r"[\w][\w.-]*")
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
@@ -74,12 +74,15 @@ class Gallery:
         detector: str | None = None,
         min_face_px: float | None = None,
         max_side: int | None = None,
+        threads: int | None = None,
+        batch: int | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos).
 
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
-        size; 0: in its own) are fixed by the first run. `on_outcome` is called for each photo once it is stored.
+        size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
+        not given follows from the machine. `on_outcome` is called for each photo once it is stored.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
@@ -93,7 +96,8 @@ class Gallery:
                 run = store.begin_run(roots)
             synced = store.faces.count()
             analyser = partial(self._load_to_index, settings, tally)
-            for outcome in index_photos(store, roots, analyser, _finder(settings), people_from, self._note):
+            pace = Pace.of_machine(self._device, threads, batch)
+            for outcome in index_photos(store, roots, analyser, _finder(settings), people_from, self._note, pace):
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
@@ -127,11 +131,14 @@ class Gallery:
             analyser = self._load(settings)
             index, limit = self._open_index(store, settings), _limit(store, settings)
             paths = iter(os.fspath(photo) for photo in photos)
-            while batch := list(islice(paths, _QUERIES_AT_ONCE)):
+            searchable: Searchable = index
+            for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
+                if number == 1 and self._device != "cpu":  # many are asked about
+                    searchable = on_gpu(store.faces, settings.dim, index_recipes("gpu"), behind=index)
                 asked = search.ask(analyser, batch)
                 found = [item for item in asked if isinstance(item, search.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
-                matches = iter(search.identify(store.faces, index, queries, k, group, threshold))
+                matches = iter(search.identify(store.faces, searchable, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, search.Asked):
                         yield _answer(item, settings.model, limit, next(matches), len(index))
@@ -355,20 +362,3 @@ def _answer(
     if limit is None:
         return Answer(asked.sighting, model, None, None, False, compared, matches)
     return Answer(asked.sighting, model, limit.similarity, limit.far, limit.learned, compared, matches)
-
-
-def verify(
-    a: str | Path,
-    b: str | Path,
-    *,
-    model: str | None = None,
-    detector: str | None = None,
-    device: Device = "cpu",
-    note: Note = _silent,
-) -> Verdict:
-    """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
-    NoFaceError when it shows no face, ModelError for an unknown model."""
-    card: EmbedderCard = embedder_card(model or default_embedder())
-    finder = detector_card(detector or card.detector)
-    analyser = Analyser.load(finder, card, device, note=note)
-    return search.verify(analyser, card, os.fspath(a), os.fspath(b))

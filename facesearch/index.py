@@ -36,6 +36,17 @@ class Source(Protocol):
     def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[Ids, Embeddings]: ...
 
 
+class Searchable(Protocol):
+    """Faces that can be searched."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
+        """For each query, (m, dim), the k most similar faces: similarities (m, k), highest first, and ids (m, k);
+        where there are fewer, the id is NONE and the similarity -inf."""
+        ...
+
+
 def choose_recipe(count: int, recipes: Sequence[IndexRecipe]) -> IndexRecipe:
     """The first recipe, of those ordered from few faces to many, that is meant for this many."""
     return next(recipe for recipe in recipes if recipe.up_to_faces is None or count <= recipe.up_to_faces)
@@ -55,32 +66,33 @@ class FaceIndex:
         return int(self._index.ntotal) + len(self._newer)
 
     def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
-        """For each query, (m, dim), the k most similar faces: similarities (m, k), highest first, and ids (m, k);
-        where there are fewer, the id is NONE and the similarity -inf."""
+        """As Searchable says."""
         wanted = min(k, max(int(self._index.ntotal), 1))
         if self._recipe.candidates:
             _set(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
         similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
         if self._recipe.candidates:
-            similarities = self._compare_again(queries, ids)
+            similarities = exact(self._source, self._dim, queries, ids)
         similarities = np.where(ids == NONE, -np.inf, similarities)
         if len(self._newer):
             similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)
             ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)
-        return _best(similarities, ids, k)
+        return best(similarities, ids, k)
 
-    def _compare_again(self, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
-        """Exact similarities of what was found, from the stored embeddings; -inf for what is stored no longer."""
-        stored, embeddings = self._source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), self._dim)
-        exact = np.full(ids.shape, -np.inf, np.float32)
-        if not len(stored):
-            return exact
-        order = np.argsort(stored)
-        places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)
-        rows = order[places]
-        for own, row, query in zip(exact, rows, queries, strict=True):
-            own[:] = embeddings[row] @ query
-        return np.where(stored[rows] == ids, exact, np.float32(-np.inf))
+
+def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
+    """Exact similarities, (m, k), of the faces that were found for each query, from the stored embeddings; -inf for
+    what is stored no longer."""
+    stored, embeddings = source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), dim)
+    similarities = np.full(ids.shape, -np.inf, np.float32)
+    if not len(stored):
+        return similarities
+    order = np.argsort(stored)
+    places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)
+    rows = order[places]
+    for own, row, query in zip(similarities, rows, queries, strict=True):
+        own[:] = embeddings[row] @ query
+    return np.where(stored[rows] == ids, similarities, np.float32(-np.inf))
 
 
 def sync(
@@ -166,20 +178,29 @@ def import_faiss() -> Any:
 
 def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
     faiss = import_faiss()
-    lists = max(1, round(recipe.lists_per_root * math.sqrt(count)))
-    dims = min(recipe.dims, dim) // 2 * 2
-    factory = recipe.factory.format(lists=lists, dims=dims, codes=dims // 2)
+    factory, lists = plan(recipe, dim, count)
     # Among vectors of length 1 the nearest is the most similar; unlike the inner product, the distance stays what it
     # is when the principal components are taken of centred vectors.
     metric = faiss.METRIC_L2 if recipe.candidates else faiss.METRIC_INNER_PRODUCT
     inner = faiss.index_factory(dim, factory, metric)
     if not inner.is_trained:
-        faiss.extract_index_ivf(inner).cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
-        inner.train(_sampled(source, dim, min(count, lists * recipe.train_per_list)))
+        clusters = faiss.extract_index_ivf(inner)
+        clusters.cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
+        if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():  # the longest part
+            trainer = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(clusters.d))
+            clusters.clustering_index = trainer
+        inner.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))
     index = faiss.IndexIDMap(inner)
-    _add(index, source, dim, after=0)
+    add(index, source, dim, after=0)
     _set(index, recipe.search)
     return index
+
+
+def plan(recipe: IndexRecipe, dim: int, count: int) -> tuple[str, int]:
+    """FAISS's description of an index of so many faces, and how many clusters it has."""
+    lists = max(1, round(recipe.lists_per_root * math.sqrt(count)))
+    dims = min(recipe.dims, dim) // 2 * 2
+    return recipe.factory.format(lists=lists, dims=dims, codes=dims // 2), lists
 
 
 def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
@@ -193,7 +214,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
         except RuntimeError:  # not every type can forget
             if len(gone) > _MOST_REMOVED * index.ntotal:
                 return None
-    _add(index, source, dim, after=stamp.newest_id)
+    add(index, source, dim, after=stamp.newest_id)
     return index
 
 
@@ -201,7 +222,8 @@ def _ids_in(index: Any) -> Ids:
     return np.asarray(import_faiss().vector_to_array(index.id_map), np.int64)
 
 
-def _add(index: Any, source: Source, dim: int, after: int) -> None:
+def add(index: Any, source: Source, dim: int, after: int) -> None:
+    """Adds the source's faces that are newer than `after`."""
     for ids, rows in source.embeddings(dim, after):
         index.add_with_ids(rows, ids)
 
@@ -212,7 +234,7 @@ def _set(index: Any, parameters: Mapping[str, float]) -> None:
         space.set_index_parameter(index, name, value)
 
 
-def _sampled(source: Source, dim: int, count: int) -> Embeddings:
+def sampled(source: Source, dim: int, count: int) -> Embeddings:
     """Embeddings of `count` faces drawn at random, always the same ones."""
     ids = np.random.default_rng(0).choice(source.ids(), count, replace=False)
     return source.embeddings_of(ids.tolist(), dim)[1]
@@ -234,7 +256,8 @@ def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) 
     return float((others >= best - 1e-5).mean())
 
 
-def _best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[np.float32], Ids]:
+def best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[np.float32], Ids]:
+    """The k most similar of what was found for each query, as Searchable gives them."""
     order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
     similarities = np.take_along_axis(similarities, order, axis=1)
     ids = np.where(np.isfinite(similarities), np.take_along_axis(ids, order, axis=1), NONE)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,19 +17,23 @@ from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.chips import Aligner
 from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
+from facesearch.engines.keras import gpu_is_visible
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.photos import LoadedPhoto, View, load, look, printable, walk
 from facesearch.records import Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
-from facesearch.store import KnownPhoto, Store
 from facesearch.stream import chunks, ordered, threads
 from facesearch.yunet import YunetDetector
+
+if TYPE_CHECKING:  # a question about two photos needs no database
+    from facesearch.store import KnownPhoto, Store
 
 PeopleFrom = Literal["none", "folder"]
 
 _FILES_AT_ONCE = 256  # in one question to the database
 BATCH = 32  # photos
+GPU_BATCH = 256
 # Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
 BATCH_PIXELS = 16_000_000
 DECODED_AHEAD = 32_000_000  # pixels
@@ -38,6 +42,25 @@ LOADED_AHEAD = 64_000_000  # bytes
 _BATCH_ITEMS = 1024  # what is finished included
 MOST_WORKERS = 16
 _MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many batches are worked on at once, a thread each, and how many photos are in one."""
+
+    threads: int
+    batch: int
+
+    @classmethod
+    def of_machine(cls, device: Device, threads: int | None = None, batch: int | None = None) -> "Pace":
+        """What is not given is chosen: a thread a core, and larger batches where there is a GPU."""
+        usual = BATCH if device == "cpu" or not gpu_is_visible() else GPU_BATCH
+        return cls(threads or min(cores(), MOST_WORKERS), batch or usual)
+
+    @property
+    def pixels(self) -> int:
+        """How many of them, at most, a batch holds."""
+        return self.batch * BATCH_PIXELS // BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +172,20 @@ _Item: TypeAlias = Outcome | PhotoFile | LoadedPhoto | _Decoded | _Failed
 
 
 def index_photos(
-    store: Store,
+    store: "Store",
     roots: Sequence[str],
     make_analyser: Callable[[], Analyser],
     detector: DetectorCard,
     people_from: PeopleFrom = "none",
     note: Note = lambda _: None,
+    pace: Pace | None = None,
 ) -> Iterator[Outcome]:
     """Brings the database up to date with the photos under the roots, one transaction a batch, and yields an
     outcome for each photo once it is stored. `make_analyser` is called when the first photo needs it.
 
     Raises FaceSearchError for a root that is absent or holds no photo; such a root marks nothing missing."""
     refuse_empty(roots)
-    run = _Run(store, make_analyser, detector, people_from == "folder", note)
+    run = _Run(store, make_analyser, detector, people_from == "folder", note, pace or Pace.of_machine("cpu"))
     for root in roots:
         yield from run.index_root(root)
     with store.atomic():
@@ -180,16 +204,17 @@ class _Run:
 
     def __init__(
         self,
-        store: Store,
+        store: "Store",
         make_analyser: Callable[[], Analyser],
         detector: DetectorCard,
         names_people: bool,
         note: Note,
+        pace: Pace,
     ) -> None:
         self._store, self._make_analyser, self._note = store, make_analyser, note
         self._detector, self._names_people = detector, names_people
         self._analyser: Analyser | None = None
-        self._workers = min(cores(), MOST_WORKERS)
+        self._pace = pace
 
     def index_root(self, root: str) -> Iterator[Outcome]:
         unlisted: list[str] = []
@@ -210,14 +235,15 @@ class _Run:
             yield from (Outcome(path, Status.MISSING, 0) for path in gone)
 
     def _index(self, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
+        ahead = 2 * self._pace.batch
         with ExitStack() as stack:
-            readers = stack.enter_context(threads(self._workers + 1))
-            workers = stack.enter_context(threads(self._workers))
+            readers = stack.enter_context(threads(self._pace.threads + 1))
+            workers = stack.enter_context(threads(self._pace.threads))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
-            loaded = on(readers, _load, self._pass_unchanged(files), 2 * BATCH, LOADED_AHEAD)
-            decoded = on(readers, self._look, self._pass_known_contents(loaded), 2 * BATCH, DECODED_AHEAD)
-            batches = self._with_analyser(_batches(decoded))
-            for batch in on(workers, self._analyse, batches, self._workers + 1, ANALYSED_AHEAD):
+            loaded = on(readers, _load, self._pass_unchanged(files), ahead, LOADED_AHEAD)
+            decoded = on(readers, self._look, self._pass_known_contents(loaded), ahead, 2 * self._pace.pixels)
+            batches = self._with_analyser(_batches(decoded, self._pace))
+            for batch in on(workers, self._analyse, batches, self._pace.threads + 1, 4 * self._pace.pixels):
                 yield from self._stored(batch)
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
@@ -355,7 +381,7 @@ def _why_none(view: View, detector: DetectorCard) -> str | None:
     return f"{view.size[0]} x {view.size[1]} pixels{looked_at}, smaller than the smallest face"
 
 
-def _is_unchanged(file: PhotoFile, known: KnownPhoto | None) -> bool:
+def _is_unchanged(file: PhotoFile, known: "KnownPhoto | None") -> bool:
     if known is None or known.status == Status.MISSING:
         return False
     return (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
@@ -377,7 +403,7 @@ def _load(item: _Item) -> _Item | None:
         return _Failed(item, None, error)
 
 
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def _batches(items: Iterable[_Item], pace: Pace) -> Iterator[list[_Item]]:
     """The items in batches of some photos to analyse, and what is finished between them."""
     batch: list[_Item] = []
     photos = pixels = 0
@@ -386,7 +412,7 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         if isinstance(item, _Decoded):
             photos += 1
             pixels += item.view.pixels.size // 3
-        if photos >= BATCH or pixels >= BATCH_PIXELS or len(batch) >= _BATCH_ITEMS:
+        if photos >= pace.batch or pixels >= pace.pixels or len(batch) >= _BATCH_ITEMS:
             yield batch
             batch, photos, pixels = [], 0, 0
     if batch:

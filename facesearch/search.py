@@ -1,17 +1,23 @@
 """Questions: are two photos the same person, and who in the gallery is nearest to a face."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.cards import EmbedderCard, threshold_of
+from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
-from facesearch.faces import Faces
-from facesearch.index import NONE, FaceIndex
+from facesearch.index import NONE, Searchable
 from facesearch.photos import View, look_at, printable
 from facesearch.pipeline import Analysed, Analyser
 from facesearch.records import Embeddings, Match, Sighting, Status, Unanswered, Verdict
+from facesearch.serving import Device, Note
+
+if TYPE_CHECKING:
+    from facesearch.faces import Faces
 
 _FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
 _WIDER = 4  # times as many at each next look
@@ -54,9 +60,20 @@ def ask_one(analyser: Analyser, path: str, face: int | None = None) -> Asked:
     raise FaceSearchError(f"{printable(path)} cannot be used: {asked.reason}.")
 
 
-def verify(analyser: Analyser, card: EmbedderCard, a: str, b: str) -> Verdict:
-    """Whether the largest faces of two photos show one person. Raises as `ask_one`."""
-    first, second = ask_one(analyser, a), ask_one(analyser, b)
+def verify(
+    a: str | Path,
+    b: str | Path,
+    *,
+    model: str | None = None,
+    detector: str | None = None,
+    device: Device = "cpu",
+    note: Note = lambda _: None,
+) -> Verdict:
+    """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
+    NoFaceError when it shows no face, ModelError for an unknown model."""
+    card = embedder_card(model or default_embedder())
+    analyser = Analyser.load(detector_card(detector or card.detector), card, device, note=note)
+    first, second = (ask_one(analyser, os.fspath(photo)) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     limit = threshold_of(card)
     return Verdict(
@@ -71,7 +88,7 @@ def verify(analyser: Analyser, card: EmbedderCard, a: str, b: str) -> Verdict:
 
 
 def identify(
-    faces: Faces, index: FaceIndex, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
+    faces: "Faces", index: Searchable, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
 ) -> list[tuple[Match, ...]]:
     """For each query, (m, dim), the k nearest people with a similarity of at least `threshold`, nearest first: one
     match for each named person (the best face) and one for each unnamed face (of copies of a photo, one), all

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import msgspec
 
 from facesearch import networks
-from facesearch.cards import ModelCard, Weights, model_cards
+from facesearch.cards import EmbedderCard, ModelCard, Weights, model_cards
 from facesearch.engines import Network
-from facesearch.engines.keras import KerasNetwork, gpu_is_visible, gpu_works, import_keras
+from facesearch.engines.keras import KerasNetwork, gpu_is_visible, gpu_works, import_keras, precision
 from facesearch.engines.onnx import OnnxNetwork, export, import_onnxruntime
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.settings import model_dir
@@ -58,7 +58,9 @@ def serve(card: ModelCard, device: Literal["cpu", "gpu"], threads: int) -> Mappi
     """A card's networks by the name of their part. `threads` is how many cores a call on the CPU may use; on the
     CPU the card must have been prepared."""
     if device == "gpu":
-        return {part: KerasNetwork(model) for part, model in build(card).items()}
+        # A detector finds places to a fraction of a pixel, for which 16 bits are too few.
+        with precision(mixed=isinstance(card, EmbedderCard)):
+            return {part: KerasNetwork(model) for part, model in build(card).items()}
     files = sorted(exported_to(card).glob("*.onnx"))
     if not files:
         raise ModelError(f"The model '{card.name}' is not prepared; run: facesearch doctor.")

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facesearch.acquire import add, pull
 from facesearch.cards import EmbedderCard, detector_card, embedder_card, model_cards
 from facesearch.detect import MtcnnDetector
-from facesearch.embed import Embedder
+from facesearch.embed import aligner_of
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.photos import look_at
 from facesearch.pipeline import Analyser
@@ -353,5 +353,5 @@ def test_an_embedder_without_its_file_says_how_to_get_it(cli: Cli, astronaut_fil
 def test_the_shipped_cards_of_files_to_bring_can_be_embedders() -> None:
     for card in model_cards().values():
         if isinstance(card, EmbedderCard):
-            aligner = Embedder(lambda batch: (batch,), card, card.detector).aligner
+            aligner = aligner_of(card, card.detector)
             assert aligner.cut(np.zeros((50, 50, 3), np.uint8), []).shape == (0, card.chip_px, card.chip_px, 3)

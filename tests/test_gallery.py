@@ -241,7 +241,6 @@ def test_a_photo_that_breaks_a_stage_is_the_only_one_that_fails(
 def test_an_interrupted_run_keeps_its_batches_and_goes_on(
     gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "BATCH", 2)
     seen: list[Outcome] = []
 
     def interrupt(outcome: Outcome) -> None:
@@ -250,7 +249,7 @@ def test_an_interrupted_run_keeps_its_batches_and_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        gallery.index([album], on_outcome=interrupt)
+        gallery.index([album], batch=2, on_outcome=interrupt)
     stored = gallery.facts().photos["ok"]
     assert 5 <= stored < 9
     # Faces that are newer than the index are found all the same.
@@ -263,9 +262,8 @@ def test_results_do_not_depend_on_the_batches(
 ) -> None:
     shutil.copy(astronaut_file, album / "astronaut.jpg")
     Gallery.open("whole", "cpu").index([album])
-    monkeypatch.setattr(pipeline, "BATCH", 1)
     monkeypatch.setattr(stream, "QUEUE", 2)
-    Gallery.open("single", "cpu").index([album])
+    Gallery.open("single", "cpu").index([album], batch=1, threads=3)
     whole, single = _embeddings(Gallery.open("whole")), _embeddings(Gallery.open("single"))
     _assert_same_faces(whole, single)
 

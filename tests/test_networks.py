@@ -128,11 +128,62 @@ def test_embeddings_have_unit_length_and_do_not_mind_a_mirror(chips: Chips) -> N
     assert embedder.embed(chips[:0]).shape == (0, 128)
 
 
+class _Broken:
+    """A network that gives one number, whatever it sees."""
+
+    breadth = 1
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self, batch: Chips, /) -> tuple[np.ndarray, ...]:
+        return (np.full((len(batch), 128), self.value, np.float32),)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_an_embedding_without_number_or_length_is_refused(value: float) -> None:
-    def broken(batch: Chips) -> tuple[np.ndarray, ...]:
-        return (np.full((len(batch), 128), value, np.float32),)
-
-    embedder = Embedder(broken, embedder_card("dlib-resnet"), "mtcnn")
+    embedder = Embedder(_Broken(value), embedder_card("dlib-resnet"), "mtcnn")
     with pytest.raises(ModelError, match="without length or number"):
         embedder.embed(np.zeros((2, 150, 150, 3), np.uint8))
+
+
+class _Small:
+    """A model on a GPU whose memory holds so many rows, and no more."""
+
+    def __init__(self, holds: int) -> None:
+        self.holds = holds
+        self.calls: list[int] = []
+
+    def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+        self.calls.append(len(batch))
+        if len(batch) > self.holds:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12345 bytes.")
+        return np.asarray(batch.reshape(len(batch), -1).sum(axis=1, keepdims=True), np.float16)
+
+
+def test_a_batch_that_the_memory_does_not_hold_is_halved() -> None:
+    model = _Small(holds=3)
+    network = KerasNetwork(model)
+    chips = np.arange(10 * 12, dtype=np.uint8).reshape(10, 2, 2, 3)
+    (sums,) = network(chips)
+    np.testing.assert_array_equal(sums[:, 0], chips.reshape(10, -1).sum(axis=1))
+    assert sums.dtype == np.float32
+    assert model.calls == [10, 5, 2, 2, 2, 2, 2]
+    network(chips)
+    assert model.calls[7:] == [2] * 5  # it is not tried again
+
+
+def test_a_picture_that_the_memory_does_not_hold_is_an_error() -> None:
+    with pytest.raises(FaceSearchError, match="does not hold one picture of 2 x 2 pixels"):
+        KerasNetwork(_Small(holds=0))(np.zeros((4, 2, 2, 3), np.uint8))
+
+
+def test_sixteen_bits_change_embeddings_little(chips: Chips) -> None:
+    """Served as on a GPU, here on the CPU."""
+    card = embedder_card("dlib-resnet")
+    rows = [
+        Embedder(network, card, "mtcnn").embed(chips)
+        for device in ("cpu", "gpu")
+        for network in serve(card, device, 1).values()
+    ]
+    assert (rows[0] * rows[1]).sum(axis=1).min() > 0.9995

@@ -11,7 +11,7 @@ import pytest
 
 from facesearch import stream
 from facesearch.photos import LoadedPhoto, whole
-from facesearch.pipeline import _batches, _Decoded, _Failed, _is_finished, _Item
+from facesearch.pipeline import Pace, _batches, _Decoded, _Failed, _is_finished, _Item
 from facesearch.records import Outcome, PhotoFile, Status
 
 
@@ -103,7 +103,7 @@ def _decoded(pixels: int) -> _Decoded:
     ],
 )
 def test_batches_end_at_a_count_a_weight_or_a_queue(make: Callable[[], list[_Item]], sizes: list[int]) -> None:
-    assert [len(batch) for batch in _batches(make())] == sizes
+    assert [len(batch) for batch in _batches(make(), Pace(1, 32))] == sizes
 
 
 def test_a_failure_keeps_its_place_too(tmp_path: Path) -> None:

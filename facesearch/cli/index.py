@@ -42,6 +42,12 @@ def index(
     ] = None,
     detector: Detector = None,
     device: Device = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="How many cores work; all of them unless you say so.", min=1)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.", min=1)
+    ] = None,
     json: Json = False,
 ) -> int:
     """Find all faces in folders of photos and remember them.
@@ -59,6 +65,8 @@ def index(
             detector=detector,
             min_face_px=min_face,
             max_side=max_side,
+            threads=threads,
+            batch=batch,
             on_outcome=progress.advance,
         )
     if json:

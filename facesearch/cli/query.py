@@ -76,7 +76,7 @@ def verify(
     """Do two photos show the same person? Compares their largest faces.
 
     Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo."""
-    from facesearch.gallery import verify as compare
+    from facesearch.search import verify as compare
 
     verdict = compare(a, b, model=model, detector=detector, note=show.note)
     if json:

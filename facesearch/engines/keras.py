@@ -20,16 +20,48 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACK
 
 class KerasNetwork:
     """A Keras model as a network; the first GPU runs it where there is one. Calls from several threads at once are
-    allowed, and take turns: a GPU works on one batch at a time, and Keras traces a new shape on one thread only."""
+    allowed, and take turns: a GPU works on one batch at a time, and Keras traces a new shape on one thread only. A
+    batch that the GPU's memory does not hold is halved, and so are all that come after it."""
+
+    breadth = 16
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._turn = threading.Lock()
+        self._most = sys.maxsize  # rows in one call
 
     def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
+        """Raises FaceSearchError when the memory does not hold a single row."""
         with self._turn:
-            outputs = self._model.predict_on_batch(batch)
-        return tuple(outputs) if isinstance(outputs, list) else (outputs,)
+            parts = list(self._in_parts(batch))
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    def _in_parts(self, batch: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        start = 0
+        while start < max(len(batch), 1):
+            part = batch[start : start + self._most]
+            try:
+                outputs = self._model.predict_on_batch(part)
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if len(part) <= 1:
+                    raise FaceSearchError(
+                        f"The GPU's memory does not hold one picture of {part.shape[2]} x {part.shape[1]} pixels; "
+                        "end what else runs on it, or take --device cpu."
+                    ) from error
+                self._most = len(part) // 2
+            else:
+                start += max(len(part), 1)
+                outputs = outputs if isinstance(outputs, list) else [outputs]
+                yield [np.asarray(each, np.float32) for each in outputs]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Each backend has a class of its own for this, which cannot be named without importing it."""
+    return type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError") or "RESOURCE_EXHAUSTED" in str(
+        error
+    )
 
 
 @cache
@@ -72,6 +104,18 @@ def _without_chatter() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def precision(mixed: bool) -> Iterator[None]:
+    """Layers made inside compute in 16 bits, where that is wanted, and keep their weights in 32."""
+    keras = import_keras()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def gpu_is_visible() -> bool:

@@ -13,6 +13,8 @@ from facesearch.errors import FaceSearchError, ModelError
 class OnnxNetwork:
     """A network in an ONNX file. Calls from several threads at once are allowed."""
 
+    breadth = 1
+
     def __init__(self, path: Path, threads: int) -> None:
         """`threads` is how many cores one call may use. Raises ModelError for a file that is no ONNX graph."""
         runtime = import_onnxruntime()

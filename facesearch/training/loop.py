@@ -5,7 +5,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from facesearch.cards import EmbedderCard
+from facesearch.engines.keras import precision
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.evaluation.metrics import Verification
 from facesearch.networks import ends
@@ -99,7 +99,7 @@ class Trainer:
         self._card, self._plan, self._data, self._exams, self._folder = start.card, plan, data, exams, folder
         self._network = importlib.import_module(f"facesearch.networks.{start.card.network}")
         keras.utils.set_random_seed(plan.seed)
-        with _policy(plan.mixed):
+        with precision(plan.mixed):
             width = ends.width(start.weights, start.card.dim) if isinstance(start.weights, dict) else start.card.dim
             core = self._network.network(width, start.card.chip_px)
             chips = keras.Input((start.card.chip_px, start.card.chip_px, 3), dtype="uint8", name="chips")
@@ -202,7 +202,7 @@ class Trainer:
 
     def _compiled(self, phase: str) -> Any:
         """The model of a phase, from chips to what its loss takes."""
-        with _policy(self._plan.mixed):
+        with precision(self._plan.mixed):
             if phase == "triplet":
                 model = keras.Model(self._embedder.input, self._embedder.output)
                 choice = (self._plan.miner, self._plan.margin, self._plan.criterion)
@@ -304,14 +304,3 @@ def _summed_up(found: Verification) -> str:
     if found.accuracy:
         return f"{found.accuracy.mean:.4f} ± {found.accuracy.std:.4f}"
     return f"AUC {found.auc:.4f}, EER {found.eer:.4f}"
-
-
-@contextmanager
-def _policy(mixed: bool) -> Iterator[None]:
-    """Layers made inside compute in 16 bits, where that is wanted, and keep their weights in 32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
