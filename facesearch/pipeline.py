@@ -35,9 +35,9 @@ _FILES_AT_ONCE = 256  # in one question to the database
 BATCH = 32  # photos
 GPU_BATCH = 256
 # Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
-BATCH_PIXELS = 16_000_000
-DECODED_AHEAD = 32_000_000  # pixels
-ANALYSED_AHEAD = 64_000_000  # pixels
+BATCH_PIXELS = 6_000_000
+DECODED_AHEAD = 2 * BATCH_PIXELS
+ANALYSED_AHEAD = 4 * BATCH_PIXELS
 LOADED_AHEAD = 64_000_000  # bytes
 _BATCH_ITEMS = 1024  # what is finished included
 MOST_WORKERS = 16

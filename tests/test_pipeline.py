@@ -97,7 +97,7 @@ def _decoded(pixels: int) -> _Decoded:
     ("make", "sizes"),
     [
         (lambda: [_decoded(10)] * 70, [32, 32, 6]),
-        (lambda: [_decoded(6_000_000)] * 7, [3, 3, 1]),
+        (lambda: [_decoded(2_500_000)] * 7, [3, 3, 1]),
         (lambda: [Outcome("/", Status.OK, 0)] * 2500, [1024, 1024, 452]),
         (lambda: [], []),
     ],
