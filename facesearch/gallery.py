@@ -255,7 +255,7 @@ class Gallery:
     def _locked(self) -> Iterator[None]:
         """The right to write, for this process alone; the system gives it back when the process ends, however."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.directory / "faces.lock")
+        lock = filelock.FileLock(self.directory / "faces.lock", mode=0o600)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:

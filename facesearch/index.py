@@ -274,6 +274,7 @@ def _save(index: Any, path: Path) -> None:
     unfinished = path.with_suffix(".part")
     try:
         faiss.write_index(index, str(unfinished))
+        unfinished.chmod(0o600)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)

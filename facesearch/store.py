@@ -6,7 +6,7 @@ the caller's, `with store.atomic():`, so that a batch is stored whole or not at 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +69,7 @@ class Store:
         """Opens the database for writing, makes it where there is none and brings its schema up to date.
         Raises GalleryError when the file is no database or of a newer facesearch."""
         with explained(path):
+            _make_private(path)
             conn = sqlite3.connect(path, timeout=_BUSY_MS / 1000)
             conn.execute("PRAGMA journal_mode = WAL")
             conn.execute("PRAGMA synchronous = FULL")
@@ -325,6 +326,12 @@ class Store:
         unknown = {migration.name for migration in migrations.applied(self._db)} - known
         if unknown:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
+
+
+def _make_private(path: Path) -> None:
+    """An empty file that its owner alone may read, where there is none; SQLite gives its mode to the journal too."""
+    with suppress(OSError):  # SQLite says what is wrong, in its own words
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:

@@ -393,6 +393,9 @@ def test_copies_of_a_photo_are_one_match_until_faces_are_asked_for(
 def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None:
     gallery.index([album])
     assert gallery.directory.stat().st_mode & 0o077 == 0
+    files = sorted(gallery.directory.iterdir())
+    assert {file.name for file in files} >= {"faces.db", "faces.faiss"}
+    assert [file.name for file in files if file.stat().st_mode & 0o077] == []
 
 
 def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
