@@ -109,7 +109,7 @@ def boxes(database: Path) -> dict[str, NDArray[np.float64]]:
 
 def recall(truth: dict[str, NDArray[np.float64]], found: dict[str, NDArray[np.float64]]) -> float:
     """The share of the boxes that another gallery has too, with an intersection over union above a half; of boxes
-    as large as the faces that were pasted: what is smaller is mostly a likeness in the noise."""
+    as large as the faces that were pasted: smaller ones were not."""
     hits = total = 0
     for path, every in truth.items():
         expected = every[every[:, 3] - every[:, 1] >= _SMALLEST]
