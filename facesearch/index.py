@@ -176,6 +176,11 @@ def import_faiss() -> Any:
     return faiss
 
 
+def gpus(faiss: Any) -> int:
+    """How many GPUs FAISS can use: none in the build for the CPU."""
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+
+
 def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
     faiss = import_faiss()
     factory, lists = plan(recipe, dim, count)
@@ -186,7 +191,7 @@ def _built(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
     if not inner.is_trained:
         clusters = faiss.extract_index_ivf(inner)
         clusters.cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
-        if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():  # the longest part
+        if gpus(faiss):  # the longest part
             trainer = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(clusters.d))
             clusters.clustering_index = trainer
         inner.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.cards import IndexRecipe
-from facesearch.index import Ids, Searchable, Source, add, best, exact, import_faiss, plan, sampled
+from facesearch.index import Ids, Searchable, Source, add, best, exact, gpus, import_faiss, plan, sampled
 from facesearch.records import Embeddings
 
 _MOST_NEIGHBOURS = 2048  # that FAISS finds on a GPU for one question
@@ -26,7 +26,7 @@ def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Sea
     """All faces of the source on the first GPU; `behind`, which searches on the CPU, where no GPU that FAISS can use
     has the memory for them."""
     faiss = import_faiss()
-    if not _gpus(faiss):
+    if not gpus(faiss):
         return behind
     count = source.count()
     resources = faiss.StandardGpuResources()
@@ -63,11 +63,6 @@ class GpuIndex:
             return self._behind.search(queries, k)
         _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
         return best(exact(self._source, self._dim, queries, ids), ids, k)
-
-
-def _gpus(faiss: Any) -> int:
-    """How many GPUs FAISS can use: none in the build for the CPU."""
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
 def _free_memory() -> int:

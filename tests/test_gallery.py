@@ -376,6 +376,26 @@ def test_many_queries_answer_in_order_and_say_what_has_no_answer(
         gallery.query(tmp_path / "absent.jpg")
 
 
+def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery.index([album])
+    photos = sorted(album.glob("*/*.jpg"))[:3]
+    asked: list[object] = []
+
+    def on_gpu(source: object, dim: int, recipes: object, behind: object) -> object:
+        asked.append(behind)
+        return behind
+
+    monkeypatch.setattr("facesearch.gallery.on_gpu", on_gpu)
+    monkeypatch.setattr("facesearch.gallery._QUERIES_AT_ONCE", 2)
+    expected = list(gallery.query_many(photos, 2))  # on the CPU, as was said when it was opened
+    assert asked == []
+    auto = Gallery.open("test", "auto")
+    assert len(list(auto.query_many(photos[:2], 2))) == 2
+    assert asked == []
+    assert list(auto.query_many(photos, 2)) == expected
+    assert len(asked) == 1
+
+
 def test_copies_of_a_photo_are_one_match_until_faces_are_asked_for(
     gallery: Gallery, album: Path, lfw: Callable[..., Path]
 ) -> None:

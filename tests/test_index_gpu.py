@@ -97,6 +97,25 @@ def test_clusters_are_trained_where_the_faces_do_not_fit(gpu: list[Any], monkeyp
     np.testing.assert_allclose(similarities[same], expected[same], atol=1e-6)
 
 
+def test_clusters_of_an_index_on_disk_are_found_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Any] = []
+
+    def move(index: Any) -> Any:
+        trained.append(index)
+        return index
+
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", move, raising=False)
+    faces = Identities(4000, 0.5)
+    (recipe,) = (each for each in index_recipes() if each.name == "ivf-pq")
+    index = build_in_memory(faces, DIM, [recipe])
+    assert [each.d for each in trained] == [recipe.dims]  # among the principal components
+    _, queries = faces.queries(200)
+    expected = build_in_memory(faces, DIM, index_recipes()).search(queries, 1)[1]
+    assert (index.search(queries, 1)[1] == expected).mean() >= 0.97
+
+
 def test_without_a_gpu_or_memory_the_cpu_goes_on(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     faces = Identities(100, 0.5)
     behind = build_in_memory(faces, DIM, index_recipes())

@@ -43,7 +43,10 @@ def index(
     detector: Detector = None,
     device: Device = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="How many cores work; all of them unless you say so.", min=1)
+        int | None,
+        typer.Option(
+            help="Batches that are worked on at once, a core each; by default as many as there are cores.", min=1
+        ),
     ] = None,
     batch: Annotated[
         int | None, typer.Option(help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.", min=1)
