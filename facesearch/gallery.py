@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from facesearch import search
 from facesearch.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
-from facesearch.index import FaceIndex, Searchable, build_in_memory, import_faiss, open_index, sync
+from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
 from facesearch.index_gpu import on_gpu
-from facesearch.pipeline import Analyser, Pace, PeopleFrom, index_photos, refuse_empty
+from facesearch.photos import MAX_MEGAPIXELS
+from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, refuse_empty
 from facesearch.records import (
     FAILURES,
     Answer,
@@ -43,6 +44,8 @@ _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet
 _QUERIES_AT_ONCE = 32  # photos
 _MOST_FAR = 0.1
 _MOST_FAILURES = 1000  # photos that are named in a summary
+_LOOKS = 4  # for the file of vectors, while another process writes
+_BETWEEN_LOOKS = 0.25  # seconds
 
 
 def _silent(_: str) -> None:
@@ -76,38 +79,58 @@ class Gallery:
         max_side: int | None = None,
         threads: int | None = None,
         batch: int | None = None,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        retry_failed: bool = False,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos).
 
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
         size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
-        not given follows from the machine. `on_outcome` is called for each photo once it is stored.
+        not given follows from the machine. A photo of more than `max_megapixels` is not decoded; `retry_failed`
+        looks again at those that could not be read before. `on_outcome` is called for each photo once it is stored.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
         refuse_empty(roots)
         settings = self._agreed(model, detector, min_face_px, max_side)
         tally = _Tally(self.name)
-        with self._locked(), Store.create(self._database) as store:
-            with store.atomic():
-                if store.settings() is None:
-                    store.set_settings(settings)
-                run = store.begin_run(roots)
+        wanted = Wanted(people_from == "folder", retry_failed, max_megapixels)
+        pace = Pace.of_machine(self._device, threads, batch)
+        analyser = partial(self._load_to_index, settings, tally)
+        with self.writing() as store, self._run(store, settings, roots, tally):
             synced = store.faces.count()
-            analyser = partial(self._load_to_index, settings, tally)
-            pace = Pace.of_machine(self._device, threads, batch)
-            for outcome in index_photos(store, roots, analyser, _finder(settings), people_from, self._note, pace):
+            for outcome in index_photos(store, roots, analyser, _finder(settings), wanted, self._note, pace):
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
-                    self._sync(store, settings)
+                    self.sync(store, settings)
                     synced += tally.unsynced
                     tally.unsynced = 0
-            self._sync(store, settings)
-            with store.atomic():
-                store.end_run(run, tally.photos.total(), tally.faces)
+            self.sync(store, settings)
         return tally.summary()
+
+    @contextmanager
+    def _run(self, store: Store, settings: GallerySettings, roots: Sequence[str], tally: "_Tally") -> Iterator[None]:
+        """Notes in the database that a run begins, and how it ends, if it can still be said."""
+        before = store.newest_run()
+        if before and before[2] is None:
+            self._note(
+                f"The run of process {before[0]}, which started at {before[1]}, came to no end; this one goes on from "
+                "what it stored."
+            )
+        with store.atomic():
+            if store.settings() is None:
+                store.set_settings(settings)
+            run = store.begin_run(roots)
+        try:
+            yield
+        except KeyboardInterrupt:
+            with suppress(FaceSearchError), store.atomic():
+                store.end_run(run, tally.photos.total(), tally.faces)
+            raise
+        with store.atomic():
+            store.end_run(run, tally.photos.total(), tally.faces)
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
@@ -115,11 +138,11 @@ class Gallery:
         """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
         similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
         FaceSearchError when the photo cannot be read, NoFaceError when it shows no face."""
-        with self._reading() as (store, settings):
+        with self.reading() as (store, settings):
             asked = search.ask_one(self._load(settings), os.fspath(photo), face)
-            index = self._open_index(store, settings)
-            (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
-            limit = _limit(store, settings)
+            with self._searching(store, settings) as index:
+                (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
+                limit = _limit(store, settings)
         return _answer(asked, settings.model, limit, matches, len(index))
 
     def query_many(
@@ -127,9 +150,10 @@ class Gallery:
     ) -> Iterator[Answer | Unanswered]:
         """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
         be read or shows no face is said to be so in its place."""
-        with self._reading() as (store, settings):
+        with self.reading() as (store, settings), ExitStack() as stack:
             analyser = self._load(settings)
-            index, limit = self._open_index(store, settings), _limit(store, settings)
+            index = stack.enter_context(self._searching(store, settings))
+            limit = _limit(store, settings)
             paths = iter(os.fspath(photo) for photo in photos)
             searchable: Searchable = index
             for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
@@ -151,24 +175,24 @@ class Gallery:
         UsageError for a share that is none, FaceSearchError when there are too few such pairs."""
         if not 0 < far <= _MOST_FAR:
             raise UsageError(f"A FAR of {far:g} makes no threshold; take one from 0.0001 to {_MOST_FAR}.")
-        with self._reading() as (store, settings):
+        with self.reading() as (store, settings):
             card = embedder_card(settings.model)
             evidence = gather(store.faces.by_photo(settings.dim))
             learned = calibrate(evidence, far, card.name, card.threshold.similarity if card.threshold else None)
-        with self._locked(), Store.create(self._database) as writable, writable.atomic():
+        with self.writing() as writable, writable.atomic():
             writable.set_limit(learned)
         return learned
 
     def forget_calibration(self) -> None:
         """From now on `query` goes by the threshold of the model's card again."""
-        with self._reading():
+        with self.reading():
             pass
-        with self._locked(), Store.create(self._database) as writable, writable.atomic():
+        with self.writing() as writable, writable.atomic():
             writable.set_limit(None)
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
-        with self._reading() as (store, settings):
+        with self.reading() as (store, settings):
             run = store.newest_run()
             return GalleryFacts(
                 name=self.name,
@@ -180,17 +204,19 @@ class Gallery:
                 roots=store.roots(),
                 index=store.stamp(),
                 limit=_limit(store, settings),
-                bytes_on_disk=sum(path.stat().st_size for path in self.directory.iterdir()),
+                bytes_on_disk=_bytes_in(self.directory),
                 last_run=run[1] if run else None,
                 failures=store.failures(_MOST_FAILURES),
             )
 
     @property
-    def _database(self) -> Path:
+    def database(self) -> Path:
+        """The file of the database."""
         return self.directory / "faces.db"
 
     @property
-    def _vectors(self) -> Path:
+    def vectors(self) -> Path:
+        """The file of vectors."""
         return self.directory / "faces.faiss"
 
     def _agreed(
@@ -229,15 +255,15 @@ class Gallery:
         return settings
 
     def _settings(self) -> GallerySettings | None:
-        if not self._database.exists():
+        if not self.database.exists():
             return None
-        with Store.open(self._database) as store:
+        with Store.open(self.database) as store:
             return store.settings()
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[Store, GallerySettings]]:
+    def reading(self) -> Iterator[tuple[Store, GallerySettings]]:
         """The database for reading, and what was fixed when it was made."""
-        if not self._database.exists():
+        if not self.database.exists():
             others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
             raise GalleryError(
                 f"There is no gallery '{self.name}'"
@@ -245,15 +271,27 @@ class Gallery:
                 + "; make it with: facesearch index PHOTOS"
                 + (f" --gallery {self.name}." if self.name != "default" else ".")
             )
-        with Store.open(self._database) as store:
+        with Store.open(self.database) as store:
             settings = store.settings()
             if settings is None:
                 raise GalleryError(f"The gallery '{self.name}' is still empty; run: facesearch index PHOTOS.")
             yield store, settings
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """The right to write, for this process alone; the system gives it back when the process ends, however."""
+    def writing(self) -> Iterator[Store]:
+        """The database for writing, while no other process writes. Raises GalleryLockedError when one does."""
+        with self.locked(), Store.create(self.database) as store:
+            if store.journal != "wal":
+                self._note(
+                    f"The disk of {self.directory} cannot keep a write-ahead log, so queries and indexing wait for "
+                    "each other."
+                )
+            yield store
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The right to write, for this process alone; the system gives it back when the process ends, however. What
+        a process left unfinished is removed."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = filelock.FileLock(self.directory / "faces.lock", mode=0o600)
         try:
@@ -261,6 +299,9 @@ class Gallery:
         except filelock.Timeout as error:
             raise GalleryLockedError(self._who_writes()) from error
         try:
+            for unfinished in self.directory.glob("*.part"):
+                with suppress(OSError):
+                    unfinished.unlink()
             yield
         finally:
             lock.release()
@@ -268,8 +309,8 @@ class Gallery:
     def _who_writes(self) -> str:
         """The sentence that names the process that holds the lock."""
         run = None
-        if self._database.exists():
-            with Store.open(self._database) as store:
+        if self.database.exists():
+            with Store.open(self.database) as store:
                 run = store.newest_run()
         by = f"process {run[0]}, which started at {run[1]}" if run and run[2] is None else "another process"
         return f"The gallery '{self.name}' is being written by {by}; wait for it to end, or stop it."
@@ -291,30 +332,43 @@ class Gallery:
         tally.preparing = time.perf_counter() - started
         return analyser
 
-    def _sync(self, store: Store, settings: GallerySettings) -> None:
+    def sync(self, store: Store, settings: GallerySettings) -> None:
+        """Brings the file of vectors up to date with the database that is being written."""
         stamp = sync(
-            self._vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
+            self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
         )
         if stamp:
             with store.atomic():
                 store.set_stamp(stamp)
 
-    def _open_index(self, store: Store, settings: GallerySettings) -> FaceIndex:
-        """The index in the file; made again from the database when the file is not the one that belongs to it."""
-        recipes = index_recipes()
+    @contextmanager
+    def _searching(self, store: Store, settings: GallerySettings) -> Iterator[Searchable]:
+        """The index and, while it is searched, the database in the state that belongs to it. When the file is not
+        the one that belongs to the database it is made again; while another process writes it may just have been
+        replaced, and is looked at once more."""
+        said: FaceSearchError | None = None
+        for attempt in range(_LOOKS):
+            with store.snapshot():
+                index = self._opened(store, settings)
+                if index is not None:
+                    yield index
+                    return
+            try:
+                with self.writing() as writable:
+                    self.sync(writable, settings)
+            except GalleryLockedError as error:
+                said = error
+                time.sleep(_BETWEEN_LOOKS * (attempt < _LOOKS - 1))
+            except FaceSearchError as error:  # the disk is full or may not be written
+                said = error
+                break
+        self._note(f"{said} The answer comes from the database.")  # an answer needs no file
+        with store.snapshot():
+            yield build_in_memory(store.faces, settings.dim, index_recipes())
+
+    def _opened(self, store: Store, settings: GallerySettings) -> Searchable | None:
         stamp = store.stamp()
-        index = open_index(self._vectors, stamp, store.faces, settings.dim, recipes) if stamp else None
-        if index is not None:
-            return index
-        try:
-            with self._locked(), Store.create(self._database) as writable:
-                self._sync(writable, settings)
-        except FaceSearchError as error:  # another process writes, or the disk is full: an answer needs no file
-            self._note(f"{error} The answer comes from the database.")
-            return build_in_memory(store.faces, settings.dim, recipes)
-        stamp = store.stamp()
-        index = open_index(self._vectors, stamp, store.faces, settings.dim, recipes) if stamp else None
-        return index or build_in_memory(store.faces, settings.dim, recipes)
+        return open_index(self.vectors, stamp, store.faces, settings.dim, index_recipes()) if stamp else None
 
 
 class _Tally:
@@ -342,6 +396,10 @@ class _Tally:
         looked_at = sum(self.photos[status] for status in Status if status != Status.MISSING)
         rate = looked_at / (seconds - self.preparing)
         return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _finder(settings: GallerySettings) -> DetectorCard:

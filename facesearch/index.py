@@ -21,8 +21,12 @@ from facesearch.records import Embeddings, IndexStamp
 Ids: TypeAlias = NDArray[np.int64]
 NONE = -1  # the id where there are fewer faces than were asked for
 
+_HASHED_UP_TO = (
+    512 << 20
+)  # bytes: half a second; of a larger file size and time are believed, and `check` reads it all
 _MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
 _MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
+_BLOCK = 1 << 20  # bytes
 _SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
 
 
@@ -118,7 +122,7 @@ def sync(
             note(f"Building the {recipe.name} index of {count:,} faces.")
         index = _built(recipe, source, dim, count)
     recall = None if recipe == recipes[0] else _measured_recall(index, recipe, source, dim)
-    _save(index, path)
+    sha256 = _save(index, path)
     status = path.stat()
     return IndexStamp(
         recipe.name,
@@ -127,7 +131,7 @@ def sync(
         source.newest(),
         status.st_size,
         status.st_mtime_ns,
-        _sha256(path),
+        sha256,
         recall,
     )
 
@@ -141,7 +145,9 @@ def open_index(
     if recipe is None or not belongs(path, stamp):
         return None
     faiss = import_faiss()
-    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+    index = _read(path, stamp, faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+    if index is None:
+        return None
     _set(index, recipe.search)
     return FaceIndex(index, recipe, source, dim, stamp.newest_id)
 
@@ -154,14 +160,36 @@ def build_in_memory(source: Source, dim: int, recipes: Sequence[IndexRecipe]) ->
 
 
 def belongs(path: Path, stamp: IndexStamp) -> bool:
-    """Whether the file is the stamped one: its size and time agree, or else its SHA-256 does."""
+    """Whether the file is the stamped one: its SHA-256 agrees, or of a large file at least its size and time."""
     try:
         status = path.stat()
+        if status.st_size != stamp.size:
+            return False
+        is_believed = status.st_size > _HASHED_UP_TO and status.st_mtime_ns == stamp.mtime_ns
+        return is_believed or sha256_of(path) == stamp.sha256
     except OSError:
         return False
-    if status.st_size != stamp.size:
-        return False
-    return status.st_mtime_ns == stamp.mtime_ns or _sha256(path) == stamp.sha256
+
+
+def ids_in(path: Path, stamp: IndexStamp) -> Ids | None:
+    """The ids of the faces in the file, ascending; None when it is not the stamped one in every byte."""
+    try:
+        index = _read(path, stamp, 0) if sha256_of(path) == stamp.sha256 else None
+    except OSError:
+        return None
+    return None if index is None else np.sort(_ids_of(index))
+
+
+def _read(path: Path, stamp: IndexStamp, flags: int) -> Any:
+    """FAISS's index; None where FAISS cannot read it, as one of another version. No header may ask for more memory
+    than the file has."""
+    faiss = import_faiss()
+    faiss.set_deserialization_vector_byte_limit(stamp.size)
+    faiss.set_deserialization_loop_limit(stamp.size)
+    try:
+        return faiss.read_index(str(path), flags)
+    except RuntimeError:
+        return None
 
 
 def import_faiss() -> Any:
@@ -211,8 +239,10 @@ def plan(recipe: IndexRecipe, dim: int, count: int) -> tuple[str, int]:
 def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
     """The index in the file without the faces that are gone and with those that are new; None when it cannot
     forget faces and too many are gone (search leaves those out, but they cost time)."""
-    index = import_faiss().read_index(str(path))
-    gone = np.setdiff1d(_ids_in(index), source.ids())
+    index = _read(path, stamp, 0)
+    if index is None:
+        return None
+    gone = np.setdiff1d(_ids_of(index), source.ids())
     if len(gone):
         try:
             index.remove_ids(gone)
@@ -223,7 +253,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
     return index
 
 
-def _ids_in(index: Any) -> Ids:
+def _ids_of(index: Any) -> Ids:
     return np.asarray(import_faiss().vector_to_array(index.id_map), np.int64)
 
 
@@ -273,14 +303,20 @@ def best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[n
     return np.asarray(similarities, np.float32), ids
 
 
-def _save(index: Any, path: Path) -> None:
-    """Writes the file whole or not at all: a temporary file, synced, renamed."""
+def _save(index: Any, path: Path) -> str:
+    """Writes the file whole or not at all: a temporary file, synced, renamed. The SHA-256 of what was written."""
     faiss = import_faiss()
     unfinished = path.with_suffix(".part")
+    digest = hashlib.sha256()
+
+    def write(block: bytes) -> None:
+        file.write(block)
+        digest.update(block)
+
     try:
-        faiss.write_index(index, str(unfinished))
-        unfinished.chmod(0o600)
-        with unfinished.open("rb") as file:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            faiss.write_index(index, faiss.PyCallbackIOWriter(write, _BLOCK))
+            file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
         _sync_folder(path.parent)
@@ -288,6 +324,7 @@ def _save(index: Any, path: Path) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+    return digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -298,6 +335,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,28 +5,37 @@ import io
 import math
 import os
 import stat
+import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from facesearch.chips import Aligner
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.records import PhotoFile, Pixels, Status
+from facesearch.records import Chips, Face, PhotoFile, Pixels, Status
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
 
 MAX_MEGAPIXELS = 200
-_LARGE = 60_000_000  # pixels: of such photos one at a time is decoded, as each takes hundreds of megabytes
-_one_large = threading.Lock()
+LARGE = 60_000_000  # pixels: of such photos one at a time is decoded, as each takes hundreds of megabytes
+one_large: AbstractContextManager[object] = threading.Lock()
 Image.MAX_IMAGE_PIXELS = None  # Pillow only tells sizes here, and warns of what our own limit refuses
+_BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
+_MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes
+# Pillow reads the headers of these in Python alone, where no file can do harm; those of others in a decoder.
+_HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
+_RISKY = ("WebP", "AVIF", "HEIC")
 
 CannotList = Callable[[str, OSError], None]
 
 _HEAD = 32  # bytes that tell every format
+_NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far behind
 _DIGEST = 16  # bytes
 _PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 _PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
@@ -45,7 +54,7 @@ class LoadedPhoto:
 
     def pixels(self, max_side: int) -> int:
         """How many are decoded to look at it with this longest side (0: as it is)."""
-        reduction = _reduction(self.data, _shrink(self.size, max_side))
+        reduction = reduction_for(self.data, _shrink(self.size, max_side))
         return math.prod(self.size) // reduction**2
 
 
@@ -65,10 +74,15 @@ class View:
         whole photo's; itself where it is such a one, or where its file turns out to be damaged."""
         if max(self.shrink) <= max(shrink, 1) or not self.data:
             return self
-        reduction = _reduction(self.data, shrink)
+        reduction = reduction_for(self.data, shrink)
         with suppress(PhotoError):
             return View(decode(self.data, reduction), self.size, (reduction, reduction))
         return self
+
+    def cut(self, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
+        """The faces' chips, cut from that version."""
+        sharper = self.sharper(shrink)
+        return aligner.cut(sharper.pixels, faces, sharper.shrink)
 
 
 def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Iterator[PhotoFile]:
@@ -117,20 +131,43 @@ def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
         folders += reversed(inner)
 
 
-def load(file: PhotoFile) -> LoadedPhoto | None:
+def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:
     """The file's bytes; None for a file that neither is an image nor is named like one.
-    Raises PhotoError when it is named like a photo and is none, or cannot be read."""
+    Raises PhotoError when it is named like a photo and is none, cannot be read, or says of itself that it is larger
+    than `max_megapixels`: its memory is then not taken."""
     try:
-        with open(file.path, "rb") as opened:
+        with _opened(file.path) as opened:
             head = opened.read(_HEAD)
             if _format_of(head) is None:
                 _refuse_if_named_like_a_photo(file, head)
                 return None
-            data = head + opened.read()
+            size = _announced_size(opened, _HARMLESS) if _format_of(head) not in _RISKY else _noted_size(opened)
+            _refuse_too_large(size, max_megapixels)
+            most = _BYTES_A_PIXEL * (math.prod(size) or int(max_megapixels * 1e6)) + _MORE_BYTES
+            opened.seek(0)
+            data = opened.read(most + 1)
     except OSError as error:
-        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror}") from error
+        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror or error}") from error
+    if len(data) > most:
+        raise PhotoError(Status.TOO_LARGE, f"more than {most / 1e6:,.0f} megabytes, which no photo of its size needs")
     digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
-    return LoadedPhoto(file, data, digest, _announced_size(data))
+    return LoadedPhoto(file, data, digest, size)
+
+
+def _opened(path: str) -> BinaryIO:
+    """The file, if it is one still: to open a pipe for reading would wait for whoever writes to it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise PhotoError(Status.UNREADABLE, "it is no file any more")
+    return open(handle, "rb")
+
+
+def _refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
+    pixels = math.prod(size)
+    if pixels > max_megapixels * 1e6:
+        reason = f"{pixels / 1e6:,.0f} megapixels, more than the {max_megapixels:g} that are read"
+        raise PhotoError(Status.TOO_LARGE, reason)
 
 
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
@@ -141,12 +178,15 @@ def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
     raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
 
 
-def look(data: bytes, max_side: int = 0) -> View:
+def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
     """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
     it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
-    quarter of the time. Raises as `decode`."""
-    announced = _announced_size(data)
-    reduction = _reduction(data, _shrink(announced, max_side))
+    quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
+    if _format_of(data[:_HEAD]) == "HEIC":
+        _register_heic()
+    announced = announced_size(data)
+    _refuse_too_large(announced, max_megapixels)
+    reduction = reduction_for(data, _shrink(announced, max_side))
     pixels = decode(data, reduction)
     height, width = pixels.shape[:2]
     size = _upright(announced, (width, height), reduction) if reduction > 1 else (width, height)
@@ -162,19 +202,18 @@ def look(data: bytes, max_side: int = 0) -> View:
 def decode(data: bytes, reduction: int = 1) -> Pixels:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
     shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up.
-    Raises PhotoError when the data cannot be decoded or the image is too large."""
+    Raises PhotoError when the data cannot be decoded."""
     kind = _format_of(data[:_HEAD])
     if kind == "HEIC":
         _register_heic()
-    pixels = math.prod(_announced_size(data))
-    if pixels > MAX_MEGAPIXELS * 1e6:
-        reason = f"{pixels / 1e6:,.0f} megapixels, more than the {MAX_MEGAPIXELS} that are read"
-        raise PhotoError(Status.TOO_LARGE, reason)
+    is_large = math.prod(announced_size(data)) / reduction**2 > LARGE
     try:
-        with _one_large if pixels / reduction**2 > _LARGE else nullcontext():
+        with one_large if is_large else nullcontext():
             # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
             return _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data, reduction)
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
+        if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
+            raise PhotoError(Status.TOO_LARGE, "more megapixels than are read") from error
         reason = f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
         raise PhotoError(Status.UNREADABLE, reason) from error
 
@@ -207,14 +246,41 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _announced_size(data: bytes) -> tuple[int, int]:
-    """What the header says, before any memory is taken, not yet turned upright; 0 for the few kinds that Pillow does
-    not know, where OpenCV's own limit of 1,074 megapixels holds."""
+def announced_size(data: bytes) -> tuple[int, int]:
+    """The width and height that the header says, before any memory is taken, not yet turned upright; 0 for the few
+    kinds that Pillow does not know, where OpenCV's own limit holds."""
+    return _announced_size(io.BytesIO(data))
+
+
+def _announced_size(file: BinaryIO, kinds: tuple[str, ...] | None = None) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, RuntimeError):
-        return 0, 0
+        return Image.open(file, formats=kinds).size
+    except (ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError, struct.error):
+        return 0, 0  # Pillow's readers give up in many ways; what the decoder says of the file will count
+
+
+def _noted_size(file: BinaryIO) -> tuple[int, int]:
+    """What the head of a WebP, AVIF or HEIC file notes as its size, 0 where it is not found there."""
+    file.seek(0)
+    head = file.read(_NOTED_WITHIN)
+    if head[12:16] == b"VP8X" and len(head) >= 30:
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if head[12:16] == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if head[12:16] == b"VP8 " and len(head) >= 30:
+        width, height = struct.unpack("<HH", head[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    # A box 'ispe' is its name, four bytes of flags, width and height; a tile has one, and so has the whole.
+    boxes = [head[at + 8 : at + 16] for at in _places(head, b"ispe")]
+    return max((struct.unpack(">II", box) for box in boxes if len(box) == 8), default=(0, 0))
+
+
+def _places(data: bytes, word: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + 1)
 
 
 def _upright(announced: tuple[int, int], decoded: tuple[int, int], reduction: int) -> tuple[int, int]:
@@ -229,7 +295,7 @@ def _shrink(size: tuple[int, int], max_side: int) -> float:
     return max(1.0, min(max(size), 2 * min(size)) / max_side) if max_side else 1.0
 
 
-def _reduction(data: bytes, shrink: float) -> int:
+def reduction_for(data: bytes, shrink: float) -> int:
     """By how much a file can shrink while it is decoded, at most `shrink`: only a JPEG can."""
     if _format_of(data[:_HEAD]) != "JPEG":
         return 1

@@ -15,12 +15,13 @@ import numpy as np
 
 from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.chips import Aligner
+from facesearch.decoders import SECONDS, Decoders
 from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.engines.keras import gpu_is_visible
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import LoadedPhoto, View, load, look, printable, walk
-from facesearch.records import Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
+from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
+from facesearch.records import FAILURES, Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
 from facesearch.stream import chunks, ordered, threads
@@ -135,8 +136,7 @@ def cut_out(view: View, faces: Sequence[Face], aligner: Aligner) -> Chips:
     enough = aligner.shrinks(faces) * _MOST_MAGNIFIED
     blurred = np.flatnonzero(enough < max(view.shrink)).tolist()
     if blurred and view.data:
-        sharper = view.sharper(enough[blurred].min())
-        chips[blurred] = aligner.cut(sharper.pixels, [faces[i] for i in blurred], sharper.shrink)
+        chips[blurred] = view.cut([faces[i] for i in blurred], aligner, float(enough[blurred].min()))
     return chips
 
 
@@ -154,9 +154,28 @@ def load_detector(
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is to do with the photos that it meets. `retry` looks again at those that failed before;
+    `seconds` are how long the decoding of one may take."""
+
+    names_people: bool = False
+    retry: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+    seconds: float = SECONDS
+
+
+@dataclass(frozen=True, slots=True)
 class _Decoded:
-    photo: LoadedPhoto
+    """A photo that is ready to be analysed, and its content's digest."""
+
+    file: PhotoFile
+    digest: bytes
     view: View
+
+    @property
+    def weight(self) -> int:
+        """Pixels in memory; what is kept of the file counts as if it were some."""
+        return (self.view.pixels.size + len(self.view.data)) // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +195,7 @@ def index_photos(
     roots: Sequence[str],
     make_analyser: Callable[[], Analyser],
     detector: DetectorCard,
-    people_from: PeopleFrom = "none",
+    wanted: Wanted | None = None,
     note: Note = lambda _: None,
     pace: Pace | None = None,
 ) -> Iterator[Outcome]:
@@ -185,7 +204,7 @@ def index_photos(
 
     Raises FaceSearchError for a root that is absent or holds no photo; such a root marks nothing missing."""
     refuse_empty(roots)
-    run = _Run(store, make_analyser, detector, people_from == "folder", note, pace or Pace.of_machine("cpu"))
+    run = _Run(store, make_analyser, detector, wanted or Wanted(), note, pace or Pace.of_machine("cpu"))
     for root in roots:
         yield from run.index_root(root)
     with store.atomic():
@@ -207,17 +226,21 @@ class _Run:
         store: "Store",
         make_analyser: Callable[[], Analyser],
         detector: DetectorCard,
-        names_people: bool,
+        wanted: Wanted,
         note: Note,
         pace: Pace,
     ) -> None:
         self._store, self._make_analyser, self._note = store, make_analyser, note
-        self._detector, self._names_people = detector, names_people
+        self._detector, self._wanted = detector, wanted
         self._analyser: Analyser | None = None
         self._pace = pace
+        self._again: frozenset[Status] = frozenset()  # photos of these are looked at again
 
     def index_root(self, root: str) -> Iterator[Outcome]:
         unlisted: list[str] = []
+        self._again = frozenset(FAILURES if self._wanted.retry else ())
+        if os.path.isfile(root):  # to name a photo itself is to want it back
+            self._again |= {Status.FORGOTTEN}
 
         def cannot_list(folder: str, error: OSError) -> None:
             unlisted.append(folder)
@@ -239,9 +262,11 @@ class _Run:
         with ExitStack() as stack:
             readers = stack.enter_context(threads(self._pace.threads + 1))
             workers = stack.enter_context(threads(self._pace.threads))
+            decoders = Decoders(self._pace.threads + 1, self._wanted.max_megapixels, self._wanted.seconds)
+            look = partial(self._look, stack.enter_context(decoders))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
-            loaded = on(readers, _load, self._pass_unchanged(files), ahead, LOADED_AHEAD)
-            decoded = on(readers, self._look, self._pass_known_contents(loaded), ahead, 2 * self._pace.pixels)
+            loaded = on(readers, self._load, self._pass_unchanged(files), ahead, LOADED_AHEAD)
+            decoded = on(readers, look, self._pass_known_contents(loaded), ahead, 2 * self._pace.pixels)
             batches = self._with_analyser(_batches(decoded, self._pace))
             for batch in on(workers, self._analyse, batches, self._pace.threads + 1, 4 * self._pace.pixels):
                 yield from self._stored(batch)
@@ -250,11 +275,11 @@ class _Run:
         """The files; an outcome in place of each whose path, size and time are known."""
         for part in chunks(files, _FILES_AT_ONCE):
             known = self._store.known([file.path for file in part])
-            same = {file.path: known[file.path] for file in part if _is_unchanged(file, known.get(file.path))}
+            same = {file.path: known[file.path] for file in part if self._is_known(file, known.get(file.path))}
             if same:
                 with self._store.atomic():
                     self._store.see(same.values())
-                    if self._names_people:
+                    if self._wanted.names_people:
                         for path, photo in same.items():
                             self._store.name_faces(photo.id, _folder_name(path))
             for file in part:
@@ -263,6 +288,11 @@ class _Run:
                     yield Outcome(file.path, photo.status, photo.faces, "unchanged")
                 else:
                     yield file
+
+    def _is_known(self, file: PhotoFile, known: "KnownPhoto | None") -> bool:
+        if known is None or known.status == Status.MISSING or known.status in self._again:
+            return False
+        return (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
@@ -275,11 +305,11 @@ class _Run:
         """What became of a photo whose content is known. It is looked up as late as this, because the photo before
         may have changed what is known."""
         known = self._store.known_content(photo.digest)
-        if known is None:
+        if known is None or known.status in self._again:
             return None
         file = photo.file
-        person = _folder_name(file.path) if self._names_people else None
-        status = Status.OK if known.faces else Status.NO_FACE
+        person = _folder_name(file.path) if self._wanted.names_people else None
+        status = known.status_on_disk
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
             self._store.copy(known, file, person)
             return Outcome(file.path, status, known.faces, "copied")
@@ -288,11 +318,20 @@ class _Run:
             self._store.name_faces(known.id, person)
         return Outcome(file.path, status, known.faces, "unchanged" if known.path == file.path else "moved")
 
-    def _look(self, item: _Item) -> _Item:
+    def _load(self, item: _Item) -> _Item | None:
+        """A file's bytes; None for a file that is no photo."""
+        if not isinstance(item, PhotoFile):
+            return item
+        try:
+            return load(item, self._wanted.max_megapixels)
+        except PhotoError as error:
+            return _Failed(item, None, error)
+
+    def _look(self, decoders: Decoders, item: _Item) -> _Item:
         if not isinstance(item, LoadedPhoto):
             return item
         try:
-            return _Decoded(item, look(item.data, self._detector.max_side))
+            return _Decoded(item.file, item.digest, decoders.look(item.data, self._detector.max_side))
         except PhotoError as error:
             return _Failed(item.file, item.digest, error)
 
@@ -304,7 +343,7 @@ class _Run:
             case LoadedPhoto():
                 return item.pixels(self._detector.max_side)
             case list():
-                return sum(each.view.pixels.size // 3 for each in item if isinstance(each, _Decoded))
+                return sum(each.weight for each in item if isinstance(each, _Decoded))
         return 0
 
     def _with_analyser(self, batches: Iterable[list[_Item]]) -> Iterator[list[_Item]]:
@@ -321,13 +360,13 @@ class _Run:
             return [(item, None) for item in batch]
         try:
             results = iter(self._analyser.analyse([item.view for item in decoded]))
-        except FaceSearchError:
-            raise
         except Exception as error:
+            if isinstance(error, FaceSearchError) and not isinstance(error, PhotoError):
+                raise
             if len(decoded) > 1:
                 return [pair for item in batch for pair in self._analyse([item])]
             crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}")
-            failed = _Failed(decoded[0].photo.file, decoded[0].photo.digest, crash)
+            failed = _Failed(decoded[0].file, decoded[0].digest, error if isinstance(error, PhotoError) else crash)
             return [(failed if isinstance(item, _Decoded) else item, None) for item in batch]
         return [(item, next(results) if isinstance(item, _Decoded) else None) for item in batch]
 
@@ -350,18 +389,18 @@ class _Run:
         raise TypeError(f"{type(item).__name__} came through the stages unfinished")
 
     def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:
-        file = item.photo.file
+        file = item.file
         status = Status.OK if found.faces else Status.NO_FACE
         reason = _why_none(item.view, self._detector)
         self._store.save(
             file,
             status,
-            digest=item.photo.digest,
+            digest=item.digest,
             reason=reason,
             size=item.view.size,
             faces=found.faces,
             embeddings=found.embeddings,
-            person=_folder_name(file.path) if self._names_people else None,
+            person=_folder_name(file.path) if self._wanted.names_people else None,
         )
         return Outcome(file.path, status, len(found.faces), reason=reason)
 
@@ -381,26 +420,10 @@ def _why_none(view: View, detector: DetectorCard) -> str | None:
     return f"{view.size[0]} x {view.size[1]} pixels{looked_at}, smaller than the smallest face"
 
 
-def _is_unchanged(file: PhotoFile, known: "KnownPhoto | None") -> bool:
-    if known is None or known.status == Status.MISSING:
-        return False
-    return (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
-
-
 def _folder_name(path: str) -> str:
     """The person whom a photo's folder is named after."""
     folder = os.path.basename(os.path.dirname(path))
     return os.fsencode(folder).decode(errors="replace")
-
-
-def _load(item: _Item) -> _Item | None:
-    """A file's bytes; None for a file that is no photo."""
-    if not isinstance(item, PhotoFile):
-        return item
-    try:
-        return load(item)
-    except PhotoError as error:
-        return _Failed(item, None, error)
 
 
 def _batches(items: Iterable[_Item], pace: Pace) -> Iterator[list[_Item]]:
@@ -411,7 +434,7 @@ def _batches(items: Iterable[_Item], pace: Pace) -> Iterator[list[_Item]]:
         batch.append(item)
         if isinstance(item, _Decoded):
             photos += 1
-            pixels += item.view.pixels.size // 3
+            pixels += item.weight
         if photos >= pace.batch or pixels >= pace.pixels or len(batch) >= _BATCH_ITEMS:
             yield batch
             batch, photos, pixels = [], 0, 0

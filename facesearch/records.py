@@ -21,11 +21,13 @@ class Status(StrEnum):
     UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
     UNSUPPORTED = "unsupported"  # its content is no image, or of a format that nothing here reads
     TOO_LARGE = "too_large"
-    CRASHED = "crashed"
+    CRASHED = "crashed"  # it broke its decoder, or a stage after it
+    TIMEOUT = "timeout"  # its decoder did not come to an end
+    FORGOTTEN = "forgotten"  # its faces were deleted because the user asked for it
     MISSING = "missing"  # it was indexed and is no longer on disk
 
 
-FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED)
+FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)
 
 
 class Box(NamedTuple):
@@ -207,6 +209,14 @@ class RunSummary:
     photos_per_second: float
     gallery: str
     failures: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many photos, and faces in them, were deleted from a gallery."""
+
+    photos: int
+    faces: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""SQLite as a gallery uses it: the tables, paths as values, and errors as sentences.
+"""SQLite as a gallery uses it: the tables, what goes into them, and errors as sentences.
 
 A change of the tables is a new migration at the end: what was applied is never edited."""
 
 import os
 import sqlite3
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +14,15 @@ from typing import Any
 import sqlite_utils
 
 from facesearch.errors import FaceSearchError, GalleryError
-from facesearch.records import Status
 
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
-_REFUSED = {  # what to do when SQLite may not write
+_REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
     "SQLITE_FULL": "free some space",
     "SQLITE_IOERR": "check the disk",
     "SQLITE_READONLY": "allow writing there",
     "SQLITE_CANTOPEN": "allow writing there",
+    "SQLITE_BUSY": "wait for whoever uses it",
+    "SQLITE_PROTOCOL": "wait for whoever uses it",
 }
 
 migrations = sqlite_utils.Migrations("facesearch")
@@ -28,7 +31,7 @@ migrations = sqlite_utils.Migrations("facesearch")
 @migrations()
 def photos_faces_people(db: sqlite_utils.Database) -> None:
     """The first schema."""
-    statuses = ", ".join(f"'{status}'" for status in Status)
+    statuses = "'ok', 'no_face', 'unreadable', 'unsupported', 'too_large', 'crashed', 'missing'"
     for statement in (
         # path is a BLOB where its bytes are no UTF-8; digest is NULL where the file could not be opened.
         f"""CREATE TABLE photos (
@@ -77,16 +80,59 @@ def longest_side(db: sqlite_utils.Database) -> None:
     db.execute("ALTER TABLE settings ADD COLUMN max_side INTEGER NOT NULL DEFAULT 0")
 
 
+@migrations()
+def any_status_and_face_count(db: sqlite_utils.Database) -> None:
+    """A photo's status may be one that came later: which there are is for `records.Status` alone to say. And a photo
+    knows how many faces it has, so that one that is lost is missed. SQLite cannot drop a condition, so the table is
+    made anew (with foreign keys off, or its faces would go with the old one)."""
+    for statement in (
+        """CREATE TABLE photos_anew (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+            digest BLOB, status TEXT NOT NULL, reason TEXT, width INTEGER, height INTEGER,
+            face_count INTEGER NOT NULL)""",
+        "INSERT INTO photos_anew SELECT id, path, size, mtime_ns, digest, status, reason, width, height, "
+        "(SELECT count(*) FROM faces WHERE photo_id = photos.id) FROM photos",
+        "DROP TABLE photos",
+        "ALTER TABLE photos_anew RENAME TO photos",
+        "CREATE INDEX photos_by_digest ON photos (digest)",
+    ):
+        db.execute(statement)
+
+
+@migrations()
+def checksums(db: sqlite_utils.Database) -> None:
+    """Each face with what tells whether it is still as it was stored."""
+    db.conn.create_function("face_checksum", 7, lambda a, b, c, d, *rest: checksum((a, b, c, d), *rest))
+    db.execute("ALTER TABLE faces ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE faces SET checksum = "
+        "face_checksum(box_left, box_top, box_right, box_bottom, score, landmarks, embedding)"
+    )
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into a sentence with the file's name."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        advice = _REFUSED.get(getattr(error, "sqlite_errorname", ""))
-        if advice:
-            raise FaceSearchError(f"{path} cannot be written ({error}); {advice} and run it again.") from error
-        raise GalleryError(f"{path} cannot be used as a gallery: {error}.") from error
+        raise as_sentence(error, path) from error
+
+
+def as_sentence(error: sqlite3.DatabaseError, path: Path) -> FaceSearchError:
+    """What SQLite says of this file: a refusal to write it, or damage."""
+    name = getattr(error, "sqlite_errorname", "")
+    for start, advice in _REFUSED.items():
+        if name.startswith(start):
+            return FaceSearchError(f"{path} cannot be used now ({error}); {advice} and run it again.")
+    gallery = path.parent.name
+    which = "" if gallery == "default" else f" --gallery {gallery}"
+    return GalleryError(f"{path} is damaged ({error}); try: facesearch repair{which}.")
+
+
+def checksum(box: Sequence[float], score: float, landmarks: bytes, embedding: bytes) -> int:
+    """What tells later whether a face is still as it was stored: CRC-32."""
+    return zlib.crc32(embedding, zlib.crc32(landmarks, zlib.crc32(struct.pack("<5d", *box, score))))
 
 
 def to_sql(path: str) -> str | bytes:

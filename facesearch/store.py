@@ -16,13 +16,14 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
-from facesearch.errors import GalleryError
+from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.faces import Faces
 from facesearch.records import (
     FAILURES,
     Calibration,
     Embeddings,
     Face,
+    Forgotten,
     GallerySettings,
     IndexStamp,
     Limit,
@@ -30,16 +31,15 @@ from facesearch.records import (
     PhotoFile,
     Status,
 )
-from facesearch.sql import explained, from_sql, marks, migrations, parts, to_sql
+from facesearch.sql import as_sentence, checksum, explained, from_sql, marks, migrations, parts, to_sql
 
 _BUSY_MS = 30_000
+# What a photo's content alone decides, so that a copy has it too.
+_SETTLED = (Status.OK, Status.NO_FACE, Status.CRASHED, Status.TIMEOUT, Status.FORGOTTEN)
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
 
 
-_KNOWN = (
-    "SELECT id, path, size, mtime_ns, status, "
-    "(SELECT count(*) FROM faces WHERE photo_id = photos.id) AS faces FROM photos"
-)
+_KNOWN = "SELECT id, path, size, mtime_ns, status, face_count FROM photos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ class KnownPhoto:
     status: Status
     faces: int
 
+    @property
+    def status_on_disk(self) -> Status:
+        """What it is again when it turns up somewhere."""
+        if self.status != Status.MISSING:
+            return self.status
+        return Status.OK if self.faces else Status.NO_FACE
+
 
 class Store:
     """An open database. Use `Store.create` to write and `Store.open` to read; both are context managers."""
@@ -63,6 +70,7 @@ class Store:
         self._path = path
         self._people: dict[str, int] = {}
         self.faces = Faces(self._conn)
+        self.journal = "wal"
 
     @classmethod
     def create(cls, path: Path) -> "Store":
@@ -71,13 +79,14 @@ class Store:
         with explained(path):
             _make_private(path)
             conn = sqlite3.connect(path, timeout=_BUSY_MS / 1000)
-            conn.execute("PRAGMA journal_mode = WAL")
             conn.execute("PRAGMA synchronous = FULL")
-            conn.execute("PRAGMA foreign_keys = ON")
             db = sqlite_utils.Database(conn)
             store = cls(db, path)
             store._refuse_newer_schema()
+            store.journal = _with_journal(conn)
             migrations.apply(db)
+            conn.execute("PRAGMA foreign_keys = ON")
+            conn.execute("PRAGMA secure_delete = ON")
             conn.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
         return store
 
@@ -85,16 +94,26 @@ class Store:
     def open(cls, path: Path) -> "Store":
         """Opens an existing database for reading alone. Raises GalleryError when there is none or it is damaged."""
         with explained(path):
-            conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_MS / 1000)
-            store = cls(sqlite_utils.Database(conn), path)
+            store = cls(sqlite_utils.Database(_to_read(path)), path)
             store._refuse_newer_schema()
         return store
 
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._conn.close()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Closes it, and turns what SQLite has raised meanwhile into a sentence."""
+        with explained(self._path):
+            self._conn.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise as_sentence(error, self._path) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whatever is written meanwhile."""
+        with self._db.atomic():
+            self._conn.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from now on
+            yield
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -155,11 +174,12 @@ class Store:
         return found
 
     def known_content(self, digest: bytes) -> KnownPhoto | None:
-        """A photo with the same bytes that was searched for faces; one that is on disk before one that is missing."""
+        """A photo with the same bytes that need not be looked at again; one that is on disk before one that is
+        missing."""
         row = self._conn.execute(
-            f"{_KNOWN} WHERE digest = ? AND (status IN ('ok', 'no_face') OR status = 'missing' AND faces > 0) "
+            f"{_KNOWN} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count > 0) "
             "ORDER BY status = 'missing', id LIMIT 1",
-            (digest,),
+            (digest, *_SETTLED),
         ).fetchone()
         return _known_photo(row) if row else None
 
@@ -177,16 +197,13 @@ class Store:
     ) -> None:
         """Stores what was found in a photo, in place of what its path held before. `size` is width and height;
         `embeddings` has one row for each face."""
-        photo = self._save_photo(file, digest, status, reason, size or (None, None))
+        photo = self._save_photo(file, digest, status, reason, size or (None, None), len(faces))
         who = self._person(person)
         rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
         self._conn.executemany(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
-            "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (photo, who, *face.box, face.score, _landmarks(face), row.tobytes())
-                for face, row in zip(faces, rows, strict=True)
-            ],
+            "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(photo, who, *_values(face, row)) for face, row in zip(faces, rows, strict=True)],
         )
 
     def _save_photo(
@@ -196,12 +213,13 @@ class Store:
         status: Status,
         reason: str | None,
         size: tuple[int | None, int | None],
+        faces: int,
     ) -> int:
         self._make_room(file.path)
         cursor = self._conn.execute(
-            "INSERT INTO photos (path, size, mtime_ns, digest, status, reason, width, height) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size),
+            "INSERT INTO photos (path, size, mtime_ns, digest, status, reason, width, height, face_count) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size, faces),
         )
         photo = int(cursor.lastrowid or 0)
         self._see([photo])
@@ -222,10 +240,9 @@ class Store:
         """The photo lies at another path now, or was only touched; its faces stay as they are."""
         if known.path != file.path:
             self._make_room(file.path)
-        status = Status.OK if known.faces else Status.NO_FACE
         self._conn.execute(
             "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, status = ? WHERE id = ?",
-            (to_sql(file.path), file.size, file.mtime_ns, status, known.id),
+            (to_sql(file.path), file.size, file.mtime_ns, known.status_on_disk, known.id),
         )
         self._see([known.id])
 
@@ -234,12 +251,12 @@ class Store:
         digest, reason, width, height = self._conn.execute(
             "SELECT digest, reason, width, height FROM photos WHERE id = ?", (known.id,)
         ).fetchone()
-        photo = self._save_photo(file, digest, known.status, reason, (width, height))
+        photo = self._save_photo(file, digest, known.status, reason, (width, height), known.faces)
         who = self._person(person)
         self._conn.execute(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
-            "embedding) SELECT ?, ?, box_left, box_top, box_right, box_bottom, score, landmarks, embedding "
-            "FROM faces WHERE photo_id = ? ORDER BY id",
+            "embedding, checksum) SELECT ?, ?, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding, checksum FROM faces WHERE photo_id = ? ORDER BY id",
             (photo, who, known.id),
         )
 
@@ -275,6 +292,69 @@ class Store:
             self._conn.execute("INSERT OR IGNORE INTO people (name) VALUES (?)", (name,))
             (self._people[name],) = self._conn.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
         return self._people[name]
+
+    # Forgetting
+
+    def has_person(self, name: str) -> bool:
+        """Whether a face has this name."""
+        return bool(
+            self._one("SELECT EXISTS (SELECT 1 FROM faces JOIN people ON people.id = person_id WHERE name = ?)", name)
+        )
+
+    def forget_person(self, name: str) -> Forgotten:
+        """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
+        of = "photo_id IN (SELECT photo_id FROM faces JOIN people ON people.id = person_id WHERE name = ?)"
+        photos = [row[0] for row in self._conn.execute(f"SELECT DISTINCT photo_id FROM faces WHERE {of}", (name,))]
+        cursor = self._conn.execute(
+            "DELETE FROM faces WHERE person_id = (SELECT id FROM people WHERE name = ?)", (name,)
+        )
+        self._conn.executemany(
+            "UPDATE photos SET face_count = (SELECT count(*) FROM faces WHERE photo_id = photos.id), "
+            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten') WHERE id = ?",
+            [(photo,) for photo in photos],
+        )
+        self._tidy()
+        return Forgotten(len(photos), cursor.rowcount)
+
+    def forget_photo(self, path: str) -> Forgotten:
+        """Deletes the faces of the photo with this path and of its copies, which are not looked at again; what is no
+        longer on disk is deleted altogether."""
+        rows = self._conn.execute(
+            "SELECT id FROM photos WHERE path = ?1 OR digest = (SELECT digest FROM photos WHERE path = ?1)",
+            (to_sql(path),),
+        ).fetchall()
+        faces = sum(self._conn.execute("DELETE FROM faces WHERE photo_id = ?", row).rowcount for row in rows)
+        self._conn.executemany("DELETE FROM photos WHERE id = ? AND status = 'missing'", rows)
+        self._conn.executemany(
+            "UPDATE photos SET status = 'forgotten', reason = NULL, face_count = 0 WHERE id = ?", rows
+        )
+        self._tidy()
+        return Forgotten(len(rows), faces)
+
+    def forget_missing(self) -> Forgotten:
+        """Deletes the photos that are no longer on disk, with their faces."""
+        faces = self._one("SELECT count(*) FROM faces JOIN photos ON photos.id = photo_id WHERE status = 'missing'")
+        cursor = self._conn.execute("DELETE FROM photos WHERE status = 'missing'")
+        self._tidy()
+        return Forgotten(cursor.rowcount, faces)
+
+    def _tidy(self) -> None:
+        """Without names that nobody has any more, and without a file of vectors that would still hold the faces."""
+        self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
+        self._conn.execute("DELETE FROM index_stamp")
+        self._people.clear()
+
+    def scrub(self) -> None:
+        """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
+        FaceSearchError while somebody reads what was there before."""
+        with explained(self._path), _temporary_files_in(self._path.parent):
+            self._conn.execute("VACUUM")
+            is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy and self.journal == "wal":
+            raise FaceSearchError(
+                f"{self._path} is being read, so its log could not be emptied: what was to be forgotten is found no "
+                "longer, but its bytes are still there; run it again."
+            )
 
     # The file of vectors
 
@@ -313,6 +393,10 @@ class Store:
         )
         return tuple(Outcome(from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
 
+    def _one(self, statement: str, *values: object) -> Any:
+        (value,) = self._conn.execute(statement, values).fetchone()
+        return value
+
     def _has(self, table: str) -> bool:
         """Whether the database, which an earlier facesearch may have written, has this table."""
         return self._row(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'") is not None
@@ -328,6 +412,47 @@ class Store:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
 
 
+def _with_journal(conn: sqlite3.Connection) -> str:
+    """The journal that SQLite keeps: a write-ahead log, with which readers and the writer do not wait for each other;
+    or, on a network's disk that cannot share memory, the older kind, with which they do."""
+    try:
+        mode = str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL")):
+            raise
+        mode = "none"
+    return mode if mode == "wal" else str(conn.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can neither write nor move the log into the database: the writer alone does (with two that
+    do, SQLite before 3.51.3 may lose a transaction)."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        conn = sqlite3.connect(uri, uri=True, timeout=_BUSY_MS / 1000)
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        log = path.with_name(f"{path.name}-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        # Where nobody can write nothing changes, and no log is needed to read it.
+        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+    return conn
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """SQLite's temporary files are as private as the gallery."""
+    before = os.environ.get("SQLITE_TMPDIR")
+    os.environ["SQLITE_TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["SQLITE_TMPDIR"]
+        if before is not None:
+            os.environ["SQLITE_TMPDIR"] = before
+
+
 def _make_private(path: Path) -> None:
     """An empty file that its owner alone may read, where there is none; SQLite gives its mode to the journal too."""
     with suppress(OSError):  # SQLite says what is wrong, in its own words
@@ -339,8 +464,11 @@ def _known_photo(row: Sequence[Any]) -> KnownPhoto:
     return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces)
 
 
-def _landmarks(face: Face) -> bytes:
-    return np.array(face.landmarks, np.float32).tobytes()
+def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
+    """A face's columns from its box on, its checksum last."""
+    box = tuple(float(edge) for edge in face.box)
+    landmarks, embedding = np.array(face.landmarks, np.float32).tobytes(), row.tobytes()
+    return *box, float(face.score), landmarks, embedding, checksum(box, float(face.score), landmarks, embedding)
 
 
 def _range(folder: str) -> tuple[str, str]:

@@ -109,8 +109,7 @@ def test_a_locked_gallery_is_8_and_names_the_process(cli: Cli, gallery: Path, ho
             sys.executable,
             "-c",
             "import sys, time; from facesearch import Gallery; g = Gallery.open()\n"
-            "from facesearch.store import Store\n"
-            "with g._locked(), Store.create(g._database) as s:\n"
+            "with g.writing() as s:\n"
             "    with s.atomic(): s.begin_run(['/x'])\n"
             "    print('held', flush=True); time.sleep(60)",
         ],

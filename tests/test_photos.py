@@ -163,11 +163,13 @@ def test_a_truncated_photo_is_unreadable(image: Image.Image, kind: str, share: f
     assert raised.value.status == Status.UNREADABLE
 
 
-def test_a_photo_beyond_the_limit_is_too_large() -> None:
-    header = b"P6\n20000 20000\n255\n"  # 400 megapixels
-    with pytest.raises(PhotoError, match="400 megapixels, more than the 200") as raised:
-        decode(header + bytes(100))
-    assert raised.value.status == Status.TOO_LARGE
+def test_a_photo_beyond_the_limit_is_too_large(tmp_path: Path) -> None:
+    data = b"P6\n20000 20000\n255\n" + bytes(100)  # 400 megapixels
+    (tmp_path / "large.ppm").write_bytes(data)
+    for open_it in (lambda: read(str(tmp_path / "large.ppm")), lambda: look(data, 100)):
+        with pytest.raises(PhotoError, match="400 megapixels, more than the 200") as raised:
+            open_it()
+        assert raised.value.status == Status.TOO_LARGE
 
 
 def test_content_decides_and_not_the_name(tmp_path: Path, astronaut: Pixels, write: Callable[..., Path]) -> None:

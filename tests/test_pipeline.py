@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from facesearch import stream
-from facesearch.photos import LoadedPhoto, whole
+from facesearch.photos import whole
 from facesearch.pipeline import Pace, _batches, _Decoded, _Failed, _is_finished, _Item
 from facesearch.records import Outcome, PhotoFile, Status
 
@@ -90,7 +90,7 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
 
 
 def _decoded(pixels: int) -> _Decoded:
-    return _Decoded(LoadedPhoto(_file(0), b"", b"", (pixels, 1)), whole(np.zeros((1, pixels, 3), np.uint8)))
+    return _Decoded(_file(0), b"", whole(np.zeros((1, pixels, 3), np.uint8)))
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,10 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     path = tmp_path / "faces.db"
     path.write_bytes(content)
     for opener in (Store.open, Store.create):
-        with pytest.raises(GalleryError, match=r"faces\.db cannot be used"), opener(path) as store:
+        with (
+            pytest.raises(GalleryError, match=r"faces\.db is damaged \(.*\); try: facesearch repair"),
+            opener(path) as store,
+        ):
             store.settings()
     assert path.read_bytes() == content
 

@@ -51,6 +51,12 @@ def index(
     batch: Annotated[
         int | None, typer.Option(help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.", min=1)
     ] = None,
+    max_megapixels: Annotated[
+        float, typer.Option(help="A larger photo is not decoded, and said to be too large.", min=1.0)
+    ] = 200,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Look again at photos that could not be read before.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Find all faces in folders of photos and remember them.
@@ -70,6 +76,8 @@ def index(
             max_side=max_side,
             threads=threads,
             batch=batch,
+            max_megapixels=max_megapixels,
+            retry_failed=retry_failed,
             on_outcome=progress.advance,
         )
     if json:
@@ -173,6 +181,8 @@ _WORDS = {
     "unsupported": "no image",
     "too_large": "too large",
     "crashed": "broke a stage",
+    "timeout": "took too long",
+    "forgotten": "forgotten",
     "missing": "no longer there",
     "unchanged": "unchanged",
     "moved": "moved",
