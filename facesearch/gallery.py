@@ -88,7 +88,7 @@ class Gallery:
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
         size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
         not given follows from the machine. A photo of more than `max_megapixels` is not decoded; `retry_failed`
-        looks again at those that could not be read before. `on_outcome` is called for each photo once it is stored.
+        looks again at those that could not be read before. `on_outcome` hears of each photo once it is stored.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
@@ -116,8 +116,8 @@ class Gallery:
         before = store.newest_run()
         if before and before[2] is None:
             self._note(
-                f"The run of process {before[0]}, which started at {before[1]}, came to no end; this one goes on from "
-                "what it stored."
+                f"The run of process {before[0]}, which started at {before[1]}, came to no end; this one goes on "
+                "from what it stored."
             )
         with store.atomic():
             if store.settings() is None:
