@@ -59,16 +59,19 @@ class Decoders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends all decoders, those that still work too."""
-        self._is_closed = True
-        for decoder in tuple(self._all):
-            decoder.kill()  # whoever waits for it hears that it is gone
+        self.end()
         with suppress(queue.Empty):
             while True:
                 idle = self._idle.get_nowait()
                 if idle is not None:
                     idle.autopsy(self._seconds)
         self._one_large.close()
+
+    def end(self) -> None:
+        """Ends all decoders, those that still work too: whoever waits for one hears that it is gone."""
+        self._is_closed = True
+        for decoder in tuple(self._all):
+            decoder.kill()
 
     def look(self, data: bytes, max_side: int) -> View:
         """As `photos.look`. Raises PhotoError too when the photo crashed its decoder or took too long."""

@@ -19,6 +19,7 @@ from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError,
 from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
 from facesearch.index_gpu import on_gpu
+from facesearch.interruption import at_once
 from facesearch.photos import MAX_MEGAPIXELS
 from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, refuse_empty
 from facesearch.records import (
@@ -334,9 +335,10 @@ class Gallery:
 
     def sync(self, store: Store, settings: GallerySettings) -> None:
         """Brings the file of vectors up to date with the database that is being written."""
-        stamp = sync(
-            self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
-        )
+        with at_once():
+            stamp = sync(
+                self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
+            )
         if stamp:
             with store.atomic():
                 store.set_stamp(stamp)

@@ -321,9 +321,10 @@ def _save(index: Any, path: Path) -> str:
         unfinished.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
+        raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+    finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.cards import IndexRecipe
+from facesearch.errors import FaceSearchError
 from facesearch.index import Ids, Searchable, Source, add, best, exact, gpus, import_faiss, plan, sampled
 from facesearch.records import Embeddings
 
@@ -24,7 +25,7 @@ def choose(count: int, dim: int, free: int, recipes: Sequence[IndexRecipe]) -> I
 
 def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Searchable) -> Searchable:
     """All faces of the source on the first GPU; `behind`, which searches on the CPU, where no GPU that FAISS can use
-    has the memory for them."""
+    has the memory for them. Raises FaceSearchError where it turns out only then that it has not."""
     faiss = import_faiss()
     if not gpus(faiss):
         return behind
@@ -33,6 +34,17 @@ def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Sea
     recipe = choose(count, dim, _free_memory(), recipes)
     if recipe is None or not count:
         return behind
+    try:
+        index = _built(faiss, resources, source, dim, count, recipe)
+    except RuntimeError as error:  # FAISS has no class of its own for this
+        raise FaceSearchError(
+            f"The GPU's memory does not hold the {count:,} faces of the gallery after all; end what else runs on it, "
+            "or take --device cpu."
+        ) from error
+    return GpuIndex(index, resources, recipe, source, dim, behind)
+
+
+def _built(faiss: Any, resources: Any, source: Source, dim: int, count: int, recipe: IndexRecipe) -> Any:
     factory, lists = plan(recipe, dim, count)
     # Among vectors of length 1 the nearest is the most similar.
     index = _moved(faiss, resources, faiss.index_factory(dim, factory, faiss.METRIC_L2), recipe)
@@ -40,7 +52,7 @@ def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Sea
         index.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))
     by_id = faiss.IndexIDMap(index)
     add(by_id, source, dim, after=0)
-    return GpuIndex(by_id, resources, recipe, source, dim, behind)
+    return by_id
 
 
 class GpuIndex:

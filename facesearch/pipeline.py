@@ -20,6 +20,7 @@ from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.engines.keras import gpu_is_visible
 from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.interruption import at_once, orderly
 from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
 from facesearch.records import FAILURES, Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
@@ -235,6 +236,7 @@ class _Run:
         self._analyser: Analyser | None = None
         self._pace = pace
         self._again: frozenset[Status] = frozenset()  # photos of these are looked at again
+        self._is_stopped = False
 
     def index_root(self, root: str) -> Iterator[Outcome]:
         unlisted: list[str] = []
@@ -264,12 +266,18 @@ class _Run:
             workers = stack.enter_context(threads(self._pace.threads))
             decoders = Decoders(self._pace.threads + 1, self._wanted.max_megapixels, self._wanted.seconds)
             look = partial(self._look, stack.enter_context(decoders))
+            stack.enter_context(orderly(partial(self._stop, decoders)))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._pass_unchanged(files), ahead, LOADED_AHEAD)
             decoded = on(readers, look, self._pass_known_contents(loaded), ahead, 2 * self._pace.pixels)
             batches = self._with_analyser(_batches(decoded, self._pace))
             for batch in on(workers, self._analyse, batches, self._pace.threads + 1, 4 * self._pace.pixels):
                 yield from self._stored(batch)
+
+    def _stop(self, decoders: Decoders) -> None:
+        """Nothing more is begun; what is being analysed is still stored."""
+        self._is_stopped = True
+        decoders.end()
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
         """The files; an outcome in place of each whose path, size and time are known."""
@@ -347,10 +355,13 @@ class _Run:
         return 0
 
     def _with_analyser(self, batches: Iterable[list[_Item]]) -> Iterator[list[_Item]]:
-        """The batches; the networks are loaded before the first one that needs them."""
+        """The batches, until the run is to stop; the networks are loaded before the first one that needs them."""
         for batch in batches:
+            if self._is_stopped:  # its photos may have failed because of that alone
+                return
             if self._analyser is None and any(isinstance(item, _Decoded) for item in batch):
-                self._analyser = self._make_analyser()
+                with at_once():
+                    self._analyser = self._make_analyser()
             yield batch
 
     def _analyse(self, batch: list[_Item]) -> list[tuple[_Item, Analysed | None]]:

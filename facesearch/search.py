@@ -44,7 +44,13 @@ def ask(analyser: Analyser, paths: Sequence[str], face: int | None = None) -> li
             asked.append(Unanswered(path, Status(error.status), error.reason))
         else:
             asked.append(Unanswered(path, Status.NO_FACE, "no face was found"))
-    for i, found in zip(views, analyser.analyse(list(views.values())), strict=True):
+    try:
+        results = analyser.analyse(list(views.values()))
+    except PhotoError as error:
+        if len(paths) == 1:
+            return [Unanswered(paths[0], Status(error.status), error.reason)]
+        return [answer for path in paths for answer in ask(analyser, [path], face)]
+    for i, found in zip(views, results, strict=True):
         if found.faces:
             asked[i] = _chosen(paths[i], found, face)
     return asked

@@ -28,6 +28,7 @@ Device = Literal["auto", "cpu", "gpu"]
 Note = Callable[[str], None]
 
 _IN_THE_GRAPH = ("network", "weights", "dim", "chip_px", "mean", "scale", "whitened", "channels")
+_PROGRAMS = ("joblib_list",)  # formats whose reading runs what the file says
 _ON_THE_CPU = ("onnx_graph", "yunet")  # networks that are not defined in Keras
 
 
@@ -115,6 +116,12 @@ def build(card: ModelCard) -> dict[str, Any]:
 def read_weights(card: ModelCard) -> list[Any]:
     """What the reader of each of the card's files gives. Raises ModelError when a file is absent or not the one that
     the card was written for."""
+    for weights in card.weights:
+        if weights.format in _PROGRAMS and not weights.sha256:
+            raise ModelError(
+                f"{weights.path} of '{card.name}' is a pickle, which is a program; it is read only where its card "
+                "says its SHA-256."
+            )
     return [
         importlib.import_module(f"facesearch.weights.{weights.format}").read(checked_path(weights, card))
         for weights in card.weights

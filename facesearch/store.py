@@ -274,10 +274,11 @@ class Store:
 
     def mark_missing(self, root: str, unlisted: Sequence[str]) -> list[str]:
         """Marks the photos under a folder that this run has not seen, but for those under `unlisted` folders,
-        and returns their paths. Their faces are kept, and found no longer."""
+        and returns their paths. Their faces are kept, and found no longer. What is forgotten stays so, wherever it
+        is."""
         rows = self._conn.execute(
-            "SELECT id, path FROM photos WHERE status != 'missing' AND id NOT IN (SELECT id FROM seen) AND "
-            "(path >= ? AND path < ? OR path >= ? AND path < ?)",
+            "SELECT id, path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN (SELECT id FROM "
+            "seen) AND (path >= ? AND path < ? OR path >= ? AND path < ?)",
             (*_range(root), *map(os.fsencode, _range(root))),
         )
         gone = [(i, from_sql(path)) for i, path in rows]

@@ -4,14 +4,13 @@ Everything heavy is imported inside the commands, so that `facesearch --help` is
 
 import functools
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from facesearch import __version__
+from facesearch import __version__, interruption
 from facesearch.cli import about, align, bench, calibrate, index, models, query, train
 from facesearch.errors import FaceSearchError
 
@@ -19,7 +18,7 @@ from facesearch.errors import FaceSearchError
 class _InterruptedError(FaceSearchError):
     """Ctrl-C, or the system asked the process to end."""
 
-    exit_code = 130
+    exit_code = interruption.EXIT_CODE
 
 
 def _command(function: Callable[..., int]) -> Callable[..., None]:
@@ -86,7 +85,7 @@ app.add_typer(_bench, name="bench")
 
 def main() -> None:
     """Runs the command and turns what it raises into a sentence and an exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption.listen()
     try:
         app()
     except FaceSearchError as error:

@@ -1,6 +1,7 @@
 """Embedding networks that come as ONNX graphs: given chips as every network here takes them, (n, chip_px, chip_px, 3)
 uint8 RGB, in batches of any size."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,24 @@ def load(path: Path) -> onnx.ModelProto:
     """The graph. Raises ModelError for a file that is none, and for one that leans on other files."""
     try:
         model = onnx.load(str(path), load_external_data=False)
-        for tensor in model.graph.initializer:
+        for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:
                 raise ModelError(f"{path} keeps weights in other files ({tensor.name}); a graph must be whole.")
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelError(f"{path} is no ONNX graph, or it is cut short.") from error
     return model
+
+
+def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a graph: also those in constants, in branches and loops, in functions and in sparse ones."""
+    if isinstance(message, TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for each in value if isinstance(value, Sequence) else [value]:
+                yield from _tensors(each)
 
 
 def describe(model: onnx.ModelProto, path: Path) -> Shape:

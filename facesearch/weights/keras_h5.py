@@ -15,6 +15,7 @@ from facesearch.errors import ModelError
 
 _SCOPE = "InceptionResnetV1"
 _MOST_UNPACKED = 1 << 30  # bytes: ten times what the network has
+_MOST_CONFIG = 1 << 24
 _WORDS = {"kernel": "weights", "bias": "biases"}  # Keras's word, and the original's
 
 
@@ -39,9 +40,19 @@ def _opened(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         return path.open("rb")
     with zipfile.ZipFile(path) as archive:
+        _refuse_code(archive, path)
         if archive.getinfo("model.weights.h5").file_size > _MOST_UNPACKED:
             raise ModelError(f"The weights in {path} are larger than any that this network has.")
         return io.BytesIO(archive.read("model.weights.h5"))
+
+
+def _refuse_code(archive: zipfile.ZipFile, path: Path) -> None:
+    """A Lambda layer is a program inside a file. It would not be run here; but who brings such a file should know."""
+    config = archive.getinfo("config.json")
+    if config.file_size > _MOST_CONFIG:
+        raise ModelError(f"The description of the network in {path} is larger than any that this network has.")
+    if re.search(rb'"(Lambda|__lambda__)"', archive.read(config)):
+        raise ModelError(f"{path} holds a Lambda layer, which is a program; weights alone are taken in.")
 
 
 def _refuse_links(group: Any, path: Path) -> None:
