@@ -26,6 +26,10 @@ class GalleryError(FaceSearchError):
     exit_code = 5
 
 
+class DamagedGalleryError(GalleryError):
+    """The database of the gallery is not what it was when it was written."""
+
+
 class ModelError(FaceSearchError):
     """A model is unknown, missing or wrong."""
 

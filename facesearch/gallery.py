@@ -59,7 +59,7 @@ class Gallery:
     def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(f"'{name}' cannot name a gallery; use letters, digits, '.', '_' and '-'.")
-        self.name, self._device, self._note = name, device, note
+        self.name, self._device, self.note = name, device, note
         self.directory = gallery_dir(name)
         self._analysers: dict[int, Analyser] = {}
 
@@ -101,7 +101,7 @@ class Gallery:
         analyser = partial(self._load_to_index, settings, tally)
         with self.writing() as store, self._run(store, settings, roots, tally):
             synced = store.faces.count()
-            for outcome in index_photos(store, roots, analyser, _finder(settings), wanted, self._note, pace):
+            for outcome in index_photos(store, roots, analyser, _finder(settings), wanted, self.note, pace):
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
@@ -116,7 +116,7 @@ class Gallery:
         """Notes in the database that a run begins, and how it ends, if it can still be said."""
         before = store.newest_run()
         if before and before[2] is None:
-            self._note(
+            self.note(
                 f"The run of process {before[0]}, which started at {before[1]}, came to no end; this one goes on "
                 "from what it stored."
             )
@@ -283,7 +283,7 @@ class Gallery:
         """The database for writing, while no other process writes. Raises GalleryLockedError when one does."""
         with self.locked(), Store.create(self.database) as store:
             if store.journal != "wal":
-                self._note(
+                self.note(
                     f"The disk of {self.directory} cannot keep a write-ahead log, so queries and indexing wait for "
                     "each other."
                 )
@@ -321,7 +321,7 @@ class Gallery:
         all."""
         if threads not in self._analysers:
             card = embedder_card(settings.model)
-            self._analysers[threads] = Analyser.load(_finder(settings), card, self._device, threads, self._note)
+            self._analysers[threads] = Analyser.load(_finder(settings), card, self._device, threads, self.note)
         return self._analysers[threads]
 
     def _load_to_index(self, settings: GallerySettings, tally: "_Tally") -> Analyser:
@@ -337,7 +337,7 @@ class Gallery:
         """Brings the file of vectors up to date with the database that is being written."""
         with at_once():
             stamp = sync(
-                self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self._note
+                self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self.note
             )
         if stamp:
             with store.atomic():
@@ -364,7 +364,7 @@ class Gallery:
             except FaceSearchError as error:  # the disk is full or may not be written
                 said = error
                 break
-        self._note(f"{said} The answer comes from the database.")  # an answer needs no file
+        self.note(f"{said} The answer comes from the database.")  # an answer needs no file
         with store.snapshot():
             yield build_in_memory(store.faces, settings.dim, index_recipes())
 

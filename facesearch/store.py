@@ -6,7 +6,7 @@ the caller's, `with store.atomic():`, so that a batch is stored whole or not at 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +31,22 @@ from facesearch.records import (
     PhotoFile,
     Status,
 )
-from facesearch.sql import as_sentence, checksum, explained, from_sql, marks, migrations, parts, to_sql
+from facesearch.sql import (
+    BUSY_SECONDS,
+    as_sentence,
+    checksum,
+    explained,
+    from_sql,
+    make_private,
+    marks,
+    migrations,
+    parts,
+    temporary_files_in,
+    to_read,
+    to_sql,
+    with_journal,
+)
 
-_BUSY_MS = 30_000
 # What a photo's content alone decides, so that a copy has it too.
 _SETTLED = (Status.OK, Status.NO_FACE, Status.CRASHED, Status.TIMEOUT, Status.FORGOTTEN)
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
@@ -77,13 +90,13 @@ class Store:
         """Opens the database for writing, makes it where there is none and brings its schema up to date.
         Raises GalleryError when the file is no database or of a newer facesearch."""
         with explained(path):
-            _make_private(path)
-            conn = sqlite3.connect(path, timeout=_BUSY_MS / 1000)
+            make_private(path)
+            conn = sqlite3.connect(path, timeout=BUSY_SECONDS)
             conn.execute("PRAGMA synchronous = FULL")
             db = sqlite_utils.Database(conn)
             store = cls(db, path)
             store._refuse_newer_schema()
-            store.journal = _with_journal(conn)
+            store.journal = with_journal(conn)
             migrations.apply(db)
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA secure_delete = ON")
@@ -94,7 +107,7 @@ class Store:
     def open(cls, path: Path) -> "Store":
         """Opens an existing database for reading alone. Raises GalleryError when there is none or it is damaged."""
         with explained(path):
-            store = cls(sqlite_utils.Database(_to_read(path)), path)
+            store = cls(sqlite_utils.Database(to_read(path)), path)
             store._refuse_newer_schema()
         return store
 
@@ -229,7 +242,8 @@ class Store:
         """Sets aside the photo that had this path: its content may lie at another path now, as when photos are
         numbered anew, and is then not embedded again. `forget_displaced` ends it."""
         self._conn.execute(
-            "UPDATE photos SET path = id || ?, status = 'missing' WHERE path = ?", (_DISPLACED, to_sql(path))
+            "UPDATE photos SET path = id || ?, status = iif(status = 'forgotten', status, 'missing') WHERE path = ?",
+            (_DISPLACED, to_sql(path)),
         )
 
     def forget_displaced(self) -> None:
@@ -285,6 +299,24 @@ class Store:
         gone = [(i, path) for i, path in gone if not any(path.startswith(f"{u}{os.sep}") for u in unlisted)]
         self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i, _ in gone])
         return [path for _, path in gone]
+
+    def present(self, root: str) -> Iterator[str]:
+        """The photos under a folder that were on disk when they were last looked for."""
+        rows = self._conn.execute(
+            "SELECT path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND "
+            "(path >= ? AND path < ? OR path >= ? AND path < ?)",
+            (*_range(root), *map(os.fsencode, _range(root))),
+        )
+        return (from_sql(path) for (path,) in rows)
+
+    def names_of_folders(self, root: str) -> bool:
+        """Whether a face in a photo under a folder has the name of that photo's own folder."""
+        rows = self._conn.execute(
+            "SELECT path, name FROM people JOIN faces ON person_id = people.id JOIN photos ON photo_id = photos.id "
+            "WHERE path >= ? AND path < ?",
+            _range(root),
+        )
+        return any(Path(from_sql(path)).parent.name == name for path, name in rows)
 
     def _person(self, name: str | None) -> int | None:
         if name is None:
@@ -348,7 +380,7 @@ class Store:
     def scrub(self) -> None:
         """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
         FaceSearchError while somebody reads what was there before."""
-        with explained(self._path), _temporary_files_in(self._path.parent):
+        with explained(self._path), temporary_files_in(self._path.parent):
             self._conn.execute("VACUUM")
             is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy and self.journal == "wal":
@@ -411,53 +443,6 @@ class Store:
         unknown = {migration.name for migration in migrations.applied(self._db)} - known
         if unknown:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
-
-
-def _with_journal(conn: sqlite3.Connection) -> str:
-    """The journal that SQLite keeps: a write-ahead log, with which readers and the writer do not wait for each other;
-    or, on a network's disk that cannot share memory, the older kind, with which they do."""
-    try:
-        mode = str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-    except sqlite3.OperationalError as error:
-        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL")):
-            raise
-        mode = "none"
-    return mode if mode == "wal" else str(conn.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
-
-
-def _to_read(path: Path) -> sqlite3.Connection:
-    """A connection that can neither write nor move the log into the database: the writer alone does (with two that
-    do, SQLite before 3.51.3 may lose a transaction)."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    try:
-        conn = sqlite3.connect(uri, uri=True, timeout=_BUSY_MS / 1000)
-        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        log = path.with_name(f"{path.name}-wal")
-        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
-            raise
-        # Where nobody can write nothing changes, and no log is needed to read it.
-        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True)
-    return conn
-
-
-@contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """SQLite's temporary files are as private as the gallery."""
-    before = os.environ.get("SQLITE_TMPDIR")
-    os.environ["SQLITE_TMPDIR"] = str(folder)
-    try:
-        yield
-    finally:
-        del os.environ["SQLITE_TMPDIR"]
-        if before is not None:
-            os.environ["SQLITE_TMPDIR"] = before
-
-
-def _make_private(path: Path) -> None:
-    """An empty file that its owner alone may read, where there is none; SQLite gives its mode to the journal too."""
-    with suppress(OSError):  # SQLite says what is wrong, in its own words
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import about, align, bench, calibrate, index, models, query, train
+from facesearch.cli import about, align, bench, calibrate, index, models, query, train, upkeep
 from facesearch.errors import FaceSearchError
 
 
@@ -67,6 +67,9 @@ app.command("verify")(_command(query.verify))
 app.command("calibrate")(_command(calibrate.calibrate))
 app.command("align")(_command(align.align))
 app.command("train")(_command(train.train))
+app.command("check")(_command(upkeep.check))
+app.command("repair")(_command(upkeep.repair))
+app.command("forget")(_command(upkeep.forget))
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)

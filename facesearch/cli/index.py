@@ -11,7 +11,7 @@ from facesearch.cli.options import Detector, Device, GalleryName, Json
 if TYPE_CHECKING:
     from facesearch.records import Outcome, RunSummary
 
-_SOME_UNREAD = 7
+SOME_UNREAD = 7
 _LISTED = 10  # photos that could not be read, of this run
 
 
@@ -65,7 +65,7 @@ def index(
     content, and one that is gone is found no longer."""
     from facesearch.gallery import Gallery
 
-    with _Progress([str(path) for path in paths]) as progress:
+    with Progress([str(path) for path in paths]) as progress:
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
             paths,
@@ -83,13 +83,13 @@ def index(
     if json:
         show.as_json(show.summary(summary))
     else:
-        _show(summary)
-    return _SOME_UNREAD if summary.failures else 0
+        show_summary(summary)
+    return SOME_UNREAD if summary.failures else 0
 
 
-class _Progress:
+class Progress:
     """A bar on stderr: photos, photos a second, faces, time left. The files are counted on a thread of their own,
-    beside the work; until that is done the time left is not known."""
+    beside the work; until that is done (never, where no roots are given) the time left is not known."""
 
     def __init__(self, roots: list[str]) -> None:
         from rich.console import Console
@@ -109,13 +109,14 @@ class _Progress:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "Progress":
         import threading
 
         self._task = self._bar.add_task("Indexing", total=None, rate=show.rate(0), faces=0)
         self._bar.start()
         self._stopped = threading.Event()
-        threading.Thread(target=self._count, daemon=True).start()
+        if self._roots:
+            threading.Thread(target=self._count, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,7 +155,8 @@ class _Progress:
         self._bar.update(self._task, total=max(total, self._photos))
 
 
-def _show(summary: "RunSummary") -> None:
+def show_summary(summary: "RunSummary") -> None:
+    """What a run did, for people."""
     from facesearch.photos import printable
 
     rows = show.table("photos", "count", right=["count"])
