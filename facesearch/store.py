@@ -139,7 +139,8 @@ class Store:
 
     def settings(self) -> GallerySettings | None:
         """What was fixed when the gallery was made; None in a database that is still empty."""
-        row = self._row("SELECT * FROM settings")  # in a database of an earlier facesearch a column is missing
+        # Not column by column: in a database of an earlier facesearch one is missing.
+        row = self._row("SELECT * FROM settings") if self._has("settings") else None
         return GallerySettings(*row[1:]) if row else None
 
     def set_settings(self, settings: GallerySettings) -> None:

@@ -1,0 +1,121 @@
+"""A process that indexes on a failing disk, many times over: each line of JSON it is given is a run in a fork of its
+own, which answers with a line of JSON. The networks' answers are remembered from real ones, so a run takes little.
+
+    python victim.py REMEMBERED"""
+
+import contextlib
+import json
+import mmap
+import os
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import failing
+import faiss  # noqa: F401 (before the forks)
+import numpy as np
+
+from facesearch import pipeline, upkeep
+from facesearch.errors import FaceSearchError
+from facesearch.gallery import Gallery
+from facesearch.photos import View, look
+from facesearch.pipeline import Analysed
+
+
+class Remembered:
+    """What the networks found in each photo, by its pixels. It counts the photos that it is asked about."""
+
+    max_side = 1280
+
+    def __init__(self, found: dict[bytes, Analysed], count: mmap.mmap) -> None:
+        self._found, self._count = found, count
+
+    def analyse(self, views: Sequence[View]) -> list[Analysed]:
+        self._count[:8] = (int.from_bytes(self._count[:8], "little") + len(views)).to_bytes(8, "little")
+        return [self._found[key_of(view.pixels)] for view in views]
+
+
+class Here:
+    """Decodes in this process: decoders of their own take longer to start than a whole run lasts."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def end(self) -> None: ...
+
+    def look(self, data: bytes, max_side: int) -> View:
+        return look(data, max_side)
+
+
+def key_of(pixels: np.ndarray) -> bytes:
+    import hashlib
+
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+
+
+def main(remembered: Path) -> None:
+    found = pickle.loads(remembered.read_bytes())
+    for line in sys.stdin:
+        count = mmap.mmap(-1, 8)
+        come, go = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(come)
+            with os.fdopen(go, "w") as to:
+                run(json.loads(line), Remembered(found, count), to)
+                to.flush()
+                os._exit(0)
+        os.close(go)
+        with os.fdopen(come) as answers:
+            said = answers.read()
+        _, status = os.waitpid(child, 0)
+        answer = json.loads(said) if said.endswith("}") else {}
+        answer["ended"] = os.waitstatus_to_exitcode(status)
+        answer["analysed"] = int.from_bytes(count[:8], "little")
+        print(json.dumps(answer), flush=True)
+
+
+def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
+    os.environ["FACESEARCH_HOME"] = order["home"]
+    pipeline.Decoders = Here  # type: ignore[assignment, misc]
+    disk = failing.Disk(order.get("at", 0), order.get("how", "kill"), order.get("lasting", False))
+    notes: list[str] = []
+    gallery = Gallery.open(device="cpu", note=notes.append)
+    gallery._load = lambda settings, threads=0: analyser  # type: ignore[assignment, method-assign, return-value]
+    failing.install(disk, order.get("has_wal", True))
+    answer: dict[str, Any] = {"said": None, "code": 0}
+    with _noting(answer):
+        if order.get("do", "index") == "index":
+            summary = gallery.index(
+                order["paths"], threads=1, batch=2, people_from="folder", retry_failed=order.get("retry", False)
+            )
+            answer |= {"photos": summary.photos, "code": 7 if summary.failures else 0}
+        else:
+            {"forget": upkeep.forget, "repair": upkeep.repair}[order["do"]](gallery, *order["words"])
+    if order.get("query"):
+        asked: dict[str, Any] = {"said": None, "code": 0}
+        with _noting(asked):
+            asked["matches"] = [match.photo for match in gallery.query(order["query"], k=3, group=False).matches]
+        answer["query"] = asked
+    answer |= {"steps": disk.steps, "kinds": disk.kinds, "notes": notes}
+    to.write(json.dumps(answer))
+
+
+@contextlib.contextmanager
+def _noting(answer: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except FaceSearchError as error:
+        answer |= {"said": str(error), "code": error.exit_code}
+    except BaseException as error:
+        answer |= {"said": f"{type(error).__name__}: {error}", "code": -1}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
