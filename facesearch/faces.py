@@ -53,6 +53,8 @@ class Faces:
             if not rows:
                 return
             ids = np.array([row[0] for row in rows], np.int64)
+            if ids[0] <= after or (np.diff(ids) <= 0).any():  # or this would never end
+                raise sqlite3.DatabaseError("the faces are out of order")
             yield ids, _matrix([row[1] for row in rows], dim)
             after = int(ids[-1])
 
@@ -94,4 +96,7 @@ class Faces:
 
 
 def _matrix(blobs: Sequence[bytes], dim: int) -> Embeddings:
-    return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
+    try:
+        return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
+    except (TypeError, ValueError) as error:  # SQLite gives what it finds, of whatever kind
+        raise sqlite3.DatabaseError("an embedding is not as it was stored") from error

@@ -310,9 +310,8 @@ class Gallery:
     def _who_writes(self) -> str:
         """The sentence that names the process that holds the lock."""
         run = None
-        if self.database.exists():
-            with Store.open(self.database) as store:
-                run = store.newest_run()
+        with suppress(GalleryError), Store.open(self.database) as store:  # it may not be made yet, or be damaged
+            run = store.newest_run()
         by = f"process {run[0]}, which started at {run[1]}" if run and run[2] is None else "another process"
         return f"The gallery '{self.name}' is being written by {by}; wait for it to end, or stop it."
 

@@ -1,6 +1,7 @@
 """A damaged database: what is wrong with it, and what of it can be saved."""
 
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from facesearch.errors import DamagedGalleryError
 from facesearch.records import Status
-from facesearch.sql import checksum, explained, marks, to_read
+from facesearch.sql import OF_SQLITE, checksum, explained, marks, to_read
 from facesearch.store import Store
 
 _Row: TypeAlias = tuple[Any, ...]
@@ -40,15 +41,21 @@ def faults(path: Path) -> Iterator[str]:
     try:
         with Store.open(path) as store:
             settings = store.settings()
+            if settings:
+                for read in (store.stamp, store.limit, store.newest_run):
+                    read()
     except DamagedGalleryError as error:
         yield f"it cannot be opened ({error.__cause__})"
         return
     with closing(to_read(path)) as conn:
         try:
+            if not _tables(conn):
+                return  # its making was cut off at the start
             yield from _faults_of_sqlite(conn)
+            _read_all(conn)
             yield from _faults_of_photos(conn)
             yield from _faults_of_faces(conn, settings.dim if settings else None)
-        except sqlite3.DatabaseError as error:
+        except OF_SQLITE as error:
             yield f"it cannot be read to its end ({error})"
 
 
@@ -58,6 +65,13 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
             yield f"SQLite's own check says: {said}"
     for table, row, parent, _ in conn.execute("PRAGMA foreign_key_check").fetchmany(_NAMED):
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+
+def _read_all(conn: sqlite3.Connection) -> None:
+    """Meets every text that is none any more, of which SQLite's own check knows nothing."""
+    for table, columns in _TABLES.items():
+        for _ in conn.execute(f"SELECT {_present(conn, table, columns)} FROM {table}"):
+            pass
 
 
 def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:
@@ -96,7 +110,7 @@ def _is_as_stored(values: list[Any], dim: int | None) -> bool:
         if expected is not None and checksum(box, score, landmarks, embedding) != expected:
             return False
         row = np.frombuffer(embedding, np.float32)
-    except (TypeError, ValueError, ArithmeticError):  # another type than was stored
+    except (TypeError, ValueError, ArithmeticError, struct.error):  # another type than was stored
         return False
     length = float(np.linalg.norm(row))
     return dim in (None, len(row)) and abs(length - 1) < _ROUNDED
@@ -124,11 +138,14 @@ def salvage(damaged: Path, anew: Path) -> None:
 def _has_tables(path: Path) -> bool:
     try:
         with closing(_still_readable(path)) as conn:
-            return {"settings", "photos", "faces"} <= {
-                row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            }
-    except sqlite3.DatabaseError:
+            return {"settings", "photos", "faces"} <= _tables(conn)
+    except OF_SQLITE:
         return False
+
+
+def _tables(conn: sqlite3.Connection) -> set[str]:
+    found = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return found & set(_TABLES)
 
 
 def _still_readable(path: Path) -> sqlite3.Connection:
@@ -166,7 +183,7 @@ def _copy(conn: sqlite3.Connection, into: sqlite3.Connection, table: str, column
     dim = into.execute("SELECT dim FROM settings").fetchone()
     if table == "faces" and dim is None:
         return
-    with suppress(sqlite3.DatabaseError):  # a table that cannot be read at all
+    with suppress(*OF_SQLITE):  # a table that cannot be read at all
         select = f"SELECT rowid, {_present(conn, table, columns)} FROM {table} WHERE rowid BETWEEN ? AND ?"
         for _, *row in _rows(conn, table, f"{select} ORDER BY rowid"):
             with suppress(sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError):  # values that cannot be
@@ -184,7 +201,7 @@ def _rows(conn: sqlite3.Connection, table: str, statement: str) -> Iterator[_Row
             for row in conn.execute(statement, (low, high)):
                 low = row[0] + 1
                 yield row
-        except sqlite3.DatabaseError:
+        except OF_SQLITE:
             tries += 1
             if low < high:
                 middle = (low + high) // 2
@@ -193,7 +210,7 @@ def _rows(conn: sqlite3.Connection, table: str, statement: str) -> Iterator[_Row
 
 def _greatest_key(conn: sqlite3.Connection, table: str) -> int:
     """The greatest key, or where that cannot be read a number that it hardly exceeds."""
-    with suppress(sqlite3.DatabaseError):
+    with suppress(*OF_SQLITE):
         return int(conn.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0)
     pages = int(conn.execute("PRAGMA page_count").fetchone()[0])
     return max(_newest_face_ever(conn), pages * _PAGE // 64)
@@ -235,7 +252,8 @@ def _drop_what_is_not_whole(conn: sqlite3.Connection) -> None:
     counted = "(SELECT count(*) FROM faces WHERE photo_id = photos.id)"
     for statement in (
         f"UPDATE photos SET face_count = {counted} WHERE status = 'missing' OR face_count < 0",
-        f"DELETE FROM photos WHERE face_count != {counted} OR status = 'ok' AND face_count = 0",
+        f"DELETE FROM photos WHERE face_count != {counted} OR status = 'ok' AND face_count = 0 OR "
+        "status NOT IN ('ok', 'missing') AND face_count > 0",
         "DELETE FROM faces WHERE photo_id NOT IN (SELECT id FROM photos)",
         "UPDATE faces SET person_id = NULL WHERE person_id NOT IN (SELECT id FROM people)",
     ):

@@ -17,6 +17,7 @@ from facesearch.errors import DamagedGalleryError, FaceSearchError
 
 BUSY_SECONDS = 30
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
+OF_SQLITE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second where its words quote what is damaged
 _REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
     "SQLITE_FULL": "free some space",
     "SQLITE_IOERR": "check the disk",
@@ -163,11 +164,11 @@ def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into a sentence with the file's name."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except OF_SQLITE as error:
         raise as_sentence(error, path) from error
 
 
-def as_sentence(error: sqlite3.DatabaseError, path: Path) -> FaceSearchError:
+def as_sentence(error: Exception, path: Path) -> FaceSearchError:
     """What SQLite says of this file: a refusal to write it, or damage."""
     name = getattr(error, "sqlite_errorname", "")
     for start, advice in _REFUSED.items():
@@ -194,6 +195,8 @@ def to_sql(path: str) -> str | bytes:
 
 def from_sql(path: str | bytes) -> str:
     """A path as the file system takes it."""
+    if not isinstance(path, str | bytes):  # SQLite gives what it finds, of whatever kind
+        raise sqlite3.DatabaseError("a path is not as it was stored")
     return os.fsdecode(path)
 
 

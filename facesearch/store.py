@@ -33,6 +33,7 @@ from facesearch.records import (
 )
 from facesearch.sql import (
     BUSY_SECONDS,
+    OF_SQLITE,
     as_sentence,
     checksum,
     explained,
@@ -118,7 +119,7 @@ class Store:
         """Closes it, and turns what SQLite has raised meanwhile into a sentence."""
         with explained(self._path):
             self._conn.close()
-        if isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, OF_SQLITE):
             raise as_sentence(error, self._path) from error
 
     @contextmanager
@@ -448,6 +449,8 @@ class Store:
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
     photo_id, path, size, mtime_ns, status, faces = row
+    if status not in tuple(Status):
+        raise sqlite3.DatabaseError(f"the photo {photo_id} has the unknown status {status!r}")
     return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 import sqlite3
@@ -22,7 +21,7 @@ import pytest
 from facesearch.photos import look, walk
 from facesearch.pipeline import Analyser
 
-_HERE = Path(__file__).parent
+_CHECKOUT = Path(__file__).parents[2]
 _LASTING = {"faces.db", "faces.faiss", "faces.lock"}
 _WHILE_OPEN = {"faces.db-wal", "faces.db-shm", "faces.db-journal"}
 
@@ -45,7 +44,7 @@ class Album:
 
 
 def _print_of(path: str) -> tuple[bytes, int]:
-    return hashlib.sha256(Path(path).read_bytes()).digest(), os.stat(path).st_mtime_ns
+    return hashlib.sha256(Path(path).read_bytes()).digest(), Path(path).stat().st_mtime_ns
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +87,10 @@ def victim(few: Album, analyser: Analyser, tmp_path_factory: pytest.TempPathFact
             (found[key],) = analyser.analyse([view])
     remembered = tmp_path_factory.mktemp("remembered") / "found"
     remembered.write_bytes(pickle.dumps(found))
-    command = [sys.executable, str(_HERE / "victim.py"), str(remembered)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "tests.faults.victim", str(remembered)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_CHECKOUT
+    ) as process:
         yield Victim(process)
         assert process.stdin is not None
         process.stdin.close()
@@ -140,9 +141,9 @@ def _assert_vectors_belong(conn: sqlite3.Connection, path: Path) -> None:
     stamp = conn.execute("SELECT sha256, newest_id FROM index_stamp").fetchone()
     if not stamp or not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != stamp[0]:
         return
-    index = faiss.read_index(str(path))
+    index: Any = faiss.read_index(str(path))
     ids = faiss.vector_to_array(index.id_map).tolist()
-    flat = faiss.downcast_index(index.index)
+    flat: Any = faiss.downcast_index(index.index)
     rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
     stored = dict(conn.execute("SELECT id, embedding FROM faces WHERE id <= ?", (stamp[1],)).fetchall())
     assert sorted(ids) == sorted(stored)
@@ -170,12 +171,12 @@ def assert_whole(home: Path, album: Album, clean: Dump) -> None:
 class Trusted:
     """The checks, as a fixture hands them out."""
 
-    sound: Callable[..., None] = staticmethod(assert_sound)
-    whole: Callable[..., None] = staticmethod(assert_whole)
-    dump: Callable[[Path], Dump] = staticmethod(dump)
-    album: Callable[[Path], Album] = staticmethod(Album.of)
+    sound: Callable[..., None]
+    whole: Callable[..., None]
+    dump: Callable[[Path], Dump]
+    album: Callable[[Path], Album]
 
 
 @pytest.fixture(scope="session")
 def trusted() -> Trusted:
-    return Trusted()
+    return Trusted(assert_sound, assert_whole, dump, Album.of)

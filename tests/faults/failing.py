@@ -10,7 +10,7 @@ import signal
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_void_p
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 _OK, _FULL = 0, 13
 _IOERR = {"write": 778, "truncate": 1546, "sync": 1034, "delete": 2570}  # SQLite's extended codes
@@ -54,9 +54,9 @@ def die() -> None:
 class _Methods(ctypes.Structure):
     """sqlite3_io_methods."""
 
-    _fields_ = [("iVersion", c_int)] + [
+    _fields_: ClassVar[Any] = [("iVersion", c_int)] + [
         (name, c_void_p)
-        for name in (
+        for name in (  # noqa: SIM905
             "xClose xRead xWrite xTruncate xSync xFileSize xLock xUnlock xCheckReservedLock xFileControl xSectorSize "
             "xDeviceCharacteristics xShmMap xShmLock xShmBarrier xShmUnmap xFetch xUnfetch"
         ).split()
@@ -66,13 +66,13 @@ class _Methods(ctypes.Structure):
 class _File(ctypes.Structure):
     """sqlite3_file."""
 
-    _fields_ = [("pMethods", POINTER(_Methods))]
+    _fields_: ClassVar[Any] = [("pMethods", POINTER(_Methods))]
 
 
 class _Vfs(ctypes.Structure):
     """sqlite3_vfs."""
 
-    _fields_ = [
+    _fields_: ClassVar[Any] = [
         ("iVersion", c_int),
         ("szOsFile", c_int),
         ("mxPathname", c_int),
@@ -81,7 +81,7 @@ class _Vfs(ctypes.Structure):
         ("pAppData", c_void_p),
     ] + [
         (name, c_void_p)
-        for name in (
+        for name in (  # noqa: SIM905
             "xOpen xDelete xAccess xFullPathname xDlOpen xDlError xDlSym xDlClose xRandomness xSleep xCurrentTime "
             "xGetLastError xCurrentTimeInt64 xSetSystemCall xGetSystemCall xNextSystemCall"
         ).split()
@@ -106,8 +106,8 @@ def sqlite_library() -> ctypes.CDLL | None:
 
 
 def install(disk: Disk, has_wal: bool = True) -> None:
-    """From now on all of this process's files are on that disk. Without `has_wal` it cannot share memory, as the disks
-    of some networks."""
+    """From now on all of this process's files are on that disk. Without `has_wal` it cannot share memory, as some
+    that are reached through a network."""
     _install_in_sqlite(disk, has_wal)
     _install_in_python(disk)
 
@@ -119,7 +119,10 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
     original = library.sqlite3_vfs_find(None).contents
     vfs = _Vfs.from_buffer_copy(original)
     vfs.zName = b"failing"
-    code = lambda kind: _FULL if disk.how == "full" and kind == "write" else _IOERR[kind]
+
+    def code(kind: str) -> int:
+        return _FULL if disk.how == "full" and kind == "write" else _IOERR[kind]
+
     tables: dict[int, _Methods] = {}
 
     def methods_of(methods: _Methods) -> _Methods:
@@ -127,7 +130,7 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
 
         def on_write(file: int, data: int, count: int, offset: int) -> int:
             if not disk.step("write"):
-                return write(file, data, count, offset)
+                return int(write(file, data, count, offset))
             if disk.tears:
                 write(file, data, count // 2, offset)
                 die()
@@ -157,7 +160,7 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
             if address not in tables:
                 tables[address] = methods_of(opened.pMethods.contents)
             opened.pMethods = ctypes.pointer(tables[address])
-        return done
+        return int(done)
 
     def on_delete(_: int, name: bytes, sync: int) -> int:
         return code("delete") if disk.step("delete") else delete(ctypes.addressof(original), name, sync)
@@ -193,7 +196,10 @@ def _install_in_python(disk: Disk) -> None:
                 die()
             raise disk.error
 
-    index.open = lambda handle, mode: _Counting(open(handle, mode, buffering=0))  # type: ignore[attr-defined]  # noqa: SIM115, PTH123
+    def counting(handle: int, mode: str) -> _Counting:
+        return _Counting(os.fdopen(handle, mode, buffering=0))
+
+    index.open = counting  # type: ignore[attr-defined]
     for name, kind in (("fsync", "sync"), ("replace", "replace"), ("unlink", "delete"), ("rename", "replace")):
         setattr(os, name, _counted(disk, getattr(os, name), kind))
 

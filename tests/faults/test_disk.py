@@ -1,15 +1,13 @@
 """A process that is killed at any step that it takes on the disk, and a disk that refuses any of them."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import failing
+from tests.faults import failing
 
 pytestmark = pytest.mark.skipif(not failing.is_possible(), reason="this Python hides its SQLite")
 

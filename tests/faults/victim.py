@@ -1,19 +1,20 @@
 """A process that indexes on a failing disk, many times over: each line of JSON it is given is a run in a fork of its
 own, which answers with a line of JSON. The networks' answers are remembered from real ones, so a run takes little.
 
-    python victim.py REMEMBERED"""
+    python -m tests.faults.victim REMEMBERED"""
 
 import contextlib
 import json
 import mmap
 import os
 import pickle
+import resource
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import failing
 import faiss  # noqa: F401 (before the forks)
 import numpy as np
 
@@ -22,6 +23,11 @@ from facesearch.errors import FaceSearchError
 from facesearch.gallery import Gallery
 from facesearch.photos import View, look
 from facesearch.pipeline import Analysed
+from tests.faults import failing
+
+
+_SECONDS = 60  # for a run, at most
+_BYTES = 8 << 30
 
 
 class Remembered:
@@ -83,7 +89,9 @@ def main(remembered: Path) -> None:
 
 def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
     os.environ["FACESEARCH_HOME"] = order["home"]
-    pipeline.Decoders = Here  # type: ignore[assignment, misc]
+    pipeline.__dict__["Decoders"] = Here
+    signal.alarm(_SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     disk = failing.Disk(order.get("at", 0), order.get("how", "kill"), order.get("lasting", False))
     notes: list[str] = []
     gallery = Gallery.open(device="cpu", note=notes.append)
@@ -96,8 +104,10 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
                 order["paths"], threads=1, batch=2, people_from="folder", retry_failed=order.get("retry", False)
             )
             answer |= {"photos": summary.photos, "code": 7 if summary.failures else 0}
-        else:
-            {"forget": upkeep.forget, "repair": upkeep.repair}[order["do"]](gallery, *order["words"])
+        elif order["do"] == "check":
+            answer["faults"] = upkeep.check(gallery).faults
+        elif order["do"] == "repair":
+            answer["faults"] = upkeep.repair(gallery).faults
     if order.get("query"):
         asked: dict[str, Any] = {"said": None, "code": 0}
         with _noting(asked):

@@ -1,0 +1,237 @@
+"""A database that is damaged: it is refused with a sentence, `check` says what is wrong, and `repair` restores it."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesearch import Gallery
+from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError, GalleryLockedError
+from facesearch.upkeep import check, repair
+
+_FLIPS = pytest.mark.parametrize(
+    "flips", [40, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
+
+
+def _path(home: Path) -> Path:
+    return home / "indexes" / "default" / "faces.db"
+
+
+def _computed(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Of a dump what networks found: path, status and faces, without names."""
+    return [(row[0], row[1], *(face[:-1] for face in row[8:])) for row in rows]
+
+
+@pytest.fixture
+def full(victim: Any, few: Any, tmp_path: Path) -> Path:
+    """A home with all photos in its gallery."""
+    home = tmp_path / "full"
+    home.mkdir()
+    assert victim(home, few.folder)["code"] == 7
+    return home
+
+
+@pytest.fixture
+def gallery(full: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
+    monkeypatch.setenv("FACESEARCH_HOME", str(full))
+    return Gallery.open()
+
+
+@_FLIPS
+def test_a_byte_that_is_flipped_anywhere(
+    flips: int, victim: Any, few: Any, trusted: Any, full: Path, tmp_path: Path
+) -> None:
+    expected = trusted.dump(full)
+    asked = next(path for path in few.files if "Abdullah_Gul_0002" in path)
+    used = [at for at, byte in enumerate(_path(full).read_bytes()) if byte]  # of what is empty nothing is read
+    chosen = random.Random(flips)
+    found = refused = 0
+    for _ in range(flips):
+        home = tmp_path / "flipped"
+        shutil.copytree(full, home)
+        data = bytearray(_path(home).read_bytes())
+        at, by = chosen.choice(used), chosen.randrange(1, 256)
+        data[at] ^= by
+        _path(home).write_bytes(data)
+        where = f"byte {at} ^ {by}"
+        # Whatever is asked of it, the answer is one or a sentence.
+        for order in ({"query": asked, "do": "check"}, {}):
+            said = victim(home, few.folder, **order)
+            assert said["ended"] == 0, where
+            for answer in (said, said.get("query", said)):
+                assert answer["code"] in (0, 3, 5, 6, 7), (where, answer)
+            found += bool(said.get("faults"))
+            refused += said["code"] == 5
+        repaired = victim(home, do="repair")
+        assert repaired["code"] == 0, (where, repaired)
+        assert victim(home, do="check")["faults"] == [], where
+        done = victim(home, few.folder)
+        if done["code"] != 6:  # the name of the model itself is another one
+            assert done["code"] in (0, 7), (where, done)
+            trusted.sound(home)
+            assert _computed(trusted.dump(home)) == _computed(expected), where
+        shutil.rmtree(home)
+    print(f"{flips} bytes flipped: {found} found by check, {refused} times refused, all restored")
+    assert few.is_untouched()
+
+
+def _cut(data: bytes, share: float) -> bytes:
+    return data[: int(len(data) * share)]
+
+
+@pytest.mark.parametrize(
+    ("what", "damage", "keeps"),
+    [
+        ("empty", lambda data: b"", False),
+        ("text", lambda data: b"no database at all\n" * 400, False),
+        ("a tenth", lambda data: _cut(data, 0.1), False),
+        ("half", lambda data: _cut(data, 0.5), False),
+        ("all but a page", lambda data: data[:-4096], False),
+        ("without its first page", lambda data: bytes(4096) + data[4096:], True),
+        ("without its second page", lambda data: data[:4096] + b"\xff" * 4096 + data[8192:], True),
+        ("noise", lambda data: random.Random(0).randbytes(len(data)), False),
+    ],
+)
+def test_a_database_that_is_damaged_is_repaired(
+    what: str,
+    damage: Callable[[bytes], bytes],
+    keeps: bool,
+    victim: Any,
+    few: Any,
+    trusted: Any,
+    full: Path,
+    gallery: Gallery,
+) -> None:
+    expected = trusted.dump(full)
+    damaged = damage(_path(full).read_bytes())
+    _path(full).write_bytes(damaged)
+    if damaged:
+        with pytest.raises(GalleryError, match=r"faces\.db is damaged .*try: facesearch repair\."):
+            _ask(gallery, few)
+        assert check(gallery).faults
+    else:  # as if it had never been filled
+        for ask in (lambda: _ask(gallery, few), lambda: check(gallery)):
+            with pytest.raises(GalleryError, match="still empty; run: facesearch index"):
+                ask()
+    assert _path(full).read_bytes() == damaged  # nothing was made worse
+    assert victim(full, do="repair")["code"] in (0, 5)
+    if damaged:
+        (backup,) = full.glob("indexes/default/backup-*")
+        assert (backup / "faces.db").read_bytes() == damaged
+        assert backup.stat().st_mode & 0o777 == 0o700
+        shutil.rmtree(backup)
+    if keeps:
+        assert _computed(trusted.dump(full)) == _computed(expected)
+    again = victim(full, few.folder)
+    assert again["code"] in (0, 7)
+    assert not keeps or not again["analysed"]
+    trusted.whole(full, few, expected)
+    assert check(gallery).faults == ()
+
+
+def _ask(gallery: Gallery, few: Any) -> None:
+    with gallery.reading() as (store, _):
+        store.faces.count()
+        store.known(list(few.files))
+
+
+def test_repair_embeds_again_only_what_is_lost(victim: Any, few: Any, trusted: Any, full: Path) -> None:
+    expected = trusted.dump(full)
+    with closing(sqlite3.connect(_path(full))) as conn, conn:
+        (embedding,) = conn.execute("SELECT embedding FROM faces WHERE id = 1").fetchone()
+        conn.execute("UPDATE faces SET embedding = ? WHERE id = 1", (bytes([embedding[0] ^ 1]) + embedding[1:],))
+    assert victim(full, do="check")["faults"] == ["face 1 is not as it was stored"]
+    repaired = victim(full, do="repair")
+    assert repaired["faults"] == ["face 1 is not as it was stored"]
+    assert repaired["analysed"] == 1
+    shutil.rmtree(next(full.glob("indexes/default/backup-*")))
+    trusted.whole(full, few, expected)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE photos SET status = 'fine' WHERE id = 1", "the unknown status 'fine'"),
+        ("UPDATE photos SET face_count = 7 WHERE id = 1", "has 1 faces, and had 7"),
+        ("DELETE FROM faces WHERE id = 1", "has 0 faces, and had 1"),
+        ("UPDATE faces SET photo_id = 77 WHERE id = 1", "refers to a row of photos that is not there"),
+        ("UPDATE faces SET embedding = zeroblob(512) WHERE id = 1", "face 1 is not as it was stored"),
+        ("UPDATE faces SET score = 'high' WHERE id = 1", "face 1 is not as it was stored"),
+        ("UPDATE photos SET status = 'no_face' WHERE id = 1", "is 'no_face' with 1 faces"),
+        ("UPDATE index_stamp SET sha256 = 'other'", "is not the file that belongs to the database"),
+    ],
+)
+def test_check_names_what_is_wrong(
+    statement: str, said: str, victim: Any, few: Any, trusted: Any, full: Path, gallery: Gallery
+) -> None:
+    expected = trusted.dump(full)
+    with closing(sqlite3.connect(_path(full))) as conn, conn:
+        conn.execute(statement)
+    assert any(said in fault for fault in check(gallery).faults)
+    assert victim(full, do="repair")["code"] == 0
+    for backup in full.glob("indexes/default/backup-*"):
+        shutil.rmtree(backup)
+    assert check(gallery).faults == ()
+    assert _computed(trusted.dump(full)) == _computed(expected)
+    trusted.whole(full, few, trusted.dump(full))
+
+
+def test_a_log_that_is_lost_costs_what_was_in_it(victim: Any, few: Any, trusted: Any, tmp_path: Path) -> None:
+    """A killed process leaves its newest photos in the log alone."""
+    whole, home = tmp_path / "whole", tmp_path / "home"
+    for each in (whole, home):
+        each.mkdir()
+    steps = victim(whole, few.folder)["steps"]
+    victim(home, few.folder, at=steps - 30)
+    log = home / "indexes" / "default" / "faces.db-wal"
+    assert log.stat().st_size
+    log.unlink()
+    for name in ("faces.db-shm",):
+        (home / "indexes" / "default" / name).unlink(missing_ok=True)
+    assert victim(home, few.folder)["code"] in (0, 7)
+    trusted.whole(home, few, trusted.dump(whole))
+
+
+def test_a_newer_facesearch_is_not_repaired(full: Path, gallery: Gallery) -> None:
+    with closing(sqlite3.connect(_path(full))) as conn, conn:
+        conn.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('facesearch', 'x', '')"
+        )
+    before = _path(full).read_bytes()
+    for do in (check, repair):
+        with pytest.raises(GalleryError, match="was written by a newer facesearch") as raised:
+            do(gallery)
+        assert not isinstance(raised.value, DamagedGalleryError)
+    assert _path(full).read_bytes() == before
+
+
+def test_nothing_is_repaired_while_another_writes_or_where_nothing_is(
+    full: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert repair(gallery).faults == ()
+    assert not list(full.glob("indexes/default/backup-*"))
+    _path(full).write_bytes(b"damaged" * 1000)
+    with gallery.locked(), pytest.raises(GalleryLockedError):
+        repair(Gallery.open())
+    assert _path(full).read_bytes() == b"damaged" * 1000
+    with pytest.raises(FaceSearchError, match="There is no gallery 'other'"):
+        repair(Gallery.open("other"))
+
+
+def test_without_room_for_a_backup_nothing_is_repaired(
+    full: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    _path(full).write_bytes(b"damaged" * 1000)
+    monkeypatch.setattr(shutil, "copy2", refuse)
+    with pytest.raises(FaceSearchError, match="without a backup nothing is repaired"):
+        repair(gallery)
+    assert _path(full).read_bytes() == b"damaged" * 1000
