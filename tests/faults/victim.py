@@ -25,7 +25,6 @@ from facesearch.photos import View, look
 from facesearch.pipeline import Analysed
 from tests.faults import failing
 
-
 _SECONDS = 60  # for a run, at most
 _BYTES = 8 << 30
 
