@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it can
 MAX_MEGAPIXELS = 200
 LARGE = 60_000_000  # pixels: of such photos one at a time is decoded, as each takes hundreds of megabytes
 one_large: AbstractContextManager[object] = threading.Lock()
+warnings.filterwarnings("ignore", module=r"PIL\.")  # so is what Pillow finds odd
 Image.MAX_IMAGE_PIXELS = None  # Pillow only tells sizes here, and warns of what our own limit refuses
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
 _MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes
