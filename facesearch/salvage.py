@@ -45,7 +45,7 @@ def faults(path: Path) -> Iterator[str]:
                 for read in (store.stamp, store.limit, store.newest_run):
                     read()
     except DamagedGalleryError as error:
-        yield f"it cannot be opened ({error.__cause__})"
+        yield f"it cannot be opened ({error.__cause__ or error})"
         return
     with closing(to_read(path)) as conn:
         try:
@@ -69,6 +69,7 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
 
 def _read_all(conn: sqlite3.Connection) -> None:
     """Meets every text that is none any more, of which SQLite's own check knows nothing."""
+    conn.execute("SELECT * FROM sqlite_master").fetchall()
     for table, columns in _TABLES.items():
         for _ in conn.execute(f"SELECT {_present(conn, table, columns)} FROM {table}"):
             pass

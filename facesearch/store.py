@@ -442,8 +442,10 @@ class Store:
 
     def _refuse_newer_schema(self) -> None:
         known = {migration.name for migration in migrations.pending(sqlite_utils.Database(memory=True))}
-        unknown = {migration.name for migration in migrations.applied(self._db)} - known
-        if unknown:
+        applied = {migration.name for migration in migrations.applied(self._db)}
+        if applied - known:
+            if known - applied:  # a newer one has made all of our changes, and more
+                raise as_sentence(sqlite3.DatabaseError("its history is not one of facesearch"), self._path)
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
 
 
