@@ -184,12 +184,16 @@ def _read(path: Path, stamp: IndexStamp, flags: int) -> Any:
     """FAISS's index; None where FAISS cannot read it, as one of another version. No header may ask for more memory
     than the file has."""
     faiss = import_faiss()
-    faiss.set_deserialization_vector_byte_limit(stamp.size)
-    faiss.set_deserialization_loop_limit(stamp.size)
+    limits = faiss.get_deserialization_vector_byte_limit(), faiss.get_deserialization_loop_limit()
     try:
+        faiss.set_deserialization_vector_byte_limit(stamp.size)
+        faiss.set_deserialization_loop_limit(stamp.size)
         return faiss.read_index(str(path), flags)
     except RuntimeError:
         return None
+    finally:  # they are the whole program's
+        faiss.set_deserialization_vector_byte_limit(limits[0])
+        faiss.set_deserialization_loop_limit(limits[1])
 
 
 def import_faiss() -> Any:
