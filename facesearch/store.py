@@ -442,10 +442,13 @@ class Store:
 
     def _refuse_newer_schema(self) -> None:
         known = {migration.name for migration in migrations.pending(sqlite_utils.Database(memory=True))}
-        applied = {migration.name for migration in migrations.applied(self._db)}
+        try:
+            applied = {migration.name for migration in migrations.applied(self._db)}
+            if applied - known and known - applied:  # a newer one has made all of our changes, and more
+                raise KeyError
+        except (LookupError, TypeError, ValueError) as error:
+            raise as_sentence(sqlite3.DatabaseError("its history is not one of facesearch"), self._path) from error
         if applied - known:
-            if known - applied:  # a newer one has made all of our changes, and more
-                raise as_sentence(sqlite3.DatabaseError("its history is not one of facesearch"), self._path)
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
 
 
