@@ -143,7 +143,7 @@ def ask(number: int, count: int, work: Path) -> None:
     print(json.dumps({"seconds": seconds, "errors": errors}))
 
 
-_PAUSE = 6.0  # seconds between two questions of a process, so that they spread over the run
+_PAUSE = 3.0  # seconds between two questions of a process, so that they spread over the run
 
 
 if __name__ == "__main__":
