@@ -6,20 +6,40 @@ Memory that processes share counts once."""
 
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-_EVERY = 0.1  # seconds
+_EVERY = 0.2  # seconds
 
 
 def main(command: list[str]) -> int:
-    most = 0
     process = subprocess.Popen(command)
-    while process.poll() is None:
-        most = max(most, sum(map(_share_of, _family(process.pid))))
-        time.sleep(_EVERY)
-    print(f"{most / 1e6:,.0f} MB at the most")
+    with watched(process.pid) as most:
+        process.wait()
+    print(f"{most[0] / 1e6:,.0f} MB at the most")
     return process.returncode
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[list[int]]:
+    """Looks at a process and all that it starts, beside what is done inside; the most bytes that they held together,
+    as the only item."""
+    most = [0]
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_EVERY):
+            most[0] = max(most[0], sum(map(_share_of, _family(pid))))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        looking.join()
 
 
 def _family(pid: int) -> list[int]:

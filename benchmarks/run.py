@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import large
+import memory
 
 _FACESEARCH = str(Path(sys.executable).with_name("facesearch"))
 _HERE = Path(__file__).parent
@@ -288,14 +289,14 @@ class Bench:
             started = time.perf_counter()
             env = os.environ | {"FACESEARCH_HOME": str(self._home), "TF_CPP_MIN_LOG_LEVEL": "3"}
             process = subprocess.Popen(command, stdout=out, stderr=said, env=env)
-            _, status, used = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
-            process.returncode = os.waitstatus_to_exitcode(status)
+            with memory.watched(process.pid) as most:
+                process.wait()
+                seconds = time.perf_counter() - started
             out.seek(0), said.seek(0)
             if process.returncode not in _HONEST:
                 words = " ".join(command[:4])
                 raise CommandError(f"{words} ended with {process.returncode}: {said.read()[-800:]}")
-            return Ran(seconds, used.ru_maxrss / 1024, out.read())
+            return Ran(seconds, most[0] / 1e6, out.read())
 
     def _row(self, what: str, value: float, unit: str, target: str = "", met: bool | None = None) -> None:
         self.rows.append(Row(what.strip(), round(float(value), 4), unit, target, met))
