@@ -6,10 +6,12 @@ and kept under the home, so that no later command needs TensorFlow, whose import
 import hashlib
 import importlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +30,7 @@ Device = Literal["auto", "cpu", "gpu"]
 Note = Callable[[str], None]
 
 _IN_THE_GRAPH = ("network", "weights", "dim", "chip_px", "mean", "scale", "whitened", "channels")
+_SUMS = "checksums.json"  # CRC-32 of each exported network
 _PROGRAMS = ("joblib_list",)  # formats whose reading runs what the file says
 _ON_THE_CPU = ("onnx_graph", "yunet")  # networks that are not defined in Keras
 
@@ -89,9 +92,22 @@ def prepare(cards: Sequence[ModelCard], note: Note) -> None:
 
 
 def is_prepared(card: ModelCard) -> bool:
-    """Whether the card's networks are exported in the form that this version of facesearch builds. (YuNet's file
-    needs no other form.)"""
-    return card.network == "yunet" or exported_to(card).is_dir()
+    """Whether the card's networks are exported in the form that this version of facesearch builds, and are still what
+    they were: a network with a damaged weight would answer, and wrongly. (YuNet's file needs no other form.)"""
+    return card.network == "yunet" or _is_whole(exported_to(card))
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        sums = json.loads((folder / _SUMS).read_bytes())
+        return bool(sums) and all(zlib.crc32((folder / name).read_bytes()) == crc for name, crc in sums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _sum_up(folder: Path) -> None:
+    sums = {path.name: zlib.crc32(path.read_bytes()) for path in sorted(folder.glob("*.onnx"))}
+    (folder / _SUMS).write_text(json.dumps(sums))
 
 
 def exported_to(card: ModelCard) -> Path:
@@ -184,7 +200,9 @@ def _export(card: ModelCard) -> None:
         else:
             for part, model in build(card).items():
                 export(model, unfinished / f"{part}.onnx")
-        if not folder.exists():  # else another process was faster, with the same result
+        _sum_up(unfinished)
+        if not _is_whole(folder):  # else another process was faster, with the same result
+            shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

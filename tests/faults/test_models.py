@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,23 @@ def test_a_graph_that_leans_on_other_files_is_refused(where: str, location: str,
     with pytest.raises(ModelError, match="keeps weights in other files"):
         add(path, "own", card, lambda _: None)
     assert not (home / "models" / "own").exists()
+
+
+def test_an_exported_network_that_is_damaged_is_exported_again(
+    cli: Callable[..., Any], home: Path, models_home: Path, lfw: Callable[..., Path]
+) -> None:
+    words = ("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2), "--json")
+    expected = cli(*words).out
+    own = home / "models" / "dlib-resnet"
+    own.unlink()  # it is all tests' own
+    shutil.copytree(models_home / "models" / "dlib-resnet", own)
+    (network,) = own.rglob("embedder.onnx")
+    good = network.read_bytes()
+    network.write_bytes(good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 0x40]) + good[len(good) // 2 + 1 :])
+    said = cli(*words)
+    assert "Preparing dlib-resnet" in said.err
+    assert said.out == expected
+    assert cli(*words).err == ""
 
 
 # Embeddings that are none
