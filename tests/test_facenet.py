@@ -238,7 +238,7 @@ def test_a_lambda_in_a_keras_file_is_never_run(home: Path, tmp_path: Path) -> No
             "config.json", f'{{"class_name": "Lambda", "config": {{"function": "open({str(marker)!r})"}}}}'
         )
         archive.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n and nothing more")
-    with pytest.raises(ModelError, match="is no file of Keras weights"):
+    with pytest.raises(ModelError, match="holds a Lambda layer, which is a program"):
         add(tmp_path / "evil.keras", None, None, lambda _: None)
     assert not marker.exists()
 
