@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from facesearch.errors import DamagedGalleryError
+from facesearch.cards import detector_card, embedder_card
+from facesearch.errors import DamagedGalleryError, ModelError
 from facesearch.records import Status
 from facesearch.sql import OF_SQLITE, checksum, explained, marks, to_read
 from facesearch.store import Store
@@ -117,12 +118,13 @@ def _is_as_stored(values: list[Any], dim: int | None) -> bool:
     return dim in (None, len(row)) and abs(length - 1) < _ROUNDED
 
 
-def salvage(damaged: Path, anew: Path) -> None:
+def salvage(damaged: Path, anew: Path) -> bool:
     """Makes a new database of all that the damaged one still holds as it was stored. A photo that has lost a face is
-    left out with all its faces, so that it is looked at again, unless it is no longer on disk. Without settings
-    nobody knows which model made the faces, and all of them are left out. The damaged database may be written to.
+    left out with all its faces, so that it is looked at again, unless it is no longer on disk. Where the settings are
+    lost, the stamp of the file of vectors still says which model made the faces, and its usual detector and sizes
+    are taken; without either, all faces are left out. The damaged database may be written to.
 
-    Raises FaceSearchError when the disk refuses the new one."""
+    Returns whether the settings were still there. Raises FaceSearchError when the disk refuses the new one."""
     with Store.create(anew):
         pass
     if not _has_tables(damaged):
@@ -131,9 +133,23 @@ def salvage(damaged: Path, anew: Path) -> None:
         into.execute("PRAGMA foreign_keys = OFF")  # what is referred to may be lost
         for table, columns in _TABLES.items():
             _copy(conn, into, table, columns)
+            if table == "settings":
+                had_settings = into.execute("SELECT 1 FROM settings").fetchone() is not None
+                if not had_settings:
+                    _guess_settings(conn, into)
         _drop_what_is_not_whole(into)
         newest = _newest_face_ever(conn)
         into.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'faces'", (newest,))
+    return had_settings
+
+
+def _guess_settings(conn: sqlite3.Connection, into: sqlite3.Connection) -> None:
+    with suppress(*OF_SQLITE, ModelError, TypeError):
+        (model,) = conn.execute("SELECT model FROM index_stamp").fetchone()
+        card = embedder_card(model)
+        finder = detector_card(card.detector)
+        usual = (card.name, finder.name, card.dim, finder.min_face_px, finder.max_side)
+        into.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?, ?)", usual)
 
 
 def _has_tables(path: Path) -> bool:

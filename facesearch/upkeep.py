@@ -13,7 +13,7 @@ from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.gallery import Gallery
 from facesearch.index import belongs, ids_in
 from facesearch.photos import looks_like_photo, printable, walk
-from facesearch.records import Forgotten, GallerySettings, Outcome, PhotoFile, RunSummary, Status
+from facesearch.records import Forgotten, Outcome, PhotoFile, RunSummary, Status
 from facesearch.salvage import faults, salvage
 from facesearch.store import Store
 from facesearch.stream import chunks
@@ -126,7 +126,7 @@ def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outc
         if settings:
             gallery.sync(store, settings)
         kept = sum(store.counts().values()), store.faces.count()
-    runs = tuple(_indexed_again(gallery, roots, settings, on_outcome)) if backup else ()
+    runs = tuple(_indexed_again(gallery, roots, on_outcome)) if backup else ()
     return Repaired(found or before.faults, backup, *kept, runs)
 
 
@@ -148,20 +148,20 @@ def _backed_up(gallery: Gallery) -> Path:
 def _replace_with_what_is_saved(gallery: Gallery) -> None:
     """The new database takes the old one's place when it is whole; from the first step on the backup holds all."""
     anew = gallery.directory / f"{gallery.database.stem}.part"  # whatever ends so is removed at the next start
-    salvage(gallery.database, anew)
+    if not salvage(gallery.database, anew):
+        gallery.note(
+            "The gallery's settings cannot be read any more: the usual ones of its model were taken, or of the "
+            "default model, should that be lost too. Others must be given by making the gallery anew."
+        )
     for log in ("-wal", "-shm"):  # they belong to the old one, and SQLite would apply them to the new one
         gallery.database.with_name(gallery.database.name + log).unlink(missing_ok=True)
     anew.replace(gallery.database)
 
 
 def _indexed_again(
-    gallery: Gallery, roots: Sequence[str], settings: GallerySettings | None, on_outcome: Callable[[Outcome], None]
+    gallery: Gallery, roots: Sequence[str], on_outcome: Callable[[Outcome], None]
 ) -> Iterator[RunSummary]:
     """The folders are looked at again, with names where photos under them have names of their folders."""
-    if settings is None:
-        gallery.note(
-            "Which model made the faces cannot be read any more: all photos are embedded again, with the default one."
-        )
     for root in roots:
         with Store.open(gallery.database) as store:
             named = store.names_of_folders(root)

@@ -137,7 +137,7 @@ class Progress:
         """A note above the bar."""
         from facesearch.photos import printable
 
-        self._bar.console.print(printable(text), markup=False, highlight=False)
+        self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def _count(self) -> None:
         from facesearch.errors import FaceSearchError

@@ -184,6 +184,28 @@ def test_check_names_what_is_wrong(
     trusted.whole(full, few, trusted.dump(full))
 
 
+@pytest.mark.parametrize("stamp", [True, False])
+def test_without_settings_the_stamp_says_which_model_it_was(
+    stamp: bool, victim: Any, few: Any, trusted: Any, full: Path
+) -> None:
+    expected = trusted.dump(full)
+    with closing(sqlite3.connect(_path(full))) as conn:
+        pages = dict(conn.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    data = bytearray(_path(full).read_bytes())
+    for table in ("settings",) if stamp else ("settings", "index_stamp"):
+        at = (pages[table] - 1) * 4096
+        data[at : at + 4096] = random.Random(0).randbytes(4096)
+    _path(full).write_bytes(data)
+    repaired = victim(full, do="repair")
+    assert repaired["code"] == 0
+    assert repaired["analysed"] == (0 if stamp else 5)
+    assert any("settings cannot be read any more" in note for note in repaired["notes"])
+    assert _computed(trusted.dump(full)) == _computed(expected)
+    if stamp:
+        shutil.rmtree(next(full.glob("indexes/default/backup-*")))
+        trusted.whole(full, few, expected)
+
+
 def test_a_log_that_is_lost_costs_what_was_in_it(victim: Any, few: Any, trusted: Any, tmp_path: Path) -> None:
     """A killed process leaves its newest photos in the log alone."""
     whole, home = tmp_path / "whole", tmp_path / "home"
