@@ -15,9 +15,10 @@ from PIL import Image
 
 from facesearch.cards import LandmarkAlignment, default_embedder, embedder_card
 from facesearch.chips import Aligner, ByBox, ByLandmarks
+from facesearch.decoders import Decoders
 from facesearch.detect import Detector
 from facesearch.errors import FaceSearchError, ModelError, PhotoError, UsageError
-from facesearch.photos import LoadedPhoto, View, load, look, looks_like_photo, printable, walk
+from facesearch.photos import LoadedPhoto, View, load, looks_like_photo, printable, walk
 from facesearch.pipeline import (
     ANALYSED_AHEAD,
     BATCH,
@@ -129,7 +130,8 @@ class _Work:
             cutters = stack.enter_context(threads(workers))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
-            decoded = on(readers, self._decode, loaded, 2 * BATCH, DECODED_AHEAD)
+            decode = partial(self._decode, stack.enter_context(Decoders(workers + 1)))
+            decoded = on(readers, decode, loaded, 2 * BATCH, DECODED_AHEAD)
             for batch in on(cutters, self._align, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
                 for item in batch:
                     seen += 1
@@ -165,10 +167,10 @@ class _Work:
             return item._replace(done=Aligned(item.file.path, 0, reason=error.reason))
         return item._replace(loaded=loaded)
 
-    def _decode(self, item: _Item) -> _Item:
+    def _decode(self, decoders: Decoders, item: _Item) -> _Item:
         assert item.loaded is not None
         try:
-            return item._replace(loaded=None, view=look(item.loaded.data, self._max_side))
+            return item._replace(loaded=None, view=decoders.look(item.loaded.data, self._max_side))
         except PhotoError as error:
             return item._replace(loaded=None, done=Aligned(item.file.path, 0, reason=error.reason))
 
@@ -195,7 +197,11 @@ class _Work:
         if not faces:
             return Aligned(file.path, 0, reason="no face was found")
         chosen = faces if self._all_faces else [largest_and_most_central(view.size, faces)]
-        for number, chip in enumerate(cut_out(view, chosen, self._aligner)):
+        try:
+            chips = cut_out(view, chosen, self._aligner)
+        except PhotoError as error:
+            return Aligned(file.path, 0, reason=error.reason)
+        for number, chip in enumerate(chips):
             _write(self._path_of(file, number if self._all_faces else None), chip)
         return Aligned(file.path, len(chosen))
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from facesearch import search
 from facesearch.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
@@ -154,13 +155,14 @@ class Gallery:
         with self.reading() as (store, settings), ExitStack() as stack:
             analyser = self._load(settings)
             index = stack.enter_context(self._searching(store, settings))
+            decoders = stack.enter_context(Decoders(1))
             limit = _limit(store, settings)
             paths = iter(os.fspath(photo) for photo in photos)
             searchable: Searchable = index
             for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
                 if number == 1 and self._device != "cpu":  # many are asked about
                     searchable = on_gpu(store.faces, settings.dim, index_recipes("gpu"), behind=index)
-                asked = search.ask(analyser, batch)
+                asked = search.ask(analyser, batch, look=decoders.look)
                 found = [item for item in asked if isinstance(item, search.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
                 matches = iter(search.identify(store.faces, searchable, queries, k, group, threshold))

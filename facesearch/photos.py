@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import cv2
 import numpy as np
@@ -85,6 +85,9 @@ class View:
         """The faces' chips, cut from that version."""
         sharper = self.sharper(shrink)
         return aligner.cut(sharper.pixels, faces, sharper.shrink)
+
+
+Look: TypeAlias = Callable[[bytes, int], View]
 
 
 def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Iterator[PhotoFile]:
@@ -225,12 +228,12 @@ def whole(pixels: Pixels) -> View:
     return View(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
-def look_at(path: str, max_side: int = 0) -> View:
-    """As `look`, by the photo's path."""
+def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
+    """As `look`, by the photo's path; with another function of its kind, that one."""
     loaded = load(PhotoFile(path, 0, 0))
     if loaded is None:
         raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
-    return look(loaded.data, max_side)
+    return (how or look)(loaded.data, max_side)
 
 
 def read(path: str) -> Pixels:

@@ -11,7 +11,7 @@ import numpy as np
 from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.index import NONE, Searchable
-from facesearch.photos import View, look_at, printable
+from facesearch.photos import Look, View, look_at, printable
 from facesearch.pipeline import Analysed, Analyser
 from facesearch.records import Embeddings, Match, Sighting, Status, Unanswered, Verdict
 from facesearch.serving import Device, Note
@@ -32,14 +32,16 @@ class Asked:
     embedding: Embeddings
 
 
-def ask(analyser: Analyser, paths: Sequence[str], face: int | None = None) -> list[Asked | Unanswered]:
-    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest).
-    Raises UsageError when a photo has fewer faces than that."""
+def ask(
+    analyser: Analyser, paths: Sequence[str], face: int | None = None, look: Look | None = None
+) -> list[Asked | Unanswered]:
+    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest). `look`
+    decodes in place of `photos.look`. Raises UsageError when a photo has fewer faces than that."""
     views: dict[int, View] = {}
     asked: list[Asked | Unanswered] = []
     for i, path in enumerate(paths):
         try:
-            views[i] = look_at(path, analyser.max_side)
+            views[i] = look_at(path, analyser.max_side, look)
         except PhotoError as error:
             asked.append(Unanswered(path, Status(error.status), error.reason))
         else:
@@ -49,7 +51,7 @@ def ask(analyser: Analyser, paths: Sequence[str], face: int | None = None) -> li
     except PhotoError as error:
         if len(paths) == 1:
             return [Unanswered(paths[0], Status(error.status), error.reason)]
-        return [answer for path in paths for answer in ask(analyser, [path], face)]
+        return [answer for path in paths for answer in ask(analyser, [path], face, look)]
     for i, found in zip(views, results, strict=True):
         if found.faces:
             asked[i] = _chosen(paths[i], found, face)

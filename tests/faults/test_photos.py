@@ -19,12 +19,14 @@ import pytest
 from PIL import Image
 
 from facesearch import Gallery, pipeline
+from facesearch import align as align_module
 from facesearch import gallery as gallery_module
+from facesearch.cards import detector_card
 from facesearch.decoders import Decoders
 from facesearch.errors import PhotoError
 from facesearch.photos import load, walk
-from facesearch.pipeline import Analyser, Wanted
-from facesearch.records import PhotoFile, Pixels, Status
+from facesearch.pipeline import Analyser, Wanted, load_detector
+from facesearch.records import Answer, PhotoFile, Pixels, Status, Unanswered
 
 _KINDS = ("jpg", "png", "webp", "tiff", "bmp", "gif", "pgm")
 _MB = 1 << 20
@@ -154,6 +156,31 @@ def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
     monkeypatch.undo()
     monkeypatch.setenv("FACESEARCH_HOME", str(gallery.directory.parents[1]))
     assert gallery.index([album], retry_failed=True).photos == {"unchanged": 9, "ok": len(bad) + 1}
+
+
+def test_many_questions_and_crops_survive_a_crash_too(
+    gallery: Gallery, album: Path, tmp_path: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "hostile_decoder.py").write_text(_HOOK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"), prepend=os.pathsep)
+    hostile = partial(Decoders, program="hostile_decoder")
+    monkeypatch.setattr(gallery_module, "Decoders", hostile)
+    monkeypatch.setattr(align_module, "Decoders", hostile)
+    gallery.index([album])
+    bad = album / "Tiger_Woods" / "crash.jpg"
+    bad.write_bytes(astronaut_file.read_bytes() + b"CRASH")
+    photos = sorted(album.rglob("*.jpg"))
+    answers = dict(zip(photos, gallery.query_many(photos, 1), strict=True))
+    assert isinstance(answers.pop(bad), Unanswered)
+    assert all(isinstance(answer, Answer) and answer.matches[0].similarity > 0.999 for answer in answers.values())
+    card = detector_card("mtcnn")
+    aligner = align_module.by_landmarks(160, "mtcnn")
+    made = list(
+        align_module.align_people(str(album), tmp_path / "crops", lambda: load_detector(card, "cpu"), aligner)
+    )
+    assert {Path(each.photo).name for each in made if each.reason} == {"crash.jpg"}
+    assert len(list((tmp_path / "crops").rglob("*.*"))) == 9
 
 
 # Bombs
