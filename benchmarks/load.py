@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import memory
+
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
 
@@ -43,13 +45,13 @@ def main(lfw: Path, photos: int, processes: int, queries: int) -> int:
             )
             for n in range(processes)
         ]
-        memory = list(_memory_while_it_runs(indexing.pid))
+        bytes_held = list(_memory_while_it_runs(indexing.pid))
         (Path(work) / "over").touch()
         said = [json.loads(each.communicate()[0]) for each in asking]
         summary = json.loads(indexing.communicate()[0])
     took = sorted(itertools.chain.from_iterable(each["seconds"] for each in said))
     errors = [error for each in said for error in each["errors"]]
-    tenth = max(1, len(memory) // 10)
+    tenth = max(1, len(bytes_held) // 10)
     print(
         json.dumps(
             {
@@ -58,9 +60,9 @@ def main(lfw: Path, photos: int, processes: int, queries: int) -> int:
                 "photos_per_second": summary["photos_per_second"],
                 "outcomes": summary["photos"],
                 "memory_mb": {
-                    "second_tenth": round(statistics.median(memory[tenth : 2 * tenth]) / 1e6),
-                    "last_tenth": round(statistics.median(memory[-tenth:]) / 1e6),
-                    "most": round(max(memory) / 1e6),
+                    "second_tenth": round(statistics.median(bytes_held[tenth : 2 * tenth]) / 1e6),
+                    "last_tenth": round(statistics.median(bytes_held[-tenth:]) / 1e6),
+                    "most": round(max(bytes_held) / 1e6),
                 },
                 "queries": len(took),
                 "errors": errors,
@@ -94,31 +96,9 @@ def _faces() -> int:
 
 def _memory_while_it_runs(pid: int) -> Iterator[int]:
     """Bytes that the process and its children hold for themselves."""
-    while True:
-        family = [pid, *_children(pid)]
-        held = sum(map(_own_bytes, family))
-        if not held:
-            return
-        yield held
+    while now := memory.held(pid, "status", "RssAnon:"):
+        yield now
         time.sleep(_EVERY)
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += map(int, task.read_text().split())
-        except OSError:
-            continue
-    return found
-
-
-def _own_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 def ask(number: int, count: int, work: Path) -> None:

@@ -31,7 +31,7 @@ def watched(pid: int) -> Iterator[list[int]]:
 
     def look() -> None:
         while not over.wait(_EVERY):
-            most[0] = max(most[0], sum(map(_share_of, _family(pid))))
+            most[0] = max(most[0], held(pid, "smaps_rollup", "Pss:"))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -40,6 +40,11 @@ def watched(pid: int) -> Iterator[list[int]]:
     finally:
         over.set()
         looking.join()
+
+
+def held(pid: int, file: str, line: str) -> int:
+    """Bytes of a process and all that it started together, as that line of that file of each in /proc says."""
+    return sum(_bytes_in(Path(f"/proc/{each}/{file}"), line) for each in _family(pid))
 
 
 def _family(pid: int) -> list[int]:
@@ -53,12 +58,12 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _share_of(pid: int) -> int:
+def _bytes_in(file: Path, start: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(start))
 
 
 if __name__ == "__main__":

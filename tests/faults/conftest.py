@@ -180,3 +180,11 @@ class Trusted:
 @pytest.fixture(scope="session")
 def trusted() -> Trusted:
     return Trusted(assert_sound, assert_whole, dump, Album.of)
+
+
+@pytest.fixture(autouse=True)
+def sound_afterwards(tmp_path: Path) -> Iterator[None]:
+    """Whatever a test has done to the gallery of its own home."""
+    yield
+    if (tmp_path / "home" / "indexes" / "default" / "faces.db").exists():
+        assert_sound(tmp_path / "home")

@@ -124,13 +124,19 @@ decoders.serve([_look])
 """
 
 
-def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
-    gallery: Gallery, album: Path, tmp_path: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Decoders]:
+    """Decoders that do what a photo's last bytes say."""
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "hostile_decoder.py").write_text(_HOOK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"), prepend=os.pathsep)
-    monkeypatch.setattr(pipeline, "Decoders", partial(Decoders, program="hostile_decoder"))
+    return partial(Decoders, program="hostile_decoder")
+
+
+def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
+    gallery: Gallery, album: Path, hostile: object, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "Decoders", hostile)
     monkeypatch.setattr(gallery_module, "Wanted", partial(Wanted, seconds=1))
     bad = {"CRASH": "crashed", "EXIT": "crashed", "HANG": "timeout", "SLEEP": "timeout", "MEMORY": "crashed"}
     bad |= {"NOISE": "crashed"}
@@ -159,12 +165,13 @@ def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
 
 
 def test_many_questions_and_crops_survive_a_crash_too(
-    gallery: Gallery, album: Path, tmp_path: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery,
+    album: Path,
+    hostile: object,
+    tmp_path: Path,
+    astronaut_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "hostile_decoder.py").write_text(_HOOK)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"), prepend=os.pathsep)
-    hostile = partial(Decoders, program="hostile_decoder")
     monkeypatch.setattr(gallery_module, "Decoders", hostile)
     monkeypatch.setattr(align_module, "Decoders", hostile)
     gallery.index([album])

@@ -52,6 +52,7 @@ with Gallery.open().writing() as store:
             Gallery.open().sync(store, settings)
     with store.atomic():
         store.end_run(run, photo, 2 * photo)
+    Gallery.open().sync(store, settings)
 print(photo)
 """
 
