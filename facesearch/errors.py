@@ -43,9 +43,11 @@ class GalleryLockedError(FaceSearchError):
 
 
 class PhotoError(FaceSearchError):
-    """One photo cannot be used. `status` is a `records.Status`, `reason` half a sentence without the path."""
+    """One photo cannot be used. `status` is a `records.Status`, `reason` half a sentence without the path, `cause` a
+    `records.Cause`. `needs` says what would help: the limit in megapixels of an option, or the module of a
+    package."""
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: str, reason: str, cause: str = "file", needs: str = "") -> None:
         super().__init__(reason)
-        self.status = status
-        self.reason = reason
+        self.status, self.reason = status, reason
+        self.cause, self.needs = cause, needs

@@ -27,6 +27,15 @@ class Status(StrEnum):
     MISSING = "missing"  # it was indexed and is no longer on disk
 
 
+class Cause(StrEnum):
+    """Where the reason of a failure lies, which says when a photo is worth another look."""
+
+    FILE = "file"  # in its bytes: when they change
+    MACHINE = "machine"  # in permissions, a disk, a share or too little memory: in every run
+    OPTION = "option"  # in a limit of this run: when that is raised far enough
+    PACKAGE = "package"  # in a package that is not installed: when it is
+
+
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)
 
 
