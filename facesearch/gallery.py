@@ -140,8 +140,9 @@ class Gallery:
         """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
         similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
         FaceSearchError when the photo cannot be read, NoFaceError when it shows no face."""
-        with self.reading() as (store, settings):
-            asked = search.ask_one(self._load(settings), os.fspath(photo), face)
+        with self.reading() as (store, settings), Decoders(1) as decoders:
+            decoders.start_one()
+            asked = search.ask_one(self._load(settings), os.fspath(photo), decoders.look, face)
             with self._searching(store, settings) as index:
                 (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
                 limit = _limit(store, settings)
@@ -162,7 +163,7 @@ class Gallery:
             for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
                 if number == 1 and self._device != "cpu":  # many are asked about
                     searchable = on_gpu(store.faces, settings.dim, index_recipes("gpu"), behind=index)
-                asked = search.ask(analyser, batch, look=decoders.look)
+                asked = search.ask(analyser, batch, decoders.look)
                 found = [item for item in asked if isinstance(item, search.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
                 matches = iter(search.identify(store.faces, searchable, queries, k, group, threshold))

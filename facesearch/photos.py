@@ -6,12 +6,12 @@ import math
 import os
 import stat
 import struct
-import threading
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,18 +19,19 @@ from PIL import Image, ImageOps
 
 from facesearch.chips import Aligner
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.records import Chips, Face, PhotoFile, Pixels, Status
+from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
 
 MAX_MEGAPIXELS = 200
-LARGE = 60_000_000  # pixels: of such photos one at a time is decoded, as each takes hundreds of megabytes
-one_large: AbstractContextManager[object] = threading.Lock()
 warnings.filterwarnings("ignore", module=r"PIL\.")  # so is what Pillow finds odd
 Image.MAX_IMAGE_PIXELS = None  # Pillow only tells sizes here, and warns of what our own limit refuses
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
-_MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes
-# Pillow reads the headers of these in Python alone, where no file can do harm; those of others in a decoder.
+_MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes, a short film
+_OF_ANY_SIZE = 256_000_000  # bytes: of a file that does not say its width and height
+_HEADER_BYTES = 16_000_000  # that may be read in search of these: some cameras put a map of depths before them
+_HEADER_READS = 20_000
+# Pillow reads the headers of these in Python alone, and no more of them than that; those of others in a decoder.
 _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
@@ -47,17 +48,19 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 @dataclass(frozen=True, slots=True)
 class LoadedPhoto:
     """A photo's bytes, not yet decoded, the digest that recognises its content wherever it lies, and the width and
-    height that its header announces (0 where that is of a rare kind)."""
+    height that its header announces (0 where it could not be read)."""
 
     file: PhotoFile
     data: bytes
     digest: bytes
     size: tuple[int, int]
 
-    def pixels(self, max_side: int) -> int:
-        """How many are decoded to look at it with this longest side (0: as it is)."""
-        reduction = reduction_for(self.data, _shrink(self.size, max_side))
-        return math.prod(self.size) // reduction**2
+    def bytes_to_look(self, max_side: int) -> int:
+        """How many it takes here while it is looked at with this longest side: its file, and the pixels that come
+        of it."""
+        width, height = self.size
+        shrink = _shrink(self.size, max_side) if width and height else 1.0
+        return len(self.data) + math.ceil(3 * width * height / shrink**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +141,22 @@ def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
 
 def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:
     """The file's bytes; None for a file that neither is an image nor is named like one.
-    Raises PhotoError when it is named like a photo and is none, cannot be read, or says of itself that it is larger
-    than `max_megapixels`: its memory is then not taken."""
+    Raises PhotoError when it is named like a photo and is none, cannot be read, or is larger than a photo of
+    `max_megapixels`: its memory is then not taken."""
     try:
         with _opened(file.path) as opened:
             head = opened.read(_HEAD)
             if _format_of(head) is None:
                 _refuse_if_named_like_a_photo(file, head)
                 return None
-            size = _announced_size(opened, _HARMLESS) if _format_of(head) not in _RISKY else _noted_size(opened)
+            size = _header_size(opened)
             _refuse_too_large(size, max_megapixels)
-            most = _BYTES_A_PIXEL * (math.prod(size) or int(max_megapixels * 1e6)) + _MORE_BYTES
-            opened.seek(0)
-            data = opened.read(most + 1)
+            data = _bytes_of(opened, math.prod(size))
     except OSError as error:
-        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror or error}") from error
-    if len(data) > most:
-        raise PhotoError(Status.TOO_LARGE, f"more than {most / 1e6:,.0f} megabytes, which no photo of its size needs")
+        reason = f"cannot be opened: {error.strerror or error}"
+        raise PhotoError(Status.UNREADABLE, reason, Cause.MACHINE) from error
+    except MemoryError as error:
+        raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
     digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
     return LoadedPhoto(file, data, digest, size)
 
@@ -164,15 +166,30 @@ def _opened(path: str) -> BinaryIO:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise PhotoError(Status.UNREADABLE, "it is no file any more")
+        raise PhotoError(Status.UNREADABLE, "it is not a file any more", Cause.MACHINE)
     return open(handle, "rb")
+
+
+def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
+    """The whole file, which has so many pixels, 0 where that is unknown. A sparse file of any size takes no memory
+    before its size is known."""
+    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else _OF_ANY_SIZE
+    there = os.fstat(file.fileno()).st_size
+    if there <= most:
+        file.seek(0)
+        data = file.read(most + 1)
+        if len(data) <= most:
+            return data
+        there = len(data)
+    reason = f"{there / 1e6:,.0f} megabytes, more than the {most / 1e6:,.0f} that a photo of its size needs"
+    raise PhotoError(Status.TOO_LARGE, reason)
 
 
 def _refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
     pixels = math.prod(size)
     if pixels > max_megapixels * 1e6:
         reason = f"{pixels / 1e6:,.0f} megapixels, more than the {max_megapixels:g} that are read"
-        raise PhotoError(Status.TOO_LARGE, reason)
+        raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, f"{pixels / 1e6:g}")
 
 
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
@@ -211,11 +228,9 @@ def decode(data: bytes, reduction: int = 1) -> Pixels:
     kind = _format_of(data[:_HEAD])
     if kind == "HEIC":
         _register_heic()
-    is_large = math.prod(announced_size(data)) / reduction**2 > LARGE
     try:
-        with one_large if is_large else nullcontext():
-            # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
-            return _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data, reduction)
+        # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
+        return _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data, reduction)
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
             raise PhotoError(Status.TOO_LARGE, "more megapixels than are read") from error
@@ -236,9 +251,9 @@ def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
     return (how or look)(loaded.data, max_side)
 
 
-def read(path: str) -> Pixels:
-    """One photo by its path, whole, upright RGB. Raises PhotoError."""
-    return look_at(path).pixels
+def read(path: str, how: Look | None = None) -> Pixels:
+    """One photo by its path, whole, upright RGB, (height, width, 3). Raises PhotoError."""
+    return look_at(path, how=how).pixels
 
 
 def looks_like_photo(path: str) -> bool:
@@ -252,16 +267,71 @@ def printable(text: str) -> str:
 
 
 def announced_size(data: bytes) -> tuple[int, int]:
-    """The width and height that the header says, before any memory is taken, not yet turned upright; 0 for the few
-    kinds that Pillow does not know, where OpenCV's own limit holds."""
-    return _announced_size(io.BytesIO(data))
+    """The width and height that the header says, not yet turned upright; 0 for the few kinds that Pillow does not
+    know, where OpenCV's own limit holds. For decoders alone: Pillow parses some headers with libraries in C."""
+    return _size_by_pillow(io.BytesIO(data))
 
 
-def _announced_size(file: BinaryIO, kinds: tuple[str, ...] | None = None) -> tuple[int, int]:
+def header_size(data: bytes) -> tuple[int, int]:
+    """As `announced_size`, read in bounded time and memory and without any library in C; 0 where that tells
+    nothing."""
+    return _header_size(io.BytesIO(data))
+
+
+def decoding_cost(data: bytes, size: tuple[int, int], max_side: int) -> int:
+    """How many pixels a decoder holds while it looks at a photo whose header announces this width and height: all of
+    them, but of a JPEG that can be shrunk on its way. More than any where the size is unknown."""
+    pixels = math.prod(size)
+    if not pixels:
+        return sys.maxsize
+    reduction = 1 if _comes_in_scans(data) else reduction_for(data, _shrink(size, max_side))
+    return pixels // reduction**2
+
+
+def _comes_in_scans(data: bytes) -> bool:
+    """Whether a JPEG is progressive, or stores one colour after the other: it is held whole until its last scan."""
+    at, colours = 2, 0
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            return data[at + 4] < colours
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if marker not in (0xC0, 0xC1):
+                return True
+            colours = data[at + 9] if at + 9 < len(data) else 0
+        at += 1 if marker == 0xFF else 2 + max(length, 2)
+    return True  # it says too little
+
+
+class _Head:
+    """A file for Pillow's readers, of which they get no more than a header can need, wherever they look. (One that is
+    told of a segment of a terabyte asks for it.)"""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._bytes, self._reads = file, _HEADER_BYTES, _HEADER_READS
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, count: int = -1) -> bytes:
+        self._reads -= 1
+        if count < 0 or count > self._bytes or self._reads < 0:
+            raise ValueError("it asks for more than a header has")
+        self._bytes -= count
+        return self._file.read(count)
+
+
+def _header_size(file: BinaryIO) -> tuple[int, int]:
+    file.seek(0)
+    if _format_of(file.read(_HEAD)) in _RISKY:
+        return _noted_size(file)
+    file.seek(0)
+    return _size_by_pillow(_Head(file), _HARMLESS)
+
+
+def _size_by_pillow(file: Any, kinds: tuple[str, ...] | None = None) -> tuple[int, int]:
     try:
         return Image.open(file, formats=kinds).size
-    except (ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError, struct.error):
-        return 0, 0  # Pillow's readers give up in many ways; what the decoder says of the file will count
+    except Exception:  # its readers give up in many ways; what the decoder says of the file will count
+        return 0, 0
 
 
 def _noted_size(file: BinaryIO) -> tuple[int, int]:

@@ -22,10 +22,10 @@ from facesearch.engines.keras import gpu_is_visible
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.interruption import at_once, orderly
 from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
-from facesearch.records import FAILURES, Box, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
+from facesearch.records import FAILURES, Box, Cause, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
-from facesearch.stream import chunks, ordered, threads
+from facesearch.stream import batched, chunks, ordered, threads
 from facesearch.yunet import YunetDetector
 
 if TYPE_CHECKING:  # a question about two photos needs no database
@@ -38,9 +38,9 @@ BATCH = 32  # photos
 GPU_BATCH = 256
 # Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
 BATCH_PIXELS = 6_000_000
-DECODED_AHEAD = 2 * BATCH_PIXELS
 ANALYSED_AHEAD = 4 * BATCH_PIXELS
 LOADED_AHEAD = 64_000_000  # bytes
+DECODED_AHEAD = LOADED_AHEAD + 6 * BATCH_PIXELS  # bytes: of files, and of the pixels that come of two batches
 _BATCH_ITEMS = 1024  # what is finished included
 MOST_WORKERS = 16
 _MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
@@ -269,7 +269,8 @@ class _Run:
             stack.enter_context(orderly(partial(self._stop, decoders)))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._pass_unchanged(files), ahead, LOADED_AHEAD)
-            decoded = on(readers, look, self._pass_known_contents(loaded), ahead, 2 * self._pace.pixels)
+            known = self._pass_known_contents(loaded)
+            decoded = on(readers, look, known, ahead, LOADED_AHEAD + 6 * self._pace.pixels)
             batches = self._with_analyser(_batches(decoded, self._pace))
             for batch in on(workers, self._analyse, batches, self._pace.threads + 1, 4 * self._pace.pixels):
                 yield from self._stored(batch)
@@ -304,7 +305,7 @@ class _Run:
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
-        for part in chunks((item for item in items if item is not None), BATCH):
+        for part in batched((item for item in items if item is not None), BATCH, LOADED_AHEAD, _bytes_held):
             with self._store.atomic():
                 passed = [self._recognised(item) or item if isinstance(item, LoadedPhoto) else item for item in part]
             yield from passed
@@ -339,17 +340,17 @@ class _Run:
         if not isinstance(item, LoadedPhoto):
             return item
         try:
-            return _Decoded(item.file, item.digest, decoders.look(item.data, self._detector.max_side))
+            return _Decoded(item.file, item.digest, decoders.look(item.data, self._detector.max_side, item.size))
         except PhotoError as error:
             return _Failed(item.file, item.digest, error)
 
     def _weight(self, item: object) -> int:
-        """What a call with this item holds in memory: bytes of a file, pixels of a photo or of a batch of photos."""
+        """What a call with this item holds in memory: bytes of a file or of a photo, pixels of a batch of photos."""
         match item:
             case PhotoFile():
                 return item.size
             case LoadedPhoto():
-                return item.pixels(self._detector.max_side)
+                return item.bytes_to_look(self._detector.max_side)
             case list():
                 return sum(each.weight for each in item if isinstance(each, _Decoded))
         return 0
@@ -376,7 +377,8 @@ class _Run:
                 raise
             if len(decoded) > 1:
                 return [pair for item in batch for pair in self._analyse([item])]
-            crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}")
+            cause = Cause.MACHINE if isinstance(error, MemoryError) else Cause.FILE
+            crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}", cause)
             failed = _Failed(decoded[0].file, decoded[0].digest, error if isinstance(error, PhotoError) else crash)
             return [(failed if isinstance(item, _Decoded) else item, None) for item in batch]
         return [(item, next(results) if isinstance(item, _Decoded) else None) for item in batch]
@@ -456,3 +458,7 @@ def _batches(items: Iterable[_Item], pace: Pace) -> Iterator[list[_Item]]:
 def _is_finished(item: object) -> bool:
     """Whether the stages have nothing left to do for an item: it passes them by."""
     return isinstance(item, (Outcome, _Failed))
+
+
+def _bytes_held(item: object) -> int:
+    return len(item.data) if isinstance(item, LoadedPhoto) else 0

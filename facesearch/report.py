@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, PhotoError, UsageError
-from facesearch.photos import printable, read
+from facesearch.photos import Look, printable, read
 from facesearch.records import Answer, Box, Pixels
 
 _TILE = 176  # pixels: the side of a face
@@ -48,14 +49,16 @@ def contact_sheet(answers: Sequence[Answer]) -> Pixels:
     which is green where it reaches the threshold."""
     widest = max((min(len(answer.matches), _PER_ROW) for answer in answers), default=0)
     width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
-    return np.concatenate([_strip(answer, width) for answer in answers])
+    with Decoders(1) as decoders:
+        return np.concatenate([_strip(answer, width, decoders.look) for answer in answers])
 
 
 def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], threshold: float) -> Pixels:
     """Pairs of two people that were accepted on the left, pairs of one person that were rejected on the right, each
     with the worst above."""
-    left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on")
-    right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}")
+    with Decoders(1) as decoders:
+        left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on", decoders.look)
+        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.look)
     height = max(left.shape[0], right.shape[0])
     sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
     sheet[: left.shape[0], : left.shape[1]] = left
@@ -73,7 +76,7 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
         raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _column(pairs: Sequence[FacePair], title: str) -> Pixels:
+def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
     """A title, and below it the two faces of each pair side by side."""
     width = 2 * (_TILE + _GAP) + 2 * _GAP
     strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
@@ -82,23 +85,23 @@ def _column(pairs: Sequence[FacePair], title: str) -> Pixels:
         strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
         sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
         for column, (photo, box, below) in enumerate(sides):
-            _place(strip, 0, column, _crop(photo, box))
+            _place(strip, 0, column, _crop(photo, box, how))
             _write(strip, 0, column, Path(photo).stem, below, _INK, _FAINT)
         strips.append(strip)
     return np.concatenate(strips)
 
 
-def _strip(answer: Answer, width: int) -> Pixels:
+def _strip(answer: Answer, width: int, how: Look) -> Pixels:
     rows = max(1, -(-len(answer.matches) // _PER_ROW))
     strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
-    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box))
+    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, how))
     _write(strip, 0, 0, Path(answer.query.photo).name, "asked about", _INK, _FAINT)
     divider = _GAP + _TILE + _GAP
     cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
-        _place(strip, row, column, _crop(match.photo, match.box))
+        _place(strip, row, column, _crop(match.photo, match.box, how))
         same = answer.threshold is not None and match.similarity >= answer.threshold
         colour = _SAME if same else _FAINT
         name = match.person or Path(match.photo).name
@@ -146,11 +149,11 @@ def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
     return int(left + width)
 
 
-def _crop(photo: str, box: Box) -> Pixels:
+def _crop(photo: str, box: Box, how: Look) -> Pixels:
     """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
     tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
     try:
-        pixels = read(photo)
+        pixels = read(photo, how)
     except PhotoError:
         return tile
     height, width = pixels.shape[:2]

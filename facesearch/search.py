@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.index import NONE, Searchable
 from facesearch.photos import Look, View, look_at, printable
@@ -32,11 +33,9 @@ class Asked:
     embedding: Embeddings
 
 
-def ask(
-    analyser: Analyser, paths: Sequence[str], face: int | None = None, look: Look | None = None
-) -> list[Asked | Unanswered]:
+def ask(analyser: Analyser, paths: Sequence[str], look: Look, face: int | None = None) -> list[Asked | Unanswered]:
     """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest). `look`
-    decodes in place of `photos.look`. Raises UsageError when a photo has fewer faces than that."""
+    decodes the photos. Raises UsageError when a photo has fewer faces than that."""
     views: dict[int, View] = {}
     asked: list[Asked | Unanswered] = []
     for i, path in enumerate(paths):
@@ -51,16 +50,16 @@ def ask(
     except PhotoError as error:
         if len(paths) == 1:
             return [Unanswered(paths[0], Status(error.status), error.reason)]
-        return [answer for path in paths for answer in ask(analyser, [path], face, look)]
+        return [answer for path in paths for answer in ask(analyser, [path], look, face)]
     for i, found in zip(views, results, strict=True):
         if found.faces:
             asked[i] = _chosen(paths[i], found, face)
     return asked
 
 
-def ask_one(analyser: Analyser, path: str, face: int | None = None) -> Asked:
+def ask_one(analyser: Analyser, path: str, look: Look, face: int | None = None) -> Asked:
     """As `ask`, for one photo. Raises FaceSearchError when it cannot be read and NoFaceError when it has no face."""
-    (asked,) = ask(analyser, [path], face)
+    (asked,) = ask(analyser, [path], look, face)
     if isinstance(asked, Asked):
         return asked
     if asked.status == Status.NO_FACE:
@@ -80,8 +79,10 @@ def verify(
     """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
     NoFaceError when it shows no face, ModelError for an unknown model."""
     card = embedder_card(model or default_embedder())
-    analyser = Analyser.load(detector_card(detector or card.detector), card, device, note=note)
-    first, second = (ask_one(analyser, os.fspath(photo)) for photo in (a, b))
+    with Decoders(1) as decoders:
+        decoders.start_one()
+        analyser = Analyser.load(detector_card(detector or card.detector), card, device, note=note)
+        first, second = (ask_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     limit = threshold_of(card)
     return Verdict(

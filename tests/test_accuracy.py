@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facesearch import Gallery, verify
+from facesearch.decoders import Decoders
 from facesearch.pipeline import Analyser
 from facesearch.search import Asked, ask
 
@@ -33,10 +34,11 @@ def test_the_default_threshold_tells_pairs_of_lfw_apart(data: Path, analyser: An
     pairs = _pairs(data)
     photos = sorted({photo for a, b, _ in pairs for photo in (a, b)})
     found = {}
-    for start in range(0, len(photos), 32):
-        for item in ask(analyser, photos[start : start + 32]):
-            assert isinstance(item, Asked)
-            found[item.sighting.photo] = item.embedding
+    with Decoders(2) as decoders:
+        for start in range(0, len(photos), 32):
+            for item in ask(analyser, photos[start : start + 32], decoders.look):
+                assert isinstance(item, Asked)
+                found[item.sighting.photo] = item.embedding
     similarities = np.array([found[a] @ found[b] for a, b, _ in pairs])
     same = np.array([same for _, _, same in pairs])
     assert ((similarities >= 0.914) == same).mean() >= 0.97

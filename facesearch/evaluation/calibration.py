@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.faces import PhotoFaces
-from facesearch.photos import read
+from facesearch.photos import Look, read
 from facesearch.records import Calibration
 from facesearch.settings import cores
 
@@ -120,14 +121,14 @@ def _at_one_place(a: PhotoFaces, b: PhotoFaces) -> NDArray[np.float32]:
 
 def _near_duplicates(bursts: Sequence[tuple[str, str, NDArray[np.float32]]]) -> Iterator[NDArray[np.float32]]:
     """The similarities of those pairs of photos that look alike."""
-    with ThreadPoolExecutor(cores()) as pool:
-        alike = pool.map(lambda burst: _look_alike(burst[0], burst[1]), bursts)
+    with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
+        alike = pool.map(lambda burst: _look_alike(burst[0], burst[1], decoders.look), bursts)
         yield from (burst[2] for burst, is_alike in zip(bursts, alike, strict=True) if is_alike)
 
 
-def _look_alike(a: str, b: str) -> bool:
+def _look_alike(a: str, b: str, how: Look) -> bool:
     try:
-        first, second = _small(a), _small(b)
+        first, second = _small(a, how), _small(b, how)
     except PhotoError:
         return False
     if min(first.std(), second.std()) == 0:  # of a photo without any contrast nothing can be said
@@ -135,6 +136,6 @@ def _look_alike(a: str, b: str) -> bool:
     return bool(np.corrcoef(first, second)[0, 1] >= _NEAR_DUPLICATE)
 
 
-def _small(path: str) -> NDArray[np.float64]:
-    shrunk = np.asarray(cv2.resize(read(path), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), np.float64)
+def _small(path: str, how: Look) -> NDArray[np.float64]:
+    shrunk = np.asarray(cv2.resize(read(path, how), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), np.float64)
     return np.asarray(shrunk.mean(axis=2).ravel())

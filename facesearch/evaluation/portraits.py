@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.cards import DetectorCard, EmbedderCard
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.evaluation.cache import Cache, Entry, key_of
-from facesearch.photos import LoadedPhoto, View, load, look, printable
+from facesearch.photos import LoadedPhoto, View, load, printable
 from facesearch.pipeline import (
     ANALYSED_AHEAD,
     BATCH,
@@ -179,7 +180,8 @@ class _Work:
             analysts = stack.enter_context(threads(workers))
             on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
             loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
-            decoded = on(readers, self._decode, loaded, 2 * BATCH, DECODED_AHEAD)
+            decode = partial(self._decode, stack.enter_context(Decoders(workers + 1)))
+            decoded = on(readers, decode, loaded, 2 * BATCH, DECODED_AHEAD)
             for batch in on(analysts, self._analyse, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
                 for item in batch:
                     self._take(item)
@@ -204,11 +206,11 @@ class _Work:
         entry = self._cache.get(loaded.digest)
         return item._replace(digest=loaded.digest, loaded=None if entry else loaded, entry=entry)
 
-    def _decode(self, item: _Item) -> _Item:
+    def _decode(self, decoders: Decoders, item: _Item) -> _Item:
         assert item.loaded is not None
         started = time.perf_counter()
         try:
-            view = look(item.loaded.data, self._model.detector.max_side)
+            view = decoders.look(item.loaded.data, self._model.detector.max_side, item.loaded.size)
         except PhotoError as error:
             return item._replace(loaded=None, error=error.reason)
         self._seconds.add("decode", started)
@@ -256,7 +258,7 @@ class _Work:
             return sum(map(_pixels, item))
         assert isinstance(item, _Item)
         loaded = item.loaded
-        return item.file.size if loaded is None else loaded.pixels(self._model.detector.max_side)
+        return item.file.size if loaded is None else loaded.bytes_to_look(self._model.detector.max_side)
 
     def _take(self, item: _Item) -> None:
         if item.error is not None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.photos import looks_like_photo, printable, read
 from facesearch.records import Chips, Pixels
@@ -89,17 +91,19 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Chips, NDArray[np.intp]]]:
         """Chips, (n, chip_px, chip_px, 3), and who is in each, (n,). Photos are read ahead on threads."""
         rows = self._triplets() if self._prepared else self._groups()
-        with ThreadPoolExecutor(cores()) as pool:
-            ahead = [self._begun(pool, next(rows)) for _ in range(2)]
+        with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
+            ahead = [self._begun(pool, decoders, next(rows)) for _ in range(2)]
             while True:
                 chips, who = ahead.pop(0)
-                ahead.append(self._begun(pool, next(rows)))
+                ahead.append(self._begun(pool, decoders, next(rows)))
                 yield np.stack(list(chips)), who
 
-    def _begun(self, pool: ThreadPoolExecutor, rows: NDArray[np.intp]) -> tuple[Iterator[Pixels], NDArray[np.intp]]:
+    def _begun(
+        self, pool: ThreadPoolExecutor, decoders: Decoders, rows: NDArray[np.intp]
+    ) -> tuple[Iterator[Pixels], NDArray[np.intp]]:
         seeds = self._rng.integers(0, 2**63, len(rows))
         photos = [self._data.photos[i] for i in rows]
-        return pool.map(self._chip, photos, seeds), self._data.who[rows]
+        return pool.map(partial(self._chip, decoders), photos, seeds), self._data.who[rows]
 
     def _groups(self) -> Iterator[NDArray[np.intp]]:
         """The photos of a batch. Where there are people with one photo, as many of them as one or more others have
@@ -128,18 +132,18 @@ class Batches:
         while True:
             yield from self._rng.permutation(prepared)
 
-    def _chip(self, photo: str, seed: int) -> Pixels:
+    def _chip(self, decoders: Decoders, photo: str, seed: int) -> Pixels:
         rng = np.random.default_rng(seed)
-        chip = load_chip(photo, round(self._chip_px * rng.uniform(1, _LARGEST)))
+        chip = load_chip(photo, round(self._chip_px * rng.uniform(1, _LARGEST)), decoders)
         left, top = rng.integers(0, chip.shape[0] - self._chip_px + 1, 2)
         chip = chip[top : top + self._chip_px, left : left + self._chip_px]
         return chip[:, ::-1] if rng.random() < 0.5 else chip
 
 
-def load_chip(photo: str, size: int) -> Pixels:
+def load_chip(photo: str, size: int, decoders: Decoders) -> Pixels:
     """A photo as a chip, (size, size, 3). Raises FaceSearchError when it cannot be read."""
     try:
-        pixels = read(photo)
+        pixels = read(photo, decoders.look)
     except PhotoError as error:
         raise FaceSearchError(f"{printable(photo)} cannot be trained on: {error.reason}; remove it.") from error
     shrinks = pixels.shape[0] > size
@@ -149,7 +153,7 @@ def load_chip(photo: str, size: int) -> Pixels:
 
 def load_chips(photos: Sequence[str], size: int) -> Iterator[Chips]:
     """All photos as chips, some hundred at a time, as they are: nothing is random."""
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
         for start in range(0, len(photos), 256):
             part = photos[start : start + 256]
-            yield np.stack(list(pool.map(lambda photo: load_chip(photo, size), part)))
+            yield np.stack(list(pool.map(lambda photo: load_chip(photo, size, decoders), part)))

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facesearch import Gallery, index_gpu
 from facesearch.acquire import add
 from facesearch.cards import Weights, embedder_card, index_recipes, keep_card, model_cards
+from facesearch.decoders import Decoders
 from facesearch.embed import Embedder
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.records import Chips
@@ -205,7 +206,9 @@ def test_a_face_without_an_embedding_costs_its_photo_alone(
     with gallery.reading() as (store, _):
         for _, rows in store.faces.embeddings(card.dim):
             np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    asked = ask(gallery._load(_settings(gallery)), [str(path) for path in sorted(album.rglob("*.jpg"))])
+    photos = [str(path) for path in sorted(album.rglob("*.jpg"))]
+    with Decoders(1) as decoders:
+        asked = ask(gallery._load(_settings(gallery)), photos, decoders.look)
     assert [getattr(answer, "status", "asked") for answer in asked].count("crashed") == 3
 
 

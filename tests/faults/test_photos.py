@@ -105,8 +105,8 @@ def test_mutants_of_every_format_get_a_status(
 
 _HOOK = """
 import os, signal, time
-from facesearch import decoders
-def _look(data, max_side, max_megapixels):
+from facesearch import decoding_process
+def look(data, max_side, max_megapixels):
     if data.endswith(b"CRASH"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if data.endswith(b"EXIT"):
@@ -118,9 +118,9 @@ def _look(data, max_side, max_megapixels):
     if data.endswith(b"MEMORY"):
         bytearray(1 << 40)
     if data.endswith(b"NOISE"):
-        os.write(1, b"x" * 10000)
-    return decoders._look(data, max_side, max_megapixels)
-decoders.serve([_look])
+        os.write(1, b"x" * 10000)  # as a library that prints
+    return decoding_process.look_at_data(data, max_side, max_megapixels)
+decoding_process.serve([look])
 """
 
 
@@ -138,8 +138,7 @@ def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
 ) -> None:
     monkeypatch.setattr(pipeline, "Decoders", hostile)
     monkeypatch.setattr(gallery_module, "Wanted", partial(Wanted, seconds=1))
-    bad = {"CRASH": "crashed", "EXIT": "crashed", "HANG": "timeout", "SLEEP": "timeout", "MEMORY": "crashed"}
-    bad |= {"NOISE": "crashed"}
+    bad = {"CRASH": "crashed", "EXIT": "crashed", "HANG": "timeout", "SLEEP": "timeout", "MEMORY": "too_large"}
     for word in bad:
         (album / f"{word}.jpg").write_bytes(astronaut_file.read_bytes() + word.encode())
     statuses: dict[str, str] = {}
@@ -407,7 +406,7 @@ def test_files_that_change_while_the_run_reads_them(
     statuses: dict[str, tuple[str, str | None]] = {}
     gallery.index([album], on_outcome=lambda o: statuses.update({Path(o.path).name: (o.status, o.reason)}))
     assert statuses["a gone.jpg"] == ("unreadable", "cannot be opened: No such file or directory")
-    assert statuses["a pipe.jpg"] == ("unreadable", "it is no file any more")
+    assert statuses["a pipe.jpg"] == ("unreadable", "it is not a file any more")
     assert statuses["a loop.jpg"] == ("unreadable", "cannot be opened: Too many levels of symbolic links")
     assert statuses["a text.jpg"] == ("unsupported", "its content is no image of a known format")
     assert len(statuses) == 13

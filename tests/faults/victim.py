@@ -54,7 +54,9 @@ class Here:
 
     def end(self) -> None: ...
 
-    def look(self, data: bytes, max_side: int) -> View:
+    def start_one(self) -> None: ...
+
+    def look(self, data: bytes, max_side: int, size: object = None) -> View:
         return look(data, max_side)
 
 
