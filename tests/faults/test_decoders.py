@@ -27,6 +27,7 @@ from facesearch.photos import decoding_cost, header_size, load
 from facesearch.records import Cause, Outcome, PhotoFile, Status
 from facesearch.stream import threads
 from facesearch.training.people import load_chips
+from tests.faults import failing
 
 _MB = 1 << 20
 _SOME = 40  # photos of a run that is disturbed
@@ -97,6 +98,19 @@ def test_a_run_that_is_told_to_end_while_its_decoders_die_ends(home: Path, faces
         run.send_signal(signal.SIGTERM)
         _, err = run.communicate(timeout=20)
         assert (run.returncode, err.count("Interrupted")) == (130, 1) or run.returncode == 0, err
+
+
+@pytest.mark.skipif(not failing.is_possible(), reason="this Python hides its SQLite")
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
+def test_a_full_disk_ends_a_run_whose_decoders_work(share: float, victim: Any, few: Any, tmp_path: Path) -> None:
+    homes = [tmp_path / "first", tmp_path / "second"]
+    for own in homes:
+        own.mkdir()
+    steps = victim(homes[0], few.folder, decoders=True)["steps"]
+    full = victim(homes[1], few.folder, at=int(share * steps), how="full", lasting=True, decoders=True)
+    assert (full["ended"], full["code"]) == (0, 3), full
+    again = victim(homes[1], few.folder, decoders=True)
+    assert (again["ended"], again["code"]) == (0, 7), again
 
 
 def _decoders_of(pid: int) -> list[int]:

@@ -90,7 +90,8 @@ def main(remembered: Path) -> None:
 
 def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
     os.environ["FACESEARCH_HOME"] = order["home"]
-    pipeline.__dict__["Decoders"] = Here
+    if not order.get("decoders"):
+        pipeline.__dict__["Decoders"] = Here
     signal.alarm(_SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     disk = failing.Disk(order.get("at", 0), order.get("how", "kill"), order.get("lasting", False))
