@@ -31,6 +31,7 @@ SECONDS = 60  # that a photo may take, at most
 LARGE = 60_000_000  # pixels held while decoding: such photos, which take hundreds of megabytes, wait for each other
 _PROGRAM = "facesearch.decoding_process"
 _TRIES = 3
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TO_START = 30  # seconds, at most: a cold disk may need some
 _TO_END = 0.3  # seconds: whoever closed its output is about to end
 _PIPE = 1 << 20  # bytes: a photo of a megapixel takes few turns then
@@ -294,6 +295,8 @@ class _Decoder:
             return Status.CRASHED, "its decoder gave an answer that makes no sense", Cause.FILE
         if code == -signal.SIGKILL:
             return Status.CRASHED, "its decoder was ended by the system, perhaps for want of memory", Cause.MACHINE
+        if -code in _FROM_OUTSIDE:
+            return Status.CRASHED, f"its decoder was ended from outside ({_name_of(-code)})", Cause.MACHINE
         if code < 0:
             return Status.CRASHED, f"its decoder was ended by signal {-code} ({_name_of(-code)})", Cause.FILE
         return Status.CRASHED, f"its decoder ended with exit code {code}", Cause.FILE

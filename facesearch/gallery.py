@@ -24,7 +24,6 @@ from facesearch.interruption import at_once
 from facesearch.photos import MAX_MEGAPIXELS
 from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, refuse_empty
 from facesearch.records import (
-    FAILURES,
     Answer,
     Calibration,
     GalleryFacts,
@@ -89,8 +88,9 @@ class Gallery:
 
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
         size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
-        not given follows from the machine. A photo of more than `max_megapixels` is not decoded; `retry_failed`
-        looks again at those that could not be read before. `on_outcome` hears of each photo once it is stored.
+        not given follows from the machine. A photo of more than `max_megapixels` is not decoded. A photo that could
+        not be read is tried again when that may help, or with `retry_failed`. `on_outcome` hears of each photo once
+        it is stored.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these, FaceSearchError for an absent or empty folder."""
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
@@ -198,6 +198,9 @@ class Gallery:
         """What the gallery holds. Raises GalleryError when there is none."""
         with self.reading() as (store, settings):
             run = store.newest_run()
+            unread = _Unread()
+            for outcome in store.unread():
+                unread.add(outcome)
             return GalleryFacts(
                 name=self.name,
                 directory=self.directory,
@@ -210,8 +213,16 @@ class Gallery:
                 limit=_limit(store, settings),
                 bytes_on_disk=_bytes_in(self.directory),
                 last_run=run[1] if run else None,
-                failures=store.failures(_MOST_FAILURES),
+                failures=tuple(unread.first),
+                failing=dict(unread.failing),
+                unsupported=dict(unread.unsupported),
             )
+
+    def unread(self) -> Iterator[Outcome]:
+        """All photos that could not be read, by path, with the reason of each and its cause; also files of kinds that
+        no package here reads. Raises GalleryError when there is no gallery."""
+        with self.reading() as (store, _):
+            yield from store.unread()
 
     @property
     def database(self) -> Path:
@@ -375,13 +386,30 @@ class Gallery:
         return open_index(self.vectors, stamp, store.faces, settings.dim, index_recipes()) if stamp else None
 
 
+class _Unread:
+    """Counts the photos that cannot be read, and keeps the first of them; and files of kinds that nothing reads."""
+
+    def __init__(self) -> None:
+        self.first: list[Outcome] = []
+        self.failing: Counter[str] = Counter()
+        self.unsupported: Counter[str] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        if outcome.is_of_another_kind:
+            self.unsupported[outcome.reason or "of an unknown kind"] += 1
+        elif outcome.is_failure:
+            self.failing[outcome.status] += 1
+            if len(self.first) < _MOST_FAILURES:
+                self.first.append(outcome)
+
+
 class _Tally:
     """What a run has done so far."""
 
     def __init__(self, gallery: str) -> None:
         self._gallery = gallery
         self._started = time.perf_counter()
-        self._failures: list[Outcome] = []
+        self._unread = _Unread()
         self.photos: Counter[str] = Counter()
         self.faces = 0
         self.unsynced = 0  # new faces that are not in the index yet
@@ -392,14 +420,23 @@ class _Tally:
         if outcome.done in ("indexed", "copied"):
             self.faces += outcome.faces
             self.unsynced += outcome.faces
-        if outcome.done == "indexed" and outcome.status in FAILURES and len(self._failures) < _MOST_FAILURES:
-            self._failures.append(outcome)
+        self._unread.add(outcome)
 
     def summary(self) -> RunSummary:
         seconds = time.perf_counter() - self._started
         looked_at = sum(self.photos[status] for status in Status if status != Status.MISSING)
         rate = looked_at / (seconds - self.preparing)
-        return RunSummary(dict(self.photos), self.faces, seconds, rate, self._gallery, tuple(self._failures))
+        unread = self._unread
+        return RunSummary(
+            photos=dict(self.photos),
+            faces=self.faces,
+            seconds=seconds,
+            photos_per_second=rate,
+            gallery=self._gallery,
+            failures=tuple(unread.first),
+            failing=dict(unread.failing),
+            unsupported=dict(unread.unsupported),
+        )
 
 
 def _bytes_in(folder: Path) -> int:

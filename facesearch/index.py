@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facesearch.cards import IndexRecipe
 from facesearch.errors import FaceSearchError
+from facesearch.packages import how_to_install
 from facesearch.records import Embeddings, IndexStamp
 
 Ids: TypeAlias = NDArray[np.int64]
@@ -201,10 +202,7 @@ def import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise FaceSearchError(
-            "FAISS is not installed; install it with: pip install 'facesearch[cpu]' "
-            "(or 'facesearch[gpu]' for an NVIDIA card)."
-        ) from error
+        raise FaceSearchError(f"FAISS is not installed; install it with: {how_to_install('faiss')}") from error
     return faiss
 
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 from facesearch.chips import Aligner
 from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.packages import how_to_install
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
@@ -108,7 +109,16 @@ def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Ite
     if stat.S_ISDIR(found.st_mode):
         yield from _walk_folder(path, cannot_list)
     elif stat.S_ISREG(found.st_mode):
-        yield PhotoFile(path, found.st_size, found.st_mtime_ns)
+        yield _photo_file(path, found)
+
+
+def _photo_file(path: str, found: os.stat_result) -> PhotoFile:
+    return PhotoFile(path, found.st_size, found.st_mtime_ns, _storable(found.st_ctime_ns))
+
+
+def _storable(time_ns: int) -> int:
+    """A time that SQLite can hold: file systems may say any."""
+    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
 
 
 def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
@@ -132,8 +142,7 @@ def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
                 if entry.is_dir():
                     inner.append(entry.path)
                 elif entry.is_file():
-                    found = entry.stat()
-                    yield PhotoFile(entry.path, found.st_size, found.st_mtime_ns)
+                    yield _photo_file(entry.path, entry.stat())
             except OSError:
                 continue  # it vanished while the folder was read, or is a link to nothing
         folders += reversed(inner)
@@ -188,8 +197,8 @@ def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
 def _refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
     pixels = math.prod(size)
     if pixels > max_megapixels * 1e6:
-        reason = f"{pixels / 1e6:,.0f} megapixels, more than the {max_megapixels:g} that are read"
-        raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, f"{pixels / 1e6:g}")
+        reason = f"{math.ceil(pixels / 1e6):,} megapixels, more than the {max_megapixels:g} that are read"
+        raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, str(pixels / 1e6))
 
 
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
@@ -233,7 +242,7 @@ def decode(data: bytes, reduction: int = 1) -> Pixels:
         return _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data, reduction)
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
-            raise PhotoError(Status.TOO_LARGE, "more megapixels than are read") from error
+            raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
         reason = f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
         raise PhotoError(Status.UNREADABLE, reason) from error
 
@@ -394,8 +403,8 @@ def _register_heic() -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        reason = "HEIC needs one more package: pip install 'facesearch[heic]'"
-        raise PhotoError(Status.UNSUPPORTED, reason) from error
+        reason = f"HEIC needs one more package: {how_to_install('pillow_heif')}"
+        raise PhotoError(Status.UNSUPPORTED, reason, Cause.PACKAGE, "pillow_heif") from error
     pillow_heif.register_heif_opener()
 
 

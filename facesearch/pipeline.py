@@ -4,6 +4,7 @@ Reading and decoding run on threads of their own beside detection and embedding,
 for each core. One stream of items runs through all stages, in order; what is finished early passes the later
 stages by. Queues are bounded, so memory does not grow with the collection."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.interruption import at_once, orderly
 from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
 from facesearch.records import FAILURES, Box, Cause, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
+from facesearch.remedies import Remedies
 from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
 from facesearch.settings import cores
 from facesearch.stream import batched, chunks, ordered, threads
@@ -43,6 +45,7 @@ LOADED_AHEAD = 64_000_000  # bytes
 DECODED_AHEAD = LOADED_AHEAD + 6 * BATCH_PIXELS  # bytes: of files, and of the pixels that come of two batches
 _BATCH_ITEMS = 1024  # what is finished included
 MOST_WORKERS = 16
+_OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "resource_exhausted", "resource exhausted")
 _MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
 
 
@@ -235,7 +238,8 @@ class _Run:
         self._detector, self._wanted = detector, wanted
         self._analyser: Analyser | None = None
         self._pace = pace
-        self._again: frozenset[Status] = frozenset()  # photos of these are looked at again
+        self._remedies = Remedies(wanted.max_megapixels)
+        self._again: frozenset[Status] = frozenset()  # photos of these are looked at again, whatever their cause
         self._is_stopped = False
 
     def index_root(self, root: str) -> Iterator[Outcome]:
@@ -281,27 +285,29 @@ class _Run:
         decoders.end()
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
-        """The files; an outcome in place of each whose path, size and time are known."""
+        """The files; an outcome in place of each whose path, size and times are known."""
         for part in chunks(files, _FILES_AT_ONCE):
             known = self._store.known([file.path for file in part])
             same = {file.path: known[file.path] for file in part if self._is_known(file, known.get(file.path))}
             if same:
                 with self._store.atomic():
                     self._store.see(same.values())
+                    self._store.fill_in((same[file.path], file) for file in part if file.path in same)
                     if self._wanted.names_people:
                         for path, photo in same.items():
                             self._store.name_faces(photo.id, _folder_name(path))
             for file in part:
                 if file.path in same:
-                    photo = same[file.path]
-                    yield Outcome(file.path, photo.status, photo.faces, "unchanged")
+                    yield _as_known(file, same[file.path], "unchanged")
                 else:
                     yield file
 
     def _is_known(self, file: PhotoFile, known: "KnownPhoto | None") -> bool:
         if known is None or known.status == Status.MISSING or known.status in self._again:
             return False
-        return (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+        if known.status in FAILURES and self._remedies.may_help(known.cause, known.needs):
+            return False
+        return known.agrees_with(file)
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
@@ -318,14 +324,13 @@ class _Run:
             return None
         file = photo.file
         person = _folder_name(file.path) if self._wanted.names_people else None
-        status = known.status_on_disk
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
             self._store.copy(known, file, person)
-            return Outcome(file.path, status, known.faces, "copied")
+            return _as_known(file, known, "copied")
         self._store.move(known, file)
         if person is not None:
             self._store.name_faces(known.id, person)
-        return Outcome(file.path, status, known.faces, "unchanged" if known.path == file.path else "moved")
+        return _as_known(file, known, "unchanged" if known.path == file.path else "moved")
 
     def _load(self, item: _Item) -> _Item | None:
         """A file's bytes; None for a file that is no photo."""
@@ -377,8 +382,7 @@ class _Run:
                 raise
             if len(decoded) > 1:
                 return [pair for item in batch for pair in self._analyse([item])]
-            cause = Cause.MACHINE if isinstance(error, MemoryError) else Cause.FILE
-            crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}", cause)
+            crash = PhotoError(Status.CRASHED, f"{type(error).__name__}: {error}", _cause_of(error))
             failed = _Failed(decoded[0].file, decoded[0].digest, error if isinstance(error, PhotoError) else crash)
             return [(failed if isinstance(item, _Decoded) else item, None) for item in batch]
         return [(item, next(results) if isinstance(item, _Decoded) else None) for item in batch]
@@ -396,10 +400,27 @@ class _Run:
         if isinstance(item, _Decoded) and found is not None:
             return self._store_faces(item, found)
         if isinstance(item, _Failed):
-            status, reason = Status(item.error.status), item.error.reason
-            self._store.save(item.file, status, digest=item.digest, reason=reason)
-            return Outcome(item.file.path, status, 0, reason=reason)
+            return self._store_failure(item)
         raise TypeError(f"{type(item).__name__} came through the stages unfinished")
+
+    def _store_failure(self, item: _Failed) -> Outcome:
+        """Stores why a photo cannot be used; `unchanged` if that was known. What is known of a file that cannot be
+        read for now is kept: its content may well be as it was."""
+        file, error = item.file, item.error
+        status, cause = Status(error.status), Cause(error.cause)
+        known = self._store.known([file.path]).get(file.path)
+        if known and known.status not in FAILURES and cause == Cause.MACHINE and item.digest is None:
+            self._store.see([known])
+            if known.status == Status.FORGOTTEN:
+                return _as_known(file, known, "unchanged")
+            reason = f"{error.reason}; what is known of it is kept"
+            return Outcome(file.path, status, known.faces, "unchanged", reason, cause)
+        needs = error.needs
+        if cause == Cause.OPTION and not needs:  # whatever it is, it is more than this
+            needs = str(math.nextafter(self._wanted.max_megapixels, math.inf))
+        self._store.save(file, status, digest=item.digest, reason=error.reason, cause=cause, needs=needs)
+        is_as_before = known and known.status == status and known.agrees_with(file)
+        return Outcome(file.path, status, 0, "unchanged" if is_as_before else "indexed", error.reason, cause)
 
     def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:
         file = item.file
@@ -422,6 +443,18 @@ def _no_photo(root: str) -> FaceSearchError:
     return FaceSearchError(
         f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
     )
+
+
+def _as_known(file: PhotoFile, known: "KnownPhoto", done: str) -> Outcome:
+    """The outcome of a photo whose content is known."""
+    return Outcome(file.path, known.status_on_disk, known.faces, done, known.reason, known.cause)
+
+
+def _cause_of(error: Exception) -> Cause:
+    """Where the cause of a stage's error lies. Engines tell only in words that the memory does not suffice."""
+    said = str(error).lower()
+    is_memory = isinstance(error, MemoryError | OSError) or any(word in said for word in _OUT_OF_MEMORY)
+    return Cause.MACHINE if is_memory else Cause.FILE
 
 
 def _why_none(view: View, detector: DetectorCard) -> str | None:

@@ -1,6 +1,6 @@
 """The words of the project as types: what the stages hand to each other and to the caller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -36,6 +36,7 @@ class Cause(StrEnum):
     PACKAGE = "package"  # in a package that is not installed: when it is
 
 
+# Of these photos the content is not known. All but UNSUPPORTED for a cause in the file itself are failures.
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)
 
 
@@ -72,23 +73,37 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """A photo as the file system knows it. Paths may hold bytes that are no UTF-8 (surrogate escapes)."""
+    """A photo as the file system knows it. Paths may hold bytes that are no UTF-8 (surrogate escapes). `ctime_ns` is
+    when its content, name or rights changed last, which nobody can set back; 0 where that is not known."""
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What indexing did with one photo. `done` says why nothing was computed: `unchanged` (path, size and
-    time agree), `moved` or `copied` (the content is known); it is `indexed` where something was."""
+    """What indexing did with one photo. `done` says why nothing was computed: `unchanged` (path, size and times
+    agree, or it was tried again and failed as before), `moved` or `copied` (the content is known); it is `indexed`
+    where something was. `cause` says where the reason of a failure lies; None where that is not known."""
 
     path: str
     status: Status
     faces: int
     done: str = "indexed"
     reason: str | None = None
+    cause: Cause | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the photo should have been read. Of a kind that no package here reads it should not."""
+        return self.status in FAILURES and not self.is_of_another_kind
+
+    @property
+    def is_of_another_kind(self) -> bool:
+        """Whether its content is no image, or of a kind that no package here reads."""
+        return self.status == Status.UNSUPPORTED and self.cause in (None, Cause.FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +224,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`; `failures` are
-    the first photos that could not be read."""
+    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
+    by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
+    the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are no
+    failures."""
 
     photos: dict[str, int]
     faces: int
@@ -218,6 +235,8 @@ class RunSummary:
     photos_per_second: float
     gallery: str
     failures: tuple[Outcome, ...]
+    failing: dict[str, int] = field(default_factory=dict)
+    unsupported: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +249,8 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class GalleryFacts:
-    """What a gallery holds. `failures` are the first photos that could not be read, of all runs."""
+    """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
+    them; `unsupported` counts the files of kinds that no package here reads, by reason."""
 
     name: str
     directory: Path
@@ -244,3 +264,5 @@ class GalleryFacts:
     bytes_on_disk: int
     last_run: str | None
     failures: tuple[Outcome, ...]
+    failing: dict[str, int] = field(default_factory=dict)
+    unsupported: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ import numpy as np
 
 from facesearch.cards import detector_card, embedder_card
 from facesearch.errors import DamagedGalleryError, ModelError
-from facesearch.records import Status
+from facesearch.records import Cause, Status
 from facesearch.sql import OF_SQLITE, checksum, explained, marks, to_read
 from facesearch.store import Store
 
@@ -30,10 +30,12 @@ _TABLES = {  # in an order in which what is referred to comes first
     "runs": "id, pid, started_at, ended_at, photos, faces",
     "calibration": "only, similarity, far, strangers, learned_at",
     "people": "id, name",
-    "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {face_count}",
+    "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
+    "{face_count}",
     "faces": f"id, photo_id, person_id, {_FACE}",
 }
-_ABSENT = {"max_side": "0", "face_count": "-1", "checksum": "NULL"}  # columns in an earlier facesearch's database
+_ABSENT = {"max_side": "0", "face_count": "-1", "checksum": "NULL", "cause": "NULL", "needs": "NULL", "ctime_ns": "0"}
+"""What stands for columns that the database of an earlier facesearch lacks."""
 
 
 def faults(path: Path) -> Iterator[str]:
@@ -80,6 +82,10 @@ def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:
     unknown = f"status NOT IN ({marks(tuple(Status))})"
     for photo, status in conn.execute(f"SELECT id, status FROM photos WHERE {unknown} LIMIT {_NAMED}", tuple(Status)):
         yield f"photo {photo} has the unknown status {status!r}"
+    if "cause" in _columns(conn, "photos"):
+        unknown = f"SELECT id, cause FROM photos WHERE cause NOT IN ({marks(tuple(Cause))}) LIMIT {_NAMED}"
+        for photo, cause in conn.execute(unknown, tuple(Cause)):
+            yield f"photo {photo} failed for the unknown cause {cause!r}"
     if "face_count" not in _columns(conn, "photos"):
         return
     counted = "(SELECT count(*) FROM faces WHERE photo_id = photos.id)"
@@ -248,9 +254,10 @@ def _is_sound(*_: object) -> bool:
 def _is_sound_photo(row: list[Any], *_: object) -> bool:
     """Whether the values are of their kinds; what they say cannot be checked."""
     path, size, mtime_ns, digest, status = row[1:6]
-    faces = row[-1]
-    numbers = all(isinstance(number, int) for number in (size, mtime_ns, faces))
-    return numbers and bool(path) and isinstance(digest, bytes | None) and status in tuple(Status)
+    cause, needs, ctime_ns, faces = row[-4:]
+    numbers = all(isinstance(number, int) for number in (size, mtime_ns, ctime_ns, faces))
+    words = isinstance(digest, bytes | None) and isinstance(needs, str | None)
+    return numbers and words and bool(path) and status in tuple(Status) and cause in (None, *Cause)
 
 
 def _is_sound_face(row: list[Any], dim: int | None) -> bool:

@@ -112,6 +112,14 @@ def checksums(db: sqlite_utils.Database) -> None:
     )
 
 
+@migrations()
+def causes_of_failures(db: sqlite_utils.Database) -> None:
+    """Why a photo could not be read: where the cause lies, what would help, and when the file changed last. Of the
+    failures of before no cause is known, so they are tried once more; ctime_ns is 0 where it is not known."""
+    for column in ("cause TEXT", "needs TEXT", "ctime_ns INTEGER NOT NULL DEFAULT 0"):
+        db.execute(f"ALTER TABLE photos ADD COLUMN {column}")
+
+
 def with_journal(conn: sqlite3.Connection) -> str:
     """The journal that SQLite keeps: a write-ahead log, with which readers and the writer do not wait for each other;
     or, on a network's disk that cannot share memory, the older kind, with which they do."""

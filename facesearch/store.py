@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from facesearch.faces import Faces
 from facesearch.records import (
     FAILURES,
     Calibration,
+    Cause,
     Embeddings,
     Face,
     Forgotten,
@@ -48,12 +50,11 @@ from facesearch.sql import (
     with_journal,
 )
 
-# What a photo's content alone decides, so that a copy has it too.
-_SETTLED = (Status.OK, Status.NO_FACE, Status.CRASHED, Status.TIMEOUT, Status.FORGOTTEN)
+# What a photo's content alone decides, so that a copy has it too; so does a failure whose cause is the file.
+_SETTLED = (Status.OK, Status.NO_FACE, Status.FORGOTTEN)
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
-
-
-_KNOWN = "SELECT id, path, size, mtime_ns, status, face_count FROM photos"
+_KNOWN = "SELECT id, path, size, mtime_ns, status, face_count, {ctime_ns}, reason, {cause}, {needs} FROM photos"
+_ABSENT = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables of an earlier facesearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class KnownPhoto:
     mtime_ns: int
     status: Status
     faces: int
+    ctime_ns: int = 0
+    reason: str | None = None
+    cause: Cause | None = None
+    needs: str = ""
 
     @property
     def status_on_disk(self) -> Status:
@@ -73,6 +78,11 @@ class KnownPhoto:
         if self.status != Status.MISSING:
             return self.status
         return Status.OK if self.faces else Status.NO_FACE
+
+    def agrees_with(self, file: PhotoFile) -> bool:
+        """Whether nothing says that the file is another one now. A ctime that is not known says nothing."""
+        is_unchanged = file.ctime_ns == self.ctime_ns or not file.ctime_ns or not self.ctime_ns
+        return is_unchanged and (file.size, file.mtime_ns) == (self.size, self.mtime_ns)
 
 
 class Store:
@@ -183,7 +193,7 @@ class Store:
         """What is known of these paths, by path."""
         found = {}
         for part in parts([to_sql(path) for path in paths]):
-            for row in self._conn.execute(f"{_KNOWN} WHERE path IN ({marks(part)})", part):
+            for row in self._conn.execute(f"{self._known} WHERE path IN ({marks(part)})", part):
                 photo = _known_photo(row)
                 found[photo.path] = photo
         return found
@@ -192,9 +202,9 @@ class Store:
         """A photo with the same bytes that need not be looked at again; one that is on disk before one that is
         missing."""
         row = self._conn.execute(
-            f"{_KNOWN} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count > 0) "
-            "ORDER BY status = 'missing', id LIMIT 1",
-            (digest, *_SETTLED),
+            f"{self._known} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count "
+            f"> 0 OR status IN ({marks(FAILURES)}) AND cause = ?) ORDER BY status = 'missing', id LIMIT 1",
+            (digest, *_SETTLED, *FAILURES, Cause.FILE),
         ).fetchone()
         return _known_photo(row) if row else None
 
@@ -205,14 +215,17 @@ class Store:
         *,
         digest: bytes | None = None,
         reason: str | None = None,
+        cause: Cause | None = None,
+        needs: str = "",
         size: tuple[int, int] | None = None,
         faces: Sequence[Face] = (),
         embeddings: Embeddings | None = None,
         person: str | None = None,
     ) -> None:
         """Stores what was found in a photo, in place of what its path held before. `size` is width and height;
-        `embeddings` has one row for each face."""
-        photo = self._save_photo(file, digest, status, reason, size or (None, None), len(faces))
+        `embeddings` has one row for each face. Of a failure `cause` and `needs` say when it is worth another look."""
+        why = (reason, cause, needs or None)
+        photo = self._save_photo(file, digest, status, why, size or (None, None), len(faces))
         who = self._person(person)
         rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
         self._conn.executemany(
@@ -226,15 +239,15 @@ class Store:
         file: PhotoFile,
         digest: bytes | None,
         status: Status,
-        reason: str | None,
+        why: tuple[str | None, str | None, str | None],
         size: tuple[int | None, int | None],
         faces: int,
     ) -> int:
         self._make_room(file.path)
         cursor = self._conn.execute(
-            "INSERT INTO photos (path, size, mtime_ns, digest, status, reason, width, height, face_count) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (to_sql(file.path), file.size, file.mtime_ns, digest, status, reason, *size, faces),
+            "INSERT INTO photos (path, size, mtime_ns, ctime_ns, digest, status, reason, cause, needs, width, "
+            "height, face_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (to_sql(file.path), file.size, file.mtime_ns, file.ctime_ns, digest, status, *why, *size, faces),
         )
         photo = int(cursor.lastrowid or 0)
         self._see([photo])
@@ -257,17 +270,18 @@ class Store:
         if known.path != file.path:
             self._make_room(file.path)
         self._conn.execute(
-            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, status = ? WHERE id = ?",
-            (to_sql(file.path), file.size, file.mtime_ns, known.status_on_disk, known.id),
+            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, ctime_ns = ?, status = ? WHERE id = ?",
+            (to_sql(file.path), file.size, file.mtime_ns, file.ctime_ns, known.status_on_disk, known.id),
         )
         self._see([known.id])
 
     def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None) -> None:
         """The photo lies at a second path too: its faces are stored for that one as well."""
-        digest, reason, width, height = self._conn.execute(
-            "SELECT digest, reason, width, height FROM photos WHERE id = ?", (known.id,)
+        digest, width, height = self._conn.execute(
+            "SELECT digest, width, height FROM photos WHERE id = ?", (known.id,)
         ).fetchone()
-        photo = self._save_photo(file, digest, known.status, reason, (width, height), known.faces)
+        why = (known.reason, known.cause, known.needs or None)
+        photo = self._save_photo(file, digest, known.status, why, (width, height), known.faces)
         who = self._person(person)
         self._conn.execute(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
@@ -280,6 +294,11 @@ class Store:
         """Names every face in a photo."""
         values = (self._person(person), photo_id)
         self._conn.execute("UPDATE faces SET person_id = ?1 WHERE photo_id = ?2 AND person_id IS NOT ?1", values)
+
+    def fill_in(self, files: Iterable[tuple[KnownPhoto, PhotoFile]]) -> None:
+        """Notes the ctime of photos that an earlier facesearch stored without it."""
+        values = [(file.ctime_ns, known.id) for known, file in files if file.ctime_ns and not known.ctime_ns]
+        self._conn.executemany("UPDATE photos SET ctime_ns = ? WHERE id = ?", values)
 
     def see(self, photos: Iterable[KnownPhoto]) -> None:
         """Notes that these photos are on disk, for mark_missing."""
@@ -361,7 +380,9 @@ class Store:
         faces = sum(self._conn.execute("DELETE FROM faces WHERE photo_id = ?", row).rowcount for row in rows)
         self._conn.executemany("DELETE FROM photos WHERE id = ? AND status = 'missing'", rows)
         self._conn.executemany(
-            "UPDATE photos SET status = 'forgotten', reason = NULL, face_count = 0 WHERE id = ?", rows
+            "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, face_count = 0 "
+            "WHERE id = ?",
+            rows,
         )
         self._tidy()
         return Forgotten(len(rows), faces)
@@ -420,13 +441,17 @@ class Store:
         """The folders that were indexed."""
         return tuple(from_sql(row[0]) for row in self._conn.execute("SELECT path FROM roots ORDER BY path"))
 
-    def failures(self, most: int) -> tuple[Outcome, ...]:
-        """The first photos that could not be read, by path."""
-        rows = self._conn.execute(
-            f"SELECT path, status, reason FROM photos WHERE status IN ({marks(FAILURES)}) ORDER BY path LIMIT ?",
-            (*FAILURES, most),
-        )
-        return tuple(Outcome(from_sql(path), Status(status), 0, reason=reason) for path, status, reason in rows)
+    def unread(self) -> Iterator[Outcome]:
+        """The photos whose content is not known, by path: failures, and files of kinds that nothing here reads."""
+        rows = self._conn.execute(f"{self._known} WHERE status IN ({marks(FAILURES)}) ORDER BY path", FAILURES)
+        for photo in map(_known_photo, rows):
+            yield Outcome(photo.path, photo.status, 0, reason=photo.reason, cause=photo.cause)
+
+    @cached_property
+    def _known(self) -> str:
+        """The statement that reads what is known of photos, from tables of an earlier facesearch too."""
+        there = {row[1] for row in self._conn.execute("PRAGMA table_info(photos)")}
+        return _KNOWN.format(**{name: name if name in there else otherwise for name, otherwise in _ABSENT.items()})
 
     def _one(self, statement: str, *values: object) -> Any:
         (value,) = self._conn.execute(statement, values).fetchone()
@@ -453,10 +478,12 @@ class Store:
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    photo_id, path, size, mtime_ns, status, faces = row
-    if status not in tuple(Status):
-        raise sqlite3.DatabaseError(f"the photo {photo_id} has the unknown status {status!r}")
-    return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces)
+    photo_id, path, size, mtime_ns, status, faces, ctime_ns, reason, cause, needs = row
+    for value, kind in ((status, Status), (cause or Cause.FILE, Cause)):
+        if value not in tuple(kind):
+            raise sqlite3.DatabaseError(f"the photo {photo_id} has the unknown {kind.__name__.lower()} {value!r}")
+    why = (reason, Cause(cause) if cause else None, str(needs or ""))
+    return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces, ctime_ns, *why)
 
 
 def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.gallery import Gallery
 from facesearch.index import belongs, ids_in
 from facesearch.photos import looks_like_photo, printable, walk
-from facesearch.records import Forgotten, Outcome, PhotoFile, RunSummary, Status
+from facesearch.records import Forgotten, Outcome, RunSummary, Status
 from facesearch.salvage import faults, salvage
 from facesearch.store import Store
 from facesearch.stream import chunks
@@ -98,7 +98,7 @@ def _differences(store: Store) -> tuple[tuple[str, ...], tuple[str, ...], tuple[
                 has = known.get(file.path)
                 if has is None or has.status == Status.MISSING:
                     new += [file.path] * looks_like_photo(file.path)
-                elif PhotoFile(has.path, has.size, has.mtime_ns) != file:
+                elif not has.agrees_with(file):
                     changed.append(file.path)
         gone += (path for path in store.present(root) if not os.path.exists(path))  # noqa: PTH110
     return tuple(new), tuple(changed), tuple(gone)

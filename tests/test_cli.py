@@ -65,20 +65,19 @@ def test_index_prints_a_summary(cli: Cli, album: Path) -> None:
 
 def test_index_json(cli: Cli, album: Path) -> None:
     (album / "text.jpg").write_text("no photo")
+    (album / "empty.jpg").write_bytes(b"")
     said = cli("index", album, "--json", "--gallery", "other")
     assert said.code == 7
     answer = json.loads(said.out)
-    assert answer["photos"] == {"ok": 9, "unsupported": 1}
+    assert answer["photos"] == {"ok": 9, "unreadable": 1, "unsupported": 1}
     assert answer["faces"] >= 9
     assert answer["gallery"] == "other"
     assert answer["seconds"] > 0
     assert answer["photos_per_second"] > 0
+    assert answer["failing"] == {"unreadable": 1}
+    assert answer["unsupported"] == {"its content is no image of a known format": 1}
     assert answer["failures"] == [
-        {
-            "photo": str(album / "text.jpg"),
-            "status": "unsupported",
-            "reason": "its content is no image of a known format",
-        }
+        {"photo": str(album / "empty.jpg"), "status": "unreadable", "reason": "the file is empty", "cause": "file"}
     ]
 
 
@@ -87,8 +86,16 @@ def test_index_names_what_could_not_be_read_and_ends_with_7(cli: Cli, album: Pat
     said = cli("index", album)
     assert said.code == 7
     assert f"unreadable: {album / 'empty.jpg'}: the file is empty" in said.err
-    assert cli("index", album).code == 0  # nothing failed in this run
-    assert "the file is empty" in cli("info").err
+    again = cli("index", album)
+    assert again.code == 7  # it still cannot be read
+    assert "Nothing is new" in again.out
+    assert "1 photo cannot be read: 1 unreadable." in again.err
+    assert "the file is empty" in again.err
+    said = cli("info")
+    assert (said.code, "1 photo cannot be read: 1 unreadable." in said.err) == (0, True)
+    said = cli("info", "--failures")
+    listed = f"unreadable: {album / 'empty.jpg'}: the file is empty (until the file changes)\n"
+    assert (said.code, said.out) == (0, listed)
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -457,9 +464,9 @@ def test_help_is_there_at_once_and_imports_nothing_heavy() -> None:
     assert min(seconds) < 0.3 * float(os.environ.get("FACESEARCH_TEST_SLACK", "1"))
 
 
-@pytest.mark.parametrize("module", ["onnxruntime", "faiss"])
+@pytest.mark.parametrize(("module", "package"), [("onnxruntime", "onnxruntime"), ("faiss", "faiss-cpu")])
 def test_without_an_engine_one_sentence_says_what_to_install(
-    module: str, album: Path, home: Path, tmp_path: Path
+    module: str, package: str, album: Path, home: Path, tmp_path: Path
 ) -> None:
     """As in an environment without either extra: the import fails."""
     (tmp_path / "block").mkdir()
@@ -473,7 +480,7 @@ def test_without_an_engine_one_sentence_says_what_to_install(
         env=environment,
     )
     assert said.returncode == 3
-    assert "pip install 'facesearch[cpu]'" in said.stderr.splitlines()[-1]
+    assert f"pip install {package}" in said.stderr.splitlines()[-1]
     assert "Traceback" not in said.stderr
 
 

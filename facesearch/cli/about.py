@@ -1,21 +1,30 @@
 """`facesearch info` and `facesearch doctor`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
 
 if TYPE_CHECKING:
+    from facesearch.gallery import Gallery
     from facesearch.records import GalleryFacts, GallerySettings, Limit
 
-_LISTED = 20  # photos that could not be read
 
-
-def info(gallery: GalleryName = "default", json: Json = False) -> int:
+def info(
+    gallery: GalleryName = "default",
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List all photos that could not be read, each with its reason.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Show what a gallery holds."""
     from facesearch.gallery import Gallery
     from facesearch.photos import printable
 
+    if failures:
+        return _list_unread(Gallery.open(gallery), json)
     facts = Gallery.open(gallery).facts()
     if json:
         show.as_json(_gallery_json(facts))
@@ -39,11 +48,33 @@ def info(gallery: GalleryName = "default", json: Json = False) -> int:
             ("last run", facts.last_run or "none"),
         ]
     )
-    for outcome in facts.failures[:_LISTED]:
-        show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
-    if len(facts.failures) > _LISTED:
-        show.note("... and more; facesearch info --json lists the first 1,000.")
+    for sentence in show.unread(facts.failing, facts.unsupported):
+        show.note(sentence)
+    if facts.failing or facts.unsupported:
+        which = "" if gallery == "default" else f" --gallery {gallery}"
+        show.note(f"facesearch info --failures{which} lists them with their reasons.")
     return 0
+
+
+def _list_unread(gallery: "Gallery", json: bool) -> int:
+    """All photos that could not be read, on stdout: a line each."""
+    from facesearch.photos import printable
+
+    if json:
+        show.as_json({"gallery": gallery.name, "failures": [show.failure(each) for each in gallery.unread()]})
+        return 0
+    for each in gallery.unread():
+        lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
+        print(printable(f"{each.status}: {each.path}: {each.reason}{lies_in}"))
+    return 0
+
+
+_CAUSES = {  # when such a photo is looked at again
+    "file": "until the file changes",
+    "machine": "tried again in every run",
+    "option": "until --max-megapixels is raised",
+    "package": "until the package is installed",
+}
 
 
 def _what_is_looked_for(settings: "GallerySettings") -> str:
@@ -85,5 +116,7 @@ def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
         "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
         "last_run": facts.last_run,
+        "failing": facts.failing,
+        "unsupported": facts.unsupported,
         "failures": [show.failure(outcome) for outcome in facts.failures],
     }

@@ -55,14 +55,21 @@ def index(
         float, typer.Option(help="A larger photo is not decoded, and said to be too large.", min=1.0)
     ] = 200,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Look again at photos that could not be read before.")
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Look again at all photos that could not be read before, not only where that may help.",
+        ),
     ] = False,
     json: Json = False,
 ) -> int:
     """Find all faces in folders of photos and remember them.
 
     Run it again at any time: only what is new or changed is looked at, a photo that moved is recognised by its
-    content, and one that is gone is found no longer."""
+    content, and one that is gone is found no longer. A photo that could not be read is tried again when its file,
+    an option or an installed package has changed, and in every run where the cause lies in the machine.
+
+    Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery import Gallery
 
     with Progress([str(path) for path in paths]) as progress:
@@ -84,7 +91,7 @@ def index(
         show.as_json(show.summary(summary))
     else:
         show_summary(summary)
-    return SOME_UNREAD if summary.failures else 0
+    return SOME_UNREAD if summary.failing else 0
 
 
 class Progress:
@@ -157,8 +164,6 @@ class Progress:
 
 def show_summary(summary: "RunSummary") -> None:
     """What a run did, for people."""
-    from facesearch.photos import printable
-
     rows = show.table("photos", "count", right=["count"])
     for status, count in summary.photos.items():
         rows.add_row(_WORDS.get(status, status), f"{count:,}")
@@ -170,19 +175,23 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"{new} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: looked through in {summary.seconds:.1f} s.")
+    for sentence in show.unread(summary.failing, summary.unsupported):
+        show.note(sentence)
     for outcome in summary.failures[:_LISTED]:
-        show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
-    if len(summary.failures) > _LISTED:
-        show.note("... and more; facesearch info lists them.")
+        show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
+    more = sum(summary.failing.values()) - _LISTED
+    if more > 0 or summary.unsupported:
+        which = "" if summary.gallery == "default" else f" --gallery {summary.gallery}"
+        show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}facesearch info --failures{which} lists all.")
 
 
 _WORDS = {
     "ok": "with faces",
     "no_face": "without a face",
     "unreadable": "unreadable",
-    "unsupported": "no image",
+    "unsupported": "of other kinds",
     "too_large": "too large",
-    "crashed": "broke a stage",
+    "crashed": "crashed a decoder",
     "timeout": "took too long",
     "forgotten": "forgotten",
     "missing": "no longer there",

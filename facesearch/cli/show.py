@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -124,10 +124,25 @@ def summary(of: "RunSummary") -> dict[str, Any]:
         "seconds": round(of.seconds, 2),
         "photos_per_second": round(of.photos_per_second, 1),
         "gallery": of.gallery,
+        "failing": of.failing,
+        "unsupported": of.unsupported,
         "failures": [failure(outcome) for outcome in of.failures],
     }
 
 
 def failure(of: "Outcome") -> dict[str, Any]:
     """A photo that could not be read."""
-    return {"photo": of.path, "status": of.status, "reason": of.reason}
+    return {"photo": of.path, "status": of.status, "reason": of.reason, "cause": of.cause}
+
+
+def unread(failing: dict[str, int], unsupported: dict[str, int]) -> Iterator[str]:
+    """How many photos cannot be read, by status, and how many files are of kinds that nothing here reads, by
+    reason."""
+    for counts, one, many in (
+        (failing, "1 photo cannot be read", "{:,} photos cannot be read"),
+        (unsupported, "1 file is of a kind that is not read", "{:,} files are of kinds that are not read"),
+    ):
+        total = sum(counts.values())
+        if total:
+            parts = "; ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in counts.items())
+            yield f"{one if total == 1 else many.format(total)}: {parts}."

@@ -77,7 +77,7 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> int:
             show_summary(run)
         if done.backup and not done.runs:
             show.note("Which folders it was made from cannot be read any more; run: facesearch index PHOTOS.")
-    return SOME_UNREAD if any(run.failures for run in done.runs) else 0
+    return SOME_UNREAD if any(run.failing for run in done.runs) else 0
 
 
 def forget(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
+from facesearch.packages import how_to_install
 
 # TensorFlow prints pages about its own start-up unless it is told before its import that only errors matter.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
@@ -76,10 +77,7 @@ def import_keras() -> Any:
 
             _start(keras.backend.backend())
     except ImportError as error:
-        raise FaceSearchError(
-            "TensorFlow is not installed; install it with: pip install 'facesearch[cpu]' "
-            "(or 'facesearch[gpu]' for an NVIDIA card)."
-        ) from error
+        raise FaceSearchError(f"TensorFlow is not installed; install it with: {how_to_install('keras')}") from error
     return keras
 
 

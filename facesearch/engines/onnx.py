@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError, ModelError
+from facesearch.packages import how_to_install
 
 
 class OnnxNetwork:
@@ -37,10 +38,7 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise FaceSearchError(
-            "No engine is installed; install one with: pip install 'facesearch[cpu]' "
-            "(or 'facesearch[gpu]' for an NVIDIA card)."
-        ) from error
+        raise FaceSearchError(f"No engine is installed; install one with: {how_to_install('onnxruntime')}") from error
     return onnxruntime
 
 

@@ -105,7 +105,7 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
             summary = gallery.index(
                 order["paths"], threads=1, batch=2, people_from="folder", retry_failed=order.get("retry", False)
             )
-            answer |= {"photos": summary.photos, "code": 7 if summary.failures else 0}
+            answer |= {"photos": summary.photos, "code": 7 if summary.failing else 0}
         elif order["do"] == "check":
             answer["faults"] = upkeep.check(gallery).faults
         elif order["do"] == "repair":

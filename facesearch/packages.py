@@ -1,0 +1,29 @@
+"""Packages that may not be installed, and the command that brings each. facesearch itself is on no index of packages
+under this name, so that its extras cannot be asked for by it."""
+
+import importlib
+import importlib.util
+import sys
+
+_COMMANDS = {  # by the module that is imported
+    "faiss": "pip install faiss-cpu",
+    "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'} tf2onnx",
+    "onnxruntime": "pip install onnxruntime",
+    "pillow_heif": "pip install pillow-heif",
+}
+
+
+def how_to_install(module: str) -> str:
+    """The command that brings the package of this module."""
+    return _COMMANDS[module]
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module of this name could be imported, without importing it."""
+    if not module.isidentifier():  # of a name with a dot the part before it would be imported
+        return False
+    importlib.invalidate_caches()  # it may have been installed since this process began
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
