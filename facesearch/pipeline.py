@@ -419,7 +419,7 @@ class _Run:
         if cause == Cause.OPTION and not needs:  # whatever it is, it is more than this
             needs = str(math.nextafter(self._wanted.max_megapixels, math.inf))
         self._store.save(file, status, digest=item.digest, reason=error.reason, cause=cause, needs=needs)
-        is_as_before = known and known.status == status and known.agrees_with(file)
+        is_as_before = known and (known.status, known.size, known.mtime_ns) == (status, file.size, file.mtime_ns)
         return Outcome(file.path, status, 0, "unchanged" if is_as_before else "indexed", error.reason, cause)
 
     def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:

@@ -198,6 +198,10 @@ class Store:
                 found[photo.path] = photo
         return found
 
+    def has_content(self, known: KnownPhoto, digest: bytes) -> bool:
+        """Whether the photo was stored with this digest."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM photos WHERE id = ? AND digest = ?)", known.id, digest))
+
     def known_content(self, digest: bytes) -> KnownPhoto | None:
         """A photo with the same bytes that need not be looked at again; one that is on disk before one that is
         missing."""

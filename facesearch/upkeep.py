@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.gallery import Gallery
 from facesearch.index import belongs, ids_in
-from facesearch.photos import looks_like_photo, printable, walk
-from facesearch.records import Forgotten, Outcome, RunSummary, Status
+from facesearch.photos import load, looks_like_photo, printable, walk
+from facesearch.records import Forgotten, Outcome, PhotoFile, RunSummary, Status
 from facesearch.salvage import faults, salvage
-from facesearch.store import Store
+from facesearch.store import KnownPhoto, Store
 from facesearch.stream import chunks
 
 _AT_ONCE = 1000  # photos
@@ -98,10 +98,21 @@ def _differences(store: Store) -> tuple[tuple[str, ...], tuple[str, ...], tuple[
                 has = known.get(file.path)
                 if has is None or has.status == Status.MISSING:
                     new += [file.path] * looks_like_photo(file.path)
-                elif not has.agrees_with(file):
+                elif not has.agrees_with(file) and not _is_only_touched(store, has, file):
                     changed.append(file.path)
         gone += (path for path in store.present(root) if not os.path.exists(path))  # noqa: PTH110
     return tuple(new), tuple(changed), tuple(gone)
+
+
+def _is_only_touched(store: Store, has: KnownPhoto, file: PhotoFile) -> bool:
+    """Whether ctime alone is another, as when rights or links change, and the content is as it was."""
+    if (has.size, has.mtime_ns) != (file.size, file.mtime_ns):
+        return False
+    try:
+        photo = load(file)
+    except PhotoError:
+        return False
+    return photo is not None and store.has_content(has, photo.digest)
 
 
 def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> Repaired:

@@ -418,12 +418,6 @@ def test_files_that_change_while_the_run_reads_them(
     assert again.photos == {"unchanged": 9, "missing": 4}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(gallery: Gallery, album: Path) -> None:
-    (album / "Tiger_Woods" / "Tiger_Woods_0001.jpg").chmod(0)
-    assert gallery.index([album]).photos == {"ok": 8, "unreadable": 1}
-
-
 def test_links_that_go_round_in_circles_end(gallery: Gallery, album: Path) -> None:
     (album / "Tiger_Woods" / "up").symlink_to(album)
     (album / "itself").symlink_to(album / "itself")
