@@ -95,8 +95,10 @@ class Decoders:
         cost = decoding_cost(data, header_size(data) if size is None else size, max_side)
         given, pixels = self._call(cost, None, "look", data, max_side, self._max_megapixels)
         assert given.size is not None
-        view = View(pixels, given.size, given.shrink)
-        return _DistantView(pixels, given.size, given.shrink, data, self) if given.more else view
+        note = printable(given.note)
+        if given.more:
+            return _DistantView(pixels, given.size, given.shrink, data, note, self)
+        return View(pixels, given.size, given.shrink, note=note)
 
     def cut(self, view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
         """As `View.cut`. Raises PhotoError too when the file cannot give a sharper version."""

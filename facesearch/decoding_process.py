@@ -35,18 +35,20 @@ Ratio = Annotated[float, msgspec.Meta(ge=1, le=1 << 31)]
 
 class Given(msgspec.Struct, frozen=True, tag="given"):
     """The answer before an array of uint8 of this shape. Of a look `size` is the whole photo's width and height,
-    `shrink` how many of its pixels, (x, y), one of the array stands for, and `more` whether the file has more."""
+    `shrink` how many of its pixels, (x, y), one of the array stands for, `more` whether the file has more, and `note`
+    what is to be said of it."""
 
     shape: Annotated[tuple[Length, ...], msgspec.Meta(min_length=3, max_length=4)]
     size: tuple[Side, Side] | None = None
     shrink: tuple[Ratio, Ratio] = (1.0, 1.0)
     more: bool = False
+    note: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The answer to a photo that cannot be used: the words of a PhotoError."""
 
-    status: Literal["unreadable", "unsupported", "too_large", "crashed"]
+    status: Literal["unreadable", "unsupported", "raw", "too_large", "crashed"]
     reason: Annotated[str, msgspec.Meta(max_length=2 * _LONGEST_REASON)]
     cause: Cause = Cause.FILE
     needs: Annotated[str, msgspec.Meta(max_length=100)] = ""
@@ -81,7 +83,7 @@ def serve(calls: Sequence[Call] = ()) -> None:
 def look_at_data(data: bytes, max_side: int, max_megapixels: float) -> tuple[Given, Pixels]:
     """The call "look": as photos.look."""
     view = look(data, max_side, max_megapixels)
-    return Given(view.pixels.shape, view.size, view.shrink, bool(view.data)), view.pixels
+    return Given(view.pixels.shape, view.size, view.shrink, bool(view.data), view.note), view.pixels
 
 
 def cut_sharper(view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> tuple[Given, Pixels]:

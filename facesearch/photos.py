@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import stat
 import struct
 import sys
@@ -15,10 +16,13 @@ from typing import Any, BinaryIO, TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from facesearch import formats, tails
 from facesearch.chips import Aligner
 from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.orientation import orientation, upright
 from facesearch.packages import how_to_install
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
 
@@ -38,12 +42,17 @@ _RISKY = ("WebP", "AVIF", "HEIC")
 
 CannotList = Callable[[str, OSError], None]
 
-_HEAD = 32  # bytes that tell every format
+_HEAD = formats.HEAD
 _NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far behind
 _DIGEST = 16  # bytes
+_MOST_PIPED = 256_000_000  # bytes
+_GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
+_PNM_HEADER = re.compile(rb"P[2356]" + 2 * (_GAP + rb"\d+") + _GAP + rb"(\d{1,5})(?!\d)")
+_ENOUGH_ROWS = 0.5  # of a photo that was cut off
+_FILL, _FILL_CMYK = 128, 65  # what libjpeg leaves where rows are missing
 _PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 _PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_RAW = "RAW photos are not read yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ class View:
     size: tuple[int, int]
     shrink: tuple[float, float] = (1.0, 1.0)
     data: bytes = b""
+    note: str = ""  # what is to be said of a photo that is there in part
 
     def sharper(self, shrink: float) -> "View":
         """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the
@@ -155,9 +165,10 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
     try:
         with _opened(file.path) as opened:
             head = opened.read(_HEAD)
-            if _format_of(head) is None:
+            if formats.format_of(head) is None:
                 _refuse_if_named_like_a_photo(file, head)
                 return None
+            _refuse_raw(opened, head, file.path)
             size = _header_size(opened)
             _refuse_too_large(size, max_megapixels)
             data = _bytes_of(opened, math.prod(size))
@@ -201,6 +212,14 @@ def _refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
         raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, str(pixels / 1e6))
 
 
+def _refuse_raw(file: BinaryIO, head: bytes, path: str = "") -> None:
+    """A camera's raw photo would be seen as the thumbnail that it begins with."""
+    kind = formats.format_of(head)
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file, path)):
+        raise PhotoError(Status.RAW, _RAW)
+    file.seek(0)
+
+
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
     if not looks_like_photo(file.path):
         return
@@ -213,33 +232,41 @@ def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS)
     """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
     it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
     quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
-    if _format_of(data[:_HEAD]) == "HEIC":
+    _refuse_raw(io.BytesIO(data), data[:_HEAD])
+    if formats.format_of(data[:_HEAD]) == "HEIC":
         _register_heic()
     announced = announced_size(data)
     _refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, _shrink(announced, max_side))
-    pixels = decode(data, reduction)
+    pixels, note = decoded(data, reduction)
     height, width = pixels.shape[:2]
-    size = _upright(announced, (width, height), reduction) if reduction > 1 else (width, height)
+    size = _turned(announced, data) if reduction > 1 else (width, height)
     if _shrink(size, max_side) == 1:
-        return View(pixels, size)
+        return View(pixels, size, note=note)
     share = 1 / _shrink((width, height), max_side)
     looked_at = max(1, round(width * share)), max(1, round(height * share))
     small = cv2.resize(pixels, looked_at, interpolation=cv2.INTER_AREA)
     shrink = reduction * width / looked_at[0], reduction * height / looked_at[1]
-    return View(small, size, shrink, data)  # type: ignore[arg-type]
+    return View(small, size, shrink, data, note)  # type: ignore[arg-type]
 
 
 def decode(data: bytes, reduction: int = 1) -> Pixels:
+    """As `decoded`, the image alone."""
+    return decoded(data, reduction)[0]
+
+
+def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
-    shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up.
-    Raises PhotoError when the data cannot be decoded."""
-    kind = _format_of(data[:_HEAD])
+    shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up;
+    and what is to be said of it where its end is missing. Raises PhotoError when the data cannot be decoded."""
+    kind = formats.format_of(data[:_HEAD])
     if kind == "HEIC":
         _register_heic()
     try:
         # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
-        return _decode_with_pillow(data) if kind in ("AVIF", "HEIC") else _decode_with_opencv(data, reduction)
+        if kind in ("AVIF", "HEIC"):
+            return _decode_with_pillow(data), ""
+        return _decode_with_opencv(data, reduction, kind or "")
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
             raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
@@ -254,15 +281,47 @@ def whole(pixels: Pixels) -> View:
 
 def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
     """As `look`, by the photo's path; with another function of its kind, that one."""
+    return (how or look)(_asked(path), max_side)
+
+
+def _asked(path: str) -> bytes:
+    """The bytes of a photo that a question is about: `-` is standard input, and a pipe is read to its end."""
+    if path != "-" and not stat.S_ISFIFO(_mode(path)):
+        return _loaded_bytes(path)
+    try:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as opened:
+            if path == "-" and stat.S_ISCHR(os.fstat(0).st_mode):
+                raise PhotoError(Status.UNREADABLE, "standard input is a terminal or a device, not a photo")
+            data = opened.read(_HEAD)
+            if formats.format_of(data) is None:
+                reason = "its content is no image of a known format" if data else "it is empty"
+                raise PhotoError(Status.UNSUPPORTED if data else Status.UNREADABLE, reason)
+            data += opened.read(_MOST_PIPED)
+    except OSError as error:
+        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror or error}") from error
+    if len(data) > _MOST_PIPED:
+        raise PhotoError(Status.TOO_LARGE, f"more than {_MOST_PIPED / 1e6:,.0f} megabytes came through the pipe")
+    return data
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0  # to open it will say why
+
+
+def _loaded_bytes(path: str) -> bytes:
     loaded = load(PhotoFile(path, 0, 0))
     if loaded is None:
         raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
-    return (how or look)(loaded.data, max_side)
+    return loaded.data
 
 
 def read(path: str, how: Look | None = None) -> Pixels:
-    """One photo by its path, whole, upright RGB, (height, width, 3). Raises PhotoError."""
-    return look_at(path, how=how).pixels
+    """One photo by its path, whole, upright RGB, (height, width, 3); never from a pipe, which can be read once only.
+    Raises PhotoError."""
+    return (how or look)(_loaded_bytes(path), 0).pixels
 
 
 def looks_like_photo(path: str) -> bool:
@@ -330,7 +389,7 @@ class _Head:
 
 def _header_size(file: BinaryIO) -> tuple[int, int]:
     file.seek(0)
-    if _format_of(file.read(_HEAD)) in _RISKY:
+    if formats.format_of(file.read(_HEAD)) in _RISKY:
         return _noted_size(file)
     file.seek(0)
     return _size_by_pillow(_Head(file), _HARMLESS)
@@ -367,10 +426,9 @@ def _places(data: bytes, word: bytes) -> Iterator[int]:
         at = data.find(word, at + 1)
 
 
-def _upright(announced: tuple[int, int], decoded: tuple[int, int], reduction: int) -> tuple[int, int]:
-    """The whole photo's width and height, turned as those that were decoded at a reduction are."""
-    as_decoded = tuple(math.ceil(side / reduction) for side in announced)
-    return announced if as_decoded == decoded else (announced[1], announced[0])
+def _turned(announced: tuple[int, int], jpeg: bytes) -> tuple[int, int]:
+    """The whole photo's width and height, as it is seen."""
+    return announced if orientation(jpeg, "JPEG") < 5 else (announced[1], announced[0])
 
 
 def _shrink(size: tuple[int, int], max_side: int) -> float:
@@ -381,17 +439,46 @@ def _shrink(size: tuple[int, int], max_side: int) -> float:
 
 def reduction_for(data: bytes, shrink: float) -> int:
     """By how much a file can shrink while it is decoded, at most `shrink`: only a JPEG can."""
-    if _format_of(data[:_HEAD]) != "JPEG":
+    if formats.format_of(data[:_HEAD]) != "JPEG":
         return 1
     return max(each for each in (1, *_REDUCED) if each <= max(shrink, 1))
 
 
-def _decode_with_opencv(data: bytes, reduction: int) -> Pixels:
-    how = cv2.IMREAD_COLOR_RGB | _REDUCED.get(reduction, 0)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels, str]:
+    flags = cv2.IMREAD_COLOR_RGB | _REDUCED.get(reduction, 0)
+    if kind == "PNM":
+        flags |= cv2.IMREAD_ANYDEPTH
+    if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(tails.completed(data) if kind == "JPEG" else data, np.uint8), flags)
     if pixels is None:
         raise ValueError("OpenCV does not say why")
-    return pixels  # type: ignore[return-value]
+    note = _note_of_tail(data, pixels) if kind == "JPEG" else ""  # type: ignore[arg-type]
+    if kind == "PNM":
+        return _in_eight_bits(data, pixels), note  # type: ignore[arg-type]
+    return upright(pixels, orientation(data, kind)), note  # type: ignore[arg-type]
+
+
+def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels:
+    """A PNM's numbers go up to a number of its own, which OpenCV does not ask for."""
+    found = _PNM_HEADER.match(data[:_NOTED_WITHIN])
+    most = int(found[1]) if found else int(np.iinfo(pixels.dtype).max)
+    if most == 255 or not 0 < most <= 65535:
+        return pixels.astype(np.uint8, copy=False)
+    scale = np.round(np.arange(65536) * (255 / most)).clip(0, 255).astype(np.uint8)
+    return scale[pixels]
+
+
+def _note_of_tail(data: bytes, pixels: Pixels) -> str:
+    """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
+    last = pixels[-1, -1]
+    share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
+    if share == 1:
+        return ""
+    reason = f"cut off after {int(share * 100)} %"
+    if share < _ENOUGH_ROWS:
+        raise PhotoError(Status.UNREADABLE, reason)
+    return reason
 
 
 def _decode_with_pillow(data: bytes) -> Pixels:
@@ -408,34 +495,5 @@ def _register_heic() -> None:
     pillow_heif.register_heif_opener()
 
 
-def _format_of(head: bytes) -> str | None:
-    """The image format that the first bytes announce."""
-    for start, kind in _STARTS:
-        if head.startswith(start):
-            return kind
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        return "BMP"
-    if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        return "AVIF" if brand in (b"avif", b"avis") else "HEIC" if brand in _HEIC_BRANDS else None
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return "PNM"
-    return None
-
-
 # OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
 _REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
-
-_STARTS = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-)

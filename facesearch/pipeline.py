@@ -425,7 +425,7 @@ class _Run:
     def _store_faces(self, item: _Decoded, found: Analysed) -> Outcome:
         file = item.file
         status = Status.OK if found.faces else Status.NO_FACE
-        reason = _why_none(item.view, self._detector)
+        reason = item.view.note or _why_none(item.view, self._detector)
         self._store.save(
             file,
             status,

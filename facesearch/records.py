@@ -20,6 +20,7 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
     UNSUPPORTED = "unsupported"  # its content is no image, or of a format that nothing here reads
+    RAW = "raw"  # of a camera's sensor, which nothing here reads yet: it is counted, and is no failure
     TOO_LARGE = "too_large"
     CRASHED = "crashed"  # it broke its decoder, or a stage after it
     TIMEOUT = "timeout"  # its decoder did not come to an end

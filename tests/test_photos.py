@@ -2,9 +2,12 @@
 
 import io
 import os
+import re
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image
 
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.photos import decode, load, look, printable, read, walk
+from facesearch.pipeline import Analyser
 from facesearch.records import PhotoFile, Pixels, Status
 
 _ORIENTATION = 0x0112
@@ -91,6 +95,40 @@ def test_photos_come_out_upright(image: Image.Image, kind: str, orientation: int
     assert abs(pixels.astype(float) - np.asarray(lying, float)).mean() < 6
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("number", ["B3x", "H2x", "I", "h2x", "i"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_counts_in_either_order_and_as_any_number(
+    image: Image.Image, kind: str, order: str, number: str
+) -> None:
+    code = {"B3x": 1, "H2x": 3, "I": 4, "h2x": 8, "i": 9}[number]
+    tag = struct.pack(f"{order}HHHI{number}I", 1, _ORIENTATION, code, 1, 6, 0)
+    exif = b"Exif\0\0" + (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8) + tag
+    upright = image.crop((0, 0, 300, 384))
+    pixels = decode(_encoded(upright.transpose(Image.Transpose.ROTATE_90), kind, exif=exif))
+    assert pixels.shape == (384, 300, 3)
+    assert abs(pixels.astype(float) - np.asarray(upright, float)).mean() < 6
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_xmp_says_the_orientation_where_exif_is_silent(image: Image.Image, kind: str) -> None:
+    xmp = b'<rdf:Description tiff:Orientation="6"/>'
+    upright = image.crop((0, 0, 300, 384))
+    stored = upright.transpose(Image.Transpose.ROTATE_90)
+    assert decode(_encoded(stored, kind, xmp=xmp)).shape == (384, 300, 3)
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 1
+    assert decode(_encoded(stored, kind, xmp=xmp, exif=exif)).shape == (300, 384, 3)
+
+
+@pytest.mark.parametrize("most", [1, 15, 100, 1023, 4095, 65535])
+@pytest.mark.parametrize("comment", [b"", b"# by a camera\n"])
+def test_a_pnm_is_as_bright_as_its_largest_number_says(astronaut: Pixels, most: int, comment: bytes) -> None:
+    numbers = np.round(astronaut / 255 * most).astype(">u2" if most > 255 else np.uint8)
+    pixels = decode(b"P6\n" + comment + b"384 384\n%d\n" % most + numbers.tobytes())
+    assert abs(pixels - astronaut.astype(float)).max() <= 128 / most + 1
+
+
 # Smaller versions
 
 
@@ -130,7 +168,7 @@ def test_a_panorama_keeps_twice_its_height(image: Image.Image) -> None:
 def test_a_damaged_photo_looked_at_in_small_says_so(image: Image.Image) -> None:
     data = _encoded(image, "JPEG")
     with pytest.raises(PhotoError, match="damaged"):
-        look(data[: len(data) // 2], 100)
+        look(data[:100], 100)  # within its tables
 
 
 def test_the_sharper_view_of_a_file_that_cannot_give_it_is_the_view_itself(image: Image.Image) -> None:
@@ -154,13 +192,74 @@ def test_heic_without_its_extra_says_what_to_install(image: Image.Image, monkeyp
     assert raised.value.status == Status.UNSUPPORTED
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000"])
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
 def test_a_truncated_photo_is_unreadable(image: Image.Image, kind: str, share: float) -> None:
     data = _encoded(image, kind)
     with pytest.raises(PhotoError, match="damaged") as raised:
         decode(data[: int(len(data) * share)])
     assert raised.value.status == Status.UNREADABLE
+
+
+_END = b"\xff\xd9"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"optimize": True}], ids=str)
+@pytest.mark.parametrize("max_side", [0, 100])
+@pytest.mark.parametrize("tail", [b"", _END, bytes(4000), bytes(4000) + _END], ids=["", "end", "zeros", "zeros, end"])
+def test_a_jpeg_without_its_end_is_read_as_far_as_it_goes(
+    image: Image.Image, mode: str, options: dict[str, Any], max_side: int, tail: bytes
+) -> None:
+    data = _encoded(image.convert(mode), "JPEG", quality=90, **options)
+    view = look(data[: len(data) * 3 // 4] + tail, max_side)
+    said = re.fullmatch(r"cut off after (\d+) %", view.note)
+    assert said is not None
+    assert 65 < int(said[1]) < 85
+    assert view.size == image.size
+    whole = look(data, max_side)
+    assert whole.note == ""
+    upper = slice(0, view.pixels.shape[0] // 2)
+    assert abs(view.pixels[upper].astype(int) - whole.pixels[upper]).max() <= 1
+    with pytest.raises(PhotoError, match=r"cut off after \d %|cut off after 1\d %") as raised:
+        look(data[: len(data) // 10] + tail[-2:], max_side)
+    assert raised.value.status == Status.UNREADABLE
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("tail", [b"", bytes(64)], ids=["", "zeros"])
+def test_a_jpeg_that_lacks_its_last_mark_alone_is_whole(
+    image: Image.Image, options: dict[str, Any], lost: int, tail: bytes
+) -> None:
+    data = _encoded(image, "JPEG", **options)
+    view = look(data[:-lost] + tail)
+    assert view.note == ""
+    np.testing.assert_array_equal(view.pixels, decode(data))
+
+
+@pytest.mark.parametrize("tail", [b"", _END], ids=["", "end"])
+def test_a_progressive_jpeg_that_lost_most_of_its_detail_is_unreadable(image: Image.Image, tail: bytes) -> None:
+    data = _encoded(image, "JPEG", progressive=True)
+    with pytest.raises(PhotoError, match="cut off") as raised:
+        decode(data[: len(data) // 10] + tail)
+    assert raised.value.status == Status.UNREADABLE
+
+
+@pytest.mark.parametrize("colour", [0, 64, 128, 255])
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
+def test_a_flat_jpeg_is_whole(colour: int, options: dict[str, Any]) -> None:
+    assert look(_encoded(Image.new("RGB", (600, 400), (colour,) * 3), "JPEG", **options)).note == ""
+
+
+def test_the_face_in_the_part_that_is_left_is_the_same(
+    image: Image.Image, astronaut: Pixels, analyser: Analyser
+) -> None:
+    data = _encoded(image, "JPEG", quality=95)
+    views = [look(data), look(data[: len(data) * 2 // 3])]
+    assert views[1].note.startswith("cut off after")
+    first, second = analyser.analyse(views)
+    assert first.embeddings[0] @ second.embeddings[0] > 0.99
 
 
 def test_a_photo_beyond_the_limit_is_too_large(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ _WORDS = {
     "no_face": "without a face",
     "unreadable": "unreadable",
     "unsupported": "of other kinds",
+    "raw": "RAW, not read yet",
     "too_large": "too large",
     "crashed": "crashed a decoder",
     "timeout": "took too long",
