@@ -1,11 +1,13 @@
 """Faces cut out of folders of people, as the original FaceNet's align_dataset_mtcnn did: a folder a person in, a
 folder of crops a person out."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facesearch import outputs
 from facesearch.cards import LandmarkAlignment, default_embedder, embedder_card
 from facesearch.chips import Aligner, ByBox, ByLandmarks
 from facesearch.decoders import Decoders
@@ -34,6 +37,8 @@ from facesearch.settings import cores
 from facesearch.stream import batched, ordered, threads
 
 _JPEG_QUALITY = 95
+_LONGEST_NAME = 255  # bytes, in every file system that is common
+_NUMBER_BYTES = 5  # at the end of a name: _9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,12 @@ def align_people(
     each photo. A photo whose crop is there is passed over; a crop that is there is whole. Of several faces the
     largest and most central one is taken, or all: then a number is added to the name. Faces are looked for in photos
     of at most `max_side` pixels a side (0: of any size). Raises FaceSearchError when
-    there is no photo, or when a crop cannot be written; UsageError when crops of another size are there."""
+    there is no photo, or when a crop cannot be written; UsageError when crops of another size are there, or when
+    `target` is among the photos, where a crop could be taken for one."""
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
+        raise UsageError(
+            f"{printable(str(target))} is in {printable(source)}, among the photos; name another folder for crops."
+        )
     work = _Work(os.path.abspath(source), target, make_detector, aligner, all_faces, suffix, max_side)
     yield from work.run()
 
@@ -121,6 +131,7 @@ class _Work:
         self._all_faces, self._suffix, self._max_side = all_faces, suffix, max_side
         self._detector: Detector | None = None
         self._known = 0  # crops of an earlier run
+        self._stems: dict[str, str] = {}  # what the crops of each photo on its way are called
 
     def run(self) -> Iterator[Aligned]:
         workers = min(cores(), MOST_WORKERS)
@@ -140,25 +151,43 @@ class _Work:
             raise FaceSearchError(f"There is no photo in {printable(self._source)}; name a folder of people.")
 
     def _items(self) -> Iterator[_Item]:
-        for file in walk(self._source):
-            if looks_like_photo(file.path):
+        photos = (file for file in walk(self._source) if looks_like_photo(file.path))
+        for _, files in groupby(photos, lambda file: os.path.dirname(file.path)):
+            for file, stem in self._named(files):
+                self._stems[file.path] = stem
                 there = self._there(file)
                 if there and not self._known:
                     _refuse_another_size(self._path_of(file, 0 if self._all_faces else None), self._aligner.chip_px)
                 self._known += there
                 yield _Item(file, done=Aligned(file.path, there, known=True) if there else None)
 
+    def _named(self, files: Iterable[PhotoFile]) -> Iterator[tuple[PhotoFile, str]]:
+        """The photos of a folder, each with what its crop is called, without the suffix: as the photo. Of `a.jpg` and
+        `a.png` the first one's is, as it was before there was another, and the others' names get letters that follow
+        from the whole name; so does one that is too long."""
+        longest = _LONGEST_NAME - len(self._suffix) - (_NUMBER_BYTES if self._all_faces else 0)
+        taken: set[str] = set()
+        for file in files:
+            name = os.path.basename(file.path)
+            stem = Path(name).stem
+            if stem in taken or len(os.fsencode(stem)) > longest:
+                own = f"-{hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()}"
+                while len(os.fsencode(stem + own)) > longest:
+                    stem = stem[:-1]
+                stem += own
+            taken.add(stem)
+            yield file, stem
+
     def _there(self, file: PhotoFile) -> int:
-        """How many crops an earlier run has written."""
+        """How many crops an earlier run has written. Of several the first is written last."""
         if not self._all_faces:
             return int(self._path_of(file).exists())
-        first = self._path_of(file, 0)
-        return len(list(first.parent.glob(f"{first.stem[:-1]}*{self._suffix}"))) if first.exists() else 0
+        return next(number for number in count() if not self._path_of(file, number).exists())
 
     def _path_of(self, file: PhotoFile, number: int | None = None) -> Path:
         inside = os.path.relpath(file.path, self._source) if os.path.isdir(self._source) else Path(file.path).name
-        path = self._target / inside
-        return path.with_name(path.stem + ("" if number is None else f"_{number}") + self._suffix)
+        stem = self._stems[file.path] + ("" if number is None else f"_{number}")
+        return (self._target / inside).with_name(stem + self._suffix)
 
     def _load(self, item: _Item) -> _Item:
         try:
@@ -201,8 +230,9 @@ class _Work:
             chips = cut_out(view, chosen, self._aligner)
         except PhotoError as error:
             return Aligned(file.path, 0, reason=error.reason)
-        for number, chip in enumerate(chips):
+        for number, chip in reversed(list(enumerate(chips))):
             _write(self._path_of(file, number if self._all_faces else None), chip)
+        del self._stems[file.path]
         return Aligned(file.path, len(chosen))
 
     def _weight(self, item: object) -> int:
@@ -225,13 +255,7 @@ def _refuse_another_size(crop: Path, size: int) -> None:
 def _write(path: Path, chip: Pixels) -> None:
     """Writes a crop, (size, size, 3), whole or not at all."""
     _, data = cv2.imencode(path.suffix, chip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(data.tobytes())
-        unfinished.replace(path)
-    except OSError as error:
-        raise FaceSearchError(f"{printable(str(path))} cannot be written: {error.strerror}.") from error
+    outputs.write(path, data.tobytes())
 
 
 def _pixels(item: _Item) -> int:

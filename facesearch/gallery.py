@@ -1,7 +1,6 @@
 """A gallery: one directory with a database and the vectors made from it; what the commands and programs use."""
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ import filelock
 import msgspec
 import numpy as np
 
-from facesearch import search
+from facesearch import limits, search
 from facesearch.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
@@ -23,6 +22,7 @@ from facesearch.index_gpu import on_gpu
 from facesearch.interruption import at_once
 from facesearch.photos import MAX_MEGAPIXELS
 from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, refuse_empty
+from facesearch.privacy import narrow_home
 from facesearch.records import (
     Answer,
     Calibration,
@@ -36,11 +36,10 @@ from facesearch.records import (
     Unanswered,
 )
 from facesearch.serving import Device, Note
-from facesearch.settings import gallery_dir
+from facesearch.settings import gallery_dir, private_folder, valid_name
 from facesearch.store import Store
 from facesearch.stream import chunks
 
-_NAME = re.compile(r"[\w][\w.-]*")
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _QUERIES_AT_ONCE = 32  # photos
 _MOST_FAR = 0.1
@@ -57,8 +56,7 @@ class Gallery:
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory."""
 
     def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"'{name}' cannot name a gallery; use letters, digits, '.', '_' and '-'.")
+        valid_name(name, "gallery")
         self.name, self._device, self.note = name, device, note
         self.directory = gallery_dir(name)
         self._analysers: dict[int, Analyser] = {}
@@ -93,6 +91,11 @@ class Gallery:
         it is stored.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these, FaceSearchError for an absent or empty folder."""
+        limits.check("min_face_px", min_face_px, limits.MIN_FACE_PX)
+        limits.check("max_side", max_side, limits.MAX_SIDE_PX)
+        limits.check("threads", threads, limits.THREADS)
+        limits.check("batch", batch, limits.BATCH)
+        limits.check("max_megapixels", max_megapixels, limits.MEGAPIXELS)
         roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
         refuse_empty(roots)
         settings = self._agreed(model, detector, min_face_px, max_side)
@@ -139,7 +142,10 @@ class Gallery:
     ) -> Answer:
         """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
         similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
-        FaceSearchError when the photo cannot be read, NoFaceError when it shows no face."""
+        FaceSearchError when the photo cannot be read, NoFaceError when it shows no face; UsageError for numbers that
+        are out of range."""
+        _check_question(k, threshold)
+        limits.check("face", face, limits.FACE)
         with self.reading() as (store, settings), Decoders(1) as decoders:
             decoders.start_one()
             asked = search.ask_one(self._load(settings), os.fspath(photo), decoders.look, face)
@@ -152,7 +158,9 @@ class Gallery:
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
     ) -> Iterator[Answer | Unanswered]:
         """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
-        be read or shows no face is said to be so in its place."""
+        be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
+        range."""
+        _check_question(k, threshold)
         with self.reading() as (store, settings), ExitStack() as stack:
             analyser = self._load(settings)
             index = stack.enter_context(self._searching(store, settings))
@@ -307,12 +315,17 @@ class Gallery:
     def locked(self) -> Iterator[None]:
         """The right to write, for this process alone; the system gives it back when the process ends, however. What
         a process left unfinished is removed."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = filelock.FileLock(self.directory / "faces.lock", mode=0o600)
         try:
+            private_folder(self.directory)
+            narrow_home(self.note)
             lock.acquire(blocking=False)
         except filelock.Timeout as error:
             raise GalleryLockedError(self._who_writes()) from error
+        except (OSError, RuntimeError) as error:  # filelock refuses links and kinds of files in words of its own
+            said = getattr(error, "strerror", None) or str(error)
+            where = getattr(error, "filename", None) or self.directory
+            raise FaceSearchError(f"The gallery '{self.name}' cannot be written: {where}: {said}.") from error
         try:
             for unfinished in self.directory.glob("*.part"):
                 with suppress(OSError):
@@ -437,6 +450,11 @@ class _Tally:
             failing=dict(unread.failing),
             unsupported=dict(unread.unsupported),
         )
+
+
+def _check_question(k: int, threshold: float) -> None:
+    limits.check("k", k, limits.MATCHES)
+    limits.check("threshold", threshold, limits.SIMILARITY)
 
 
 def _bytes_in(folder: Path) -> int:

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from facesearch import formats, tails
 from facesearch.chips import Aligner
 from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.files import printable as printable
 from facesearch.orientation import orientation, upright
 from facesearch.packages import how_to_install
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
@@ -327,11 +328,6 @@ def read(path: str, how: Look | None = None) -> Pixels:
 def looks_like_photo(path: str) -> bool:
     """Whether a file is named like a photo."""
     return os.path.splitext(path)[1].lower() in _PHOTO_NAMES
-
-
-def printable(text: str) -> str:
-    """Text that a terminal shows and does not obey: control characters and bytes that are no UTF-8 are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def announced_size(data: bytes) -> tuple[int, int]:

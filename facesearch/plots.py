@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.errors import FaceSearchError, UsageError
+from facesearch import outputs
+from facesearch.errors import UsageError
+from facesearch.files import write_whole
+from facesearch.libraries import settle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SAME, _STRANGERS = "#1b6ca8", "#d1662a"  # they differ in lightness too, for print without colour
 _STYLES = ("-", "--", ":", "-.")
@@ -35,17 +40,20 @@ class Curve:
 
 def check_plot_name(path: Path) -> None:
     """Raises UsageError when no plot can be written under that name."""
+    settle("matplotlib")
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
         raise UsageError(f"'{path.name}' names no picture that can be drawn; end it with .png, .pdf or .svg.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the curve.")
+    outputs.refuse_taken(path, "--roc")
 
 
 def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
     """Draws the ROC of each list of pairs on a logarithmic FAR axis, and beside it the histograms of the similarities
     of one person's and of two people's pairs. Raises FaceSearchError when the disk refuses the file."""
+    settle("matplotlib")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.5, 4.4), dpi=_DPI, layout="constrained")
@@ -55,10 +63,14 @@ def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
     for row, curve in enumerate(curves):
         axes = figure.add_subplot(grid[row, 1])
         _draw_histograms(axes, curve, is_last=row == len(curves) - 1, is_only=len(curves) == 1)
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+    outputs.write(path, _rendered(figure, path))
+
+
+def _rendered(figure: "Figure", path: Path) -> bytes:
+    """The picture in the format that the name ends with."""
+    to = BytesIO()
+    figure.savefig(to, format=path.suffix.lstrip(".").lower())
+    return to.getvalue()
 
 
 def _draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
@@ -128,6 +140,7 @@ class Course:
 
 def draw_courses(title: str, courses: Sequence[Course], changes: Sequence[float], path: Path) -> None:
     """Draws figures by epoch, a panel below the other; a vertical line at each of `changes`. Raises OSError."""
+    settle("matplotlib")
     from matplotlib.figure import Figure
 
     panels = list(dict.fromkeys(course.panel for course in courses))
@@ -147,6 +160,4 @@ def draw_courses(title: str, courses: Sequence[Course], changes: Sequence[float]
         axes.spines[["top", "right"]].set_visible(False)
     rows[-1].set_xlabel("epoch")
     rows[-1].xaxis.get_major_locator().set_params(integer=True)
-    unfinished = path.with_name(f"{path.stem}.part{path.suffix}")
-    figure.savefig(unfinished)
-    unfinished.replace(path)
+    write_whole(path, _rendered(figure, path))

@@ -1,12 +1,13 @@
 """Pictures of faces for people: the contact sheet of an answer, and the worst errors of a benchmark."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from facesearch import outputs
 from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, PhotoError, UsageError
 from facesearch.photos import Look, printable, read
@@ -16,6 +17,7 @@ _TILE = 176  # pixels: the side of a face
 _GAP = 20
 _CAPTION = 50
 _PER_ROW = 6  # matches beside a query
+_TALLEST = 65_000  # pixels: a JPEG has at most 65,500 a side
 _AROUND = 0.35  # of the box's size is shown on each side of it
 
 _PAPER = (255, 255, 255)
@@ -36,21 +38,37 @@ class FacePair:
     similarity: float
 
 
-def check_sheet_name(path: Path) -> None:
-    """Raises UsageError when no picture can be written under that name."""
+def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | Path] = ()) -> None:
+    """Raises UsageError when no picture can be written under that name, or must not: see outputs.refuse_taken."""
     if not cv2.haveImageWriter(path.name):
         raise UsageError(f"'{path.name}' names no picture that can be written; end it with .jpg or .png.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the sheet.")
+    outputs.refuse_taken(path, option, asked)
 
 
-def contact_sheet(answers: Sequence[Answer]) -> Pixels:
+def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
     """One line of faces for each answer: the one that was asked about, then its matches with name and similarity,
-    which is green where it reaches the threshold."""
-    widest = max((min(len(answer.matches), _PER_ROW) for answer in answers), default=0)
+    which is green where it reaches the threshold. Beside the picture how many matches it shows, and of how many: no
+    picture is higher than a JPEG can be."""
+    drawn, height = [], 0
+    for answer in answers:
+        rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // (_TILE + _CAPTION))
+        if rows < 1:
+            break
+        shown = replace(answer, matches=answer.matches[: rows * _PER_ROW])
+        drawn.append(shown)
+        height += rows * (_TILE + _CAPTION) + 2 * _GAP
+    widest = max((min(len(answer.matches), _PER_ROW) for answer in drawn), default=0)
     width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
+    sheet = np.full((height, width, 3), _PAPER, np.uint8)
+    top = 0
     with Decoders(1) as decoders:
-        return np.concatenate([_strip(answer, width, decoders.look) for answer in answers])
+        for answer in drawn:
+            strip = _strip(answer, width, decoders.look)
+            sheet[top : top + len(strip)] = strip
+            top += len(strip)
+    return sheet, sum(len(answer.matches) for answer in drawn), sum(len(answer.matches) for answer in answers)
 
 
 def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], threshold: float) -> Pixels:
@@ -68,12 +86,16 @@ def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], thresh
 
 
 def write_sheet(sheet: Pixels, path: Path) -> None:
-    """Writes the picture in the format that its name ends with. Raises FaceSearchError when the disk refuses it."""
-    _, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    """Writes the picture in the format that its name ends with, whole or not at all. Raises FaceSearchError when the
+    disk refuses it, or that format cannot hold it."""
     try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
+        is_drawn, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    except cv2.error:
+        is_drawn = False
+    if not is_drawn:
+        size = f"{sheet.shape[1]:,} x {sheet.shape[0]:,} pixels"
+        raise FaceSearchError(f"No {path.suffix} can hold {size}; ask for fewer faces, or name the sheet .png.")
+    outputs.write(path, data.tobytes())
 
 
 def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
@@ -91,8 +113,12 @@ def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
     return np.concatenate(strips)
 
 
+def _rows_of(answer: Answer) -> int:
+    return max(1, -(-len(answer.matches) // _PER_ROW))
+
+
 def _strip(answer: Answer, width: int, how: Look) -> Pixels:
-    rows = max(1, -(-len(answer.matches) // _PER_ROW))
+    rows = _rows_of(answer)
     strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
     _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, how))
@@ -157,10 +183,12 @@ def _crop(photo: str, box: Box, how: Look) -> Pixels:
     except PhotoError:
         return tile
     height, width = pixels.shape[:2]
-    side = max(box.right - box.left, box.bottom - box.top) * (1 + 2 * _AROUND)
+    side = max(box.right - box.left, box.bottom - box.top, 1.0) * (1 + 2 * _AROUND)
     left, top = (box.left + box.right - side) / 2, (box.top + box.bottom - side) / 2
     x0, y0 = max(0, round(left)), max(0, round(top))
     x1, y1 = min(width, max(x0 + 1, round(left + side))), min(height, max(y0 + 1, round(top + side)))
+    if x1 <= x0 or y1 <= y0:  # the photo has been cropped since
+        return tile
     scale = _TILE / side
     shown = pixels[y0:y1, x0:x1]
     size = max(1, round(shown.shape[1] * scale)), max(1, round(shown.shape[0] * scale))

@@ -24,6 +24,8 @@ from facesearch.engines import Network
 from facesearch.engines.keras import KerasNetwork, gpu_is_visible, gpu_works, import_keras, precision
 from facesearch.engines.onnx import OnnxNetwork, export, import_onnxruntime
 from facesearch.errors import FaceSearchError, ModelError
+from facesearch.files import keep_private
+from facesearch.libraries import settle_all
 from facesearch.settings import model_dir
 
 Device = Literal["auto", "cpu", "gpu"]
@@ -218,6 +220,8 @@ def _adapt(card: ModelCard, to: Path) -> None:
 
 
 def _main(names: Sequence[str]) -> int:
+    keep_private()
+    settle_all()
     cards = model_cards()
     try:
         for name in names:

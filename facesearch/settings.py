@@ -32,7 +32,7 @@ def valid_name(name: str, what: str) -> str:
 
 def private_folder(path: Path) -> Path:
     """Makes a folder, and those above it that are not there yet, for its owner alone, whatever the umask. Raises
-    OSError."""
+    OSError: FileExistsError too where something else has its name."""
     if not path.is_dir():
         if path.parent != path:
             private_folder(path.parent)

@@ -48,8 +48,8 @@ def models_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of the test's own: no gallery yet, the models there."""
     own = tmp_path / "home"
-    own.mkdir()
-    (own / "models").mkdir()
+    own.mkdir(mode=0o700)
+    (own / "models").mkdir(mode=0o700)
     for model in (models_home / "models").iterdir():
         (own / "models" / model.name).symlink_to(model)
     monkeypatch.setenv("FACESEARCH_HOME", str(own))
@@ -110,11 +110,9 @@ def cli(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     def run(*words: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["facesearch", *map(str, words)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
+        code = command_line.run()
         said = capsys.readouterr()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+        return Said(code, said.out, said.err)
 
     return run
 

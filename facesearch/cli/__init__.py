@@ -3,7 +3,7 @@
 Everything heavy is imported inside the commands, so that `facesearch --help` is there at once."""
 
 import functools
-import os
+import math
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -11,26 +11,32 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import about, align, bench, calibrate, index, models, query, train, upkeep
-from facesearch.errors import FaceSearchError
+from facesearch.cli import about, align, bench, calibrate, ends, index, models, query, show, train, upkeep
+from facesearch.errors import FaceSearchError, UsageError
+from facesearch.files import keep_private
+from facesearch.libraries import settle_all
+from facesearch.privacy import narrow_home
+
+_NOTHING_CHANGED = "Interrupted; nothing was changed."
+_EMBEDDINGS_KEPT = "Interrupted; embeddings of earlier runs are kept, and the same command goes on with them."
 
 
-class _InterruptedError(FaceSearchError):
-    """Ctrl-C, or the system asked the process to end."""
-
-    exit_code = interruption.EXIT_CODE
-
-
-def _command(function: Callable[..., int]) -> Callable[..., None]:
-    """A command whose returned number is its exit code, and whose interruption is an error like any other."""
+def _command(function: Callable[..., int], interrupted: str = _NOTHING_CHANGED) -> Callable[..., None]:
+    """A command whose returned number is its exit code, and whose interruption is an error like any other, with what
+    is then true of this command. The core's own sentence, `raise KeyboardInterrupt("...")`, goes first."""
 
     @functools.wraps(function)
     def run(**words: object) -> None:
         try:
+            for name, value in words.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise UsageError(f"--{name.replace('_', '-')} must be a number, not {value}.")
+            narrow_home(show.note)
             code = function(**words)
-        except KeyboardInterrupt:
-            said = "Interrupted; what was finished is stored, and the same command goes on from there."
-            raise _InterruptedError(said) from None
+        except KeyboardInterrupt as error:
+            raise ends.InterruptedError(str(error) or interrupted) from None
+        except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
+            raise FaceSearchError(ends.sentence_of(error)) from error
         raise typer.Exit(code)
 
     # The help is wrapped to the terminal's width, not to that of the source.
@@ -41,7 +47,7 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"facesearch {__version__}")
+        show.say(f"facesearch {__version__}")
         raise typer.Exit
 
 
@@ -61,38 +67,54 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("index")(_command(index.index))
+app.command("index")(
+    _command(index.index, "Interrupted; what was finished is stored, and the same command goes on from there.")
+)
 app.command("query")(_command(query.query))
 app.command("verify")(_command(query.verify))
-app.command("calibrate")(_command(calibrate.calibrate))
-app.command("align")(_command(align.align))
-app.command("train")(_command(train.train))
+app.command("calibrate")(
+    _command(calibrate.calibrate, "Interrupted; the gallery goes by the threshold that it had, or by the new one.")
+)
+app.command("align")(
+    _command(align.align, "Interrupted; the crops that are there are whole, and the same command passes them over.")
+)
+app.command("train")(
+    _command(train.train, "Interrupted; the last checkpoint stays, if there is one: go on with --resume.")
+)
 app.command("check")(_command(upkeep.check))
-app.command("repair")(_command(upkeep.repair))
-app.command("forget")(_command(upkeep.forget))
+app.command("repair")(
+    _command(upkeep.repair, "Interrupted; the gallery is as it was or repaired, and the same command goes on.")
+)
+app.command("forget")(
+    _command(upkeep.forget, "Interrupted; run the same command again, as not all may be forgotten.")
+)
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)
 _models.command("list")(_command(models.list_models))
 _models.command("show")(_command(models.show_model))
-_models.command("add")(_command(models.add_model))
-_models.command("pull")(_command(models.pull_model))
+_models.command("add")(_command(models.add_model, "Interrupted; no model was added."))
+_models.command("pull")(
+    _command(models.pull_model, "Interrupted; what was downloaded is kept, and the same command goes on from there.")
+)
 app.add_typer(_models, name="models")
 _bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
-_bench.command("lfw")(_command(bench.lfw))
-_bench.command("yaleb")(_command(bench.yaleb))
-_bench.command("pairs")(_command(bench.pairs))
+_bench.command("lfw")(_command(bench.lfw, _EMBEDDINGS_KEPT))
+_bench.command("yaleb")(_command(bench.yaleb, _EMBEDDINGS_KEPT))
+_bench.command("pairs")(_command(bench.pairs, _EMBEDDINGS_KEPT))
 _bench.command("search")(_command(bench.search))
 app.add_typer(_bench, name="bench")
 
 
 def main() -> None:
-    """Runs the command and turns what it raises into a sentence and an exit code."""
+    """The command line of a process of its own: puts that in order, runs the command, and ends with its code."""
+    keep_private()
+    settle_all()
+    ends.prepare()
+    sys.exit(run())
+
+
+def run() -> int:
+    """Runs the command and turns what it raises into a sentence; its exit code."""
     interruption.listen()
-    try:
-        app()
-    except FaceSearchError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # whoever read the answer has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ends.code_of(lambda: typer.main.get_command(app)(standalone_mode=False))

@@ -58,14 +58,12 @@ def info(
 
 def _list_unread(gallery: "Gallery", json: bool) -> int:
     """All photos that could not be read, on stdout: a line each."""
-    from facesearch.photos import printable
-
     if json:
         show.as_json({"gallery": gallery.name, "failures": [show.failure(each) for each in gallery.unread()]})
         return 0
     for each in gallery.unread():
         lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
-        print(printable(f"{each.status}: {each.path}: {each.reason}{lies_in}"))
+        show.say(f"{each.status}: {each.path}: {each.reason}{lies_in}")
     return 0
 
 

@@ -20,7 +20,7 @@ def align(
     source: Annotated[Path, typer.Argument(help="Folder with a folder for each person.", metavar="SRC")],
     target: Annotated[Path, typer.Argument(help="Where the crops go, in the same folders.", metavar="DST")],
     size: Annotated[int, typer.Option(help="Side of a crop in pixels.", min=16, max=1024)] = 160,
-    margin: Annotated[float, typer.Option(help="Pixels by which the face's box is widened.", min=0)] = 32,
+    margin: Annotated[float, typer.Option(help="Pixels by which the face's box is widened.", min=0, max=10_000)] = 32,
     warp: Annotated[bool, typer.Option("--warp", help="Turn and scale each face by its landmarks.")] = False,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="Cut out every face, not one a photo.")] = False,
     form: Annotated[Literal["png", "jpg"], typer.Option("--format", help="png loses nothing.")] = "png",
@@ -64,7 +64,7 @@ def align(
         kinds = ("aligned", "known", "failed", "crops")
         show.as_json({kind: counts[kind] for kind in kinds} | {"failures": listed})
     else:
-        print(
+        show.say(
             f"{counts['crops']:,} crops of {counts['aligned']:,} photos in {printable(str(target))}; "
             f"{counts['known']:,} photos were done already, {counts['failed']:,} gave none."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.figures import finish, rounded
 from facesearch.cli.options import Detector, Device, Json, Model
@@ -21,7 +22,12 @@ OnMissing = Annotated[
         metavar="centre|skip|wrong",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Draws the random pairs; the same seed draws the same.", min=0)]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="Draws the random pairs; the same seed draws the same.", min=limits.SEED.least, max=limits.SEED.most
+    ),
+]
 Roc = Annotated[
     Path | None, typer.Option("--roc", help="Draw the ROC curve and both histograms.", metavar="FILE.png")
 ]
@@ -130,7 +136,7 @@ def pairs(
 
 
 def search(
-    n: Annotated[int, typer.Option("--n", help="How many identities.", min=100)] = 100_000,
+    n: Annotated[int, typer.Option("--n", help="How many identities.", min=100, max=1_000_000_000)] = 100_000,
     noise: Annotated[
         float, typer.Option(help="How far a face lies from its identity; 1 is as far as a stranger.", min=0, max=1)
     ] = 0.5,
@@ -225,6 +231,8 @@ def _progress() -> Iterator[_Progress]:
 
 
 def _check_pictures(roc: Path | None, errors: Path | None) -> None:
+    from facesearch.errors import UsageError
+
     if roc is not None:
         from facesearch.plots import check_plot_name
 
@@ -232,4 +240,6 @@ def _check_pictures(roc: Path | None, errors: Path | None) -> None:
     if errors is not None:
         from facesearch.report import check_sheet_name
 
-        check_sheet_name(errors)
+        check_sheet_name(errors, "--errors")
+    if roc is not None and errors is not None and roc.absolute() == errors.absolute():
+        raise UsageError("--roc and --errors name one file; give each its own.")

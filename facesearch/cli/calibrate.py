@@ -5,13 +5,19 @@ from typing import Annotated
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import GalleryName, Json
 
 
 def calibrate(
     gallery: GalleryName = "default",
-    far: Annotated[float, typer.Option(help="The share of strangers that may pass for one person.")] = 0.001,
+    far: Annotated[
+        float,
+        typer.Option(
+            help="The share of strangers that may pass for one person.", min=limits.FAR.least, max=limits.FAR.most
+        ),
+    ] = 0.001,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold of the model's card.")] = False,
     json: Json = False,
 ) -> int:

@@ -63,7 +63,7 @@ def _title(report: "Report") -> str:
 def _show(report: "Report") -> None:
     setup, spent = report.setup, report.seconds
     if report.seen:
-        print(warning(report.seen, report.people, setup.images))
+        show.say(warning(report.seen, report.people, setup.images))
     missing = len(report.missing)
     stages = ", ".join(f"{name} {spent[name]:.1f} s" for name in ("decode", "detect", "align", "embed"))
     known = report.photos - report.computed

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json
 
@@ -26,7 +27,8 @@ def index(
         float | None,
         typer.Option(
             help="Smallest face that is looked for, in pixels of what --max-side leaves; 20 in a new gallery.",
-            min=12.0,
+            min=limits.MIN_FACE_PX.least,
+            max=limits.MIN_FACE_PX.most,
         ),
     ] = None,
     max_side: Annotated[
@@ -34,7 +36,8 @@ def index(
         typer.Option(
             help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
             "this is 0. 1280 in a new gallery.",
-            min=0,
+            min=limits.MAX_SIDE_PX.least,
+            max=limits.MAX_SIDE_PX.most,
         ),
     ] = None,
     model: Annotated[
@@ -45,14 +48,26 @@ def index(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Batches that are worked on at once, a core each; by default as many as there are cores.", min=1
+            help="Batches that are worked on at once, a core each; by default as many as there are cores.",
+            min=limits.THREADS.least,
+            max=limits.THREADS.most,
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.", min=1)
+        int | None,
+        typer.Option(
+            help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.",
+            min=limits.BATCH.least,
+            max=limits.BATCH.most,
+        ),
     ] = None,
     max_megapixels: Annotated[
-        float, typer.Option(help="A larger photo is not decoded, and said to be too large.", min=1.0)
+        float,
+        typer.Option(
+            help="A larger photo is not decoded, and said to be too large.",
+            min=limits.MEGAPIXELS.least,
+            max=limits.MEGAPIXELS.most,
+        ),
     ] = 200,
     retry_failed: Annotated[
         bool,

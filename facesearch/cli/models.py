@@ -67,7 +67,7 @@ def add_model(
     from facesearch.acquire import add
 
     added = add(file, name, card, show.note)
-    print(f"{added.name} is ready: {added.title}.")
+    show.say(f"{added.name} is ready: {added.title}.")
     return 0
 
 
@@ -88,7 +88,7 @@ def pull_model(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Downloading {name}", total=None)
         pulled = pull(name, source, lambda done, total: bar.update(task, completed=done, total=total), show.note)
-    print(f"{pulled.name} is ready: {pulled.title}.")
+    show.say(f"{pulled.name} is ready: {pulled.title}.")
     return 0
 
 

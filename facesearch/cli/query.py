@@ -1,11 +1,13 @@
 """`facesearch query` and `facesearch verify`."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
 
@@ -19,14 +21,21 @@ _SOME_UNREAD = 7
 
 def query(
     photos: Annotated[list[Path], typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO")],
-    k: Annotated[int, typer.Option("--k", "-k", help="How many people.", min=1)] = 5,
+    k: Annotated[
+        int, typer.Option("--k", "-k", help="How many people.", min=limits.MATCHES.least, max=limits.MATCHES.most)
+    ] = 5,
     gallery: GalleryName = "default",
     threshold: Annotated[
         float | None,
         typer.Option(help="Least similarity; without it the nearest are shown, however far.", min=-1, max=1),
     ] = None,
     face: Annotated[
-        int | None, typer.Option(help="Which face of the photo: 1 is the largest (the default), 2 the next.", min=1)
+        int | None,
+        typer.Option(
+            help="Which face of the photo: 1 is the largest (the default), 2 the next.",
+            min=limits.FACE.least,
+            max=limits.FACE.most,
+        ),
     ] = None,
     faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
@@ -43,7 +52,7 @@ def query(
     if sheet is not None:
         from facesearch.report import check_sheet_name
 
-        check_sheet_name(sheet)
+        check_sheet_name(sheet, asked=photos)
     several = len(photos) > 1 or photos[0].is_dir()
     if several and face is not None:
         raise UsageError("--face picks a face of one photo; several were given.")
@@ -59,6 +68,7 @@ def query(
     codes = set()
     for answer in found:
         codes.add(_show(answer, json, face, asked=threshold))
+        show.flush()  # who reads them need not wait for the last one
         answers.append(answer)
     if sheet is not None:
         _draw([answer for answer in answers if isinstance(answer, Answer)], sheet)
@@ -79,16 +89,17 @@ def verify(
     from facesearch.search import verify as compare
 
     verdict = compare(a, b, model=model, detector=detector, note=show.note)
-    if json:
-        show.as_json(show.verdict(verdict))
-    else:
-        for sighting in (verdict.a, verdict.b):
-            if sighting.faces > 1:
-                show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
-        show.console().print(
-            f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-            f"threshold {verdict.threshold:.3f} ({show.odds(verdict.far)})"
-        )
+    with suppress(show.ClosedPipeError):  # the code is an answer, too
+        if json:
+            show.as_json(show.verdict(verdict))
+        else:
+            for sighting in (verdict.a, verdict.b):
+                if sighting.faces > 1:
+                    show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
+            show.say(
+                f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
+                f"threshold {verdict.threshold:.3f} ({show.odds(verdict.far)})"
+            )
     return 0 if verdict.same else _NO
 
 
@@ -163,5 +174,6 @@ def _draw(answers: "list[Answer]", path: Path) -> None:
     from facesearch.report import contact_sheet, write_sheet
 
     if answers:
-        write_sheet(contact_sheet(answers), path)
-        show.note(f"The contact sheet is {path}.")
+        sheet, shown, of = contact_sheet(answers)
+        write_sheet(sheet, path)
+        show.note(f"The contact sheet is {path}." + (f" It shows {shown:,} of {of:,} faces." if shown < of else ""))

@@ -3,7 +3,11 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from facesearch.errors import FaceSearchError
+from facesearch.files import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,19 +16,66 @@ if TYPE_CHECKING:
     from facesearch.records import Answer, Box, Outcome, RunSummary, Sighting, Unanswered, Verdict
 
 
-def note(text: str) -> None:
-    """A note for the user, on stderr, where it does not disturb the answer."""
-    from facesearch.photos import printable
+class ClosedPipeError(Exception):
+    """Whoever read the answer has seen enough."""
 
-    print(printable(text), file=sys.stderr)
+
+def say(text: str, end: str = "\n") -> None:
+    """A part of the answer, on stdout. All that is printed passes here or through a table of `table()`, `facts()` and
+    `console()`: a terminal shows it and does not obey it. Raises ClosedPipeError, and FaceSearchError when what is
+    behind stdout takes nothing more."""
+    with _writing():
+        print(_lines(text), end=end)
+
+
+def note(text: str) -> None:
+    """A note for the user, on stderr, where it does not disturb the answer; lost where nobody can hear it."""
+    with suppress(OSError, ValueError):
+        print(_lines(text), file=sys.stderr, flush=True)
+
+
+def line(text: str) -> None:
+    """A line on the terminal of stderr that the next one replaces."""
+    with suppress(OSError, ValueError):
+        print(f"\r{_lines(text)}\033[K", end="", file=sys.stderr, flush=True)
+
+
+def flush() -> None:
+    """Raises as `say` does when a part of the answer cannot be written."""
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ClosedPipeError from error
+    except OSError as error:
+        raise FaceSearchError(f"The answer cannot be written to stdout: {error.strerror}.") from error
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def console() -> "Console":
     """For tables on stdout. Where no terminal says how wide it is, lines are not cut."""
     from rich.console import Console
 
-    out = Console(highlight=False, markup=False, soft_wrap=False)
-    return out if out.is_terminal else Console(highlight=False, markup=False, width=160)
+    class Careful(Console):
+        """Prints text that a terminal cannot be made to obey, and raises as `say` does."""
+
+        def print(self, *objects: Any, **how: Any) -> None:
+            with _writing():
+                super().print(*(_lines(each) if isinstance(each, str) else each for each in objects), **how)
+
+        def on_broken_pipe(self) -> None:
+            raise ClosedPipeError
+
+    out = Careful(highlight=False, markup=False, soft_wrap=False)
+    return out if out.is_terminal else Careful(highlight=False, markup=False, width=160)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> "Table":
@@ -32,7 +83,13 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    class Careful(Table):
+        """Its cells are text that a terminal cannot be made to obey."""
+
+        def add_row(self, *cells: Any, **how: Any) -> None:
+            super().add_row(*(_lines(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+
+    made = Careful(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
@@ -46,13 +103,13 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(name, value)
+        grid.add_row(_lines(name), _lines(value))
     console().print(grid)
 
 
 def as_json(value: Any) -> None:
-    """JSON on stdout, one line, in ASCII, so that any path survives any terminal."""
-    print(json.dumps(value), flush=True)
+    """JSON on stdout, one line, in ASCII, so that any path survives any terminal. Raises as `say` does."""
+    say(json.dumps(value))
 
 
 def rate(photos_per_second: float) -> str:

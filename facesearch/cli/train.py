@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Device
 
@@ -44,13 +45,15 @@ def train(
         Literal["margin", "symmetric"], typer.Option(help="The paper's loss, or that with both sides' negatives.")
     ] = "margin",
     margin: Annotated[float, typer.Option(help="In squared distance of unit vectors.", min=0, max=4)] = 0.2,
-    people: Annotated[int, typer.Option(help="People in a batch.", min=2)] = 20,
-    per_person: Annotated[int, typer.Option(help="Photos of each.", min=2)] = 4,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    steps: Annotated[int, typer.Option(help="Batches in an epoch.", min=1)] = 200,
+    people: Annotated[int, typer.Option(help="People in a batch.", min=2, max=1_000)] = 20,
+    per_person: Annotated[int, typer.Option(help="Photos of each.", min=2, max=1_000)] = 4,
+    epochs: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
+    steps: Annotated[int, typer.Option(help="Batches in an epoch.", min=1, max=1_000_000)] = 200,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="At the start; it falls along a cosine. [default: 0.001, with --init 0.00003]", min=0),
+        typer.Option(
+            help="At the start; it falls along a cosine. [default: 0.001, with --init 0.00003]", min=0, max=10
+        ),
     ] = None,
     held_out: Annotated[float, typer.Option(help="Share of the people to evaluate on.", min=0, max=0.5)] = 0.1,
     eval_pairs: Annotated[
@@ -61,10 +64,10 @@ def train(
         Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: DIR]", metavar="DIR")
     ] = None,
     pca: Annotated[
-        int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2)
+        int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2, max=1_024)
     ] = None,
     warped: Annotated[bool, typer.Option("--warped", help="The crops were made with align --warp.")] = False,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=limits.SEED.least, max=limits.SEED.most)] = 0,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> int:
@@ -93,9 +96,9 @@ def train(
     )
     card = run(asked, line.exam, line.step, line.epoch, show.note)
     limit = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
-    print(f"{card.name} is ready; same person from: {limit}.")
+    show.say(f"{card.name} is ready; same person from: {limit}.")
     for exam, reached in card.accuracy.items():
-        print(f"{exam}: {reached}")
+        show.say(f"{exam}: {reached}")
     return 0
 
 
@@ -108,7 +111,8 @@ class _Line:
     def exam(self, exam: "Exam") -> None:
         """The pairs that each epoch ends with."""
         if exam.seen:
-            print(exam.warning, flush=True)
+            show.say(exam.warning)
+            show.flush()
         self._pairs = f"{exam.name}{exam.mark}"
 
     def step(self, step: "Step") -> None:
@@ -116,23 +120,23 @@ class _Line:
         if sys.stderr.isatty():
             active = "" if step.active is None else f", {step.active:.0%} of triplets active"
             line = f"epoch {step.epoch}, step {step.number}: loss {step.loss:.3f}{active}{self._newest}"
-            print(f"\r{line}, {step.images_per_second:.0f} images/s \033[K", end="", file=sys.stderr, flush=True)
+            show.line(f"{line}, {step.images_per_second:.0f} images/s ")
 
     def epoch(self, epoch: "Epoch") -> None:
         """What the epoch came to."""
         if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr)
+            show.line("")
         active = "" if epoch.active is None else f", {epoch.active:.0%} of triplets active"
         figures = _said("people held out", epoch.held_out) + _said(self._pairs, epoch.on_pairs)
         newest = next((each.accuracy for each in (epoch.on_pairs, epoch.held_out) if each and each.accuracy), None)
         self._newest = f", accuracy {newest.mean:.4f}" if newest else ""
         total = epoch.training_seconds + epoch.evaluation_seconds
         share = f"evaluation {epoch.evaluation_seconds / total:.0%} of the time"
-        print(
+        show.say(
             f"epoch {epoch.number} ({epoch.phase}): loss {epoch.loss:.3f}{active}{figures}; "
-            f"{epoch.images_per_second:.0f} images/s, {share}",
-            flush=True,
+            f"{epoch.images_per_second:.0f} images/s, {share}"
         )
+        show.flush()
 
 
 def _said(name: str, found: "Verification | None") -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
+from facesearch.libraries import settle
 from facesearch.packages import how_to_install
 
 # TensorFlow prints pages about its own start-up unless it is told before its import that only errors matter.
@@ -69,6 +70,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def import_keras() -> Any:
     """The module, on TensorFlow unless KERAS_BACKEND says otherwise, taking a GPU's memory only as it is needed.
     Raises FaceSearchError with what to install where it is absent."""
+    settle("keras")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -76,6 +78,8 @@ def import_keras() -> Any:
             import keras
 
             _start(keras.backend.backend())
+        # TensorFlow writes programs to the temporary folder and imports them: their compiled form would stay there.
+        sys.dont_write_bytecode = True
     except ImportError as error:
         raise FaceSearchError(f"TensorFlow is not installed; install it with: {how_to_install('keras')}") from error
     return keras

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError, ModelError
+from facesearch.libraries import settle
 from facesearch.packages import how_to_install
 
 
@@ -34,11 +35,15 @@ class OnnxNetwork:
 
 
 def import_onnxruntime() -> Any:
-    """The module. Raises FaceSearchError with what to install where it is absent."""
+    """The module, which sends nothing: from version 1.29 on it would tell its maker of its use. Raises
+    FaceSearchError with what to install where it is absent."""
+    settle("onnxruntime")
     try:
         import onnxruntime
     except ImportError as error:
         raise FaceSearchError(f"No engine is installed; install one with: {how_to_install('onnxruntime')}") from error
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()  # another program may have imported it before us
     return onnxruntime
 
 
@@ -64,6 +69,7 @@ def _converted(model: Any) -> tuple[Any, dict[str, NDArray[np.float32]]]:
     """The model as an ONNX graph whose weights are inputs, and these by name: with weights inside, the conversion of
     a network of 94 MB takes 22 seconds and 6 GB, as tf2onnx copies the graph again and again; so, it
     takes 4 seconds."""
+    settle("onnxruntime")  # tf2onnx may import it
     import tensorflow as tf
     import tf2onnx
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from facesearch import chips, detect, embed, networks, yunet
 from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.errors import FaceSearchError
+from facesearch.files import whole_file
 from facesearch.records import Box
-from facesearch.settings import home
+from facesearch.settings import home, private_folder
 
 _DIGEST = 16  # bytes
 
@@ -75,10 +75,9 @@ class Cache:
         if not self._changed:
             return
         entries = self._entries.values()
-        unfinished = self._path.with_suffix(f".part-{os.getpid()}")
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            private_folder(self._folder)
+            with whole_file(self._path) as file:
                 np.savez(
                     file,
                     digests=np.frombuffer(b"".join(self._entries), np.uint8).reshape(-1, _DIGEST),
@@ -86,13 +85,10 @@ class Cache:
                     boxes=np.array([entry.box for entry in entries], np.float32),
                     embeddings=np.array([entry.embedding for entry in entries], np.float32),
                 )
-            unfinished.replace(self._path)
             for path in self._folder.glob(f"{self._name}-????????????????.npz"):
                 if path != self._path:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
             raise FaceSearchError(f"{self._path} cannot be written ({error.strerror}); free some space.") from error
         self._changed = False
 

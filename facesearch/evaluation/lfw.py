@@ -15,7 +15,9 @@ import numpy as np
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.pairs import FOLDS, Pairs, paired
 from facesearch.evaluation.portraits import Usual, name_some
+from facesearch.libraries import settle
 from facesearch.photos import printable
+from facesearch.settings import private_folder
 
 _SUFFIXES = (".jpg", ".png")  # releases have JPEGs, aligned sets often PNGs
 _DEPTH = 2  # folders below the one that was named in which the photos may lie
@@ -58,16 +60,20 @@ def find_pairs(data: Path, images: Path) -> Path:
 
 
 def fetch(on_bytes: Callable[[int], None]) -> Path:
-    """The folder of scikit-learn's own copy of LFW (the funneled release and pairs.txt), downloaded and compared with
-    its checksums where it is absent. `on_bytes` hears how much of a file is there. Raises FaceSearchError."""
-    from sklearn.datasets import fetch_lfw_pairs, get_data_home
+    """The folder of scikit-learn's own copy of LFW (the funneled release and pairs.txt), under the home unless
+    SCIKIT_LEARN_DATA names another place; downloaded and compared with its checksums where it is absent. `on_bytes`
+    hears how much of a file is there. Raises FaceSearchError."""
+    settle("sklearn")
+    from sklearn.datasets import fetch_lfw_pairs
 
-    folder = Path(get_data_home()) / "lfw_home"
+    place = Path(os.environ["SCIKIT_LEARN_DATA"]).expanduser()
+    folder = place / "lfw_home"
     point = (slice(125, 126), slice(125, 126))  # of the photos that it would load no more than this
     try:
+        private_folder(place)
         with _watched(folder, on_bytes), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fetch_lfw_pairs(subset="test", funneled=True, slice_=point, resize=None)
+            fetch_lfw_pairs(data_home=str(place), subset="test", funneled=True, slice_=point, resize=None)
     except (OSError, URLError, ValueError) as error:
         raise FaceSearchError(
             f"LFW could not be downloaded to {folder} ({error}); try again, or unpack it yourself and name its "

@@ -20,6 +20,7 @@ from facesearch.errors import FaceSearchError, UsageError
 from facesearch.index import FaceIndex, open_index, sync
 from facesearch.records import Embeddings
 from facesearch.serving import Note
+from facesearch.settings import home, private_folder
 
 DIM = 128
 INTRINSIC = 32  # independent dimensions: those of the default model's embeddings act like about 30
@@ -138,7 +139,7 @@ def _measure(
     truth: NDArray[np.int64] | None,
 ) -> tuple[Measured, NDArray[np.int64]]:
     own, queries = asked
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=private_folder(home() / "cache")) as folder:
         started = time.perf_counter()
         index, size = _built(identities, recipe, Path(folder))
         built = time.perf_counter() - started

@@ -1,0 +1,65 @@
+"""What other libraries are told right before they are imported: to send nothing anywhere, and to keep their caches
+under the home. What the user has set in one of these variables is left as it is, but for telemetry, which is always
+off."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from facesearch.settings import home, private_folder
+
+Library = Literal["onnxruntime", "keras", "matplotlib", "sklearn"]
+
+_NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+# The variables that say where each keeps its files, and what the folder is called here.
+_FOLDERS: dict[Library, dict[str, str]] = {
+    "onnxruntime": {},
+    # With what Keras may run on: CUDA compiles programs for a card, the others keep what they load or compile.
+    "keras": {
+        "KERAS_HOME": "keras",
+        "CUDA_CACHE_PATH": "cuda",
+        "TFHUB_CACHE_DIR": "tensorflow-hub",
+        "TORCH_HOME": "torch",
+        "TORCHINDUCTOR_CACHE_DIR": "torch-inductor",
+        "TRITON_CACHE_DIR": "triton",
+    },
+    "matplotlib": {"MPLCONFIGDIR": "matplotlib"},
+    "sklearn": {"SCIKIT_LEARN_DATA": "scikit-learn"},
+}
+# Where the process is facesearch's own, also what libraries of libraries would write to the user's home.
+_OF_ANY = {"XDG_CACHE_HOME": "other", "NUMBA_CACHE_DIR": "numba", "HF_HOME": "hugging-face"}
+
+
+def settle(library: Library) -> None:
+    """To be called right before the library is imported, in whatever process. Processes that are started later hear
+    of it too."""
+    os.environ.update(_NO_TELEMETRY)
+    _set(_FOLDERS[library])
+
+
+def settle_all() -> None:
+    """The same for all libraries at once, in a process that belongs to facesearch alone."""
+    for library in _FOLDERS:
+        settle(library)
+    _set(_OF_ANY)
+
+
+def caches() -> Path:
+    """Where libraries keep their files."""
+    return home() / "cache" / "libraries"
+
+
+def _set(folders: dict[str, str]) -> None:
+    for variable, name in folders.items():
+        if not os.environ.get(variable):
+            os.environ[variable] = str(_absolute(caches() / name))
+            with suppress(OSError):  # the library finds its own way, or says what is wrong
+                private_folder(caches())
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError:  # the current folder is gone
+        return path
