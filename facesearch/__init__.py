@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from facesearch.errors import FaceSearchError as FaceSearchError
     from facesearch.gallery import Gallery as Gallery
-    from facesearch.search import verify as verify
+    from facesearch.verdicts import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Gallery": "facesearch.gallery",
-    "verify": "facesearch.search",
+    "verify": "facesearch.verdicts",
     "FaceSearchError": "facesearch.errors",
 }
 __all__ = ["FaceSearchError", "Gallery", "verify"]

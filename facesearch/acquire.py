@@ -1,302 +1,252 @@
 """Bring a model home: from a file, or from the address in its card. Only arrays and ONNX graphs are taken in; no
-program that a file may hold is ever run."""
+program that a file may hold is ever run.
 
-import hashlib
+Everything is made in a fresh folder beside the models' and takes its place when the model has run: what fails leaves
+nothing behind, and touches nothing that was there."""
+
 import os
 import shutil
-import time
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from facesearch.cards import (
-    BoxAlignment,
     EmbedderCard,
     ModelCard,
     Weights,
+    card_path,
     decode_card,
+    embedder_card,
     every_card,
     keep_card,
+    model_card,
     model_cards,
 )
-from facesearch.engines.keras import import_keras
+from facesearch.conversion import Order, convert, order_of
+from facesearch.download import OnBytes, download, too_many_bytes, wrong_bytes
 from facesearch.errors import FaceSearchError, ModelError, UsageError
+from facesearch.files import PART, sync_folder
+from facesearch.model_card import CHECKPOINT, is_weights_name, valid_model_name
 from facesearch.photos import printable
-from facesearch.serving import Note, prepare, weights_path
-from facesearch.settings import home, model_dir
-from facesearch.weights import dlib_dat, tensors
+from facesearch.serving import Note, exported_to, fresh_folder, prepare, put_in_place
+from facesearch.settings import model_dir, private_folder
+from facesearch.weight_files import MOST_BYTES, sha256_of, weights_path
 
-_BLOCK = 1 << 14  # bytes
-_TIMEOUT = 30  # seconds without a byte
-_TRIES = 4
-_MARGIN = 32  # pixels: of the released FaceNets' chips of LFW
-_FACENET_PX = 160
-
-OnBytes = Callable[[int, int | None], None]
+_KINDS = {".pb": "frozen_pb", ".onnx": "onnx", ".dat": "dlib_dat"}
+_NETWORKS = {  # what a file of a kind can hold
+    "frozen_pb": ("facenet",),
+    "keras_h5": ("facenet",),
+    "onnx": ("onnx_graph", "yunet"),
+    "dlib_dat": ("dlib_resnet",),
+}
+_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
 
 def add(file: Path, name: str | None, card_file: Path | None, note: Note) -> ModelCard:
     """Takes a model from a file: its card is the given one, or a shipped card that knows the file by its SHA-256 or
-    its name, or follows from what the file holds. Raises ModelError for a file that is no model, UsageError where the
-    card must be given, or when there is such a model already."""
+    its name, or follows from what the file holds. The file is opened, converted and tried on a real face in a process
+    of its own with limits.
+
+    Raises ModelError for a file that is no model, UsageError where the card must be given, for a name that cannot be
+    one, or when there is such a model or folder already."""
     if not file.is_file():
         raise UsageError(f"There is no file {printable(str(file))}; name a file of weights.")
     kind = _kind_of(file)
-    card = _described(file, kind, card_file)
-    card = msgspec.structs.replace(card, name=name or card.name)
-    if isinstance(card, EmbedderCard):
-        card = msgspec.structs.replace(card, default=False)
-    _refuse_taken(card)
-    model_dir(card.name).mkdir(parents=True, exist_ok=True)
+    card = decode_card(card_file) if card_file else _known(file, kind)
+    called = name or (card.name if card else _stem(file))
     try:
-        weights = _taken_in(file, kind, card)
-    except BaseException:
-        shutil.rmtree(model_dir(card.name), ignore_errors=True)
-        raise
-    card = msgspec.structs.replace(card, weights=(weights,))
-    _try_and_keep(card, note)
-    return card
+        valid_model_name(called)
+    except UsageError as error:
+        raise UsageError(f"{error} Say it with --name.") from error
+    _refuse_taken(called, is_own=card_file is None and card is not None and card.name == called)
+    if card:
+        card = msgspec.structs.replace(card, name=called)
+        if isinstance(card, EmbedderCard):
+            card = msgspec.structs.replace(card, default=False)
+    try:
+        with fresh_folder() as folder:
+            return _made(file, kind, card, called, folder, note)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Interrupted; nothing of the model was kept.") from None
 
 
 def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelCard:
     """Downloads the weights of a card from its address, or from `source`: a mirror's address, or a file. What an
-    interrupted download left is gone on with where the server allows it. Raises ModelError for an unknown model, for
-    one without an address and for bytes that are not the card's; FaceSearchError when the server does not give
-    them."""
-    card = model_cards().get(name)
-    if card is None or not card.weights[0].url:
-        known = ", ".join(sorted(card.name for card in model_cards().values() if card.weights[0].url))
-        raise ModelError(f"There is no model '{name}' to download; there is {known}.")
+    interrupted download left is gone on with where the server allows it, and that is all that a failed one leaves.
+    Raises ModelError for an unknown model, for one without an address, for bytes that are not the card's and for a
+    model that cannot be used; FaceSearchError when the server does not give them."""
+    known = sorted(each.name for each in model_cards().values() if _has_address(each))
+    card = model_card(name)
+    if not _has_address(card):
+        raise ModelError(f"There is no model '{name}' to download; there is {', '.join(known)}.")
     (weights,) = card.weights
-    there = weights_path(weights, card.name)
-    if there is not None and _sha256(there) == weights.sha256:
+    there = weights_path(weights, name)
+    if there is not None and sha256_of(there) == weights.sha256.lower():
+        prepare([card], note)
         note(f"{name} is there already.")
         return card
-    target = model_dir(card.name) / weights.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    origin = source or weights.url
-    if "://" in origin:
-        _download(origin, target, weights.sha256, on_bytes)
-    else:
-        _copy(Path(origin), target, weights.sha256)
-    prepare([card], note)
+    at = model_dir(name)
+    if (at / CHECKPOINT).exists():
+        raise UsageError(f"{at} holds the checkpoint of a training; go on with it, or see: facesearch models remove.")
+    with fresh_folder() as folder:
+        _fetch(source or weights.url, weights, at, folder, on_bytes)
+        exports = folder / "exports"
+        (tried,) = convert([order_of(card, folder, exports)])
+        if tried.doubt:
+            note(tried.doubt)
+        _put(folder / weights.path, _private(at) / weights.path)
+        put_in_place(exports, exported_to(card))
     return card
+
+
+def _has_address(card: ModelCard) -> bool:
+    return len(card.weights) == 1 and bool(card.weights[0].url) and not card.weights[0].package
 
 
 def _kind_of(file: Path) -> str:
     """The format, by content where that tells, else by the name's end."""
-    with file.open("rb") as opened:
-        head = opened.read(8)
-    if head.startswith(b"\x89HDF\r\n\x1a\n") or zipfile.is_zipfile(file):
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(8)
+    except OSError as error:
+        raise FaceSearchError(f"{printable(str(file))} cannot be read: {error.strerror}.") from error
+    if head == _HDF5 or head.startswith(_ZIP):
         return "keras_h5"
-    kinds = {".pb": "frozen_pb", ".onnx": "onnx", ".dat": "dlib_dat"}
-    if file.suffix.lower() not in kinds:
+    if file.suffix.lower() not in _KINDS:
         raise UsageError(
             f"{printable(file.name)} is of no known kind; a model is a .pb, .h5, .keras, .weights.h5, .onnx or .dat."
         )
-    return kinds[file.suffix.lower()]
+    return _KINDS[file.suffix.lower()]
 
 
-def _described(file: Path, kind: str, card_file: Path | None) -> ModelCard:
-    if card_file is not None:
-        return decode_card(card_file)
-    digest = _sha256(file)
+def _known(file: Path, kind: str) -> ModelCard | None:
+    """The card that knows the file, or None where it follows from what the file holds."""
+    digest = sha256_of(file)
     for card in every_card():
         for weights in card.weights:
-            if digest == weights.sha256 or (not weights.sha256 and weights.path == file.name):
+            if digest == weights.sha256.lower() or (not weights.sha256 and weights.path == file.name):
                 return card
     if kind in ("frozen_pb", "keras_h5"):
-        return _facenet_card(file, kind)
+        return None
     if kind == "dlib_dat":
-        from facesearch.cards import embedder_card
-
-        return msgspec.structs.replace(embedder_card("dlib-resnet"), name=file.stem, threshold=None, accuracy={})
+        return msgspec.structs.replace(
+            embedder_card("dlib-resnet"), name=valid_model_name(_stem(file)), threshold=None, accuracy={}
+        )
     raise UsageError(
         f"{printable(file.name)} does not say what its pixels and chips must be; say it with --card card.toml (the "
         "README shows one)."
     )
 
 
-def _facenet_card(file: Path, kind: str) -> EmbedderCard:
-    """A FaceNet that nobody described. The released ones with 128 numbers were trained on chips whitened one by one,
-    those with 512 on pixels scaled alike."""
-    found = _tensors(file, kind)
-    bottleneck = found.get("InceptionResnetV1/Bottleneck/weights")
-    if bottleneck is None or bottleneck.ndim != 2:
-        raise ModelError(f"{printable(str(file))} has no tensor InceptionResnetV1/Bottleneck/weights: no FaceNet.")
-    dim = int(bottleneck.shape[1])
-    return EmbedderCard(
-        name=file.name.split(".")[0],
-        title="FaceNet (Inception-ResNet-v1)",
-        network="facenet",
-        licence="not stated",
-        source=file.name,
-        weights=(Weights(path="weights.npz", format="tensors"),),
-        dim=dim,
-        chip_px=_FACENET_PX,
-        whitened=dim == 128,
-        alignment=BoxAlignment(margin=_MARGIN),
-        paper="Schroff et al. 2015, FaceNet: A Unified Embedding for Face Recognition and Clustering",
-    )
+def _stem(file: Path) -> str:
+    return file.name.split(".")[0]
 
 
-def _tensors(file: Path, kind: str) -> dict[str, Any]:
-    from importlib import import_module
-
-    found: dict[str, Any] = import_module(f"facesearch.weights.{kind}").read(file)
-    return found
-
-
-def _taken_in(file: Path, kind: str, card: ModelCard) -> Weights:
-    """The weights in the model's folder: arrays of a FaceNet in our own format, else a copy of the file."""
-    folder = model_dir(card.name)
-    if kind in ("frozen_pb", "keras_h5"):
-        target = folder / "weights.npz"
-        found = _tensors(file, kind)
-        _refuse_others(found, card)
-        tensors.write(target, found)
-        return Weights(path=target.name, format="tensors", sha256=_sha256(target))
-    if kind == "dlib_dat":
-        dlib_dat.read(file)  # raises for any other file
-    target = folder / file.name
-    if not target.exists() or not target.samefile(file):
-        _copy(file, target, "")
-    format_of: Literal["onnx", "dlib_dat"] = "onnx" if kind == "onnx" else "dlib_dat"
-    return Weights(path=target.name, format=format_of, sha256=_sha256(target), url=card.weights[0].url)
+def _refuse_taken(name: str, is_own: bool) -> None:
+    """`is_own` says that the card in the home is the one that the file is for."""
+    known = model_cards().get(name)
+    if known and all(weights_path(weights, name) for weights in known.weights):
+        raise UsageError(f"There is a model '{name}' already; choose another name with --name.")
+    for path in (model_dir(name), card_path(name)):
+        if os.path.lexists(path) and not (is_own and path == card_path(name)):
+            raise UsageError(
+                f"There is {path} already; choose another name with --name, or see: facesearch models remove {name}."
+            )
 
 
-def _refuse_others(found: dict[str, Any], card: ModelCard) -> None:
-    """Raises ModelError that names a tensor which the network needs in another shape, or at all."""
-    assert isinstance(card, EmbedderCard)
-    import_keras()
-    from facesearch.networks import facenet
-
-    facenet.set_tensors(facenet.network(card.dim, card.chip_px), found)
-
-
-def _refuse_taken(card: ModelCard) -> None:
-    known = model_cards().get(card.name)
-    if known and all(weights_path(weights, known.name) for weights in known.weights):
-        raise UsageError(f"There is a model '{card.name}' already; choose another name with --name.")
-
-
-def _try_and_keep(card: ModelCard, note: Note) -> None:
-    """Writes the card once the model has run; what could not run leaves nothing behind."""
-    path = home() / "models" / f"{card.name}.toml"
+def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path, note: Note) -> ModelCard:
+    """The model, converted and tried in the fresh folder, and put into its place."""
+    inside, exports = folder / "model", folder / "exports"
+    inside.mkdir(mode=0o700)
+    if card is not None and card.network not in _NETWORKS[kind]:
+        raise ModelError(
+            f"{printable(file.name)} can hold a network of the kind {' or '.join(_NETWORKS[kind])}, and its card "
+            f"says {card.network}; correct the card."
+        )
+    if kind in ("onnx", "dlib_dat"):
+        assert card is not None
+        card = msgspec.structs.replace(card, weights=(_copied(file, kind, card, inside),))
+    folders = os.fsencode(inside), os.fsencode(exports)
+    order = Order(card, *folders, what=printable(str(file)), file=os.fsencode(file), kind=kind, name=name)
     try:
-        keep_card(card)
-        prepare([card], note)
-        if isinstance(card, EmbedderCard):
-            _refuse_nonsense(card)
+        (tried,) = convert([order])
+    except ModelError as error:
+        raise ModelError(str(error).replace(f"{inside}{os.sep}", f"{file.parent}{os.sep}")) from error
+    made = _with_digest(msgspec.structs.replace(tried.card, name=name), inside)
+    put_in_place(exports, inside / exported_to(made).name)
+    _put(inside, model_dir(name))
+    try:
+        keep_card(made)
     except BaseException:
-        path.unlink(missing_ok=True)
-        shutil.rmtree(model_dir(card.name), ignore_errors=True)
+        shutil.rmtree(model_dir(name), ignore_errors=True)  # it came into being two lines above
         raise
+    if tried.doubt:
+        note(tried.doubt)
+    return made
 
 
-def _refuse_nonsense(card: EmbedderCard) -> None:
-    """A network must give one row a chip, and the same row whatever is beside it in a batch."""
-    import numpy as np
-
-    from facesearch.embed import Embedder
-    from facesearch.serving import serve
-
-    (network,) = serve(card, "cpu", 1).values()
-    embedder = Embedder(network, card, card.detector)
-    chips = np.random.default_rng(0).integers(0, 256, (3, card.chip_px, card.chip_px, 3)).astype(np.uint8)
-    together = embedder.embed(chips)
-    alone = np.concatenate([embedder.embed(chips[i : i + 1]) for i in range(3)])
-    if not np.allclose(together, alone, atol=1e-3):
-        raise ModelError(f"The model '{card.name}' gives a face other numbers in a batch than alone; it is useless.")
+def _copied(file: Path, kind: str, card: ModelCard, to: Path) -> Weights:
+    """The file, copied, and what a card says of it."""
+    name = file.name if is_weights_name(file.name) else f"network{file.suffix.lower()}"
+    _copy(file, to / name, "", MOST_BYTES)
+    format_of: Literal["onnx", "dlib_dat"] = "onnx" if kind == "onnx" else "dlib_dat"
+    digest, known = sha256_of(to / name), card.weights[0]
+    url = known.url if known.sha256.lower() == digest else ""
+    return Weights(path=name, format=format_of, sha256=digest, url=url)
 
 
-def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Raises ModelError when the bytes are not the expected ones."""
-    unfinished = target.with_name(f"{target.name}.part")
+def _with_digest(card: ModelCard, folder: Path) -> ModelCard:
+    weights = [
+        msgspec.structs.replace(each, sha256=sha256_of(folder / each.path), package="") for each in card.weights
+    ]
+    return msgspec.structs.replace(card, weights=tuple(weights))
+
+
+def _fetch(origin: str, weights: Weights, at: Path, folder: Path, on_bytes: OnBytes) -> None:
+    """The file of weights in the fresh folder; what is unfinished lies in the model's, for a later try."""
+    most = weights.size or MOST_BYTES
+    if "://" not in origin:
+        return _copy(Path(origin), folder / weights.path, weights.sha256, most)
+    made = not at.exists()
+    _private(at)
     try:
-        shutil.copyfile(source, unfinished)
-        if sha256 and _sha256(unfinished) != sha256:
-            raise _wrong_bytes(str(source), sha256)
-        unfinished.replace(target)
+        download(origin, at / f"{weights.path}{PART}", folder / weights.path, weights.sha256, most, on_bytes)
+    finally:
+        if made and not any(at.iterdir()):
+            at.rmdir()
+    return None
+
+
+def _copy(source: Path, target: Path, sha256: str, most: int) -> None:
+    """Raises ModelError when the bytes are not the expected ones, or too many."""
+    try:
+        if not source.is_file():
+            raise FaceSearchError(f"There is no file {printable(str(source))}; name a file or an address.")
+        if source.stat().st_size > most:
+            raise too_many_bytes(str(source), most)
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
     except OSError as error:
         raise FaceSearchError(f"{printable(str(source))} cannot be copied: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    if sha256 and sha256_of(target) != sha256.lower():
+        raise wrong_bytes(str(source), sha256)
 
 
-def _wrong_bytes(origin: str, sha256: str) -> ModelError:
-    return ModelError(
-        f"{printable(origin)} is not the file that the card expects (SHA-256 {sha256[:12]}...); try again, or "
-        "another mirror with --from."
-    )
-
-
-def _download(url: str, target: Path, sha256: str, on_bytes: OnBytes) -> None:
-    """The file, compared with its SHA-256 before it takes its place."""
-    import pooch
-
-    pooch.get_logger().setLevel("ERROR")
-
-    def fetch(url: str, to: str, _: object) -> None:
-        unfinished = target.with_name(f"{target.name}.part")
-        _try_hard(url, unfinished, on_bytes)
-        unfinished.replace(to)
-
+def _private(folder: Path) -> Path:
     try:
-        pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=fetch)
-    except ValueError as error:
-        raise _wrong_bytes(url, sha256) from error
+        return private_folder(folder)
+    except OSError as error:
+        raise FaceSearchError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
-def _try_hard(url: str, unfinished: Path, on_bytes: OnBytes) -> None:
-    """Downloads to a file that is kept when it breaks off, and goes on where an earlier try stopped."""
-    import requests
-
-    said: Exception | None = None
-    for attempt in range(_TRIES):
-        time.sleep(min(attempt, 2))
-        try:
-            return _go_on(url, unfinished, on_bytes)
-        except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code < 500:
-                answer = f"{error.response.status_code} ({error.response.reason})"
-                raise FaceSearchError(f"{url} answers {answer}; try a mirror with --from.") from error
-            said = error
-        except (requests.RequestException, OSError) as error:
-            said = error
-    raise FaceSearchError(
-        f"{url} could not be downloaded ({said}); run it again to go on from there, or try a mirror with --from."
-    )
-
-
-def _go_on(url: str, unfinished: Path, on_bytes: OnBytes) -> None:
-    """One request for what is still missing. Raises requests' errors, also for an answer that ends early."""
-    import requests
-
-    there = unfinished.stat().st_size if unfinished.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if answer.status_code == 416:  # nothing is missing
-            return
-        answer.raise_for_status()
-        goes_on = answer.status_code == 206
-        done = there if goes_on else 0
-        rest = answer.headers.get("Content-Length")
-        total = done + int(rest) if rest else None
-        with unfinished.open("ab" if goes_on else "wb") as file:
-            for block in answer.iter_content(_BLOCK):
-                file.write(block)
-                done += len(block)
-                on_bytes(done, total)
-            file.flush()
-            os.fsync(file.fileno())
-        if total is not None and done < total:
-            raise requests.ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _put(made: Path, at: Path) -> None:
+    """Renames what is finished."""
+    try:
+        if made.is_dir() and os.path.lexists(at):
+            raise UsageError(f"There is {at} already; choose another name with --name.")
+        made.chmod(0o700 if made.is_dir() else 0o600)
+        made.rename(at)
+        sync_folder(at.parent)
+    except OSError as error:
+        raise FaceSearchError(f"{at} cannot be written: {error.strerror}.") from error

@@ -1,103 +1,44 @@
-"""Facts about models and index types: TOML in, checked and frozen records out.
+"""Cards of models and recipes of indexes: found, read from TOML, checked and kept.
 
 A card is looked for in the user's home first and then among those that facesearch ships, so a file with the
-same name in the home replaces a shipped one."""
+same name in the home replaces a shipped one. A broken card in the home is said where it is needed, and stops nothing
+else."""
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from facesearch.errors import FaceSearchError, ModelError
-from facesearch.settings import home
+from facesearch.files import write_whole
+from facesearch.model_card import (
+    BoxAlignment,
+    Card,
+    DetectorCard,
+    EmbedderCard,
+    LandmarkAlignment,
+    ModelCard,
+    Threshold,
+    Weights,
+)
+from facesearch.settings import home, private_folder
 
+__all__ = [
+    "BoxAlignment",
+    "DetectorCard",
+    "EmbedderCard",
+    "IndexRecipe",
+    "LandmarkAlignment",
+    "ModelCard",
+    "Threshold",
+    "Weights",
+]
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What every card must obey: an unknown key is an error, so that a typing mistake is never ignored."""
-
-
-class Weights(Card, frozen=True, forbid_unknown_fields=True):
-    """A file of weights: inside an installed package, or else in the model's folder under the home. `format` names
-    the reader in `facesearch.weights` (`onnx` is no weights but a whole graph). `url` is where `models pull` gets the
-    file from; `sha256` is unknown of a file that everybody brings along."""
-
-    path: str
-    format: Literal["dlib_dat", "joblib_list", "tensors", "onnx"]
-    package: str = ""
-    sha256: str = ""
-    url: str = ""
-
-
-class Threshold(Card, frozen=True, forbid_unknown_fields=True):
-    """The similarity from which two faces count as one person, and the share of pairs of strangers (`far`)
-    that reach it, as measured on `measured_on`."""
-
-    similarity: float
-    far: float
-    measured_on: str
-
-
-class LandmarkAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="landmarks"):
-    """Chips by landmarks: by the detector's name, where its landmarks fall in a chip, in pixels. `weights` say how
-    much each landmark counts for that."""
-
-    templates: dict[str, tuple[tuple[float, float], ...]]
-    weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
-
-
-class BoxAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="box"):
-    """Chips by boxes, as the original FaceNet's: the box widened by half of `margin` pixels of the photo on each
-    side, cut at the photo's edge, stretched to the chip."""
-
-    margin: float
-
-
-class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="detector"):
-    """Facts about a face detector. Confidences and overlaps are in 0..1: of MTCNN one threshold after each of its
-    networks, and the most overlap in a P-Net level, between levels, after R-Net and after O-Net; of YuNet one
-    each. A photo whose longest side is above `max_side` is looked at in that size (0: always as it is), and
-    `min_face_px` are pixels of what is looked at."""
-
-    name: str
-    title: str
-    network: Literal["mtcnn", "yunet"]
-    licence: str
-    source: str
-    weights: tuple[Weights, ...]
-    min_face_px: float
-    thresholds: tuple[float, ...]
-    overlaps: tuple[float, ...]
-    max_side: int = 0
-    scale_factor: float = 0.709
-    paper: str = ""
-
-
-class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
-    """Facts about an embedding network: chips of chip_px x chip_px pixels in, `dim` numbers out. A pixel enters it as
-    (x - mean) / scale, or where it is `whitened` by the chip's own mean and deviation, in the order `channels`.
-    `threshold` is None until it was measured; `accuracy` is by the name of the test."""
-
-    name: str
-    title: str
-    network: Literal["dlib_resnet", "facenet", "small", "onnx_graph"]
-    licence: str
-    source: str
-    weights: tuple[Weights]
-    dim: int
-    chip_px: int
-    alignment: LandmarkAlignment | BoxAlignment
-    detector: str = "mtcnn"
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    scale: float = 128.0
-    whitened: bool = False
-    channels: Literal["RGB", "BGR"] = "RGB"
-    mirrored: bool = False
-    threshold: Threshold | None = None
-    training: str = ""
-    accuracy: dict[str, str] = {}
-    paper: str = ""
-    default: bool = False
+_LARGEST = 1 << 18  # bytes: a card has some thousand
 
 
 class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
@@ -117,11 +58,20 @@ class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
     train_per_list: int = 0
     dims: int = 0
     candidates: int = 0
-    search: dict[str, int] = {}
+    search: dict[str, int] = {}  # noqa: RUF012 (msgspec copies it)
 
 
-ModelCard: TypeAlias = DetectorCard | EmbedderCard
-_T = TypeVar("_T", DetectorCard, EmbedderCard)
+_K = TypeVar("_K", DetectorCard, EmbedderCard)
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenCard:
+    """A card in the home that cannot be used. `names` are those that it may have been meant for."""
+
+    path: Path
+    names: frozenset[str]
+    error: FaceSearchError
 
 
 def shipped(folder: Literal["models", "indexes"]) -> Path:
@@ -131,23 +81,34 @@ def shipped(folder: Literal["models", "indexes"]) -> Path:
 
 
 def model_cards() -> dict[str, ModelCard]:
-    """All cards by name, the user's own before the shipped ones. Raises ModelError for a broken card."""
+    """All cards by name, the user's own before the shipped ones; broken ones are left out."""
     return {card.name: card for card in every_card()}
 
 
+def broken_cards() -> list[BrokenCard]:
+    """The cards in the home that cannot be used."""
+    return [found for found in _own_cards() if isinstance(found, BrokenCard)]
+
+
+def model_card(name: str) -> ModelCard:
+    """The card of a model. Raises ModelError when there is none of that name, or it is broken."""
+    card: ModelCard = _needed(name, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
+    return card
+
+
 def detector_card(name: str) -> DetectorCard:
-    """The card of a detector. Raises ModelError when there is none of that name."""
-    return _card_of(DetectorCard, name)
+    """The card of a detector. Raises ModelError when there is none of that name, or it is broken."""
+    return _needed(name, DetectorCard)
 
 
 def embedder_card(name: str) -> EmbedderCard:
-    """The card of an embedder. Raises ModelError when there is none of that name."""
-    return _card_of(EmbedderCard, name)
+    """The card of an embedder. Raises ModelError when there is none of that name, or it is broken."""
+    return _needed(name, EmbedderCard)
 
 
 def default_embedder() -> str:
-    """The name of the embedder that a new gallery takes."""
-    return next(name for name, card in model_cards().items() if isinstance(card, EmbedderCard) and card.default)
+    """The name of the embedder that a new gallery takes. A card in the home does not change it."""
+    return next(card.name for card in shipped_cards() if isinstance(card, EmbedderCard) and card.default)
 
 
 def threshold_of(card: EmbedderCard) -> Threshold:
@@ -161,56 +122,117 @@ def threshold_of(card: EmbedderCard) -> Threshold:
 
 
 def decode_card(path: Path) -> ModelCard:
-    """A card from any file. Raises ModelError for a broken one."""
-    card: ModelCard = _decode(path, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
-    return card
+    """A card from any file. Raises ModelError that names what is wrong with it."""
+    return _decoded(path, _facts_in(path))
 
 
 def keep_card(card: ModelCard) -> Path:
     """Writes a card to the user's home, whole or not at all; the file. Raises FaceSearchError when the disk refuses
     it."""
-    path = home() / "models" / f"{card.name}.toml"
-    unfinished = path.with_suffix(".part")
+    path = card_path(card.name)
     facts = {name: value for name, value in msgspec.to_builtins(card).items() if value is not None}
+    if isinstance(card, EmbedderCard) and not card.whitened:
+        facts |= {"mean": list(card.mean), "scale": card.scale}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(msgspec.toml.encode(facts))
-        unfinished.replace(path)
+        private_folder(path.parent)
+        write_whole(path, msgspec.toml.encode(facts))
     except OSError as error:
         raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
     return path
 
 
+def card_path(name: str) -> Path:
+    """Where the home keeps the card of a model."""
+    return home() / "models" / f"{name}.toml"
+
+
 def index_recipes(device: Literal["cpu", "gpu"] = "cpu") -> tuple[IndexRecipe, ...]:
     """The shipped recipes for a device, those for few faces first; of those for a GPU the most exact first."""
-    every = [_decode(path, IndexRecipe) for path in sorted(shipped("indexes").glob("*.toml"))]
+    every = [_converted(path, _facts_in(path), IndexRecipe) for path in sorted(shipped("indexes").glob("*.toml"))]
     recipes = [recipe for recipe in every if recipe.device == device]
     return tuple(sorted(recipes, key=lambda recipe: (recipe.up_to_faces or float("inf"), -recipe.bytes_a_number)))
 
 
 def every_card() -> Iterator[ModelCard]:
-    """The shipped cards, then the user's own. Raises ModelError for a broken one."""
-    for folder in (shipped("models"), home() / "models"):
-        for path in sorted(folder.glob("*.toml")):
-            yield decode_card(path)
+    """The shipped cards, then the user's own; broken ones are left out."""
+    yield from shipped_cards()
+    yield from (found for found in _own_cards() if not isinstance(found, BrokenCard))
 
 
-def _card_of(kind: type[_T], name: str) -> _T:
-    cards = model_cards()
+@cache
+def shipped_cards() -> tuple[ModelCard, ...]:
+    """The cards that came with facesearch. Raises ModelError for a broken one."""
+    return tuple(decode_card(path) for path in sorted(shipped("models").glob("*.toml")))
+
+
+def _own_cards() -> Iterator[ModelCard | BrokenCard]:
+    """The cards in the home. One that is named as its file comes last, and counts where two have a name."""
+    found = []
+    for path in sorted((home() / "models").glob("*.toml")):
+        facts: dict[str, Any] = {}
+        try:
+            facts = _facts_in(path)
+            found.append((path, _decoded(path, facts, was_kept=True)))
+        except FaceSearchError as error:
+            names = frozenset({path.stem, str(facts.get("name", ""))})
+            yield BrokenCard(path, names, error)
+    yield from (card for _, card in sorted(found, key=lambda each: each[0].stem == each[1].name))
+
+
+def _needed(name: str, kind: type[_R]) -> _R:
+    """The card of that name and kind."""
+    cards = {card.name: card for card in shipped_cards()}
+    for own in _own_cards():
+        if isinstance(own, BrokenCard):
+            if name in own.names:
+                raise own.error
+        else:
+            cards[own.name] = own
     card = cards.get(name)
     if isinstance(card, kind):
         return card
     known = ", ".join(sorted(card.name for card in cards.values() if isinstance(card, kind)))
-    raise ModelError(f"There is no model named '{name}'; there is {known} (see: facesearch models list).")
+    raise ModelError(f"There is no model named '{_printable(name)}'; there is {known} (see: facesearch models list).")
 
 
-_R = TypeVar("_R")
+def _decoded(path: Path, facts: Mapping[str, Any], was_kept: bool = False) -> ModelCard:
+    """The card that these facts make; `was_kept` tells that an earlier facesearch may have written them, which left
+    out a mean and a scale that were the usual ones, and always knew the SHA-256."""
+    card: ModelCard = _converted(path, facts, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
+    if isinstance(card, EmbedderCard) and not card.whitened and not (was_kept and card.weights[0].sha256):
+        for fact in ("mean", "scale"):
+            if fact not in facts:
+                raise _wrong(path, f"`{fact}` is missing: a pixel enters the network as (x - mean) / scale")
+    return card
 
 
-def _decode(path: Path, kind: type[_R]) -> _R:
+def _facts_in(path: Path) -> dict[str, Any]:
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
-    except msgspec.MsgspecError as error:
-        raise ModelError(f"The card {path} is wrong: {error}; mend it or remove it.") from error
+        if path.exists() and not path.is_file():
+            raise ModelError(f"The card {_printable(str(path))} is not a file; name a file, or remove it.")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise FaceSearchError(f"The card {path} cannot be read: {error.strerror}.") from error
+        raise FaceSearchError(f"The card {_printable(str(path))} cannot be read: {error.strerror}.") from error
+    if len(data) > _LARGEST:
+        raise _wrong(path, f"it has more than {_LARGEST:,} bytes")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, f"it is not TOML: {error}") from error
+
+
+def _converted(path: Path, facts: Mapping[str, Any], kind: type[_R]) -> _R:
+    try:
+        return msgspec.convert(facts, kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _wrong(path, str(error)) from error
+
+
+def _wrong(path: Path, what: str) -> ModelError:
+    return ModelError(f"The card {_printable(str(path))} is wrong: {_printable(what)}; mend it or remove it.")
+
+
+def _printable(text: str) -> str:
+    """As `photos.printable`, which stands above this module."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

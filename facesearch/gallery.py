@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from facesearch.cards import DetectorCard, default_embedder, detector_card, embe
 from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
+from facesearch.identity import identity_of
 from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
 from facesearch.index_gpu import on_gpu
 from facesearch.interruption import at_once
@@ -34,9 +36,10 @@ from facesearch.records import (
     RunSummary,
     Status,
     Unanswered,
+    Verdict,
 )
 from facesearch.serving import Device, Note
-from facesearch.settings import gallery_dir, private_folder, valid_name
+from facesearch.settings import gallery_dir, home, private_folder, valid_name
 from facesearch.store import Store
 from facesearch.stream import chunks
 
@@ -127,6 +130,7 @@ class Gallery:
         with store.atomic():
             if store.settings() is None:
                 store.set_settings(settings)
+            store.note_identity(settings.identity)
             run = store.begin_run(roots)
         try:
             yield
@@ -153,6 +157,13 @@ class Gallery:
                 (matches,) = search.identify(store.faces, index, asked.embedding[None], k, group, threshold)
                 limit = _limit(store, settings)
         return _answer(asked, settings.model, limit, matches, len(index))
+
+    def verify(self, a: str | Path, b: str | Path, *, threshold: float | None = None) -> Verdict:
+        """Whether the largest faces of two photos show one person, by what this gallery goes by: its models, and the
+        threshold that it has learned, or else the card's, unless one is given. Raises as `query`."""
+        with self.reading() as (store, settings):
+            limit = Limit(threshold, None) if threshold is not None else _limit(store, settings)
+        return search.compare(partial(self._load, settings), a, b, limit)
 
     def query_many(
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
@@ -189,10 +200,12 @@ class Gallery:
             raise UsageError(f"A FAR of {far:g} makes no threshold; take one from 0.0001 to {_MOST_FAR}.")
         with self.reading() as (store, settings):
             card = embedder_card(settings.model)
+            identity = self.same_identity(settings)
             evidence = gather(store.faces.by_photo(settings.dim))
             learned = calibrate(evidence, far, card.name, card.threshold.similarity if card.threshold else None)
         with self.writing() as writable, writable.atomic():
             writable.set_limit(learned)
+            writable.note_identity(identity)
         return learned
 
     def forget_calibration(self) -> None:
@@ -251,9 +264,8 @@ class Gallery:
             card = embedder_card(model or default_embedder())
             finder = detector_card(detector or card.detector)
             smallest = min_face_px or finder.min_face_px
-            return GallerySettings(
-                card.name, finder.name, card.dim, smallest, finder.max_side if max_side is None else max_side
-            )
+            side = finder.max_side if max_side is None else max_side
+            return GallerySettings(card.name, finder.name, card.dim, smallest, side, identity_of(card, finder))
         if model not in (None, settings.model):
             raise ModelError(
                 f"The gallery '{self.name}' holds embeddings of {settings.model}, which {model} cannot be compared "
@@ -275,7 +287,37 @@ class Gallery:
                 f"The gallery '{self.name}' was made with photos looked at {how}; leave --max-side out, or choose "
                 "another --gallery."
             )
-        return settings
+        return replace(settings, identity=self.same_identity(settings))
+
+    def same_identity(self, settings: GallerySettings) -> str:
+        """Which networks have the names of the gallery's models now. Raises ModelError where its embeddings are of
+        others: what those would find must not be compared with them."""
+        card = embedder_card(settings.model)
+        identity = identity_of(card, detector_card(settings.detector))
+        self._refuse_other(settings, identity, card.dim)
+        return identity
+
+    def _refuse_other(self, settings: GallerySettings, identity: str, dim: int) -> None:
+        if settings.identity not in ("", identity) or dim != settings.dim:
+            raise ModelError(
+                f"The gallery '{self.name}' holds embeddings of another network than the '{settings.model}' of now "
+                f"(with '{settings.detector}'): weights or cards of these names have changed, and both cannot be "
+                f"compared. Bring the earlier ones back to {home() / 'models'}, or index the photos into another "
+                "--gallery."
+            )
+
+    def refuse_other_models(self) -> None:
+        """Raises ModelError where the gallery's embeddings are of other networks than have these names now. Whatever
+        cannot be told, as of a damaged gallery or an absent model, is left to who needs it."""
+        try:
+            settings = self._settings()
+            if settings is None:
+                return
+            card = embedder_card(settings.model)
+            identity = identity_of(card, detector_card(settings.detector))
+        except FaceSearchError:
+            return
+        self._refuse_other(settings, identity, card.dim)
 
     def _settings(self) -> GallerySettings | None:
         if not self.database.exists():
@@ -345,6 +387,7 @@ class Gallery:
     def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
         """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
         all."""
+        self.same_identity(settings)
         if threads not in self._analysers:
             card = embedder_card(settings.model)
             self._analysers[threads] = Analyser.load(_finder(settings), card, self._device, threads, self.note)

@@ -25,7 +25,7 @@ from facesearch.interruption import at_once, orderly
 from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
 from facesearch.records import FAILURES, Box, Cause, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
 from facesearch.remedies import Remedies
-from facesearch.serving import Device, Note, checked_path, device_of, prepare, serve
+from facesearch.serving import Device, Note, device_of, exported_to, is_strange, prepare, serve
 from facesearch.settings import cores
 from facesearch.stream import batched, chunks, ordered, threads
 from facesearch.yunet import YunetDetector
@@ -94,8 +94,8 @@ class Analyser:
         """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
         Raises FaceSearchError when an engine, a model or the asked device is not there."""
         chosen = device_of(embedder, device)
-        if chosen == "cpu":
-            prepare([detector, embedder], note)
+        # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
+        prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
         (network,) = serve(embedder, chosen, threads or cores()).values()
         finder = load_detector(detector, device, threads, note)
         return cls(finder, Embedder(network, embedder, detector.name))
@@ -152,8 +152,7 @@ def load_detector(
     if chosen == "cpu":
         prepare([card], note)
     if card.network == "yunet":
-        (weights,) = card.weights
-        return YunetDetector(checked_path(weights, card), card)
+        return YunetDetector(exported_to(card) / "detector.onnx", card)
     return MtcnnDetector(serve(card, chosen, threads or cores()), card)
 
 

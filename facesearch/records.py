@@ -156,15 +156,17 @@ class Unanswered:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether two photos show the same person: similarity >= threshold. `far` is the share of pairs of
-    strangers that reach the threshold."""
+    strangers that reach the threshold, None where it is one that the user gave; `learned` says that it comes from a
+    gallery's own photos. `same` and `threshold` are None for a model whose threshold nobody has measured."""
 
-    same: bool
+    same: bool | None
     similarity: float
-    threshold: float
-    far: float
+    threshold: float | None
+    far: float | None
     model: str
     a: Sighting
     b: Sighting
+    learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class GallerySettings:
     dim: int
     min_face_px: float
     max_side: int = 0
+    identity: str = ""  # of both models (see `facesearch.identity`); empty in a gallery of an earlier facesearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +218,11 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The similarity from which two faces of a gallery count as one person, the share of pairs of strangers that
-    reach it, and whether it was learned from the gallery (else it is the card's)."""
+    """The similarity from which two faces count as one person, the share of pairs of strangers that reach it (None
+    where that is not known, as of one that the user gave), and whether it was learned from the gallery."""
 
     similarity: float
-    far: float
+    far: float | None
     learned: bool = False
 
 

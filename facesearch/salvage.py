@@ -25,7 +25,7 @@ _ROUNDED = 1e-3  # of a length that is 1
 
 _FACE = "box_left, box_top, box_right, box_bottom, score, landmarks, embedding, {checksum}"
 _TABLES = {  # in an order in which what is referred to comes first
-    "settings": "only, model, detector, dim, min_face_px, {max_side}",
+    "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
     "runs": "id, pid, started_at, ended_at, photos, faces",
     "calibration": "only, similarity, far, strangers, learned_at",
@@ -34,8 +34,15 @@ _TABLES = {  # in an order in which what is referred to comes first
     "{face_count}",
     "faces": f"id, photo_id, person_id, {_FACE}",
 }
-_ABSENT = {"max_side": "0", "face_count": "-1", "checksum": "NULL", "cause": "NULL", "needs": "NULL", "ctime_ns": "0"}
-"""What stands for columns that the database of an earlier facesearch lacks."""
+_ABSENT = {  # columns in an earlier facesearch's database, and what stands for them
+    "max_side": "0",
+    "identity": "''",
+    "face_count": "-1",
+    "checksum": "NULL",
+    "cause": "NULL",
+    "needs": "NULL",
+    "ctime_ns": "0",
+}
 
 
 def faults(path: Path) -> Iterator[str]:
@@ -155,7 +162,8 @@ def _guess_settings(conn: sqlite3.Connection, into: sqlite3.Connection) -> None:
         card = embedder_card(model)
         finder = detector_card(card.detector)
         usual = (card.name, finder.name, card.dim, finder.min_face_px, finder.max_side)
-        into.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?, ?)", usual)
+        columns = _TABLES["settings"].format(max_side="max_side", identity="identity")
+        into.execute(f"INSERT INTO settings ({columns}) VALUES (1, ?, ?, ?, ?, ?, '')", usual)
 
 
 def _has_tables(path: Path) -> bool:

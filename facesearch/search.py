@@ -1,20 +1,20 @@
 """Questions: are two photos the same person, and who in the gallery is nearest to a face."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
+from facesearch.cards import default_embedder, detector_card, embedder_card
 from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.index import NONE, Searchable
 from facesearch.photos import Look, View, look_at, printable
 from facesearch.pipeline import Analysed, Analyser
-from facesearch.records import Embeddings, Match, Sighting, Status, Unanswered, Verdict
+from facesearch.records import Embeddings, Limit, Match, Sighting, Status, Unanswered, Verdict
 from facesearch.serving import Device, Note
 
 if TYPE_CHECKING:
@@ -73,27 +73,33 @@ def verify(
     *,
     model: str | None = None,
     detector: str | None = None,
+    threshold: float | None = None,
     device: Device = "cpu",
     note: Note = lambda _: None,
 ) -> Verdict:
-    """Whether the largest faces of two photos show one person. Raises FaceSearchError when a photo cannot be read,
-    NoFaceError when it shows no face, ModelError for an unknown model."""
+    """Whether the largest faces of two photos show one person, by the card's threshold or by the given one; without
+    either, how similar they are. Raises FaceSearchError when a photo cannot be read, NoFaceError when it shows no
+    face, ModelError for an unknown model."""
     card = embedder_card(model or default_embedder())
+    known = Limit(card.threshold.similarity, card.threshold.far) if card.threshold else None
+    limit = Limit(threshold, None) if threshold is not None else known
+    return compare(
+        lambda: Analyser.load(detector_card(detector or card.detector), card, device, note=note), a, b, limit
+    )
+
+
+def compare(load: Callable[[], Analyser], a: str | Path, b: str | Path, limit: Limit | None) -> Verdict:
+    """How similar the largest faces of two photos are, and whether that reaches the limit, where there is one. The
+    networks are loaded while a decoder starts. Raises as `verify`."""
     with Decoders(1) as decoders:
         decoders.start_one()
-        analyser = Analyser.load(detector_card(detector or card.detector), card, device, note=note)
+        analyser = load()
         first, second = (ask_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
-    limit = threshold_of(card)
-    return Verdict(
-        similarity >= limit.similarity,
-        similarity,
-        limit.similarity,
-        limit.far,
-        card.name,
-        first.sighting,
-        second.sighting,
-    )
+    seen = analyser.embedder.card.name, first.sighting, second.sighting
+    if limit is None:
+        return Verdict(None, similarity, None, None, *seen)
+    return Verdict(similarity >= limit.similarity, similarity, limit.similarity, limit.far, *seen, limit.learned)
 
 
 def identify(

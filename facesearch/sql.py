@@ -120,6 +120,12 @@ def causes_of_failures(db: sqlite_utils.Database) -> None:
         db.execute(f"ALTER TABLE photos ADD COLUMN {column}")
 
 
+@migrations()
+def identity_of_the_models(db: sqlite_utils.Database) -> None:
+    """Which networks made the embeddings; in a gallery of before the next run notes it."""
+    db.execute("ALTER TABLE settings ADD COLUMN identity TEXT NOT NULL DEFAULT ''")
+
+
 def with_journal(conn: sqlite3.Connection) -> str:
     """The journal that SQLite keeps: a write-ahead log, with which readers and the writer do not wait for each other;
     or, on a network's disk that cannot share memory, the older kind, with which they do."""

@@ -3,8 +3,10 @@
 One process writes (behind a lock that `gallery` holds), any number read. Every write happens in a transaction of
 the caller's, `with store.atomic():`, so that a batch is stored whole or not at all."""
 
+import dataclasses
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,14 +152,29 @@ class Store:
 
     def settings(self) -> GallerySettings | None:
         """What was fixed when the gallery was made; None in a database that is still empty."""
-        # Not column by column: in a database of an earlier facesearch one is missing.
-        row = self._row("SELECT * FROM settings") if self._has("settings") else None
-        return GallerySettings(*row[1:]) if row else None
+        with explained(self._path):
+            there = {row[1] for row in self._conn.execute("PRAGMA table_info(settings)")}
+            names = [field.name for field in dataclasses.fields(GallerySettings) if field.name in there]
+            row = self._row(f"SELECT {', '.join(names)} FROM settings") if names else None
+            if not row:
+                return None
+            found = GallerySettings(**dict(zip(names, row, strict=True)))
+            # Where no face is stored nothing must be comparable.
+            has_faces = self._row("SELECT EXISTS (SELECT 1 FROM faces)")[0]
+        return dataclasses.replace(found, identity=_unsealed(found.identity) if has_faces else "")
 
     def set_settings(self, settings: GallerySettings) -> None:
         """Fixes the settings; they are never changed afterwards."""
-        values = (settings.model, settings.detector, settings.dim, settings.min_face_px, settings.max_side)
-        self._conn.execute("INSERT INTO settings VALUES (1, ?, ?, ?, ?, ?)", values)
+        self._conn.execute(
+            "INSERT INTO settings (only, model, detector, dim, min_face_px, max_side, identity) "
+            "VALUES (1, ?, ?, ?, ?, ?, ?)",
+            dataclasses.astuple(dataclasses.replace(settings, identity=_sealed(settings.identity))),
+        )
+
+    def note_identity(self, identity: str) -> None:
+        """Notes which networks make the embeddings, in a gallery that does not know it or has none: that they are not
+        others than before is for the caller to know."""
+        self._conn.execute("UPDATE settings SET identity = ?", (_sealed(identity),))
 
     def begin_run(self, roots: Iterable[str]) -> int:
         """Notes that this process starts to write; the run's number."""
@@ -479,6 +496,16 @@ class Store:
             raise as_sentence(sqlite3.DatabaseError("its history is not one of facesearch"), self._path) from error
         if applied - known:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")
+
+
+def _sealed(identity: str) -> str:
+    """With what tells whether it is still as it was stored: of a damaged one nothing follows."""
+    return f"{identity}{zlib.crc32(identity.encode()):08x}" if identity else ""
+
+
+def _unsealed(stored: object) -> str:
+    """The identity, empty where it is not as it was stored."""
+    return stored[:-8] if isinstance(stored, str) and stored == _sealed(stored[:-8]) else ""
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:

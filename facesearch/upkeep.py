@@ -121,6 +121,7 @@ def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outc
 
     Raises GalleryError when there is no gallery or a newer facesearch wrote it, GalleryLockedError while another
     process writes, FaceSearchError when the disk refuses."""
+    gallery.refuse_other_models()
     before = check(gallery)
     if not before.faults:
         return Repaired(())

@@ -54,7 +54,8 @@ def test_the_python_api_as_the_readme_shows_it(home: Path, album: Path, lfw: obj
     answer = gallery.query(album / "Tiger_Woods" / "Tiger_Woods_0001.jpg", k=3)
     assert answer.matches[0].person == "Tiger_Woods"
     verdict = verify(album / "Tiger_Woods" / "Tiger_Woods_0001.jpg", album / "Abdullah_Gul" / "Abdullah_Gul_0001.jpg")
-    assert not verdict.same
+    assert verdict.same is False
+    assert verdict.threshold is not None
     assert verdict.similarity < verdict.threshold
 
 

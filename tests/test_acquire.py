@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,11 @@ def _graph(path: Path, shape: list[int], size: int = 4) -> Path:
     return path
 
 
+_SCALED = "mean = [127.5, 127.5, 127.5]\nscale = 128.0"
+
+
 def _card(path: Path, dim: int = 4, px: int = 8, more: str = "") -> Path:
+    more = more if "scale" in more or "whitened" in more else f"{more}\n{_SCALED}"
     path.write_text(_CARD.format(dim=dim, px=px, more=more))
     return path
 
@@ -163,6 +168,7 @@ def test_a_foreign_embedder_serves_every_command(
     assert "same: not known of mobilefacenet" in answer.out
     unknown = cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2), "--model", "mobilefacenet")
     assert unknown.code == 6
+    assert unknown.out.startswith("not known: similarity 0.")
     assert "--protocol strangers --save --model mobilefacenet" in unknown.err
 
 
@@ -219,14 +225,20 @@ def test_a_detector_is_chosen_by_name(cli: Cli, yunet: Analyser, album: Path, lf
 # Download
 
 
+_ELSEWHERE = ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/"]
+
+
 class _Server(ThreadingHTTPServer):
     """Serves one file as badly as `manners` says, and notes what was asked for."""
 
     daemon_threads = True
 
+    def handle_error(self, *_: object) -> None:
+        """Who is left alone says nothing."""
+
     def __init__(self, data: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.data, self.manners = data, set[str]()
+        self.data, self.manners, self.sent = data, set[str](), 0
         self.ranges: list[str | None] = []
 
 
@@ -242,6 +254,22 @@ class _Handler(BaseHTTPRequestHandler):
         server.ranges.append(asked)
         if "absent" in server.manners:
             self.send_error(404)
+            return
+        if "raves" in server.manners:
+            self.wfile.write(b"HTTP/1.1 404 \x1b[31mNo \x07such file\r\n\r\n")
+            return
+        for manner in server.manners & set(_ELSEWHERE):
+            self.send_response(302)
+            self.send_header("Location", manner)
+            self.end_headers()
+            return
+        if "never ends" in server.manners:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):  # it is left alone
+                while True:
+                    self.wfile.write(bytes(1 << 16))
+                    server.sent += 1 << 16
             return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and "no ranges" not in server.manners else 0
         rest = server.data[start:]
@@ -282,7 +310,9 @@ def test_a_model_is_downloaded(cli: Cli, url: str, server: _Server, home: Path, 
     said = cli("models", "pull", "yunet")
     assert (said.code, said.out) == (0, "yunet is ready: YuNet of May 2026.\n"), said.err
     assert (home / "models" / "yunet" / "y.onnx").read_bytes() == server.data
-    assert [path.name for path in (home / "models" / "yunet").iterdir()] == ["y.onnx"]
+    exports = [path.name for path in (home / "models" / "yunet").iterdir() if path.name != "y.onnx"]
+    assert len(exports) == 1
+    assert len(exports[0]) == 16  # it is served from there
     assert "is there already" in cli("models", "pull", "yunet").err
     assert len(server.ranges) == 1
 
@@ -323,7 +353,7 @@ def test_a_bad_server_is_one_sentence(
 def test_a_server_that_never_ends_is_gone_on_with_later(
     url: str, server: _Server, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesearch.acquire.time.sleep", _silent)
+    monkeypatch.setattr("facesearch.download.time.sleep", _silent)
     server.manners = {"truncates"}
     with pytest.raises(FaceSearchError, match="run it again to go on from there"):
         pull("yunet", None, lambda *_: None, _silent)
@@ -331,6 +361,67 @@ def test_a_server_that_never_ends_is_gone_on_with_later(
     server.manners = set()
     pull("yunet", None, lambda *_: None, _silent)
     assert (home / "models" / "yunet" / "y.onnx").read_bytes() == server.data
+
+
+def _state_size(home: Path, size: int) -> None:
+    card = home / "models" / "yunet.toml"
+    card.write_text(card.read_text().replace('path = "y.onnx"', f'path = "y.onnx", size = {size}'))
+
+
+@pytest.mark.parametrize("manners", [{"never ends"}, set()])
+def test_a_server_that_sends_more_than_the_card_says_is_cut_off(
+    cli: Cli, url: str, server: _Server, home: Path, manners: set[str]
+) -> None:
+    _state_size(home, 100_000)
+    server.manners = manners
+    said = cli("models", "pull", "yunet")
+    assert (said.code, said.err.count("\n")) == (6, 1)
+    assert "more than the 100,000 bytes" in said.err
+    assert server.sent < 50_000_000  # what the connection itself holds
+    assert not (home / "models" / "yunet").exists()
+
+
+def test_a_server_without_end_is_cut_off_where_no_card_says_a_size(
+    cli: Cli, url: str, server: _Server, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesearch.acquire.MOST_BYTES", 3_000_000)
+    server.manners = {"never ends"}
+    assert cli("models", "pull", "yunet").code == 6
+    assert not (home / "models" / "yunet").exists()
+
+
+@pytest.mark.parametrize("where", _ELSEWHERE)
+def test_a_server_that_leads_elsewhere_is_not_followed(
+    cli: Cli, url: str, server: _Server, home: Path, where: str
+) -> None:
+    server.manners = {where}
+    said = cli("models", "pull", "yunet")
+    assert (said.code, said.err.count("\n")) == (3, 1), said.err
+    assert not (home / "models" / "yunet").exists()
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data://x"])
+def test_an_address_that_is_none_of_the_web_is_refused(cli: Cli, url: str, home: Path, address: str) -> None:
+    assert cli("models", "pull", "yunet", "--from", address).code == 2
+    assert cli("models", "pull", "yunet", "--from", "/dev/zero").code == 3
+    assert not (home / "models" / "yunet").exists()
+
+
+def test_what_a_server_says_never_rules_the_terminal(cli: Cli, url: str, server: _Server) -> None:
+    server.manners = {"raves"}
+    said = cli("models", "pull", "yunet")
+    assert said.code == 3
+    assert not {"\x1b", "\x07"} & set(said.err)
+    assert "such file" in said.err
+
+
+def test_a_pull_whose_model_cannot_be_used_leaves_nothing(cli: Cli, url: str, server: _Server, home: Path) -> None:
+    card = home / "models" / "yunet.toml"
+    card.write_text(card.read_text().replace("min_face_px = 20", "min_face_px = 400"))  # it sees no face then
+    said = cli("models", "pull", "yunet")
+    assert said.code == 6
+    assert "finds 0 faces" in said.err
+    assert not (home / "models" / "yunet").exists()
 
 
 def test_mirrors_and_files_that_are_there(cli: Cli, url: str, server: _Server, data: Path, tmp_path: Path) -> None:

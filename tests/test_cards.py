@@ -56,8 +56,8 @@ def test_a_wrong_card_is_named_with_what_is_wrong(
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     text = (shipped("models") / "dlib-resnet.toml").read_text().replace("dim = 128", line)
-    (tmp_path / "models" / "own.toml").write_text(text)
-    with pytest.raises(ModelError, match=rf"own\.toml is wrong: .*{complaint}"):
+    (tmp_path / "models" / "dlib-resnet.toml").write_text(text)
+    with pytest.raises(ModelError, match=rf"dlib-resnet\.toml is wrong: .*{complaint}"):
         embedder_card("dlib-resnet")
 
 

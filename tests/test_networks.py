@@ -15,7 +15,8 @@ from facesearch.engines.keras import KerasNetwork
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.photos import read
 from facesearch.records import Chips
-from facesearch.serving import build, choose_device, exported_to, prepare, serve, weights_path
+from facesearch.serving import build, choose_device, exported_to, prepare, serve
+from facesearch.weight_files import weights_path
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_exported_is_not_exported_again(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
-    monkeypatch.setattr("facesearch.serving.subprocess.run", lambda *words, **_: started.append(words))
+    monkeypatch.setattr("facesearch.serving.convert", started.append)
     notes: list[str] = []
     prepare([embedder_card("dlib-resnet"), detector_card("mtcnn")], notes.append)
     assert (started, notes) == ([], [])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facesearch.cards import BoxAlignment, embedder_card
 from facesearch.engines.keras import import_keras
-from facesearch.errors import FaceSearchError
+from facesearch.errors import FaceSearchError, UsageError
 from facesearch.photos import read
 from facesearch.pipeline import Analyser
 from facesearch.records import Pixels
@@ -386,6 +386,32 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops
     missing = cli("train", crops, "--out", "none", "--resume", *_FAST)
     assert missing.code == 6
     assert "There is no checkpoint" in missing.err
+
+
+def test_an_interrupted_training_says_what_is_kept(crops: Path, home: Path) -> None:
+    from facesearch.training.run import Asked, train
+
+    asked = Asked(crops, "cut", _PLAN, size=64, dim=32, held_out=0.0, device="cpu")
+    folder = home / "models" / "cut"
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def silent(*_: object) -> None:
+        pass
+
+    with pytest.raises(KeyboardInterrupt, match="nothing is kept yet"):
+        train(asked, silent, silent, silent, interrupt)  # at its first note, before anything is trained
+    assert not folder.exists()
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        train(asked, silent, interrupt, silent, silent)
+    assert str(folder) in str(interrupted.value)
+    assert "--resume" in str(interrupted.value)
+    assert (folder / "checkpoint.npz").exists()
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+    with pytest.raises(UsageError, match=r"--resume.*--out"):
+        train(asked, silent, silent, silent, silent)
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from facesearch.cards import embedder_card
 from facesearch.errors import ModelError
-from facesearch.serving import build, weights_path
+from facesearch.serving import build
+from facesearch.weight_files import weights_path
 from facesearch.weights import dlib_dat
 
 

@@ -97,6 +97,7 @@ _models.command("add")(_command(models.add_model, "Interrupted; no model was add
 _models.command("pull")(
     _command(models.pull_model, "Interrupted; what was downloaded is kept, and the same command goes on from there.")
 )
+_models.command("remove")(_command(models.remove_model, "Interrupted; run the same command again."))
 app.add_typer(_models, name="models")
 _bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
 _bench.command("lfw")(_command(bench.lfw, _EMBEDDINGS_KEPT))

@@ -1,5 +1,6 @@
 """`facesearch models`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,47 +11,45 @@ from facesearch.cli.options import Json
 
 
 def list_models(json: Json = False) -> int:
-    """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready."""
-    from facesearch.cards import model_cards
+    """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready.
+
+    Exit code 6 when a card in the home is broken; the others are listed all the same."""
+    from facesearch.cards import broken_cards, model_cards
+    from facesearch.errors import ModelError
+    from facesearch.photos import printable
 
     cards = [_facts(card) for card in model_cards().values()]
+    broken = broken_cards()
+    for each in broken:
+        show.note(str(each.error))
     if json:
         show.as_json(cards)
-        return 0
+        return ModelError.exit_code if broken else 0
     rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
     for card in cards:
         # A figure means nothing without its test, and less when its people were trained on.
         accuracy = "; ".join(f"{reached} ({test})" for test, reached in card["accuracy"].items()) or "-"
-        rows.add_row(
-            card["name"],
-            card["kind"],
-            str(card["dim"] or "-"),
-            card["licence"],
-            accuracy,
-            card["source"],
-            card["ready"],
-        )
+        dim = str(card["dim"] or "-")
+        facts = (card["name"], card["kind"], dim, card["licence"], accuracy, card["source"], card["ready"])
+        rows.add_row(*map(printable, facts))
     show.console().print(rows)
-    return 0
+    return ModelError.exit_code if broken else 0
 
 
 def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> int:
     """Show all that is known of a model."""
     import msgspec
 
-    from facesearch.cards import model_cards
-    from facesearch.errors import ModelError
+    from facesearch.cards import model_card
+    from facesearch.photos import printable
 
-    cards = model_cards()
-    if name not in cards:
-        raise ModelError(f"There is no model named '{name}'; there is {', '.join(sorted(cards))}.")
-    facts = _facts(cards[name]) | msgspec.to_builtins(cards[name])
+    card = model_card(name)
+    facts = _facts(card) | msgspec.to_builtins(card)
     if json:
         show.as_json(facts)
     else:
-        show.facts(
-            (key.replace("_", " "), _text(value)) for key, value in facts.items() if value not in ("", {}, None)
-        )
+        told = ((key, _text(value)) for key, value in facts.items() if value not in ("", {}, None))
+        show.facts((key.replace("_", " "), printable(text)) for key, text in told)
     return 0
 
 
@@ -63,12 +62,12 @@ def add_model(
 ) -> int:
     """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network.
 
-    Only arrays and ONNX graphs are taken; nothing else in the file is ever run."""
+    Only arrays and ONNX graphs are taken; nothing else in the file is ever run. It is opened, and tried on a face, in
+    a process of its own with limits of memory and time."""
     from facesearch.acquire import add
 
     added = add(file, name, card, show.note)
-    show.say(f"{added.name} is ready: {added.title}.")
-    return 0
+    return _ready(added)
 
 
 def pull_model(
@@ -88,7 +87,41 @@ def pull_model(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Downloading {name}", total=None)
         pulled = pull(name, source, lambda done, total: bar.update(task, completed=done, total=total), show.note)
-    show.say(f"{pulled.name} is ready: {pulled.title}.")
+    return _ready(pulled)
+
+
+def remove_model(
+    name: Annotated[str, typer.Argument(help="A model's name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; remove a training's checkpoint too.")] = False,
+) -> int:
+    """Remove a model's card, weights and exports from the home. What comes with facesearch stays.
+
+    A model is not removed while a gallery needs it."""
+    from facesearch.errors import UsageError
+    from facesearch.removal import belongings, remove
+
+    found = belongings(name)
+    for path in found.files:
+        show.note(f"to remove: {path}")
+    if found.is_training:
+        show.note("A training can go on from its checkpoint, which goes too.")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"Nobody can be asked whether '{name}' may go; say it with --yes.")
+        if not typer.confirm(f"Remove {name}?", err=True):
+            raise UsageError(f"'{name}' stays.")
+    remove(name, training_too=True)
+    for path in found.strange:
+        show.note(f"{path} stays: facesearch did not make it.")
+    if found.is_shipped:
+        show.note(f"The card of '{name}' that came with facesearch stays.")
+    show.say(f"{name} is removed.")
+    return 0
+
+
+def _ready(card: Any) -> int:
+
+    show.say(f"{card.name} is ready: {card.title}.")
     return 0
 
 
@@ -108,7 +141,8 @@ def _facts(card: Any) -> dict[str, Any]:
 
 
 def _readiness(card: Any) -> str:
-    from facesearch.serving import how_to_get, is_prepared, weights_path
+    from facesearch.serving import is_prepared
+    from facesearch.weight_files import how_to_get, weights_path
 
     if any(weights_path(weights, card.name) is None for weights in card.weights):
         return f"no: {how_to_get(card)}"

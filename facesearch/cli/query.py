@@ -12,10 +12,11 @@ from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
 
 if TYPE_CHECKING:
-    from facesearch.records import Answer, Unanswered
+    from facesearch.records import Answer, Unanswered, Verdict
 
 _NO = 1
 _NO_FACE = 4
+_NOT_KNOWN = 6
 _SOME_UNREAD = 7
 
 
@@ -81,14 +82,25 @@ def verify(
     b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
     model: Model = None,
     detector: Detector = None,
+    gallery: Annotated[
+        str | None,
+        typer.Option("--gallery", "-g", help="Judge by this gallery's models and threshold.", metavar="NAME"),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="From this similarity on it is one person; without it, as the model's card says.", min=-1, max=1
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Do two photos show the same person? Compares their largest faces.
 
-    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo."""
-    from facesearch.search import verify as compare
+    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
+    from which similarity on faces are the same of this model."""
+    from facesearch.verdicts import verify as compare
 
-    verdict = compare(a, b, model=model, detector=detector, note=show.note)
+    verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
     with suppress(show.ClosedPipeError):  # the code is an answer, too
         if json:
             show.as_json(show.verdict(verdict))
@@ -96,11 +108,32 @@ def verify(
             for sighting in (verdict.a, verdict.b):
                 if sighting.faces > 1:
                     show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
-            show.say(
-                f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-                f"threshold {verdict.threshold:.3f} ({show.odds(verdict.far)})"
-            )
+            _show_verdict(verdict)
+    if verdict.same is None:
+        show.note(
+            f"From which similarity on two faces are one person is not known of '{verdict.model}'; say it with "
+            f"--threshold X, or measure it with: facesearch bench lfw --protocol strangers --save --model "
+            f"{verdict.model} --data LFW."
+        )
+        return _NOT_KNOWN
     return 0 if verdict.same else _NO
+
+
+def _show_verdict(verdict: "Verdict") -> None:
+    from facesearch.photos import printable
+
+    out = show.console()
+    if verdict.threshold is None:
+        out.print(
+            printable(f"not known: similarity {verdict.similarity:.3f}, no threshold of {verdict.model} is known")
+        )
+        return
+    learned = "of this gallery " if verdict.learned else ""
+    of = f" ({show.odds(verdict.far, learned)})" if verdict.far else ""
+    out.print(
+        f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
+        f"threshold {verdict.threshold:.3f}{of}"
+    )
 
 
 def _photos(paths: list[Path]) -> Iterable[str]:
@@ -161,7 +194,7 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     out.print(printable(answer.query.photo))
     out.print(rows)
     if answer.threshold is None or answer.far is None:
-        out.print(f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery")
+        out.print(f"same: not known of {printable(answer.model)}; facesearch calibrate may learn it from the gallery")
         return
     learned = "of this gallery " if answer.learned else ""
     out.print(

@@ -110,6 +110,7 @@ class _Line:
 
     def exam(self, exam: "Exam") -> None:
         """The pairs that each epoch ends with."""
+
         if exam.seen:
             show.say(exam.warning)
             show.flush()

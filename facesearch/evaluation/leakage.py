@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from facesearch.files import write_whole
+from facesearch.model_card import PEOPLE
 from facesearch.settings import model_dir
-
-_FILE = "people.json"
 
 
 def plain_name(name: str) -> str:
@@ -21,15 +21,12 @@ def person_of(photo: str) -> str:
 
 def keep_people(model: str, names: Iterable[str]) -> None:
     """Writes down whom a model was trained on, beside its weights. Raises OSError."""
-    path = model_dir(model) / _FILE
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(sorted({plain_name(name) for name in names})))
-    unfinished.replace(path)
+    write_whole(model_dir(model) / PEOPLE, json.dumps(sorted({plain_name(name) for name in names})).encode())
 
 
 def trained_on(model: str) -> frozenset[str]:
     """The plain names of those whom a model was trained on here; none of a model that came from elsewhere."""
-    path = model_dir(model) / _FILE
+    path = model_dir(model) / PEOPLE
     return frozenset(json.loads(path.read_text())) if path.is_file() else frozenset()
 
 

@@ -46,6 +46,8 @@ class Curves:
             table.writerow({name: "" if value is None else value for name, value in row.items()})
         self._draw(path)
         self._tell_tensorboard(row)
+        for written in (path, path.with_suffix(".png"), *self._folder.glob("events/*")):
+            written.chmod(0o600)
 
     def _draw(self, path: Path) -> None:
         with path.open(newline="") as file:

@@ -19,6 +19,7 @@ from facesearch.cards import EmbedderCard
 from facesearch.engines.keras import precision
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.evaluation.metrics import Verification
+from facesearch.model_card import CHECKPOINT
 from facesearch.networks import ends
 from facesearch.records import Chips, Embeddings
 from facesearch.training.curves import Curves
@@ -114,7 +115,7 @@ class Trainer:
     def resume(self) -> int:
         """Goes on from the checkpoint in the folder; how many epochs it holds. Raises ModelError when there is none,
         or one of another plan."""
-        path = self._folder / "checkpoint.npz"
+        path = self._folder / CHECKPOINT
         if not path.is_file():
             raise ModelError(f"There is no checkpoint in {self._folder}; leave --resume out.")
         with np.load(path, allow_pickle=False) as file:
@@ -286,7 +287,7 @@ class Trainer:
             arrays["head"] = ops.convert_to_numpy(head.centres)
         history = [asdict(epoch) | {"held_out": None, "on_pairs": None} for epoch in self._history]
         arrays |= {"plan": json.dumps(self._told()), "history": json.dumps(history), "phase": phase}
-        tensors.write(self._folder / "checkpoint.npz", arrays)
+        tensors.write(self._folder / CHECKPOINT, arrays)
 
     def _restore(self, model: Any, phase: str) -> None:
         """What a checkpoint holds beyond the network, where it was written in this phase."""

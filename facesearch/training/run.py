@@ -1,6 +1,7 @@
 """A training from folder to model: split the people, train, keep what came of it under its name."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from facesearch.cards import EmbedderCard, keep_card, model_cards
+from facesearch.cards import EmbedderCard, card_path, keep_card, model_cards
 from facesearch.engines.keras import hide_gpu, import_keras
-from facesearch.errors import FaceSearchError, UsageError
+from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.evaluation.leakage import keep_people
+from facesearch.model_card import CHECKPOINT, valid_model_name
 from facesearch.serving import Device, Note, choose_device, prepare
-from facesearch.settings import model_dir
+from facesearch.settings import model_dir, private_folder
 from facesearch.training.exam import Exam, held_out_exam, pairs_exam
 from facesearch.training.people import People, find, split
 from facesearch.training.start import NetworkName, Start, fresh, learned
@@ -54,10 +56,53 @@ def train(
     note: Note,
 ) -> EmbedderCard:
     """Trains a model and keeps it under its name; `on_exam` hears of the file of pairs before anything is trained.
-    Raises UsageError for a name that is taken and for options that do not fit together, FaceSearchError for too few
-    people, a loss that is no number or a disk that is full."""
-    if asked.name in model_cards():
-        raise UsageError(f"There is a model '{asked.name}' already; choose another name with --out.")
+    Raises UsageError for a name that is taken, for a folder that holds anything and for options that do not fit
+    together, FaceSearchError for too few people, a loss that is no number or a disk that is full. The
+    KeyboardInterrupt of an interruption says what is kept."""
+    _refuse_taken(asked)
+    try:
+        return _carried_out(asked, on_exam, on_step, on_epoch, note)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_what_is_kept(asked.name)) from None
+
+
+def _refuse_taken(asked: Asked) -> None:
+    """A training never writes over what is there: another model, a checkpoint, or what somebody put there."""
+    name = valid_model_name(asked.name)
+    if name in model_cards() or os.path.lexists(card_path(name)):
+        raise UsageError(f"There is a model '{name}' already; choose another name with --out.")
+    folder = model_dir(name)
+    has_checkpoint = (folder / CHECKPOINT).is_file()
+    if asked.resume:
+        if not has_checkpoint:
+            raise ModelError(f"There is no checkpoint in {folder}; leave --resume out.")
+    elif has_checkpoint:
+        raise UsageError(
+            f"{folder} holds the checkpoint of a training; go on with it by --resume, or choose another name with "
+            "--out."
+        )
+    elif os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"There is something in {folder} already; choose another name with --out.")
+
+
+def _what_is_kept(name: str) -> str:
+    if card_path(name).is_file():
+        return (
+            f"Interrupted; the model '{name}' is trained and kept, and the first command that takes it prepares it."
+        )
+    folder = model_dir(name)
+    if (folder / CHECKPOINT).is_file():
+        return f"Interrupted; the checkpoint is in {folder}, and the same command with --resume goes on from there."
+    return "Interrupted; nothing is kept yet, and the same command starts anew."
+
+
+def _carried_out(
+    asked: Asked,
+    on_exam: Callable[[Exam], None],
+    on_step: Callable[["Step"], None],
+    on_epoch: Callable[["Epoch"], None],
+    note: Note,
+) -> EmbedderCard:
     start = _start(asked)
     if asked.pca is not None and asked.pca >= start.card.dim:
         raise UsageError(f"--pca {asked.pca} must be less than the {start.card.dim} numbers of an embedding.")
@@ -75,8 +120,11 @@ def train(
 
     exams = Exams(others, held_out_exam(others), on_pairs)
     card = _trained(asked, start, people, exams, device == "gpu", on_step, on_epoch, note)
+    try:
+        keep_people(asked.name, people.names)
+    except OSError as error:
+        raise FaceSearchError(f"{model_dir(asked.name)} cannot be written: {error.strerror}.") from error
     keep_card(card)
-    keep_people(asked.name, people.names)
     prepare([card], note)
     return card
 
@@ -113,8 +161,9 @@ def _trained(
     from facesearch.training.loop import Plan, Trainer
 
     home = model_dir(asked.name)
+    was_there = home.exists()
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        private_folder(home)
         trainer = Trainer(start, Plan(**asked.plan, mixed=mixed), people, exams, home)
         if asked.resume:
             note(f"Going on after {trainer.resume()} epochs.")
@@ -125,8 +174,9 @@ def _trained(
             f"{home} cannot be written ({error.strerror}); the last good checkpoint stays."
         ) from error
     finally:
-        with suppress(OSError):  # what holds a checkpoint stays
-            home.rmdir()
+        if not was_there:
+            with suppress(OSError):  # what holds a checkpoint stays
+                home.rmdir()
     (weights,) = card.weights
     digest = hashlib.sha256((home / weights.path).read_bytes()).hexdigest()
     return msgspec.structs.replace(card, weights=(msgspec.structs.replace(weights, sha256=digest),))

@@ -52,7 +52,7 @@ def fresh(network: NetworkName | None, dim: int | None, chip_px: int | None, war
         raise UsageError(f"--size {px} is too small for --network {chosen}; take {_LEAST_PX[chosen]} or more.")
     return Start(
         EmbedderCard(
-            name="",
+            name="untrained",
             title="",
             network=chosen,
             licence="as that of the photos it was trained on",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from facesearch.engines.keras import import_keras
 from facesearch.errors import ModelError
+from facesearch.weights.sizes import Sizes
 
 _SCOPE = "InceptionResnetV1/"
 
@@ -26,8 +27,11 @@ def read(path: Path) -> dict[str, NDArray[np.float32]]:
     except DecodeError as error:
         raise ModelError(f"{path} is no frozen graph, or it is cut short.") from error
     tensors = {}
+    sizes = Sizes(path)
     for node in graph.node:
         if node.op == "Const" and node.name.startswith(_SCOPE) and node.attr["dtype"].type == types_pb2.DT_FLOAT:
+            # A constant may be one number and the shape to repeat it to.
+            sizes.add(node.name, [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim])
             tensors[node.name] = np.asarray(_array(tensor_util.MakeNdarray, node, path), np.float32)
     if not tensors:
         raise ModelError(f"{path} holds no tensor of {_SCOPE[:-1]}; it is no graph of facenet.")

@@ -4,7 +4,8 @@ read as arrays; no model in them is ever built, and no code of theirs is run."""
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import ModelError
+from facesearch.weights.sizes import MOST_BYTES, Sizes
 
 _SCOPE = "InceptionResnetV1"
-_MOST_UNPACKED = 1 << 30  # bytes: ten times what the network has
+_MOST_OBJECTS, _MOST_DEPTH = 10_000, 30  # groups and datasets: ten times what the network has
 _MOST_CONFIG = 1 << 24
 _WORDS = {"kernel": "weights", "bias": "biases"}  # Keras's word, and the original's
 
 
 def read(path: Path) -> dict[str, NDArray[np.float32]]:
     """The arrays by the original's tensor names. Raises ModelError when the file is no such file, links to another
-    one or names its layers otherwise."""
+    one, announces more than this network has or names its layers otherwise."""
     import h5py
 
     try:
         with _opened(path) as opened, h5py.File(opened, "r") as file:
-            _refuse_links(file, path)
-            tensors = dict(_keras_3(file) if "layers" in file else _keras_2(file))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+            objects = _objects(file, path)
+            tensors = dict(_keras_3(objects) if "layers" in file else _keras_2(objects))
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} is no file of Keras weights, or it is cut short ({error}).") from error
     if not tensors:
         raise ModelError(f"{path} has no layer that is named as in Inception-ResNet-v1.")
@@ -41,7 +43,7 @@ def _opened(path: Path) -> Any:
         return path.open("rb")
     with zipfile.ZipFile(path) as archive:
         _refuse_code(archive, path)
-        if archive.getinfo("model.weights.h5").file_size > _MOST_UNPACKED:
+        if archive.getinfo("model.weights.h5").file_size > MOST_BYTES:
             raise ModelError(f"The weights in {path} are larger than any that this network has.")
         return io.BytesIO(archive.read("model.weights.h5"))
 
@@ -55,23 +57,48 @@ def _refuse_code(archive: zipfile.ZipFile, path: Path) -> None:
         raise ModelError(f"{path} holds a Lambda layer, which is a program; weights alone are taken in.")
 
 
-def _refuse_links(group: Any, path: Path) -> None:
-    """A link may lead to another file on this machine, and so may the storage of a dataset."""
+def _objects(file: Any, path: Path) -> dict[str, Any]:
+    """All groups and datasets by their names, each once, whatever links to it again. Raises ModelError for a link to
+    another file on this machine (the storage of a dataset may be one too), and for more than this network has."""
     import h5py
 
-    for name in group:
-        link = group.get(name, getlink=True)
-        item = group.get(name) if isinstance(link, h5py.HardLink) else None
-        if isinstance(item, h5py.Group):
-            _refuse_links(item, path)
-        elif not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+    found: dict[str, Any] = {}
+    seen = {h5py.h5o.get_info(file.id).addr}
+    sizes = Sizes(path)
+    waiting = [(name, file, 0) for name in file]
+    while waiting:
+        name, group, depth = waiting.pop(0)
+        last = name.rsplit("/", 1)[-1]
+        is_hard = isinstance(group.get(last, getlink=True), h5py.HardLink)
+        item = group.get(last) if is_hard else None
+        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+            _refuse_kind(item, name, path)
+            sizes.add(name, item.shape)
+        elif not isinstance(item, h5py.Group):
             raise ModelError(f"{path} links to other data ({name}); weights must lie in the file itself.")
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        found[name] = item
+        if len(found) > _MOST_OBJECTS or depth > _MOST_DEPTH:
+            raise ModelError(f"{path} holds more, or deeper, than any file of weights of this network.")
+        if isinstance(item, h5py.Group):
+            waiting += [(f"{name}/{inner}", item, depth + 1) for inner in item]
+    return found
 
 
-def _keras_3(file: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _refuse_kind(item: Any, name: str, path: Path) -> None:
+    if item.dtype.kind not in "fiu":
+        raise ModelError(f"{path} holds what is not numbers ({name}); weights alone are taken in.")
+
+
+def _keras_3(objects: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Layers lie in order of their kind, each with its name; our own networks are named after the original's."""
-    for group in _groups(file):
-        path = str(group.attrs.get("name", "")).replace("--", "/")
+    import h5py
+
+    for group in objects.values():
+        path = str(group.attrs.get("name", "")).replace("--", "/") if isinstance(group, h5py.Group) else ""
         if path.startswith(_SCOPE):
             arrays = [np.asarray(group[key], np.float32) for key in sorted(group, key=int)]
             words = (
@@ -80,25 +107,15 @@ def _keras_3(file: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
             yield from ((f"{path}/{word}", array) for word, array in zip(words, arrays, strict=False))
 
 
-def _groups(group: Any) -> Iterator[Any]:
-    import h5py
-
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            yield item
-            yield from _groups(item)
-
-
-def _keras_2(file: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _keras_2(objects: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Each array lies at layer/.../word:0."""
     import h5py
 
-    found: list[tuple[str, Any]] = []
-    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
-    for name, item in found:
-        *_, layer, word = name.removeprefix("model_weights/").split("/")
-        word = word.removesuffix(":0")
-        yield f"{_original(layer)}/{_WORDS.get(word, word)}", np.asarray(item, np.float32)
+    for name, item in objects.items():
+        if isinstance(item, h5py.Dataset):
+            *_, layer, word = name.removeprefix("model_weights/").split("/")
+            word = word.removesuffix(":0")
+            yield f"{_original(layer)}/{_WORDS.get(word, word)}", np.asarray(item, np.float32)
 
 
 def _original(layer: str) -> str:

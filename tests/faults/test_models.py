@@ -1,5 +1,6 @@
 """Models that are damaged, hostile or broken: refused before a program in them could run, and never believed."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -18,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facesearch import Gallery, index_gpu
 from facesearch.acquire import add
-from facesearch.cards import Weights, embedder_card, index_recipes, keep_card, model_cards
+from facesearch.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
 from facesearch.decoders import Decoders
 from facesearch.embed import Embedder
 from facesearch.errors import FaceSearchError, ModelError, UsageError
@@ -107,11 +108,32 @@ def test_a_model_that_is_a_program_is_refused(what: str, home: Path, tmp_path: P
     assert not (home / "models" / "hostile").exists()
 
 
+@pytest.mark.parametrize("package", ["", "strangers"])
+def test_no_pickle_is_read_but_that_of_a_shipped_card(
+    package: str, home: Path, tmp_path: Path, marker: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever checksum a card in the home says, and whatever name it has: here that of the default detector."""
+    folder = tmp_path / "packages" / "strangers" if package else home / "models" / "mtcnn"
+    if not package:
+        folder.unlink()  # it is all tests' own
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    data = _pickled(folder / "weights.lz4", marker).read_bytes()
+    weights = Weights(
+        path="weights.lz4", format="joblib_list", sha256=hashlib.sha256(data).hexdigest(), package=package
+    )
+    keep_card(msgspec.structs.replace(detector_card("mtcnn"), weights=(weights,) * 3))
+    with pytest.raises(ModelError, match="is a pickle, which is a program"):
+        Gallery.open(device="cpu").index([astronaut_file])
+    assert not marker.exists()
+
+
 def test_a_pickle_is_read_only_by_its_checksum(home: Path, marker: Path, astronaut_file: Path) -> None:
     (home / "models" / "hostile").mkdir()
     _pickled(home / "models" / "hostile" / "weights.pkl", marker)
     card = msgspec.structs.replace(embedder_card("dlib-resnet"), name="hostile", default=False)
-    for sha256, said in (("", "is a pickle, which is a program"), ("0" * 64, "is not the file that 'hostile'")):
+    for sha256, said in (("", "is a pickle, which is a program"), ("0" * 64, "is a pickle, which is a program")):
         weights = Weights(path="weights.pkl", format="joblib_list", sha256=sha256)
         keep_card(msgspec.structs.replace(card, weights=(weights,)))
         with pytest.raises(ModelError, match=said):
