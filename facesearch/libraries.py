@@ -36,13 +36,16 @@ def settle(library: Library) -> None:
     of it too."""
     os.environ.update(_NO_TELEMETRY)
     _set(_FOLDERS[library])
+    if any(os.environ[variable] == _place(name) for variable, name in _FOLDERS[library].items()):
+        with suppress(OSError):  # the library finds its own way, or says what is wrong
+            private_folder(caches())
 
 
 def settle_all() -> None:
-    """The same for all libraries at once, in a process that belongs to facesearch alone."""
-    for library in _FOLDERS:
-        settle(library)
-    _set(_OF_ANY)
+    """The same for all libraries at once, in a process that belongs to facesearch alone; no folder is made yet."""
+    os.environ.update(_NO_TELEMETRY)
+    for folders in (*_FOLDERS.values(), _OF_ANY):
+        _set(folders)
 
 
 def caches() -> Path:
@@ -53,13 +56,12 @@ def caches() -> Path:
 def _set(folders: dict[str, str]) -> None:
     for variable, name in folders.items():
         if not os.environ.get(variable):
-            os.environ[variable] = str(_absolute(caches() / name))
-            with suppress(OSError):  # the library finds its own way, or says what is wrong
-                private_folder(caches())
+            os.environ[variable] = _place(name)
 
 
-def _absolute(path: Path) -> Path:
+def _place(name: str) -> str:
+    path = caches() / name
     try:
-        return path.absolute()
+        return str(path.absolute())
     except OSError:  # the current folder is gone
-        return path
+        return str(path)
