@@ -14,6 +14,7 @@ from typing import IO, Annotated, Any, Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from facesearch.chips import Aligner
 from facesearch.errors import PhotoError
@@ -59,6 +60,7 @@ Call = Callable[..., tuple[Given, NDArray[np.uint8]]]
 
 def serve(calls: Sequence[Call] = ()) -> None:
     """Answers calls until nobody is there to make one. `calls` take the place of those of their name."""
+    Image.MAX_IMAGE_PIXELS = None  # our own limit holds
     max_megapixels, seconds = float(sys.argv[1]), float(sys.argv[2])
     _be_modest(max_megapixels)
     known: dict[str, Call] = {"look": look_at_data, "cut": cut_sharper}

@@ -1,6 +1,6 @@
 """What other libraries are told right before they are imported: to send nothing anywhere, and to keep their caches
-under the home. What the user has set in one of these variables is left as it is, but for telemetry, which is always
-off."""
+under the home; where the process is our own, also to say nothing. What the user has set in one of these variables is
+left as it is, but for telemetry, which is always off."""
 
 import os
 from contextlib import suppress
@@ -11,6 +11,7 @@ from facesearch.settings import home, private_folder
 
 Library = Literal["onnxruntime", "keras", "matplotlib", "sklearn"]
 
+_QUIET = {"OPENCV_LOG_LEVEL": "SILENT"}  # what it cannot read is our outcome
 _NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 # The variables that say where each keeps its files, and what the folder is called here.
 _FOLDERS: dict[Library, dict[str, str]] = {
@@ -44,6 +45,8 @@ def settle(library: Library) -> None:
 def settle_all() -> None:
     """The same for all libraries at once, in a process that belongs to facesearch alone; no folder is made yet."""
     os.environ.update(_NO_TELEMETRY)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     for folders in (*_FOLDERS.values(), _OF_ANY):
         _set(folders)
 

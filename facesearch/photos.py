@@ -8,7 +8,6 @@ import re
 import stat
 import struct
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,11 +26,7 @@ from facesearch.orientation import orientation, upright
 from facesearch.packages import how_to_install
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot read is our outcome
-
 MAX_MEGAPIXELS = 200
-warnings.filterwarnings("ignore", module=r"PIL\.")  # so is what Pillow finds odd
-Image.MAX_IMAGE_PIXELS = None  # Pillow only tells sizes here, and warns of what our own limit refuses
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
 _MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes, a short film
 _OF_ANY_SIZE = 256_000_000  # bytes: of a file that does not say its width and height
@@ -393,9 +388,26 @@ def _header_size(file: BinaryIO) -> tuple[int, int]:
 
 def _size_by_pillow(file: Any, kinds: tuple[str, ...] | None = None) -> tuple[int, int]:
     try:
-        return Image.open(file, formats=kinds).size
+        return _by_pillow(file, kinds).size
     except Exception:  # its readers give up in many ways; what the decoder says of the file will count
         return 0, 0
+
+
+def _by_pillow(file: Any, kinds: tuple[str, ...] | None) -> Image.Image:
+    """As Image.open, which refuses a large photo by a limit that another program in this process may have set. Raises
+    what Pillow's readers raise, LookupError where none knows the file."""
+    Image.preinit()
+    if kinds is None or not Image.OPEN.keys() >= set(kinds):
+        Image.init()
+    file.seek(0)
+    start = file.read(16)
+    for kind in Image.ID if kinds is None else kinds:
+        factory, knows = Image.OPEN[kind]
+        if knows is None or knows(start) is True:
+            file.seek(0)
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):  # not of this kind after all
+                return factory(file, "")
+    raise LookupError("no reader of Pillow knows it")
 
 
 def _noted_size(file: BinaryIO) -> tuple[int, int]:

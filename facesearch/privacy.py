@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from facesearch.settings import home
@@ -12,8 +13,8 @@ _OURS = ("models", "indexes", "cache")
 
 
 def narrow_home(note: Callable[[str], None]) -> None:
-    """Takes the rights of others from the home and from all that is ours in it, and says so once. What is another
-    user's, or is reached through a symbolic link, stays as it is. Never raises."""
+    """Takes the rights of others from the home and from all that is ours in it, and says so, or that it cannot. What
+    a symbolic link leads to stays as it is. Never raises."""
     top = home()
     narrowed, others = 0, 0
     for path in _all_of_ours(top):
@@ -23,14 +24,17 @@ def narrow_home(note: Callable[[str], None]) -> None:
     if narrowed:
         note(f"Others could read {top} or what is in it; now its owner alone can.")
     if others:
-        note(f"Others can read {top} or what is in it, and it belongs to another user, who alone can change that.")
+        note(
+            f"Others can read {top} or what is in it, and that cannot be changed: it is another user's, or its disk "
+            "knows no such rights."
+        )
 
 
 def _all_of_ours(top: Path) -> Iterator[Path]:
-    if not top.is_dir():
+    if not os.path.isdir(top):  # noqa: PTH112 (never raises)
         return
     if _is_home_alone(top):
-        yield top
+        yield top.resolve()
     for name in _OURS:
         yield from _below(top / name)
 
@@ -57,9 +61,11 @@ def _narrow(path: Path) -> bool | None:
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode) or not found.st_mode & _OTHERS:
             return None
-        if found.st_uid != os.geteuid():
-            return False
-        path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
-    except OSError:  # it has just gone, or its disk knows no rights
+        if found.st_uid == os.geteuid():
+            with suppress(PermissionError, NotImplementedError):
+                path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+        return not path.lstat().st_mode & _OTHERS  # some disks take it and do nothing
+    except FileNotFoundError:  # it has just gone
         return None
-    return True
+    except OSError:
+        return False
