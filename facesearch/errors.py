@@ -14,6 +14,10 @@ class UsageError(FaceSearchError):
     exit_code = 2
 
 
+class RootError(FaceSearchError):
+    """One of the folders or photos to index is absent, unreadable or without a photo."""
+
+
 class NoFaceError(FaceSearchError):
     """A photo that must show a face shows none."""
 

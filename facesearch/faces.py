@@ -9,6 +9,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch import names
 from facesearch.records import Box, Embeddings, Match
 from facesearch.sql import from_sql, marks, parts
 
@@ -90,7 +91,9 @@ class Faces:
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
                 part,
             ):
-                match = Match(person, similarities[face_id], from_sql(path), Box(*box), face_id)
+                match = Match(
+                    person and names.normal(person), similarities[face_id], from_sql(path), Box(*box), face_id
+                )
                 found.append((match, bytes(digest or b"")))
         return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
 

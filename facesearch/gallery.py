@@ -13,17 +13,17 @@ import filelock
 import msgspec
 import numpy as np
 
-from facesearch import limits, search
+from facesearch import contents, limits, search
 from facesearch.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.decoders import Decoders
-from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, UsageError
+from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, RootError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.identity import identity_of
 from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
 from facesearch.index_gpu import on_gpu
 from facesearch.interruption import at_once
 from facesearch.photos import MAX_MEGAPIXELS
-from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, refuse_empty
+from facesearch.pipeline import Analyser, Pace, PeopleFrom, Wanted, index_photos, usable_roots
 from facesearch.privacy import narrow_home
 from facesearch.records import (
     Answer,
@@ -33,6 +33,7 @@ from facesearch.records import (
     Limit,
     Match,
     Outcome,
+    RootFailure,
     RunSummary,
     Status,
     Unanswered,
@@ -83,6 +84,7 @@ class Gallery:
         batch: int | None = None,
         max_megapixels: float = MAX_MEGAPIXELS,
         retry_failed: bool = False,
+        again_forgotten: bool = False,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos).
@@ -90,25 +92,32 @@ class Gallery:
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
         size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
         not given follows from the machine. A photo of more than `max_megapixels` is not decoded. A photo that could
-        not be read is tried again when that may help, or with `retry_failed`. `on_outcome` hears of each photo once
-        it is stored.
+        not be read is tried again when that may help, or with `retry_failed`; one that was forgotten is looked at
+        again with `again_forgotten`. `on_outcome` hears of each photo once it is stored. A folder that is absent or
+        holds no photo is named in what is returned, and the others are indexed.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
-        with others of these, FaceSearchError for an absent or empty folder."""
+        with others of these or a number is out of range, FaceSearchError where no folder can be indexed."""
         limits.check("min_face_px", min_face_px, limits.MIN_FACE_PX)
         limits.check("max_side", max_side, limits.MAX_SIDE_PX)
         limits.check("threads", threads, limits.THREADS)
         limits.check("batch", batch, limits.BATCH)
         limits.check("max_megapixels", max_megapixels, limits.MEGAPIXELS)
-        roots = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
-        refuse_empty(roots)
+        asked = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps bytes that are no UTF-8)
+        roots, failed = usable_roots(asked)
+        if not roots:
+            raise RootError(failed[0].reason)
         settings = self._agreed(model, detector, min_face_px, max_side)
         tally = _Tally(self.name)
-        wanted = Wanted(people_from == "folder", retry_failed, max_megapixels)
+        tally.roots_failed += failed
+        wanted = Wanted(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
         analyser = partial(self._load_to_index, settings, tally)
         with self.writing() as store, self._run(store, settings, roots, tally):
             synced = store.faces.count()
             for outcome in index_photos(store, roots, analyser, _finder(settings), wanted, self.note, pace):
+                if isinstance(outcome, RootFailure):
+                    tally.roots_failed.append(outcome)
+                    continue
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
@@ -116,6 +125,8 @@ class Gallery:
                     synced += tally.unsynced
                     tally.unsynced = 0
             self.sync(store, settings)
+        if len(tally.roots_failed) == len(asked):
+            raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
 
     @contextmanager
@@ -248,12 +259,12 @@ class Gallery:
     @property
     def database(self) -> Path:
         """The file of the database."""
-        return self.directory / "faces.db"
+        return self.directory / contents.DATABASE
 
     @property
     def vectors(self) -> Path:
         """The file of vectors."""
-        return self.directory / "faces.faiss"
+        return self.directory / contents.VECTORS
 
     def _agreed(
         self, model: str | None, detector: str | None, min_face_px: float | None, max_side: int | None
@@ -351,13 +362,25 @@ class Gallery:
                     f"The disk of {self.directory} cannot keep a write-ahead log, so queries and indexing wait for "
                     "each other."
                 )
+            self._finish_forgetting(store)
             yield store
+
+    def _finish_forgetting(self, store: Store) -> None:
+        """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
+        if not store.removal.is_unfinished():
+            return
+        try:
+            store.removal.scrub(store.journal == "wal", wait_seconds=0)
+        except FaceSearchError as error:
+            self.note(f"Bytes of what was forgotten are still there: {error} The next command tries again.")
+            return
+        self.note("What was forgotten before has now left all files.")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """The right to write, for this process alone; the system gives it back when the process ends, however. What
         a process left unfinished is removed."""
-        lock = filelock.FileLock(self.directory / "faces.lock", mode=0o600)
+        lock = filelock.FileLock(self.directory / contents.LOCK, mode=0o600)
         try:
             private_folder(self.directory)
             narrow_home(self.note)
@@ -369,9 +392,7 @@ class Gallery:
             where = getattr(error, "filename", None) or self.directory
             raise FaceSearchError(f"The gallery '{self.name}' cannot be written: {where}: {said}.") from error
         try:
-            for unfinished in self.directory.glob("*.part"):
-                with suppress(OSError):
-                    unfinished.unlink()
+            contents.remove_unfinished(self.directory)
             yield
         finally:
             lock.release()
@@ -466,6 +487,7 @@ class _Tally:
         self._gallery = gallery
         self._started = time.perf_counter()
         self._unread = _Unread()
+        self.roots_failed: list[RootFailure] = []
         self.photos: Counter[str] = Counter()
         self.faces = 0
         self.unsynced = 0  # new faces that are not in the index yet
@@ -492,6 +514,7 @@ class _Tally:
             failures=tuple(unread.first),
             failing=dict(unread.failing),
             unsupported=dict(unread.unsupported),
+            roots_failed=tuple(self.roots_failed),
         )
 
 

@@ -20,11 +20,12 @@ from PIL import Image, ImageOps
 
 from facesearch import formats, tails
 from facesearch.chips import Aligner
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.errors import PhotoError, RootError
 from facesearch.files import printable as printable
 from facesearch.orientation import orientation, upright
 from facesearch.packages import how_to_install
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
+from facesearch.whereabouts import VANISHED
 
 MAX_MEGAPIXELS = 200
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
@@ -36,7 +37,7 @@ _HEADER_READS = 20_000
 _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
-CannotList = Callable[[str, OSError], None]
+CannotSee = Callable[[str, OSError], None]
 
 _HEAD = formats.HEAD
 _NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far behind
@@ -100,34 +101,26 @@ class View:
 Look: TypeAlias = Callable[[bytes, int], View]
 
 
-def walk(root: str, cannot_list: CannotList = lambda folder, error: None) -> Iterator[PhotoFile]:
+def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterator[PhotoFile]:
     """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
-    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_list` hears of each
-    folder that cannot be read. Raises FaceSearchError for a root that does not exist."""
+    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` hears of each
+    folder that cannot be listed and of each file that cannot be looked at, but for those that vanish meanwhile.
+    Raises RootError for a root that cannot be read."""
     path = os.path.abspath(root)
     try:
         found = os.stat(path)
     except OSError as error:
-        raise FaceSearchError(
+        raise RootError(
             f"{printable(path)} cannot be read ({error.strerror}); nothing was marked missing: check the path, "
             "or mount its disk."
         ) from error
     if stat.S_ISDIR(found.st_mode):
-        yield from _walk_folder(path, cannot_list)
+        yield from _walk_folder(path, cannot_see)
     elif stat.S_ISREG(found.st_mode):
-        yield _photo_file(path, found)
+        yield PhotoFile.of(path, found)
 
 
-def _photo_file(path: str, found: os.stat_result) -> PhotoFile:
-    return PhotoFile(path, found.st_size, found.st_mtime_ns, _storable(found.st_ctime_ns))
-
-
-def _storable(time_ns: int) -> int:
-    """A time that SQLite can hold: file systems may say any."""
-    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
-
-
-def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
+def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
     seen: set[tuple[int, int]] = set()
     folders = [top]
     while folders:
@@ -140,7 +133,7 @@ def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
             with os.scandir(folder) as entries:
                 listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            cannot_list(folder, error)
+            _unless_vanished(folder, error, cannot_see)
             continue
         inner = []
         for entry in listed:
@@ -148,10 +141,24 @@ def _walk_folder(top: str, cannot_list: CannotList) -> Iterator[PhotoFile]:
                 if entry.is_dir():
                     inner.append(entry.path)
                 elif entry.is_file():
-                    yield _photo_file(entry.path, entry.stat())
-            except OSError:
-                continue  # it vanished while the folder was read, or is a link to nothing
+                    yield PhotoFile.of(entry.path, entry.stat())
+            except OSError as error:
+                _unless_vanished(entry.path, error, cannot_see)
         folders += reversed(inner)
+
+
+def _unless_vanished(path: str, error: OSError, cannot_see: CannotSee) -> None:
+    if error.errno not in VANISHED:
+        cannot_see(path, error)
+
+
+def may_be_photo(path: str) -> bool:
+    """Whether a file is named like a photo or begins like one."""
+    if looks_like_photo(path):
+        return True
+    with suppress(OSError, PhotoError), _opened(path) as opened:
+        return formats.format_of(opened.read(_HEAD)) is not None
+    return False
 
 
 def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:

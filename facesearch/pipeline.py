@@ -6,6 +6,7 @@ stages by. Queues are bounded, so memory does not grow with the collection."""
 
 import math
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,20 +15,34 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from facesearch import names
 from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.chips import Aligner
 from facesearch.decoders import SECONDS, Decoders
 from facesearch.detect import Detector, MtcnnDetector
 from facesearch.embed import Embedder
 from facesearch.engines.keras import gpu_is_visible
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.errors import FaceSearchError, PhotoError, RootError
 from facesearch.interruption import at_once, orderly
-from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, printable, walk
-from facesearch.records import FAILURES, Box, Cause, Chips, Embeddings, Face, Outcome, PhotoFile, Point, Status
+from facesearch.photos import MAX_MEGAPIXELS, LoadedPhoto, View, load, may_be_photo, printable, walk
+from facesearch.records import (
+    FAILURES,
+    Box,
+    Cause,
+    Chips,
+    Embeddings,
+    Face,
+    Outcome,
+    PhotoFile,
+    Point,
+    RootFailure,
+    Status,
+)
 from facesearch.remedies import Remedies
 from facesearch.serving import Device, Note, device_of, exported_to, is_strange, prepare, serve
 from facesearch.settings import cores
 from facesearch.stream import batched, chunks, ordered, threads
+from facesearch.whereabouts import Away, is_gone, whereabouts, why_away
 from facesearch.yunet import YunetDetector
 
 if TYPE_CHECKING:  # a question about two photos needs no database
@@ -158,11 +173,12 @@ def load_detector(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run is to do with the photos that it meets. `retry` looks again at those that failed before;
-    `seconds` are how long the decoding of one may take."""
+    """What a run is to do with the photos that it meets. `retry` looks again at those that failed before,
+    `again_forgotten` at those that were forgotten; `seconds` are how long the decoding of one may take."""
 
     names_people: bool = False
     retry: bool = False
+    again_forgotten: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
     seconds: float = SECONDS
 
@@ -201,24 +217,37 @@ def index_photos(
     wanted: Wanted | None = None,
     note: Note = lambda _: None,
     pace: Pace | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[Outcome | RootFailure]:
     """Brings the database up to date with the photos under the roots, one transaction a batch, and yields an
-    outcome for each photo once it is stored. `make_analyser` is called when the first photo needs it.
-
-    Raises FaceSearchError for a root that is absent or holds no photo; such a root marks nothing missing."""
-    refuse_empty(roots)
+    outcome for each photo once it is stored; a failure for each root that is absent, holds no photo or vanishes
+    meanwhile: nothing under such a root is marked missing, and the others are indexed all the same."""
     run = _Run(store, make_analyser, detector, wanted or Wanted(), note, pace or Pace.of_machine("cpu"))
+    failed = set()
     for root in roots:
-        yield from run.index_root(root)
+        try:
+            yield from run.index_root(root)
+        except RootError as error:
+            failed.add(root)
+            yield RootFailure(root, str(error))
     with store.atomic():
         store.forget_displaced()
+        for root in store.roots():
+            if store.removal.is_found_elsewhere(root) and is_gone(root):
+                store.removal.old_root(root)
+        store.removal.roots([root for root in failed if not store.removal.under(root)])
 
 
-def refuse_empty(roots: Sequence[str]) -> None:
-    """Raises FaceSearchError for a root that does not exist or in which there is no file."""
+def usable_roots(roots: Sequence[str]) -> tuple[list[str], list[RootFailure]]:
+    """The roots under which there is a photo, and why the others cannot be indexed."""
+    usable, failed = [], []
     for root in roots:
-        if next(walk(root), None) is None:
-            raise _no_photo(root)
+        try:
+            if not any(may_be_photo(file.path) for file in walk(root)):
+                raise _no_photo(root)
+            usable.append(root)
+        except RootError as error:
+            failed.append(RootFailure(root, str(error)))
+    return usable, failed
 
 
 class _Run:
@@ -239,28 +268,49 @@ class _Run:
         self._pace = pace
         self._remedies = Remedies(wanted.max_megapixels)
         self._again: frozenset[Status] = frozenset()  # photos of these are looked at again, whatever their cause
+        self._noted: set[str] = set()  # folders that cannot be read
         self._is_stopped = False
 
     def index_root(self, root: str) -> Iterator[Outcome]:
-        unlisted: list[str] = []
+        unseen: dict[str, str] = {}
         self._again = frozenset(FAILURES if self._wanted.retry else ())
-        if os.path.isfile(root):  # to name a photo itself is to want it back
+        if self._wanted.again_forgotten or os.path.isfile(root):  # to name a photo itself is to want it back
             self._again |= {Status.FORGOTTEN}
-
-        def cannot_list(folder: str, error: OSError) -> None:
-            unlisted.append(folder)
-            self._note(f"{printable(folder)} cannot be listed ({error.strerror}); its photos stay as they were.")
-
-        seen = 0
-        for outcome in self._index(walk(root, cannot_list)):
+        seen = forgotten = 0
+        for outcome in self._index(walk(root, partial(self._cannot_see, unseen))):
             seen += 1
+            forgotten += outcome.status == Status.FORGOTTEN
             yield outcome
         if not seen:
             raise _no_photo(root)
-        if os.path.isdir(root):
-            with self._store.atomic():
-                gone = self._store.mark_missing(os.path.abspath(root), unlisted)
-            yield from (Outcome(path, Status.MISSING, 0) for path in gone)
+        if seen == forgotten:
+            self._note(f"All photos in {printable(root)} were forgotten; --again-forgotten looks at them again.")
+        yield from self._missing(root, unseen)
+
+    def _cannot_see(self, unseen: dict[str, str], path: str, error: OSError) -> None:
+        place = path if os.path.isdir(path) else os.path.dirname(path)
+        if place not in self._noted:  # one note for all that it holds
+            self._note(f"What is in {printable(place)} cannot be read ({error.strerror}); photos there stay known.")
+        self._noted.add(place)
+        unseen[path] = f"cannot be read ({error.strerror})"
+
+    def _missing(self, root: str, unseen: dict[str, str]) -> Iterator[Outcome]:
+        """Marks the photos that are gone from under a root; those that are only away stay as they were."""
+        if not os.path.isdir(root):
+            if not os.path.exists(root):
+                raise _vanished(root)
+            return
+        candidates = self._store.unseen(os.path.abspath(root))
+        if why_away(root) or is_gone(root):
+            raise _vanished(root)
+        found = whereabouts(candidates, os.path.abspath(root), unseen)
+        for away in found.away:
+            if away.folder not in self._noted:
+                self._note(kept_while_away(away))
+        gone = [*found.gone, *found.there]  # what is there and was not met is there under another name, too
+        with self._store.atomic():
+            self._store.mark_missing([candidates[path] for path in gone])
+        yield from (Outcome(path, Status.MISSING, 0) for path in gone)
 
     def _index(self, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         ahead = 2 * self._pace.batch
@@ -294,7 +344,7 @@ class _Run:
                     self._store.fill_in((same[file.path], file) for file in part if file.path in same)
                     if self._wanted.names_people:
                         for path, photo in same.items():
-                            self._store.name_faces(photo.id, _folder_name(path))
+                            self._store.name_faces(photo.id, names.of_folder(path))
             for file in part:
                 if file.path in same:
                     yield _as_known(file, same[file.path], "unchanged")
@@ -318,11 +368,11 @@ class _Run:
     def _recognised(self, photo: LoadedPhoto) -> Outcome | None:
         """What became of a photo whose content is known. It is looked up as late as this, because the photo before
         may have changed what is known."""
-        known = self._store.known_content(photo.digest)
+        known = self._store.known_content(photo.digest, photo.file.path)
         if known is None or known.status in self._again:
             return None
         file = photo.file
-        person = _folder_name(file.path) if self._wanted.names_people else None
+        person = names.of_folder(file.path) if self._wanted.names_people else None
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
             self._store.copy(known, file, person)
             return _as_known(file, known, "copied")
@@ -433,13 +483,13 @@ class _Run:
             size=item.view.size,
             faces=found.faces,
             embeddings=found.embeddings,
-            person=_folder_name(file.path) if self._wanted.names_people else None,
+            person=names.of_folder(file.path) if self._wanted.names_people else None,
         )
         return Outcome(file.path, status, len(found.faces), reason=reason)
 
 
-def _no_photo(root: str) -> FaceSearchError:
-    return FaceSearchError(
+def _no_photo(root: str) -> RootError:
+    return RootError(
         f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
     )
 
@@ -456,6 +506,22 @@ def _cause_of(error: Exception) -> Cause:
     return Cause.MACHINE if is_memory else Cause.FILE
 
 
+def _vanished(root: str) -> RootError:
+    return RootError(
+        f"{printable(root)} vanished while it was looked through; nothing was marked missing: mount its disk, and "
+        "run it again."
+    )
+
+
+def kept_while_away(away: Away) -> str:
+    """The sentence about photos that cannot be seen at the moment."""
+    photos = "1 photo" if away.photos == 1 else f"{away.photos:,} photos"
+    return (
+        f"{printable(away.folder)} {away.reason}, so its {photos} may only be away, and stay known; if they are gone "
+        f"for good: facesearch forget {shlex.quote(printable(away.folder))}"
+    )
+
+
 def _why_none(view: View, detector: DetectorCard) -> str | None:
     """Why no face can be found in a photo as small as this."""
     height, width = view.pixels.shape[:2]
@@ -463,12 +529,6 @@ def _why_none(view: View, detector: DetectorCard) -> str | None:
         return None
     looked_at = "" if view.shrink == (1, 1) else f", looked at in {width} x {height}"
     return f"{view.size[0]} x {view.size[1]} pixels{looked_at}, smaller than the smallest face"
-
-
-def _folder_name(path: str) -> str:
-    """The person whom a photo's folder is named after."""
-    folder = os.path.basename(os.path.dirname(path))
-    return os.fsencode(folder).decode(errors="replace")
 
 
 def _batches(items: Iterable[_Item], pace: Pace) -> Iterator[list[_Item]]:

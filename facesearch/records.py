@@ -1,5 +1,6 @@
 """The words of the project as types: what the stages hand to each other and to the caller."""
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 Pixels: TypeAlias = NDArray[np.uint8]  # (height, width, 3) RGB, upright
 Chips: TypeAlias = NDArray[np.uint8]  # (n, chip_px, chip_px, 3) RGB, aligned
 Embeddings: TypeAlias = NDArray[np.float32]  # (n, dim), rows of unit length
+
+_MOST_STORED = 2**63 - 1  # SQLite's integers; nanoseconds until the year 2262
 
 
 class Status(StrEnum):
@@ -81,6 +84,15 @@ class PhotoFile:
     size: int
     mtime_ns: int
     ctime_ns: int = 0
+
+    @classmethod
+    def of(cls, path: str, found: os.stat_result) -> "PhotoFile":
+        """By what the file system says, brought into the range that a database keeps: a time may be in any year."""
+        return cls(path, _stored(found.st_size), _stored(found.st_mtime_ns), _stored(found.st_ctime_ns))
+
+
+def _stored(number: int) -> int:
+    return max(-_MOST_STORED, min(number, _MOST_STORED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +239,19 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class RootFailure:
+    """A folder or photo that was to be indexed and could not; `reason` is a sentence."""
+
+    root: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
     by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are no
-    failures."""
+    failures. `roots_failed` are those that could not be indexed at all."""
 
     photos: dict[str, int]
     faces: int
@@ -241,14 +261,18 @@ class RunSummary:
     failures: tuple[Outcome, ...]
     failing: dict[str, int] = field(default_factory=dict)
     unsupported: dict[str, int] = field(default_factory=dict)
+    roots_failed: tuple[RootFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many photos, and faces in them, were deleted from a gallery."""
+    """How many photos, and faces in them, were deleted from a gallery, and which roots it no longer looks after.
+    `finished` says that what an earlier `forget` had to leave in the files has left them, too."""
 
     photos: int
     faces: int
+    roots: tuple[str, ...] = ()
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

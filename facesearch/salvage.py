@@ -12,7 +12,8 @@ import numpy as np
 from facesearch.cards import detector_card, embedder_card
 from facesearch.errors import DamagedGalleryError, ModelError
 from facesearch.records import Cause, Status
-from facesearch.sql import OF_SQLITE, checksum, explained, marks, to_read
+from facesearch.replacement import copy_database
+from facesearch.sql import OF_SQLITE, checksum, explained, marks, merge_spellings, to_read
 from facesearch.store import Store
 
 _Row: TypeAlias = tuple[Any, ...]
@@ -135,24 +136,34 @@ def salvage(damaged: Path, anew: Path) -> bool:
     """Makes a new database of all that the damaged one still holds as it was stored. A photo that has lost a face is
     left out with all its faces, so that it is looked at again, unless it is no longer on disk. Where the settings are
     lost, the stamp of the file of vectors still says which model made the faces, and its usual detector and sizes
-    are taken; without either, all faces are left out. The damaged database may be written to.
+    are taken; without either, all faces are left out. What the damaged one holds is not changed.
 
     Returns whether the settings were still there. Raises FaceSearchError when the disk refuses the new one."""
     with Store.create(anew):
         pass
     if not _has_tables(damaged):
+        damaged = copy_database(damaged, anew.parent / "damaged")
         _transplant_first_page(anew, damaged)
-    with explained(anew), closing(sqlite3.connect(anew)) as into, closing(_still_readable(damaged)) as conn, into:
-        into.execute("PRAGMA foreign_keys = OFF")  # what is referred to may be lost
-        for table, columns in _TABLES.items():
-            _copy(conn, into, table, columns)
-            if table == "settings":
-                had_settings = into.execute("SELECT 1 FROM settings").fetchone() is not None
-                if not had_settings:
-                    _guess_settings(conn, into)
-        _drop_what_is_not_whole(into)
-        newest = _newest_face_ever(conn)
-        into.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'faces'", (newest,))
+    with explained(anew):
+        with closing(sqlite3.connect(anew)) as into, closing(_still_readable(damaged)) as conn, into:
+            had_settings = _copy_all(conn, into)
+        with closing(sqlite3.connect(anew)) as into:  # its log ends here, for the file is moved alone
+            into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return had_settings
+
+
+def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
+    into.execute("PRAGMA foreign_keys = OFF")  # what is referred to may be lost
+    for table, columns in _TABLES.items():
+        _copy(conn, into, table, columns)
+        if table == "settings":
+            had_settings = into.execute("SELECT 1 FROM settings").fetchone() is not None
+            if not had_settings:
+                _guess_settings(conn, into)
+    _drop_what_is_not_whole(into)
+    merge_spellings(into)
+    newest = _newest_face_ever(conn)
+    into.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'faces'", (newest,))
     return had_settings
 
 

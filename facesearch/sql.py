@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlite_utils
 
+from facesearch import names
 from facesearch.errors import DamagedGalleryError, FaceSearchError
 
 BUSY_SECONDS = 30
@@ -124,6 +125,32 @@ def causes_of_failures(db: sqlite_utils.Database) -> None:
 def identity_of_the_models(db: sqlite_utils.Database) -> None:
     """Which networks made the embeddings; in a gallery of before the next run notes it."""
     db.execute("ALTER TABLE settings ADD COLUMN identity TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def unfinished_forgetting(db: sqlite_utils.Database) -> None:
+    """Since when bytes of deleted faces may still lie in the files; empty when none do."""
+    db.execute("CREATE TABLE unfinished (only INTEGER PRIMARY KEY CHECK (only = 1), since TEXT NOT NULL)")
+
+
+@migrations()
+def one_spelling_a_name(db: sqlite_utils.Database) -> None:
+    """People whose names differ in Unicode's form alone become one."""
+    merge_spellings(db.conn)
+
+
+def merge_spellings(conn: sqlite3.Connection) -> None:
+    """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
+    for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():
+        normal = names.normal(name)
+        if normal == name:
+            continue
+        same = conn.execute("SELECT id FROM people WHERE name = ?", (normal,)).fetchone()
+        if same:
+            conn.execute("UPDATE faces SET person_id = ? WHERE person_id = ?", (same[0], person))
+            conn.execute("DELETE FROM people WHERE id = ?", (person,))
+        else:
+            conn.execute("UPDATE people SET name = ? WHERE id = ?", (normal, person))
 
 
 def with_journal(conn: sqlite3.Connection) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
-from facesearch.errors import FaceSearchError, GalleryError
+from facesearch import names
+from facesearch.errors import GalleryError
 from facesearch.faces import Faces
 from facesearch.records import (
     FAILURES,
@@ -27,7 +28,6 @@ from facesearch.records import (
     Cause,
     Embeddings,
     Face,
-    Forgotten,
     GallerySettings,
     IndexStamp,
     Limit,
@@ -35,6 +35,7 @@ from facesearch.records import (
     PhotoFile,
     Status,
 )
+from facesearch.removal import Removal, inside
 from facesearch.sql import (
     BUSY_SECONDS,
     OF_SQLITE,
@@ -46,7 +47,6 @@ from facesearch.sql import (
     marks,
     migrations,
     parts,
-    temporary_files_in,
     to_read,
     to_sql,
     with_journal,
@@ -96,6 +96,7 @@ class Store:
         self._path = path
         self._people: dict[str, int] = {}
         self.faces = Faces(self._conn)
+        self.removal = Removal(self._conn, path)
         self.journal = "wal"
 
     @classmethod
@@ -219,13 +220,14 @@ class Store:
         """Whether the photo was stored with this digest."""
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM photos WHERE id = ? AND digest = ?)", known.id, digest))
 
-    def known_content(self, digest: bytes) -> KnownPhoto | None:
-        """A photo with the same bytes that need not be looked at again; one that is on disk before one that is
-        missing."""
+    def known_content(self, digest: bytes, path: str = "") -> KnownPhoto | None:
+        """A photo with the same bytes that need not be looked at again: the one that has this path, else one that is
+        on disk before one that is missing or forgotten."""
         row = self._conn.execute(
             f"{self._known} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count "
-            f"> 0 OR status IN ({marks(FAILURES)}) AND cause = ?) ORDER BY status = 'missing', id LIMIT 1",
-            (digest, *_SETTLED, *FAILURES, Cause.FILE),
+            f"> 0 OR status IN ({marks(FAILURES)}) AND cause = ?) "
+            "ORDER BY path != ?, status = 'missing', status = 'forgotten', id LIMIT 1",
+            (digest, *_SETTLED, *FAILURES, Cause.FILE, to_sql(path)),
         ).fetchone()
         return _known_photo(row) if row else None
 
@@ -328,26 +330,26 @@ class Store:
     def _see(self, ids: Iterable[int]) -> None:
         self._conn.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(i,) for i in ids])
 
-    def mark_missing(self, root: str, unlisted: Sequence[str]) -> list[str]:
-        """Marks the photos under a folder that this run has not seen, but for those under `unlisted` folders,
-        and returns their paths. Their faces are kept, and found no longer. What is forgotten stays so, wherever it
-        is."""
+    def unseen(self, root: str) -> dict[str, int]:
+        """The photos under a folder that this run has not met, by path, with their ids; without those that are
+        known to be missing or are forgotten, wherever they are."""
         rows = self._conn.execute(
-            "SELECT id, path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN (SELECT id FROM "
+            "SELECT path, id FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN (SELECT id FROM "
             "seen) AND (path >= ? AND path < ? OR path >= ? AND path < ?)",
-            (*_range(root), *map(os.fsencode, _range(root))),
+            _range(root),
         )
-        gone = [(i, from_sql(path)) for i, path in rows]
-        gone = [(i, path) for i, path in gone if not any(path.startswith(f"{u}{os.sep}") for u in unlisted)]
-        self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i, _ in gone])
-        return [path for _, path in gone]
+        return {from_sql(path): photo for path, photo in rows}
+
+    def mark_missing(self, photos: Iterable[int]) -> None:
+        """Notes that the photos with these ids are gone. Their faces are kept, and found no longer."""
+        self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i in photos])
 
     def present(self, root: str) -> Iterator[str]:
         """The photos under a folder that were on disk when they were last looked for."""
         rows = self._conn.execute(
             "SELECT path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND "
             "(path >= ? AND path < ? OR path >= ? AND path < ?)",
-            (*_range(root), *map(os.fsencode, _range(root))),
+            _range(root),
         )
         return (from_sql(path) for (path,) in rows)
 
@@ -355,83 +357,19 @@ class Store:
         """Whether a face in a photo under a folder has the name of that photo's own folder."""
         rows = self._conn.execute(
             "SELECT path, name FROM people JOIN faces ON person_id = people.id JOIN photos ON photo_id = photos.id "
-            "WHERE path >= ? AND path < ?",
+            "WHERE path >= ? AND path < ? OR path >= ? AND path < ?",
             _range(root),
         )
-        return any(Path(from_sql(path)).parent.name == name for path, name in rows)
+        return any(names.of_folder(from_sql(path)) == name for path, name in rows)
 
     def _person(self, name: str | None) -> int | None:
         if name is None:
             return None
+        name = names.normal(name)
         if name not in self._people:
             self._conn.execute("INSERT OR IGNORE INTO people (name) VALUES (?)", (name,))
             (self._people[name],) = self._conn.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
         return self._people[name]
-
-    # Forgetting
-
-    def has_person(self, name: str) -> bool:
-        """Whether a face has this name."""
-        return bool(
-            self._one("SELECT EXISTS (SELECT 1 FROM faces JOIN people ON people.id = person_id WHERE name = ?)", name)
-        )
-
-    def forget_person(self, name: str) -> Forgotten:
-        """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
-        of = "photo_id IN (SELECT photo_id FROM faces JOIN people ON people.id = person_id WHERE name = ?)"
-        photos = [row[0] for row in self._conn.execute(f"SELECT DISTINCT photo_id FROM faces WHERE {of}", (name,))]
-        cursor = self._conn.execute(
-            "DELETE FROM faces WHERE person_id = (SELECT id FROM people WHERE name = ?)", (name,)
-        )
-        self._conn.executemany(
-            "UPDATE photos SET face_count = (SELECT count(*) FROM faces WHERE photo_id = photos.id), "
-            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten') WHERE id = ?",
-            [(photo,) for photo in photos],
-        )
-        self._tidy()
-        return Forgotten(len(photos), cursor.rowcount)
-
-    def forget_photo(self, path: str) -> Forgotten:
-        """Deletes the faces of the photo with this path and of its copies, which are not looked at again; what is no
-        longer on disk is deleted altogether."""
-        rows = self._conn.execute(
-            "SELECT id FROM photos WHERE path = ?1 OR digest = (SELECT digest FROM photos WHERE path = ?1)",
-            (to_sql(path),),
-        ).fetchall()
-        faces = sum(self._conn.execute("DELETE FROM faces WHERE photo_id = ?", row).rowcount for row in rows)
-        self._conn.executemany("DELETE FROM photos WHERE id = ? AND status = 'missing'", rows)
-        self._conn.executemany(
-            "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, face_count = 0 "
-            "WHERE id = ?",
-            rows,
-        )
-        self._tidy()
-        return Forgotten(len(rows), faces)
-
-    def forget_missing(self) -> Forgotten:
-        """Deletes the photos that are no longer on disk, with their faces."""
-        faces = self._one("SELECT count(*) FROM faces JOIN photos ON photos.id = photo_id WHERE status = 'missing'")
-        cursor = self._conn.execute("DELETE FROM photos WHERE status = 'missing'")
-        self._tidy()
-        return Forgotten(cursor.rowcount, faces)
-
-    def _tidy(self) -> None:
-        """Without names that nobody has any more, and without a file of vectors that would still hold the faces."""
-        self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
-        self._conn.execute("DELETE FROM index_stamp")
-        self._people.clear()
-
-    def scrub(self) -> None:
-        """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
-        FaceSearchError while somebody reads what was there before."""
-        with explained(self._path), temporary_files_in(self._path.parent):
-            self._conn.execute("VACUUM")
-            is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if is_busy and self.journal == "wal":
-            raise FaceSearchError(
-                f"{self._path} is being read, so its log could not be emptied: what was to be forgotten is found no "
-                "longer, but its bytes are still there; run it again."
-            )
 
     # The file of vectors
 
@@ -524,10 +462,8 @@ def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
     return *box, float(face.score), landmarks, embedding, checksum(box, float(face.score), landmarks, embedding)
 
 
-def _range(folder: str) -> tuple[str, str]:
-    """The least text that begins with the folder and a separator, and the least one that no longer does."""
-    inside = folder.rstrip(os.sep)
-    return inside + os.sep, inside + chr(ord(os.sep) + 1)
+def _range(folder: str) -> tuple[str | bytes, ...]:
+    return *inside(folder), *map(os.fsencode, inside(folder))
 
 
 def _now() -> str:

@@ -1,32 +1,32 @@
-"""What keeps a gallery sound, and makes it forget."""
+"""What keeps a gallery sound: `check` and `repair`."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from facesearch import contents
 from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.gallery import Gallery
 from facesearch.index import belongs, ids_in
-from facesearch.photos import load, looks_like_photo, printable, walk
-from facesearch.records import Forgotten, Outcome, PhotoFile, RunSummary, Status
+from facesearch.photos import load, looks_like_photo, walk
+from facesearch.records import Outcome, PhotoFile, RunSummary, Status
+from facesearch.replacement import replace_database
 from facesearch.salvage import faults, salvage
 from facesearch.store import KnownPhoto, Store
 from facesearch.stream import chunks
+from facesearch.whereabouts import Away, is_gone, whereabouts, why_away
 
 _AT_ONCE = 1000  # photos
-_BACKUP = "backup-"
 
 
 @dataclass(frozen=True, slots=True)
 class Soundness:
     """What `check` found. `faults` are half sentences; of a gallery that is damaged `photos` and `faces` may be None.
-    `new`, `changed` and `gone` are photos that differ on disk from what the gallery knows, None when it was not
-    asked for."""
+    `new`, `changed` and `gone` are photos that differ on disk from what the gallery knows, `roots_gone` folders that
+    have vanished and `away` what cannot be seen at the moment, None when it was not asked for. `other_files` lie in
+    the gallery's folder and are not a part of it; `unfinished` says that bytes of forgotten faces may be there."""
 
     gallery: str
     faults: tuple[str, ...]
@@ -35,11 +35,15 @@ class Soundness:
     new: tuple[str, ...] | None = None
     changed: tuple[str, ...] | None = None
     gone: tuple[str, ...] | None = None
+    roots_gone: tuple[str, ...] | None = None
+    away: tuple[Away, ...] | None = None
+    other_files: tuple[str, ...] = ()
+    unfinished: bool = False
 
     @property
     def differences(self) -> int:
-        """How many photos the next `index` would have to do with."""
-        return sum(len(paths or ()) for paths in (self.new, self.changed, self.gone))
+        """How many photos the next `index` would have to do with, and folders `forget --missing`."""
+        return sum(len(paths or ()) for paths in (self.new, self.changed, self.gone, self.roots_gone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,19 @@ def check(gallery: Gallery, photos: bool = False) -> Soundness:
         with gallery.reading():  # says that there is none
             pass
     found = tuple(faults(gallery.database))
+    others = contents.unknown(gallery.directory)
     if found:
-        return Soundness(gallery.name, found)
+        return Soundness(gallery.name, found, other_files=others)
     with gallery.reading() as (store, _), store.snapshot():
-        found = tuple(_faults_of_vectors(gallery, store))
-        counts = sum(store.counts().values()), store.faces.count()
-        differences = _differences(store) if photos else (None, None, None)
-    return Soundness(gallery.name, found, *counts, *differences)
+        sound = Soundness(
+            gallery.name,
+            tuple(_faults_of_vectors(gallery, store)),
+            sum(store.counts().values()),
+            store.faces.count(),
+            other_files=others,
+            unfinished=store.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
+        )
+        return _with_differences(sound, store) if photos else sound
 
 
 def _faults_of_vectors(gallery: Gallery, store: Store) -> Iterator[str]:
@@ -84,24 +94,48 @@ def _faults_of_vectors(gallery: Gallery, store: Store) -> Iterator[str]:
         yield f"{gallery.vectors.name} lacks {len(lacking):,} faces, of which {lacking[0]} is the first"
 
 
-def _differences(store: Store) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _with_differences(sound: Soundness, store: Store) -> Soundness:
     new: list[str] = []
     changed: list[str] = []
     gone: list[str] = []
+    away: list[Away] = []
+    roots_gone = tuple(root for root in store.roots() if is_gone(root))
     for root in store.roots():
-        if not os.path.exists(root):  # noqa: PTH110 (paths may hold bytes that are no UTF-8)
-            gone.append(root)
+        if root in roots_gone:
             continue
-        for part in chunks(walk(root), _AT_ONCE):
-            known = store.known([file.path for file in part])
-            for file in part:
-                has = known.get(file.path)
-                if has is None or has.status == Status.MISSING:
-                    new += [file.path] * looks_like_photo(file.path)
-                elif not has.agrees_with(file) and not _is_only_touched(store, has, file):
-                    changed.append(file.path)
-        gone += (path for path in store.present(root) if not os.path.exists(path))  # noqa: PTH110
-    return tuple(new), tuple(changed), tuple(gone)
+        if reason := why_away(root):
+            away.append(Away(root, reason, len(store.removal.under(root))))
+            continue
+        unseen = _compare(root, store, new, changed)
+        found = whereabouts(store.present(root), root, unseen)
+        gone += found.gone
+        away += found.away
+    return replace(
+        sound, new=_once(new), changed=_once(changed), gone=_once(gone), roots_gone=roots_gone, away=tuple(away)
+    )
+
+
+def _once(paths: list[str]) -> tuple[str, ...]:
+    """Without those that are met twice, because one root lies in another."""
+    return tuple(dict.fromkeys(paths))
+
+
+def _compare(root: str, store: Store, new: list[str], changed: list[str]) -> dict[str, str]:
+    """Adds what differs under a root; what there cannot be seen, each with the reason."""
+    unseen: dict[str, str] = {}
+
+    def cannot_see(path: str, error: OSError) -> None:
+        unseen[path] = f"cannot be read ({error.strerror})"
+
+    for part in chunks(walk(root, cannot_see), _AT_ONCE):
+        known = store.known([file.path for file in part])
+        for file in part:
+            has = known.get(file.path)
+            if has is None or has.status == Status.MISSING:
+                new += [file.path] * looks_like_photo(file.path)
+            elif not has.agrees_with(file) and not _is_only_touched(store, has, file):
+                changed.append(file.path)
+    return unseen
 
 
 def _is_only_touched(store: Store, has: KnownPhoto, file: PhotoFile) -> bool:
@@ -127,9 +161,7 @@ def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outc
         return Repaired(())
     with gallery.locked():
         found = tuple(faults(gallery.database))
-        backup = _backed_up(gallery) if found else None
-        if backup:
-            _replace_with_what_is_saved(gallery)
+        backup = _replaced(gallery) if found else None
     with gallery.writing() as store:
         settings, roots = store.settings(), store.roots()
         stamp = store.stamp()
@@ -142,32 +174,16 @@ def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outc
     return Repaired(found or before.faults, backup, *kept, runs)
 
 
-def _backed_up(gallery: Gallery) -> Path:
-    """A new directory in the gallery's with its database and what belongs to that."""
-    to = gallery.directory / f"{_BACKUP}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-    try:
-        to.mkdir(mode=0o700)
-        for file in sorted(gallery.directory.glob(f"{gallery.database.name}*")):
-            shutil.copy2(file, to)
-    except OSError as error:
-        raise FaceSearchError(
-            f"{to} cannot be written ({error.strerror}), and without a backup nothing is repaired; free some space "
-            "and run it again."
-        ) from error
-    return to
-
-
-def _replace_with_what_is_saved(gallery: Gallery) -> None:
-    """The new database takes the old one's place when it is whole; from the first step on the backup holds all."""
-    anew = gallery.directory / f"{gallery.database.stem}.part"  # whatever ends so is removed at the next start
-    if not salvage(gallery.database, anew):
+def _replaced(gallery: Gallery) -> Path:
+    """The folder with all that was there; what of it could be saved has taken its place."""
+    had_settings: list[bool] = []
+    backup = replace_database(gallery.directory, lambda old, new: had_settings.append(salvage(old, new)))
+    if not all(had_settings):
         gallery.note(
             "The gallery's settings cannot be read any more: the usual ones of its model were taken, or of the "
             "default model, should that be lost too. Others must be given by making the gallery anew."
         )
-    for log in ("-wal", "-shm"):  # they belong to the old one, and SQLite would apply them to the new one
-        gallery.database.with_name(gallery.database.name + log).unlink(missing_ok=True)
-    anew.replace(gallery.database)
+    return backup
 
 
 def _indexed_again(
@@ -183,40 +199,3 @@ def _indexed_again(
             if isinstance(error, GalleryError):
                 raise
             gallery.note(f"{error} Index it again when it is there.")
-
-
-def forget(gallery: Gallery, what: str) -> Forgotten:
-    """Deletes all faces that have this name, or all faces of the photo with this path and of its copies: from the
-    database, from its log and from the file of vectors. The photos are not looked at again until one is named
-    itself to `index`. Raises FaceSearchError when the gallery knows neither."""
-    path = os.path.abspath(what)  # noqa: PTH100 (keeps bytes that are no UTF-8)
-    with gallery.reading() as (store, _):
-        is_photo = bool(store.known([path]))
-        if not is_photo and not store.has_person(what):
-            raise FaceSearchError(
-                f"The gallery '{gallery.name}' knows neither a person nor a photo {printable(what)}; give a name, or "
-                "the path of a photo."
-            )
-    if is_photo:
-        return _forgotten(gallery, lambda store: store.forget_photo(path))
-    return _forgotten(gallery, lambda store: store.forget_person(what))
-
-
-def forget_missing(gallery: Gallery) -> Forgotten:
-    """As `forget`, for all photos that are no longer on disk."""
-    return _forgotten(gallery, Store.forget_missing)
-
-
-def _forgotten(gallery: Gallery, delete: Callable[[Store], Forgotten]) -> Forgotten:
-    with gallery.reading() as (_, settings):
-        pass
-    with gallery.writing() as store:
-        gallery.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
-        with store.atomic():
-            done = delete(store)
-        store.scrub()
-        gallery.sync(store, settings)
-    backups = sorted(gallery.directory.glob(f"{_BACKUP}*"))
-    if backups:
-        gallery.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")
-    return done

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import about, align, bench, calibrate, ends, index, models, query, show, train, upkeep
+from facesearch.cli import about, align, bench, calibrate, ends, forget, index, models, query, show, train, upkeep
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import keep_private
 from facesearch.libraries import settle_all
@@ -86,7 +86,7 @@ app.command("repair")(
     _command(upkeep.repair, "Interrupted; the gallery is as it was or repaired, and the same command goes on.")
 )
 app.command("forget")(
-    _command(upkeep.forget, "Interrupted; run the same command again, as not all may be forgotten.")
+    _command(forget.forget, "Interrupted; run the same command again, as not all may be forgotten.")
 )
 app.command("info")(_command(about.info))
 app.command("doctor")(_command(about.doctor))

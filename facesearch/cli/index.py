@@ -76,6 +76,9 @@ def index(
             help="Look again at all photos that could not be read before, not only where that may help.",
         ),
     ] = False,
+    again_forgotten: Annotated[
+        bool, typer.Option("--again-forgotten", help="Look again at photos that were forgotten.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Find all faces in folders of photos and remember them.
@@ -100,13 +103,14 @@ def index(
             batch=batch,
             max_megapixels=max_megapixels,
             retry_failed=retry_failed,
+            again_forgotten=again_forgotten,
             on_outcome=progress.advance,
         )
     if json:
         show.as_json(show.summary(summary))
     else:
         show_summary(summary)
-    return SOME_UNREAD if summary.failing else 0
+    return SOME_UNREAD if summary.failing or summary.roots_failed else 0
 
 
 class Progress:
@@ -198,6 +202,8 @@ def show_summary(summary: "RunSummary") -> None:
     if more > 0 or summary.unsupported:
         which = "" if summary.gallery == "default" else f" --gallery {summary.gallery}"
         show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}facesearch info --failures{which} lists all.")
+    for failed in summary.roots_failed:
+        show.note(failed.reason)
 
 
 _WORDS = {

@@ -98,7 +98,7 @@ def remove_model(
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
-    from facesearch.removal import belongings, remove
+    from facesearch.model_removal import belongings, remove
 
     found = belongings(name)
     for path in found.files:

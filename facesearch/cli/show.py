@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from facesearch.records import Answer, Box, Outcome, RunSummary, Sighting, Unanswered, Verdict
+    from facesearch.whereabouts import Away
 
 
 class ClosedPipeError(Exception):
@@ -184,7 +185,13 @@ def summary(of: "RunSummary") -> dict[str, Any]:
         "failing": of.failing,
         "unsupported": of.unsupported,
         "failures": [failure(outcome) for outcome in of.failures],
+        "roots_failed": [{"root": each.root, "reason": each.reason} for each in of.roots_failed],
     }
+
+
+def away(of: "Away") -> dict[str, Any]:
+    """Photos that cannot be seen at the moment."""
+    return {"folder": of.folder, "reason": of.reason, "photos": of.photos}
 
 
 def failure(of: "Outcome") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`facesearch check`, `facesearch repair` and `facesearch forget`."""
+"""`facesearch check` and `facesearch repair`."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,11 @@ def check(
 
     found = upkeep.check(Gallery.open(gallery), photos)
     if json:
-        show.as_json({"gallery": found.gallery, "sound": not found.faults, "faults": found.faults} | _counts(found))
+        show.as_json(_check_json(found))
+    for name in found.other_files:
+        show.note(f"{name} in {Gallery.open(gallery).directory} is not a part of the gallery; it is left alone.")
+    if found.unfinished:
+        show.note("Something that was interrupted left files or bytes; the next command that writes removes them.")
     for fault in found.faults:
         show.note(fault)
     if found.faults:
@@ -40,11 +44,36 @@ def check(
                 show.note(f"{word}: {path}")
             if len(paths or ()) > _LISTED:
                 show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
+        _note_what_cannot_be_seen(found, gallery)
     return _DIFFERS if found.differences else 0
 
 
-def _counts(found: Any) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ("photos", "faces", "new", "changed", "gone")}
+def _note_what_cannot_be_seen(found: Any, gallery: str) -> None:
+    from facesearch.pipeline import kept_while_away
+
+    for away in found.away or ():
+        show.note(kept_while_away(away))
+    if found.roots_gone:
+        for root in found.roots_gone:
+            show.note(f"gone: the folder {root}")
+        which = "" if gallery == "default" else f" --gallery {gallery}"
+        show.note(
+            f"Mount their disks, or let folders that are gone for good leave: facesearch forget --missing{which}"
+        )
+
+
+def _check_json(found: Any) -> dict[str, Any]:
+    names = ("photos", "faces", "new", "changed", "gone", "roots_gone")
+    away = None if found.away is None else [show.away(each) for each in found.away]
+    return {
+        "gallery": found.gallery,
+        "sound": not found.faults,
+        "faults": found.faults,
+        **{name: getattr(found, name) for name in names},
+        "away": away,
+        "other_files": found.other_files,
+        "unfinished": found.unfinished,
+    }
 
 
 def repair(gallery: GalleryName = "default", json: Json = False) -> int:
@@ -77,33 +106,4 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> int:
             show_summary(run)
         if done.backup and not done.runs:
             show.note("Which folders it was made from cannot be read any more; run: facesearch index PHOTOS.")
-    return SOME_UNREAD if any(run.failing for run in done.runs) else 0
-
-
-def forget(
-    what: Annotated[
-        str | None, typer.Argument(help="A person's name, or a photo's path.", metavar="PERSON|PHOTO")
-    ] = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Forget all photos that are no longer on disk.")] = False,
-    gallery: GalleryName = "default",
-    json: Json = False,
-) -> int:
-    """Delete the faces of a person, of a photo or of all photos that are gone, so that no byte of them stays in the
-    gallery. The photos themselves are not touched.
-
-    A forgotten photo is not looked at again, until it is named itself: facesearch index PHOTO."""
-    from facesearch import upkeep
-    from facesearch.errors import UsageError
-    from facesearch.gallery import Gallery
-
-    if (what is None) != missing:
-        raise UsageError("Say what is to be forgotten: a person, a photo, or --missing.")
-    opened = Gallery.open(gallery, note=show.note)
-    done = upkeep.forget(opened, what) if what is not None else upkeep.forget_missing(opened)
-    if json:
-        show.as_json({"photos": done.photos, "faces": done.faces, "gallery": gallery})
-    else:
-        faces = "1 face" if done.faces == 1 else f"{done.faces:,} faces"
-        photos = "1 photo" if done.photos == 1 else f"{done.photos:,} photos"
-        show.console().print(f"Forgot {faces} in {photos}.")
-    return 0
+    return SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else 0

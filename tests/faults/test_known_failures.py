@@ -154,7 +154,7 @@ def test_each_hint_installs_packages_that_facesearch_declares(module: str) -> No
 
 
 def test_a_time_beyond_what_sqlite_holds_is_stored_as_the_last_that_it_does(tmp_path: Path) -> None:
-    from facesearch.photos import _storable
+    from facesearch.records import _stored
 
     for time in (1 << 63, -(1 << 64), random.Random(0).getrandbits(80)):
-        assert -(1 << 63) <= _storable(time) < 1 << 63
+        assert -(1 << 63) <= _stored(time) < 1 << 63

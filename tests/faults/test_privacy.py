@@ -11,9 +11,10 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
+from facesearch.forgetting import forget, forget_missing
 from facesearch.records import Forgotten
 from facesearch.store import Store
-from facesearch.upkeep import check, forget, forget_missing
+from facesearch.upkeep import check
 
 
 @pytest.fixture
@@ -113,10 +114,10 @@ def test_what_is_missing_is_forgotten(home: Path, few: Any, victim: Any, tmp_pat
 def test_the_command_says_what_it_forgot(cli: Callable[..., Any], gallery: Gallery, few: Any) -> None:
     assert cli("forget").code == 2
     assert cli("forget", "Tiger_Woods", "--missing").code == 2
-    said = cli("forget", "Tiger_Woods")
+    said = cli("forget", "Tiger_Woods", "--yes")
     assert (said.code, said.out) == (0, "Forgot 1 face in 1 photo.\n")
     (gallery.directory / "backup-1").mkdir()
-    said = cli("forget", few.folder / "Abdullah_Gul" / "Abdullah_Gul_0001.jpg", "--json")
+    said = cli("forget", few.folder / "Abdullah_Gul" / "Abdullah_Gul_0001.jpg", "--yes", "--json")
     assert said.out.startswith('{"photos": 1, "faces": ')
     assert "Backups still hold what was there before" in said.err
     assert "backup-1" in said.err
@@ -147,7 +148,7 @@ def test_nothing_is_sent_anywhere(
         ("query", photo),
         ("verify", photo, str(lfw("Tiger_Woods", 5))),
         ("check", "--photos"),
-        ("forget", "Tiger_Woods"),
+        ("forget", "Tiger_Woods", "--yes"),
         ("info",),
     ):
         done = subprocess.run([facesearch, *words], capture_output=True, text=True, check=False)

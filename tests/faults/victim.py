@@ -18,7 +18,7 @@ from typing import Any
 import faiss  # noqa: F401 (before the forks)
 import numpy as np
 
-from facesearch import pipeline, upkeep
+from facesearch import forgetting, pipeline, upkeep
 from facesearch.errors import FaceSearchError
 from facesearch.gallery import Gallery
 from facesearch.photos import View, look
@@ -110,6 +110,8 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
             answer["faults"] = upkeep.check(gallery).faults
         elif order["do"] == "repair":
             answer["faults"] = upkeep.repair(gallery).faults
+        elif order["do"] == "forget":
+            answer["faces"] = forgetting.forget(gallery, order["what"]).faces
     if order.get("query"):
         asked: dict[str, Any] = {"said": None, "code": 0}
         with _noting(asked):

@@ -1,0 +1,124 @@
+"""Where photos are that a run did not meet: gone for good, or only away, as on a disk that is not mounted."""
+
+import errno
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may well be there
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Photos that cannot be seen at the moment: the folder that hides them, why (half a sentence of which it is the
+    subject), and how many they are."""
+
+    folder: str
+    reason: str
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Paths of photos by what became of them; `away` is one entry a folder. `there` can be seen."""
+
+    gone: tuple[str, ...]
+    there: tuple[str, ...]
+    away: tuple[Away, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What hides a path, and why."""
+
+    folder: str
+    reason: str
+
+
+_GONE, _THERE = "gone", "there"
+_Found = _Hidden | str
+
+
+def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | None = None) -> Whereabouts:
+    """What became of photos under a root. Only what has vanished from a folder that can be seen and holds something
+    is gone. `unseen` are files and folders that could not be seen a moment ago, each with the reason."""
+    places: dict[str, _Found] = {path: _Hidden(path, reason) for path, reason in (unseen or {}).items()}
+    gone: list[str] = []
+    there: list[str] = []
+    away: dict[_Hidden, int] = {}
+    for path in paths:
+        found = _of_photo(path, root, places)
+        if isinstance(found, _Hidden):
+            away[found] = away.get(found, 0) + 1
+        else:
+            (gone if found == _GONE else there).append(path)
+    return Whereabouts(tuple(gone), tuple(there), tuple(Away(h.folder, h.reason, n) for h, n in away.items()))
+
+
+def why_away(root: str) -> str | None:
+    """Why a root cannot be seen, half a sentence; None where it can be, and where it is gone."""
+    found = _of_folder(root, root, {})
+    if isinstance(found, _Hidden):
+        return found.reason if found.folder == root else f"is behind {found.folder}, which {found.reason}"
+    return None
+
+
+def is_gone(root: str) -> bool:
+    """Whether a root has vanished, as far as the file system can tell."""
+    return not os.path.lexists(root) and why_away(root) is None
+
+
+def _of_photo(path: str, root: str, places: dict[str, _Found]) -> _Found:
+    if isinstance(places.get(path), _Hidden):  # it was listed, but could not be looked at
+        return _Hidden(os.path.dirname(path), places[path].reason)  # type: ignore[union-attr]
+    folder = os.path.dirname(path)
+    found = _of_folder(folder, root, places)
+    if found != _THERE:
+        return found
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno not in VANISHED:
+            return _Hidden(folder, _unreadable(error))
+        return _Hidden(folder, "holds links that lead to nothing") if os.path.islink(path) else _GONE
+    return _THERE
+
+
+def _of_folder(folder: str, root: str, places: dict[str, _Found]) -> _Found:
+    """Whether photos in a folder could be seen; `places` remembers the answers."""
+    upwards = [folder]
+    while upwards[-1] not in places and len(upwards[-1]) > len(root):
+        upwards.append(os.path.dirname(upwards[-1]))
+    found: _Found = _THERE
+    for each in reversed(upwards):
+        if each not in places:
+            places[each] = found if found != _THERE else _looked_at(each, root)
+        found = places[each]
+    return found
+
+
+def _looked_at(folder: str, root: str) -> _Found:
+    try:
+        with os.scandir(folder) as entries:
+            # As a folder is on which no disk is mounted; that a root's own parents are empty says nothing.
+            is_bare = next(entries, None) is None and len(folder) >= len(root)
+    except OSError as error:
+        if error.errno not in VANISHED:
+            return _Hidden(folder, _unreadable(error))
+        link = folder if os.path.islink(folder) else _dangling_link_above(folder) if folder == root else None
+        return _Hidden(link, "is a link that leads to nothing") if link else _GONE
+    return _Hidden(folder, "is empty now") if is_bare else _THERE
+
+
+def _dangling_link_above(root: str) -> str | None:
+    """The link through which a root was reached, if it leads to nothing."""
+    above = os.path.dirname(root)
+    while above != os.path.dirname(above) and not os.path.exists(above):
+        if os.path.islink(above):
+            return above
+        above = os.path.dirname(above)
+    return None
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"
