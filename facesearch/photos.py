@@ -4,7 +4,6 @@ import hashlib
 import io
 import math
 import os
-import re
 import stat
 import struct
 import sys
@@ -14,16 +13,14 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from facesearch import formats, tails
+from facesearch import formats
 from facesearch.chips import Aligner
 from facesearch.errors import PhotoError, RootError
 from facesearch.files import printable as printable
-from facesearch.orientation import orientation, upright
-from facesearch.packages import how_to_install
+from facesearch.orientation import orientation
+from facesearch.pixels import decode, decoded, reduction_for, register_heic
 from facesearch.records import Cause, Chips, Face, PhotoFile, Pixels, Status
 from facesearch.whereabouts import VANISHED
 
@@ -43,10 +40,6 @@ _HEAD = formats.HEAD
 _NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far behind
 _DIGEST = 16  # bytes
 _MOST_PIPED = 256_000_000  # bytes
-_GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
-_PNM_HEADER = re.compile(rb"P[2356]" + 2 * (_GAP + rb"\d+") + _GAP + rb"(\d{1,5})(?!\d)")
-_ENOUGH_ROWS = 0.5  # of a photo that was cut off
-_FILL, _FILL_CMYK = 128, 65  # what libjpeg leaves where rows are missing
 _PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 _PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 _RAW = "RAW photos are not read yet"
@@ -237,7 +230,7 @@ def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS)
     quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
     _refuse_raw(io.BytesIO(data), data[:_HEAD])
     if formats.format_of(data[:_HEAD]) == "HEIC":
-        _register_heic()
+        register_heic()
     announced = announced_size(data)
     _refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, _shrink(announced, max_side))
@@ -251,30 +244,6 @@ def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS)
     small = cv2.resize(pixels, looked_at, interpolation=cv2.INTER_AREA)
     shrink = reduction * width / looked_at[0], reduction * height / looked_at[1]
     return View(small, size, shrink, data, note)  # type: ignore[arg-type]
-
-
-def decode(data: bytes, reduction: int = 1) -> Pixels:
-    """As `decoded`, the image alone."""
-    return decoded(data, reduction)[0]
-
-
-def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
-    """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
-    shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up;
-    and what is to be said of it where its end is missing. Raises PhotoError when the data cannot be decoded."""
-    kind = formats.format_of(data[:_HEAD])
-    if kind == "HEIC":
-        _register_heic()
-    try:
-        # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
-        if kind in ("AVIF", "HEIC"):
-            return _decode_with_pillow(data), ""
-        return _decode_with_opencv(data, reduction, kind or "")
-    except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
-        if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
-            raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
-        reason = f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
-        raise PhotoError(Status.UNREADABLE, reason) from error
 
 
 def whole(pixels: Pixels) -> View:
@@ -450,65 +419,3 @@ def _shrink(size: tuple[int, int], max_side: int) -> float:
     """By how much a photo of this width and height is shrunk to look at it, 1 or more. All of a panorama's length
     would cost it its faces."""
     return max(1.0, min(max(size), 2 * min(size)) / max_side) if max_side else 1.0
-
-
-def reduction_for(data: bytes, shrink: float) -> int:
-    """By how much a file can shrink while it is decoded, at most `shrink`: only a JPEG can."""
-    if formats.format_of(data[:_HEAD]) != "JPEG":
-        return 1
-    return max(each for each in (1, *_REDUCED) if each <= max(shrink, 1))
-
-
-def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels, str]:
-    flags = cv2.IMREAD_COLOR_RGB | _REDUCED.get(reduction, 0)
-    if kind == "PNM":
-        flags |= cv2.IMREAD_ANYDEPTH
-    if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(tails.completed(data) if kind == "JPEG" else data, np.uint8), flags)
-    if pixels is None:
-        raise ValueError("OpenCV does not say why")
-    note = _note_of_tail(data, pixels) if kind == "JPEG" else ""  # type: ignore[arg-type]
-    if kind == "PNM":
-        return _in_eight_bits(data, pixels), note  # type: ignore[arg-type]
-    return upright(pixels, orientation(data, kind)), note  # type: ignore[arg-type]
-
-
-def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels:
-    """A PNM's numbers go up to a number of its own, which OpenCV does not ask for."""
-    found = _PNM_HEADER.match(data[:_NOTED_WITHIN])
-    most = int(found[1]) if found else int(np.iinfo(pixels.dtype).max)
-    if most == 255 or not 0 < most <= 65535:
-        return pixels.astype(np.uint8, copy=False)
-    scale = np.round(np.arange(65536) * (255 / most)).clip(0, 255).astype(np.uint8)
-    return scale[pixels]
-
-
-def _note_of_tail(data: bytes, pixels: Pixels) -> str:
-    """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
-    last = pixels[-1, -1]
-    share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
-    if share == 1:
-        return ""
-    reason = f"cut off after {int(share * 100)} %"
-    if share < _ENOUGH_ROWS:
-        raise PhotoError(Status.UNREADABLE, reason)
-    return reason
-
-
-def _decode_with_pillow(data: bytes) -> Pixels:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def _register_heic() -> None:
-    try:
-        import pillow_heif
-    except ImportError as error:
-        reason = f"HEIC needs one more package: {how_to_install('pillow_heif')}"
-        raise PhotoError(Status.UNSUPPORTED, reason, Cause.PACKAGE, "pillow_heif") from error
-    pillow_heif.register_heif_opener()
-
-
-# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
-_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}

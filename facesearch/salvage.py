@@ -148,7 +148,9 @@ def salvage(damaged: Path, anew: Path) -> bool:
         with closing(sqlite3.connect(anew)) as into, closing(_still_readable(damaged)) as conn, into:
             had_settings = _copy_all(conn, into)
         with closing(sqlite3.connect(anew)) as into:  # its log ends here, for the file is moved alone
-            into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy, *_ = into.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_busy:
+                raise sqlite3.OperationalError("its log could not be ended")
     return had_settings
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from facesearch.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.errors import FaceSearchError
 from facesearch.index import import_faiss
-from facesearch.photos import decode, whole
+from facesearch.photos import whole
 from facesearch.pipeline import Analyser
+from facesearch.pixels import decode
 from facesearch.serving import Device, Note, choose_device
 from facesearch.settings import cores, home
 

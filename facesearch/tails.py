@@ -1,8 +1,10 @@
-"""How much of a JPEG is there when its end is missing."""
+"""How much of a JPEG, a PNG or a WebP is there when its end is missing."""
 
 import io
 import os
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 
 from PIL import Image
@@ -121,3 +123,86 @@ def _share_of_passes(passes: list[tuple[int, range, int]]) -> float:
     luma = passes[0][0]
     seen = {k for component, band, _ in passes[:-1] if component == luma for k in band}
     return len(seen & set(_LUMA)) / len(_LUMA)
+
+
+def may_lack_detail(data: bytes) -> bool:
+    """Whether a progressive JPEG has no end: all of it may have been sent once, and its last details not."""
+    scan = _scan(data)
+    return bool(scan) and _end(data, scan) < 0 and _has_passes(data, scan)
+
+
+_PNG_START = 8  # bytes before the first chunk
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of colour
+_MOST_ROWS = 1 << 20
+_MOST_FILTER = 4  # of the ways in which a row is told from the one above
+
+
+def completed_png(data: bytes) -> tuple[bytes, float]:
+    """A PNG that was cut off, with rows of one colour in place of those that are missing, and which part of its rows
+    is there, 0 to 1. Raises ValueError for one that cannot be completed, as where its rows come in several passes."""
+    chunks = list(_png_chunks(data))
+    if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
+        raise ValueError("it has no header")
+    width, height, depth, colour, _, _, passes = struct.unpack(">IIBBBBB", chunks[0][1])
+    if passes or colour not in _CHANNELS or height > _MOST_ROWS:
+        raise ValueError("its rows cannot be counted")
+    length = 1 + (width * _CHANNELS[colour] * depth + 7) // 8
+    rows = _inflated((body for name, body in chunks if name == b"IDAT"), length * height)
+    there = next((i for i in range(len(rows) // length) if rows[i * length] > _MOST_FILTER), len(rows) // length)
+    there = min(there, height - 1)  # whole it was not, or nobody would ask
+    packed = zlib.compress(rows[: there * length] + bytes((height - there) * length), 1)
+    before = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"cICP")]
+    whole = (*before, (b"IDAT", packed), (b"IEND", b""))
+    return data[:_PNG_START] + b"".join(_png_chunk(*chunk) for chunk in whole), there / height
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and body of each chunk that is whole, and what there is of the first that is not."""
+    at = _PNG_START
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        name, body, crc = (
+            data[at + 4 : at + 8],
+            data[at + 8 : at + 8 + length],
+            data[at + 8 + length : at + 12 + length],
+        )
+        if crc != struct.pack(">I", zlib.crc32(name + body)):
+            yield name, body.rstrip(b"\0")
+            return
+        yield name, body
+        at += 12 + length
+
+
+def _png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def _inflated(parts: Iterator[bytes], most: int) -> bytes:
+    """What of packed data can be unpacked."""
+    found = bytearray()
+    unpacker = zlib.decompressobj()
+    try:
+        for part in parts:
+            for at in range(0, len(part), _AT_ONCE):
+                found += unpacker.decompress(part[at : at + _AT_ONCE], most - len(found) + 1)
+                if len(found) >= most:
+                    return bytes(found[:most])
+    except zlib.error:  # what came before is sound: it is damaged from here on
+        pass
+    return bytes(found)
+
+
+_AT_ONCE = 1 << 12  # bytes, so that little of what comes before the damage is lost
+
+
+def ends_in_zeros(data: bytes) -> bool:
+    """Whether the picture in a WebP ends in zeros, as where a file was made in its full length and never filled: an
+    encoder's codes do not."""
+    at, stop = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    while at + 8 <= stop:
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        body = data[at + 8 : min(at + 8 + length, stop)]
+        if data[at : at + 4] in (b"VP8 ", b"VP8L") and body.endswith(bytes(_ZEROS)):
+            return True
+        at += 8 + length + length % 2
+    return False

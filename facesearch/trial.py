@@ -23,7 +23,7 @@ from facesearch.engines.onnx import OnnxNetwork, export
 from facesearch.errors import FaceSearchError, ModelError, PhotoError
 from facesearch.files import keep_private
 from facesearch.libraries import settle_all
-from facesearch.photos import decode
+from facesearch.pixels import decode
 from facesearch.records import Box, Chips, Face, Pixels, Point
 from facesearch.serving import build, is_strange
 from facesearch.weight_files import checked_path

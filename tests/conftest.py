@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from facesearch.cards import detector_card, embedder_card
-from facesearch.photos import decode
 from facesearch.pipeline import Analyser
+from facesearch.pixels import decode
 from facesearch.records import Pixels
 from facesearch.serving import prepare
 

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import decode, load, look, printable, read, walk
+from facesearch.photos import load, look, printable, read, walk
 from facesearch.pipeline import Analyser
+from facesearch.pixels import decode
 from facesearch.records import PhotoFile, Pixels, Status
 
 _ORIENTATION = 0x0112
@@ -195,10 +196,42 @@ def test_heic_without_its_extra_says_what_to_install(image: Image.Image, monkeyp
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000"])
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
 def test_a_truncated_photo_is_unreadable(image: Image.Image, kind: str, share: float) -> None:
+    """But for a JPEG and a PNG of which half is there."""
     data = _encoded(image, kind)
-    with pytest.raises(PhotoError, match="damaged") as raised:
+    if kind == "PNG" and share > 0.5:
+        assert decode(data[: int(len(data) * share)]).shape == np.asarray(image).shape
+        return
+    with pytest.raises(PhotoError, match="cut off" if kind == "PNG" else "damaged") as raised:
         decode(data[: int(len(data) * share)])
     assert raised.value.status == Status.UNREADABLE
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "I;16"])
+@pytest.mark.parametrize("tail", [b"", bytes(3000)], ids=["", "zeros"])
+def test_a_png_without_its_end_is_read_as_far_as_it_goes(image: Image.Image, mode: str, tail: bytes) -> None:
+    wide = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    data = _encoded(Image.fromarray(wide) if mode == "I;16" else image.convert(mode), "PNG")
+    view = look(data[: len(data) * 3 // 4] + tail)
+    said = re.fullmatch(r"cut off after (\d+) %", view.note)
+    assert said
+    rows = view.pixels.shape[0] * int(said[1]) // 100
+    np.testing.assert_array_equal(view.pixels[:rows], decode(data)[:rows])
+    with pytest.raises(PhotoError, match=r"cut off after \d+ %"):
+        look(data[: len(data) // 4] + tail)
+
+
+def test_a_webp_that_ends_in_zeros_is_unreadable(image: Image.Image) -> None:
+    data = _encoded(image, "WEBP")
+    assert look(data).note == ""
+    with pytest.raises(PhotoError, match="damaged"):
+        look(data[:-2000] + bytes(2000))
+
+
+@pytest.mark.parametrize("share", [0.7, 0.99])
+def test_a_progressive_jpeg_that_lost_detail_says_so(image: Image.Image, share: float) -> None:
+    data = _encoded(image, "JPEG", progressive=True)
+    assert look(data).note == ""
+    assert look(data[: int(len(data) * share)]).note == "cut off, with less detail"
 
 
 _END = b"\xff\xd9"

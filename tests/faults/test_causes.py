@@ -259,3 +259,33 @@ def test_a_failure_is_said_in_every_run_of_its_own_folder_alone(
     assert cli("index", tmp_path / "bad").code == 7
     assert cli("index", photo.parent).code == 0
     assert cli("index", photo.parent, tmp_path / "bad", "--retry-failed").code == 7
+
+
+def test_a_photo_that_is_cut_off_is_found_and_says_so(gallery: Gallery, photo: Path) -> None:
+    """Its face is in the upper half, and is the face of the whole photo."""
+    data = photo.read_bytes()
+    gallery.index([photo.parent])
+    photo.with_name("cut.jpg").write_bytes(data[: len(data) * 7 // 10])
+    (cut,) = [outcome for outcome in _outcomes(gallery, photo) if outcome.path.endswith("cut.jpg")]
+    assert (cut.status, cut.faces) == (Status.OK, 1)
+    assert (cut.reason or "").startswith("cut off after")
+    answer = gallery.query(photo, k=2, group=False)
+    assert {Path(match.photo).name for match in answer.matches} == {"one.jpg", "cut.jpg"}
+    assert min(match.similarity for match in answer.matches) > 0.99
+
+
+def test_raw_photos_are_counted_and_fail_nothing(cli: Callable[..., Any], photo: Path) -> None:
+    photo.with_name("one.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + bytes(500))
+    said = cli("index", photo.parent)
+    assert said.code == 0
+    assert "RAW, not read yet" in said.out
+    assert cli("index", photo.parent).code == 0
+
+
+def test_a_photo_comes_through_a_pipe(photo: Path, home: Path) -> None:
+    command = [str(Path(sys.executable).with_name("facesearch")), "verify", "-", str(photo)]
+    done = subprocess.run(command, input=photo.read_bytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done
+    assert b"similarity 1.000" in done.stdout
+    done = subprocess.run(command, input=b"not a photo", capture_output=True, check=False)
+    assert done.returncode == 3, done
