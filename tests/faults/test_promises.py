@@ -187,7 +187,7 @@ def _commands(photos: Path, given: Path) -> Iterator[tuple[tuple[object, ...], i
     yield ("info", "--failures"), 0
     yield ("check", "--photos"), 0
     yield ("repair",), 0
-    yield ("forget", bob), (0, 3)
+    yield ("forget", bob, "--yes"), 0
     yield ("align", photos, "crops"), 0
     yield ("models", "list"), 0
     yield ("models", "show", "sface"), 0
