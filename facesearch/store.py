@@ -155,7 +155,10 @@ class Store:
         """What was fixed when the gallery was made; None in a database that is still empty."""
         with explained(self._path):
             there = {row[1] for row in self._conn.execute("PRAGMA table_info(settings)")}
-            names = [field.name for field in dataclasses.fields(GallerySettings) if field.name in there]
+            fields = dataclasses.fields(GallerySettings)
+            names = [field.name for field in fields if field.name in there]
+            if any(field.default is dataclasses.MISSING and field.name not in there for field in fields) and names:
+                raise sqlite3.DatabaseError("its settings are not as they were stored")
             row = self._row(f"SELECT {', '.join(names)} FROM settings") if names else None
             if not row:
                 return None

@@ -45,15 +45,17 @@ def models_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of the test's own: no gallery yet, the models there."""
+def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of the test's own: no gallery yet, the models there. What a test puts there is its owner's alone."""
+    before = os.umask(0o077)
     own = tmp_path / "home"
     own.mkdir(mode=0o700)
     (own / "models").mkdir(mode=0o700)
     for model in (models_home / "models").iterdir():
         (own / "models" / model.name).symlink_to(model)
     monkeypatch.setenv("FACESEARCH_HOME", str(own))
-    return own
+    yield own
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")
