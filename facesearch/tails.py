@@ -31,12 +31,12 @@ def share(data: bytes, ends_flat: bool) -> float:
     if not scan:
         return 1.0
     end = _end(data, scan)
-    passes = list(_passes(data)) if _has_passes(data, scan) else []
-    if passes:
-        return _share_of_passes(passes)
     stop = len(data) if end < 0 else end
     body = _without_zeros(data, stop)
     padded = stop - len(body) >= _ZEROS
+    passes = list(_passes(data)) if _has_passes(data, scan) else []
+    if passes:
+        return 1.0 if end >= 0 and not padded and _are_all(passes) else _share_of_passes(passes)
     if end >= 0 and not ends_flat and not padded:
         return 1.0
     there = _rows(body)
@@ -115,6 +115,13 @@ def _passes(data: bytes) -> Iterator[tuple[int, range, int]]:
             if len(head) == length - 2 and len(head) > 5:
                 yield head[1], range(head[-3], head[-2] + 1), head[-1] & 15
         at += 2 + length
+
+
+def _are_all(passes: list[tuple[int, range, int]]) -> bool:
+    """Whether every coefficient of the brightness was sent to its last bit: then, with an end, nothing is missing."""
+    luma = passes[0][0]
+    sent = {k for component, band, low in passes if component == luma and low == 0 for k in band}
+    return sent >= set(_LUMA)
 
 
 def _share_of_passes(passes: list[tuple[int, range, int]]) -> float:

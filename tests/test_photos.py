@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facesearch import tails
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.photos import load, look, printable, read, walk
 from facesearch.pipeline import Analyser
@@ -407,3 +408,12 @@ def test_names_of_any_bytes_are_walked_and_shown_harmlessly(
         shown.encode()
     assert printable("\x1b[31mred\n") == "\\x1b[31mred\\n"
     assert printable("Zoë 李雷 😀.jpg") == "Zoë 李雷 😀.jpg"
+
+
+def test_a_progressive_jpeg_whose_last_pass_brings_new_detail_is_whole(image: Image.Image) -> None:
+    """As encoders write that send each band once, to its last bit."""
+    scan = "FFDA0008010100"
+    bands = [bytes.fromhex(f"{scan}{first:02X}{last:02X}00") for first, last in ((0, 0), (1, 8), (9, 63))]
+    data = b"\xff\xd8\xff\xc2\0\x0b\x08\0\x08\0\x08\x01\x01\x11\0" + b"".join(band + b"\x15" * 9 for band in bands)
+    assert tails.share(data + b"\xff\xd9", ends_flat=False) == 1
+    assert tails.share(data, ends_flat=False) < 0.5

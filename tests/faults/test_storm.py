@@ -86,7 +86,8 @@ class Storm:
             out, err = run.communicate(timeout=60)
         self.ends[words[0], run.returncode] += 1
         allowed = _ENDS[words[0]] | ({-kill, 130} if kill else set())
-        if run.returncode not in allowed or "Traceback" in err:
+        # Python itself may be interrupted before the command begins, and says so in its own way.
+        if run.returncode not in allowed or ("Traceback" in err and not kill):
             self.wrong.append(f"{words} ended with {run.returncode}: {out[-300:]} {err[-600:]}")
 
     def _some_command(self) -> list[str]:
