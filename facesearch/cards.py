@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from facesearch.errors import FaceSearchError, ModelError
-from facesearch.files import write_whole
+from facesearch.files import printable, write_whole
 from facesearch.model_card import (
     BoxAlignment,
     Card,
@@ -192,7 +192,7 @@ def _needed(name: str, kind: type[_R]) -> _R:
     if isinstance(card, kind):
         return card
     known = ", ".join(sorted(card.name for card in cards.values() if isinstance(card, kind)))
-    raise ModelError(f"There is no model named '{_printable(name)}'; there is {known} (see: facesearch models list).")
+    raise ModelError(f"There is no model named '{printable(name)}'; there is {known} (see: facesearch models list).")
 
 
 def _decoded(path: Path, facts: Mapping[str, Any], was_kept: bool = False) -> ModelCard:
@@ -209,11 +209,11 @@ def _decoded(path: Path, facts: Mapping[str, Any], was_kept: bool = False) -> Mo
 def _facts_in(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
-            raise ModelError(f"The card {_printable(str(path))} is not a file; name a file, or remove it.")
+            raise ModelError(f"The card {printable(str(path))} is not a file; name a file, or remove it.")
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise FaceSearchError(f"The card {_printable(str(path))} cannot be read: {error.strerror}.") from error
+        raise FaceSearchError(f"The card {printable(str(path))} cannot be read: {error.strerror}.") from error
     if len(data) > _LARGEST:
         raise _wrong(path, f"it has more than {_LARGEST:,} bytes")
     try:
@@ -230,9 +230,4 @@ def _converted(path: Path, facts: Mapping[str, Any], kind: type[_R]) -> _R:
 
 
 def _wrong(path: Path, what: str) -> ModelError:
-    return ModelError(f"The card {_printable(str(path))} is wrong: {_printable(what)}; mend it or remove it.")
-
-
-def _printable(text: str) -> str:
-    """As `photos.printable`, which stands above this module."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return ModelError(f"The card {printable(str(path))} is wrong: {printable(what)}; mend it or remove it.")

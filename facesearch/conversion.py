@@ -12,6 +12,7 @@ import msgspec
 from facesearch.bounded import MOST_MEMORY, DiedError, TimedOutError, lines_of
 from facesearch.cards import DetectorCard, EmbedderCard, ModelCard
 from facesearch.errors import FaceSearchError, ModelError, UsageError
+from facesearch.files import printable
 
 SECONDS = 120  # for what runs as it is in a file: reading it, and its trial on a face
 KERAS_SECONDS = 600  # for our own code on arrays: TensorFlow starts, and exports a network
@@ -69,9 +70,9 @@ def convert(orders: Sequence[Order]) -> list[Converted]:
                 answer = msgspec.json.decode(line, type=Answer)
                 step += 1
                 if answer.error:
-                    raise _FAMILY.get(answer.code, FaceSearchError)(_printable(answer.error))
+                    raise _FAMILY.get(answer.code, FaceSearchError)(printable(answer.error))
                 if answer.card:
-                    found.append(Converted(answer.card, _printable(answer.doubt)))
+                    found.append(Converted(answer.card, printable(answer.doubt)))
         if len(found) != len(orders):
             raise DiedError(0)
     except TimedOutError as error:
@@ -83,7 +84,7 @@ def convert(orders: Sequence[Order]) -> list[Converted]:
         ) from error
     except msgspec.MsgspecError as error:
         raise _unusable(
-            orders[min(len(found), len(orders) - 1)], f"makes no sense ({_printable(str(error))})"
+            orders[min(len(found), len(orders) - 1)], f"makes no sense ({printable(str(error))})"
         ) from error
     except OSError as error:
         raise FaceSearchError(f"No process that tries models can be started: {error.strerror}.") from error
@@ -101,8 +102,3 @@ def _seconds_for(order: Order) -> float:
 
 def _unusable(order: Order, why: str) -> ModelError:
     return ModelError(f"{order.what} {why}; it cannot be used.")
-
-
-def _printable(text: str) -> str:
-    """As `photos.printable`, which stands above this module."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -4,6 +4,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -54,11 +55,21 @@ def main() -> None:
     # Libraries write to the standard output too, which must hold our answers alone.
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
-        for order in msgspec.json.decode(sys.stdin.buffer.read(), type=list[Order]):
+        orders = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Order])
+        _keep_temporary_files_in(Path(os.fsdecode(orders[0].to)).parent)
+        for order in orders:
             answer = _answer(order, answers)
             _say(answers, answer)
             if answer.error:
                 return
+
+
+def _keep_temporary_files_in(fresh: Path) -> None:
+    """TensorFlow writes programs to the temporary folder and runs them from there: it shall be there, and private."""
+    folder = fresh / "temporary"
+    folder.mkdir(mode=0o700)
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None  # it is asked for anew
 
 
 def _say(to: BinaryIO, answer: Answer) -> None:

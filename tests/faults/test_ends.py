@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -264,3 +265,33 @@ def test_a_gallery_of_another_user_answers_from_its_database(
             if not path.is_symlink():
                 os.chown(path, os.geteuid(), os.getegid())
                 path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+# A system without a place for temporary files, as a container whose disk is read-only
+
+_NO_TEMPORARY_FOLDER = """
+import os, tempfile
+tempfile._candidate_tempdir_list = lambda: [os.environ.get("TMPDIR", "/nowhere")]
+"""
+
+
+@pytest.mark.parametrize("prepared", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_no_command_needs_the_systems_temporary_folder(
+    prepared: bool, home: Path, tmp_path: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(_NO_TEMPORARY_FOLDER)
+    (tmp_path / "photos").mkdir()
+    shutil.copy(astronaut_file, tmp_path / "photos")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    if not prepared:
+        monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "fresh"))
+    facesearch = str(Path(sys.executable).with_name("facesearch"))
+    for words in (
+        ("index", tmp_path / "photos"),
+        ("query", astronaut_file),
+        ("verify", astronaut_file, astronaut_file),
+    ):
+        done = subprocess.run([facesearch, *map(str, words)], capture_output=True, text=True, check=False, cwd="/")
+        assert done.returncode == 0, (words, done)
