@@ -221,7 +221,7 @@ def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
         return
     if not head:
         raise PhotoError(Status.UNREADABLE, "the file is empty")
-    raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
+    raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
 
 
 def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
@@ -266,7 +266,7 @@ def _asked(path: str) -> bytes:
                 raise PhotoError(Status.UNREADABLE, "standard input is a terminal or a device, not a photo")
             data = opened.read(_HEAD)
             if formats.format_of(data) is None:
-                reason = "its content is no image of a known format" if data else "it is empty"
+                reason = "its content is not an image of a known format" if data else "it is empty"
                 raise PhotoError(Status.UNSUPPORTED if data else Status.UNREADABLE, reason)
             data += opened.read(_MOST_PIPED)
     except OSError as error:
@@ -286,7 +286,7 @@ def _mode(path: str) -> int:
 def _loaded_bytes(path: str) -> bytes:
     loaded = load(PhotoFile(path, 0, 0))
     if loaded is None:
-        raise PhotoError(Status.UNSUPPORTED, "its content is no image of a known format")
+        raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
     return loaded.data
 
 

@@ -231,7 +231,7 @@ def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, lfw: Callable[..., Pat
     (tmp_path / "p.csv").write_text(f"a,b,same\n{good},text.jpg,1\n{good},cut.jpg,0\n")
     said = cli("bench", "pairs", tmp_path / "p.csv")
     assert said.code == 3
-    assert "text.jpg (its content is no image of a known format)" in said.err
+    assert "text.jpg (its content is not an image of a known format)" in said.err
     assert said.err.startswith("1 photo cannot be read") or "cut.jpg" in said.err
     assert not said.out
 

@@ -75,7 +75,7 @@ def test_index_json(cli: Cli, album: Path) -> None:
     assert answer["seconds"] > 0
     assert answer["photos_per_second"] > 0
     assert answer["failing"] == {"unreadable": 1}
-    assert answer["unsupported"] == {"its content is no image of a known format": 1}
+    assert answer["unsupported"] == {"its content is not an image of a known format": 1}
     assert answer["failures"] == [
         {"photo": str(album / "empty.jpg"), "status": "unreadable", "reason": "the file is empty", "cause": "file"}
     ]

@@ -211,7 +211,7 @@ def test_bad_photos_cost_nothing_else(gallery: Gallery, album: Path, astronaut_f
         "empty.jpg": "the file is empty",
     }
     assert summary.failing == {"unreadable": 2}
-    assert summary.unsupported == {"its content is no image of a known format": 1}
+    assert summary.unsupported == {"its content is not an image of a known format": 1}
     assert gallery.index([album]).photos == {"unchanged": 14}
     assert len(gallery.facts().failures) == 2
     assert len(list(gallery.unread())) == 3

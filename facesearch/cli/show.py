@@ -202,11 +202,10 @@ def failure(of: "Outcome") -> dict[str, Any]:
 def unread(failing: dict[str, int], unsupported: dict[str, int]) -> Iterator[str]:
     """How many photos cannot be read, by status, and how many files are of kinds that nothing here reads, by
     reason."""
-    for counts, one, many in (
-        (failing, "1 photo cannot be read", "{:,} photos cannot be read"),
-        (unsupported, "1 file is of a kind that is not read", "{:,} files are of kinds that are not read"),
-    ):
-        total = sum(counts.values())
-        if total:
-            parts = "; ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in counts.items())
-            yield f"{one if total == 1 else many.format(total)}: {parts}."
+    if total := sum(failing.values()):
+        parts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in failing.items())
+        yield f"{'1 photo' if total == 1 else f'{total:,} photos'} cannot be read: {parts}."
+    if total := sum(unsupported.values()):
+        kinds = "; ".join(f"{reason} ({count:,})" for reason, count in unsupported.items())
+        what = "1 file is of a kind" if total == 1 else f"{total:,} files are of kinds"
+        yield f"{what} that nothing here reads: {kinds}."

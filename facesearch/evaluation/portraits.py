@@ -202,7 +202,7 @@ class _Work:
         except PhotoError as error:
             return item._replace(error=error.reason)
         if loaded is None:
-            return item._replace(error="its content is no image of a known format")
+            return item._replace(error="its content is not an image of a known format")
         entry = self._cache.get(loaded.digest)
         return item._replace(digest=loaded.digest, loaded=None if entry else loaded, entry=entry)
 

@@ -246,7 +246,7 @@ def test_files_of_other_kinds_are_counted_and_fail_nothing(cli: Callable[..., An
     for _ in range(2):
         said = cli("index", photo.parent)
         assert said.code == 0
-        assert "1 file is of a kind that is not read" in said.err
+        assert "1 file is of a kind that nothing here reads" in said.err
     assert "text.jpg" in cli("info", "--failures").out
 
 

@@ -408,7 +408,7 @@ def test_files_that_change_while_the_run_reads_them(
     assert statuses["a gone.jpg"] == ("unreadable", "cannot be opened: No such file or directory")
     assert statuses["a pipe.jpg"] == ("unreadable", "it is not a file any more")
     assert statuses["a loop.jpg"] == ("unreadable", "cannot be opened: Too many levels of symbolic links")
-    assert statuses["a text.jpg"] == ("unsupported", "its content is no image of a known format")
+    assert statuses["a text.jpg"] == ("unsupported", "its content is not an image of a known format")
     assert len(statuses) == 13
     monkeypatch.undo()
     monkeypatch.setenv("FACESEARCH_HOME", str(gallery.directory.parents[1]))
