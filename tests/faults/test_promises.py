@@ -311,7 +311,8 @@ def test_a_home_that_others_could_read_is_narrowed_once(
     (home / "models" / "people.json").chmod(0o644)
     (home / "else").write_text("not ours")
     (home / "else").chmod(0o644)
-    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").chmod(0o755)
     (home / "indexes" / "link").symlink_to(tmp_path / "elsewhere")
     assert "now its owner alone can" in process("models", "list").stderr
     assert [each for each in _wide(home) if not each.startswith("else:")] == []
