@@ -271,6 +271,8 @@ def _asked(path: str) -> bytes:
             data += opened.read(_MOST_PIPED)
     except OSError as error:
         raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
     if len(data) > _MOST_PIPED:
         raise PhotoError(Status.TOO_LARGE, f"more than {_MOST_PIPED / 1e6:,.0f} megabytes came through the pipe")
     return data

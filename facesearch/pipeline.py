@@ -352,11 +352,14 @@ class _Run:
                     yield file
 
     def _is_known(self, file: PhotoFile, known: "KnownPhoto | None") -> bool:
-        if known is None or known.status == Status.MISSING or known.status in self._again:
+        if known is None or known.status == Status.MISSING or self._is_wanted_again(known):
             return False
         if known.status in FAILURES and self._remedies.may_help(known.cause, known.needs):
             return False
         return known.agrees_with(file)
+
+    def _is_wanted_again(self, known: "KnownPhoto") -> bool:
+        return known.status in self._again or (Status.FORGOTTEN in self._again and known.has_lost_a_face)
 
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
@@ -369,7 +372,7 @@ class _Run:
         """What became of a photo whose content is known. It is looked up as late as this, because the photo before
         may have changed what is known."""
         known = self._store.known_content(photo.digest, photo.file.path)
-        if known is None or known.status in self._again:
+        if known is None or self._is_wanted_again(known):
             return None
         file = photo.file
         person = names.of_folder(file.path) if self._wanted.names_people else None

@@ -90,8 +90,8 @@ def _note_of_tail(data: bytes, pixels: Pixels) -> str:
     """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
     last = pixels[-1, -1]
     share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
-    if share == 1:
-        return "cut off, with less detail" if tails.may_lack_detail(data) and _ends_early(data) else ""
+    if share == 1 and tails.may_lack_detail(data) and _ends_early(data):
+        return "cut off, with less detail"
     return _said_of(share)
 
 
@@ -111,7 +111,10 @@ def _ends_early(jpeg: bytes) -> bool:
 
 
 def _said_of(share: float) -> str:
-    """What is said of a photo that has this share of its rows, 0 to 1. Raises PhotoError where that is too little."""
+    """What is said of a photo that has this share of its rows, 0 to 1: nothing, where that is all. Raises PhotoError
+    where it is too little."""
+    if share == 1:
+        return ""
     reason = f"cut off after {int(share * 100)} %"
     if share < _ENOUGH_ROWS:
         raise PhotoError(Status.UNREADABLE, reason)

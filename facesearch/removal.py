@@ -12,6 +12,7 @@ from facesearch import names
 from facesearch.errors import FaceSearchError
 from facesearch.sql import BUSY_SECONDS, explained, from_sql, marks, temporary_files_in, to_sql
 
+LOST_A_FACE = "a forgotten face"  # what a photo needs that still shows others, should all be wanted back
 _UNDER = "(path = ? OR path >= ? AND path < ? OR path >= ? AND path < ?)"
 
 
@@ -87,8 +88,9 @@ class Removal:
         )
         self._conn.executemany(
             "UPDATE photos SET face_count = (SELECT count(*) FROM faces WHERE photo_id = photos.id), "
-            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten') WHERE id = ?",
-            photos,
+            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten'), needs = ? "
+            "WHERE id = ?",
+            [(LOST_A_FACE, *photo) for photo in photos],
         )
         self._tidy()
 

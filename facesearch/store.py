@@ -35,7 +35,7 @@ from facesearch.records import (
     PhotoFile,
     Status,
 )
-from facesearch.removal import Removal, inside
+from facesearch.removal import LOST_A_FACE, Removal, inside
 from facesearch.sql import (
     BUSY_SECONDS,
     OF_SQLITE,
@@ -80,6 +80,11 @@ class KnownPhoto:
         if self.status != Status.MISSING:
             return self.status
         return Status.OK if self.faces else Status.NO_FACE
+
+    @property
+    def has_lost_a_face(self) -> bool:
+        """Whether one of several people in it was forgotten."""
+        return self.status not in FAILURES and self.needs == LOST_A_FACE
 
     def agrees_with(self, file: PhotoFile) -> bool:
         """Whether nothing says that the file is another one now. A ctime that is not known says nothing."""

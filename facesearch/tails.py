@@ -156,7 +156,6 @@ def completed_png(data: bytes) -> tuple[bytes, float]:
     length = 1 + (width * _CHANNELS[colour] * depth + 7) // 8
     rows = _inflated((body for name, body in chunks if name == b"IDAT"), length * height)
     there = next((i for i in range(len(rows) // length) if rows[i * length] > _MOST_FILTER), len(rows) // length)
-    there = min(there, height - 1)  # whole it was not, or nobody would ask
     packed = zlib.compress(rows[: there * length] + bytes((height - there) * length), 1)
     before = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"cICP")]
     whole = (*before, (b"IDAT", packed), (b"IEND", b""))

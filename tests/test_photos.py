@@ -314,7 +314,7 @@ def test_content_decides_and_not_the_name(tmp_path: Path, astronaut: Pixels, wri
     ("name", "content", "status", "reason"),
     [
         ("empty.jpg", b"", Status.UNREADABLE, "empty"),
-        ("text.jpg", b"Dear diary, today I took no photo.", Status.UNSUPPORTED, "no image"),
+        ("text.jpg", b"Dear diary, today I took no photo.", Status.UNSUPPORTED, "not an image"),
     ],
 )
 def test_what_is_named_like_a_photo_and_is_none(

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
 from facesearch.forgetting import forget, forget_missing
+from facesearch.photos import read
 from facesearch.records import Forgotten
 from facesearch.store import Store
 from facesearch.upkeep import check
@@ -154,3 +157,23 @@ def test_nothing_is_sent_anywhere(
         done = subprocess.run([facesearch, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, (words, done.stderr)
         assert "was asked for" not in done.stderr
+
+
+def test_who_was_forgotten_among_others_comes_back_when_that_is_asked_for(
+    home: Path, astronaut: Any, lfw: Callable[..., Path], tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    """A photo of two people stays when one of them is forgotten."""
+    other = cv2.resize(read(str(lfw("Tiger_Woods", 1))), (384, 384))
+    two = np.asarray(np.concatenate([astronaut, other], axis=1), np.uint8)
+    photo = write(tmp_path / "photos" / "two.png", two)
+    gallery = Gallery.open(device="cpu")
+    assert gallery.index([photo.parent]).faces == 2
+    with gallery.writing() as store, store.atomic():
+        store._conn.execute("INSERT INTO people (name) VALUES ('Ann')")
+        store._conn.execute("UPDATE faces SET person_id = 1 WHERE id = (SELECT min(id) FROM faces)")
+    assert forget(gallery, "Ann").faces == 1
+    assert gallery.index([photo.parent]).photos == {"unchanged": 1}
+    assert gallery.facts().faces == 1
+    again = gallery.index([photo.parent], again_forgotten=True)
+    assert (again.photos, again.faces) == ({"ok": 1}, 2)
+    assert gallery.index([photo.parent], again_forgotten=True).photos == {"unchanged": 1}
