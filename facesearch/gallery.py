@@ -19,7 +19,7 @@ from facesearch.decoders import Decoders
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, ModelError, RootError, UsageError
 from facesearch.evaluation.calibration import calibrate, gather
 from facesearch.identity import identity_of
-from facesearch.index import Searchable, build_in_memory, import_faiss, open_index, sync
+from facesearch.index import Searchable, belongs, build_in_memory, import_faiss, open_index, sync
 from facesearch.index_gpu import on_gpu
 from facesearch.interruption import at_once
 from facesearch.photos import MAX_MEGAPIXELS
@@ -424,14 +424,25 @@ class Gallery:
         return analyser
 
     def sync(self, store: Store, settings: GallerySettings) -> None:
-        """Brings the file of vectors up to date with the database that is being written."""
-        with at_once():
-            stamp = sync(
-                self.vectors, store.stamp(), store.faces, settings.model, settings.dim, index_recipes(), self.note
-            )
+        """Brings the file of vectors up to date with the database that is being written. The old stamp goes before
+        the new file comes: a file that is not the stamped one is then damaged, and never merely newer."""
+        before = store.stamp()
+        made = (settings.model, settings.dim, index_recipes(), self.note)
+        try:
+            with at_once():
+                stamp = sync(self.vectors, before, store.faces, *made, partial(self._forget_stamp, store))
+        except FaceSearchError:  # the disk refuses the new file: the old one may still be there
+            if before and not store.stamp() and belongs(self.vectors, before):
+                with suppress(FaceSearchError), store.atomic():
+                    store.set_stamp(before)
+            raise
         if stamp:
             with store.atomic():
                 store.set_stamp(stamp)
+
+    def _forget_stamp(self, store: Store) -> None:
+        with store.atomic():
+            store.forget_stamp()
 
     @contextmanager
     def _searching(self, store: Store, settings: GallerySettings) -> Iterator[Searchable]:

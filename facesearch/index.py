@@ -108,9 +108,11 @@ def sync(
     dim: int,
     recipes: Sequence[IndexRecipe],
     note: Callable[[str], None],
+    before_replacing: Callable[[], None] = lambda: None,
 ) -> IndexStamp | None:
     """Brings the file up to date with the source. Returns the stamp that the caller must store, or None when
     nothing changed. What can be added is added; else the index is built again from the stored embeddings.
+    `before_replacing` is called when the new file is whole and about to take the place of the one before.
     Raises FaceSearchError when the disk refuses the file; the file before it is then still whole."""
     count = source.count()
     recipe = choose_recipe(count, recipes)
@@ -123,7 +125,7 @@ def sync(
             note(f"Building the {recipe.name} index of {count:,} faces.")
         index = _built(recipe, source, dim, count)
     recall = None if recipe == recipes[0] else _measured_recall(index, recipe, source, dim)
-    sha256 = _save(index, path)
+    sha256 = _save(index, path, before_replacing)
     status = path.stat()
     return IndexStamp(
         recipe.name,
@@ -305,7 +307,7 @@ def best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[n
     return np.asarray(similarities, np.float32), ids
 
 
-def _save(index: Any, path: Path) -> str:
+def _save(index: Any, path: Path, before_replacing: Callable[[], None]) -> str:
     """Writes the file whole or not at all: a temporary file, synced, renamed. The SHA-256 of what was written."""
     faiss = import_faiss()
     unfinished = path.with_suffix(".part")
@@ -320,6 +322,7 @@ def _save(index: Any, path: Path) -> str:
             faiss.write_index(index, faiss.PyCallbackIOWriter(write, _BLOCK))
             file.flush()
             os.fsync(file.fileno())
+        before_replacing()
         unfinished.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:

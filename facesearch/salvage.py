@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import sqlite_utils
 
 from facesearch.cards import detector_card, embedder_card
 from facesearch.errors import DamagedGalleryError, ModelError
 from facesearch.records import Cause, Status
 from facesearch.replacement import copy_database
-from facesearch.sql import OF_SQLITE, checksum, explained, marks, merge_spellings, to_read
+from facesearch.sql import OF_SQLITE, checksum, explained, marks, merge_spellings, migrations, to_read
 from facesearch.store import Store
 
 _Row: TypeAlias = tuple[Any, ...]
@@ -81,7 +82,10 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
 def _read_all(conn: sqlite3.Connection) -> None:
     """Meets every text that is none any more, of which SQLite's own check knows nothing."""
     conn.execute("SELECT * FROM sqlite_master").fetchall()
+    is_older = bool(migrations.pending(sqlite_utils.Database(conn)))  # or its making was cut off
     for table, columns in _TABLES.items():
+        if is_older and table not in _tables(conn):
+            continue
         for _ in conn.execute(f"SELECT {_present(conn, table, columns)} FROM {table}"):
             pass
 

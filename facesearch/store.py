@@ -392,6 +392,10 @@ class Store:
         values = (s.recipe, s.model, s.count, s.newest_id, s.size, s.mtime_ns, s.sha256, s.recall)
         self._conn.execute("INSERT OR REPLACE INTO index_stamp VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
+    def forget_stamp(self) -> None:
+        """From now on no file of vectors belongs to the database."""
+        self._conn.execute("DELETE FROM index_stamp")
+
     # What the gallery holds
 
     def counts(self) -> dict[str, int]:

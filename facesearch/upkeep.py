@@ -11,7 +11,7 @@ from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.gallery import Gallery
 from facesearch.index import belongs, ids_in
 from facesearch.photos import load, looks_like_photo, walk
-from facesearch.records import Outcome, PhotoFile, RunSummary, Status
+from facesearch.records import IndexStamp, Outcome, PhotoFile, RunSummary, Status
 from facesearch.replacement import replace_database
 from facesearch.salvage import faults, salvage
 from facesearch.store import KnownPhoto, Store
@@ -19,6 +19,7 @@ from facesearch.stream import chunks
 from facesearch.whereabouts import Away, is_gone, whereabouts, why_away
 
 _AT_ONCE = 1000  # photos
+_LOOKS = 5  # at a gallery whose file of vectors is being replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,16 @@ def check(gallery: Gallery, photos: bool = False) -> Soundness:
     others = contents.unknown(gallery.directory)
     if found:
         return Soundness(gallery.name, found, other_files=others)
+    for _ in range(_LOOKS):
+        sound, stamp = _looked_through(gallery, photos, others)
+        with gallery.reading() as (store, _):
+            if not sound.faults or store.stamp() == stamp:  # else the file was replaced meanwhile
+                break
+    return sound
+
+
+def _looked_through(gallery: Gallery, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
+    """What a sound database says of its file of vectors and of the photos, and the stamp that it had then."""
     with gallery.reading() as (store, _), store.snapshot():
         sound = Soundness(
             gallery.name,
@@ -77,7 +88,7 @@ def check(gallery: Gallery, photos: bool = False) -> Soundness:
             other_files=others,
             unfinished=store.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
         )
-        return _with_differences(sound, store) if photos else sound
+        return _with_differences(sound, store) if photos else sound, store.stamp()
 
 
 def _faults_of_vectors(gallery: Gallery, store: Store) -> Iterator[str]:

@@ -63,6 +63,7 @@ def test_killed_at_any_step(
         home = homes(start)
         killed = victim(home, few.folder, at=at, how=how)
         assert killed["ended"] == -9
+        assert not victim(home, do="check").get("faults")  # nothing is damaged, however far it came
         trusted.sound(home, before)
         again = victim(home, few.folder)
         assert again["code"] in (0, 7), again

@@ -18,6 +18,7 @@ import pytest
 from facesearch.gallery import Gallery
 from facesearch.records import Face, GallerySettings, PhotoFile, Status
 from facesearch.store import Store
+from facesearch.upkeep import check
 
 _DIM = 128
 
@@ -107,6 +108,20 @@ def test_readers_see_one_complete_state(readers: int, seconds: int, home: Path) 
     assert looks > readers
     assert max(states for _, _, states in results) > 1 or looks < 3 * readers
     assert writer.returncode == 0
+
+
+def test_a_check_beside_a_writer_finds_nothing_wrong(home: Path) -> None:
+    """The file of vectors is replaced again and again meanwhile."""
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, "6"], stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not _has_faces(home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    looks = 0
+    while writer.poll() is None:
+        assert check(Gallery.open()).faults == ()
+        looks += 1
+    writer.communicate(timeout=60)
+    assert (writer.returncode, looks > 10) == (0, True)
 
 
 def _has_faces(home: Path) -> bool:
