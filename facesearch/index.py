@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facesearch.cards import IndexRecipe
 from facesearch.errors import FaceSearchError
+from facesearch.files import sync_folder
 from facesearch.packages import how_to_install
 from facesearch.records import Embeddings, IndexStamp
 
@@ -324,21 +325,13 @@ def _save(index: Any, path: Path, before_replacing: Callable[[], None]) -> str:
             os.fsync(file.fileno())
         before_replacing()
         unfinished.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:
