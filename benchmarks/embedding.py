@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from facesearch.cards import default_embedder, embedder_card
-from facesearch.embed import Embedder
-from facesearch.serving import prepare, serve
-from facesearch.settings import cores
+from facesearch.faces.embedder import Embedder
+from facesearch.home import cores
+from facesearch.models.cards import default_embedder, embedder_card
+from facesearch.models.export import prepare
+from facesearch.models.serving import serve
 
 _BATCH = 32
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from facesearch.cards import embedder_card, model_cards
 from facesearch.evaluation import lfw, yaleb
-from facesearch.settings import model_dir
+from facesearch.home import model_dir
+from facesearch.models.cards import embedder_card, model_cards
 
 _HERE = Path(__file__).parent
 _SCRATCH = ("--size", "64", "--steps", "115", "--held-out", "0", "--epochs", "9")

@@ -9,11 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from facesearch.cards import default_embedder, detector_card, embedder_card
 from facesearch.evaluation.synthetic import DIM, Identities
-from facesearch.records import Box, Face, GallerySettings, PhotoFile, Point, Status
-from facesearch.settings import gallery_dir
-from facesearch.store import Store
+from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.store import Store
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.home import gallery_dir
+from facesearch.models.cards import default_embedder, detector_card, embedder_card
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
 
 _AT_ONCE = 10_000  # photos in a transaction
 _NOISE = 0.5

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from facesearch.networks import dlib_resnet, facenet
+from facesearch.models.networks import dlib_resnet, facenet
 from facesearch.training.losses import TripletLoss
 
 _PER_PERSON = 4

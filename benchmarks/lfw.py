@@ -23,7 +23,7 @@ from facesearch.evaluation import lfw
 from facesearch.evaluation.benchmark import Benchmark
 from facesearch.evaluation.metrics import accuracy_by_folds, equal_error_rate, roc, tar_at
 from facesearch.evaluation.pairs import Pairs
-from facesearch.settings import cores
+from facesearch.home import cores
 
 _PEERS = str(Path(__file__).with_name("peers.py"))
 _EACH = 30  # pairs of each kind and fold in the sample

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from facesearch.cards import EmbedderCard
-from facesearch.engines.keras import import_keras
+from facesearch.models.cards import EmbedderCard
+from facesearch.models.engines.keras import import_keras
 from facesearch.training.people import Batches, find, split
 from facesearch.training.start import fresh
 
@@ -25,9 +25,9 @@ _PEOPLE, _PER_PERSON, _STEPS, _ROUNDS = 20, 4, 4, 3
 
 def main(crops: Path) -> None:
     keras = import_keras()
-    from facesearch.training.exam import held_out_exam
     from facesearch.training.loop import Exams, Plan, Trainer
     from facesearch.training.losses import TripletLoss
+    from facesearch.training.validation import held_out_exam
 
     learned, others = split(find(crops), 0.02, 0)
     start = fresh("small", 128, None, False)
@@ -65,8 +65,8 @@ def main(crops: Path) -> None:
 
 def _bare_model(keras: Any, card: EmbedderCard, people: int) -> Any:
     """The same network with the plainest head."""
-    from facesearch.networks import small
-    from facesearch.networks.ends import standardised
+    from facesearch.models.networks import small
+    from facesearch.models.networks.ends import standardised
 
     chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8")
     embeddings = small.network(card.dim)(standardised(chips, card))

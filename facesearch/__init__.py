@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facesearch.errors import FaceSearchError as FaceSearchError
-    from facesearch.gallery import Gallery as Gallery
-    from facesearch.verdicts import verify as verify
+    from facesearch.gallery.gallery import Gallery as Gallery
+    from facesearch.verification import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Gallery": "facesearch.gallery",
-    "verify": "facesearch.verdicts",
+    "Gallery": "facesearch.gallery.gallery",
+    "verify": "facesearch.verification",
     "FaceSearchError": "facesearch.errors",
 }
 __all__ = ["FaceSearchError", "Gallery", "verify"]

@@ -1,6 +1,8 @@
 """Everything that can go wrong, as one family: each class is an exit code, each message is one sentence
 that says what happened, with the value, and what to type next."""
 
+from collections.abc import Callable
+
 
 class FaceSearchError(Exception):
     """The command cannot go on; the message is shown to the user as it stands."""
@@ -55,3 +57,6 @@ class PhotoError(FaceSearchError):
         super().__init__(reason)
         self.status, self.reason = status, reason
         self.cause, self.needs = cause, needs
+
+
+Note = Callable[[str], None]

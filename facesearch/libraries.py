@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from facesearch.settings import home, private_folder
+from facesearch.home import home, private_folder
 
 Library = Literal["onnxruntime", "keras", "matplotlib", "sklearn"]
 

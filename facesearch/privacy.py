@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from facesearch.settings import home
+from facesearch.home import home
 
 _OTHERS = 0o077
 _OURS = ("models", "indexes", "cache")

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from facesearch.cards import detector_card, embedder_card
-from facesearch.pipeline import Analyser
-from facesearch.pixels import decode
-from facesearch.records import Pixels
-from facesearch.serving import prepare
+from facesearch.arrays import Pixels
+from facesearch.faces.analyser import Analyser
+from facesearch.models.cards import detector_card, embedder_card
+from facesearch.models.export import prepare
+from facesearch.photos.pixels import decode
 
 _CHECKOUT = Path(__file__).parent.parent
 

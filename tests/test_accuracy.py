@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from facesearch import Gallery, verify
-from facesearch.decoders import Decoders
-from facesearch.pipeline import Analyser
-from facesearch.search import Asked, ask
+from facesearch.faces.analyser import Analyser
+from facesearch.gallery.answers import Asked, ask
+from facesearch.photos.pool import Decoders
 
 _EACH = 150
 

@@ -14,15 +14,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from facesearch.acquire import add, pull
-from facesearch.cards import EmbedderCard, detector_card, embedder_card, model_cards
-from facesearch.detect import MtcnnDetector
-from facesearch.embed import aligner_of
+from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.photos import look_at
-from facesearch.pipeline import Analyser
-from facesearch.records import Pixels
-from facesearch.serving import serve
+from facesearch.faces.analyser import Analyser
+from facesearch.faces.embedder import aligner_of
+from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.models.adding import add, pull
+from facesearch.models.cards import EmbedderCard, detector_card, embedder_card, model_cards
+from facesearch.models.serving import serve
+from facesearch.photos.view import look_at
 
 Cli = Callable[..., Any]
 
@@ -353,7 +353,7 @@ def test_a_bad_server_is_one_sentence(
 def test_a_server_that_never_ends_is_gone_on_with_later(
     url: str, server: _Server, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesearch.download.time.sleep", _silent)
+    monkeypatch.setattr("facesearch.models.download.time.sleep", _silent)
     server.manners = {"truncates"}
     with pytest.raises(FaceSearchError, match="run it again to go on from there"):
         pull("yunet", None, lambda *_: None, _silent)
@@ -384,7 +384,7 @@ def test_a_server_that_sends_more_than_the_card_says_is_cut_off(
 def test_a_server_without_end_is_cut_off_where_no_card_says_a_size(
     cli: Cli, url: str, server: _Server, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesearch.acquire.MOST_BYTES", 3_000_000)
+    monkeypatch.setattr("facesearch.models.adding.MOST_BYTES", 3_000_000)
     server.manners = {"never ends"}
     assert cli("models", "pull", "yunet").code == 6
     assert not (home / "models" / "yunet").exists()

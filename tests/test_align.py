@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from facesearch.align import largest_and_most_central
-from facesearch.chips import ByBox
-from facesearch.photos import read
-from facesearch.pipeline import Analyser
-from facesearch.records import Box, Face, Pixels, Point
+from facesearch.arrays import Pixels
+from facesearch.faces.analyser import Analyser
+from facesearch.geometry.chips import ByBox
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.photos.view import read
+from facesearch.training.crops import largest_and_most_central
 
 Cli = Callable[..., Any]
 

@@ -17,15 +17,16 @@ import cv2
 import numpy as np
 import pytest
 
-from facesearch.cards import detector_card, embedder_card, index_recipes
+from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.evaluation import lfw as labeled_faces
 from facesearch.evaluation import synthetic
 from facesearch.evaluation.cache import Cache, Entry, key_of
 from facesearch.evaluation.portraits import Model, Usual, embed_portraits, most_central
-from facesearch.photos import look_at
-from facesearch.pipeline import Analyser
-from facesearch.records import Box, Face, Pixels
+from facesearch.faces.analyser import Analyser
+from facesearch.geometry.face import Box, Face
+from facesearch.models.cards import detector_card, embedder_card, index_recipes
+from facesearch.photos.view import look_at
 
 Cli = Callable[..., Any]
 _EACH = 3  # pairs of each kind in a fold

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facesearch.photos import read
+from facesearch.photos.view import read
 
 _RUN = Path(__file__).parent.parent / "benchmarks" / "run.py"
 

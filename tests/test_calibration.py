@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError
-from facesearch.evaluation.calibration import Evidence, calibrate, gather
-from facesearch.faces import PhotoFaces
-from facesearch.photos import read
-from facesearch.records import Pixels
+from facesearch.gallery.calibration import Evidence, calibrate, gather
+from facesearch.gallery.faces_table import PhotoFaces
+from facesearch.photos.view import read
 
 Cli = Callable[..., Any]
 Write = Callable[[Path, Pixels], Path]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from facesearch.cards import (
+from facesearch.errors import ModelError
+from facesearch.models.cards import (
     LandmarkAlignment,
     default_embedder,
     detector_card,
@@ -15,7 +16,6 @@ from facesearch.cards import (
     shipped,
     threshold_of,
 )
-from facesearch.errors import ModelError
 
 
 def test_the_shipped_cards_agree_with_each_other() -> None:

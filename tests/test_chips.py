@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.chips import (
-    ByLandmarks,
-    cut,
-    non_maximum_suppression,
-    similarity_transforms,
-    squared,
-    suppress_nested,
-)
-from facesearch.records import Box, Face, Point
+from facesearch.geometry.boxes import cut, non_maximum_suppression, squared, suppress_nested
+from facesearch.geometry.chips import ByLandmarks, similarity_transforms
+from facesearch.geometry.face import Box, Face, Point
 
 _TEMPLATE = np.array([[20.0, 20.0], [40.0, 20.0], [30.0, 30.0], [22.0, 42.0], [38.0, 42.0]])
 _EQUAL = np.ones(5)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesearch.records import Pixels
+from facesearch.arrays import Pixels
 
 
 class Said(Protocol):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from facesearch import detect
-from facesearch.cards import detector_card
-from facesearch.detect import MtcnnDetector
-from facesearch.photos import look, read, whole
-from facesearch.pipeline import Analyser, cut_out
-from facesearch.records import Box, Face, Pixels
-from facesearch.serving import serve
+from facesearch.arrays import Pixels
+from facesearch.faces import mtcnn
+from facesearch.faces.analyser import Analyser, cut_out
+from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.geometry.face import Box, Face
+from facesearch.models.cards import detector_card
+from facesearch.models.serving import serve
+from facesearch.photos.view import look, read, whole
 
 
 def iou(a: Box, b: Box) -> float:
@@ -92,9 +93,9 @@ def _assert_same(a: Face, b: Face) -> None:
 def test_a_large_photo_in_strips_gives_what_it_gives_whole(
     detector: MtcnnDetector, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect, "_P_NET_PIXELS", 1 << 30)
+    monkeypatch.setattr(mtcnn, "_P_NET_PIXELS", 1 << 30)
     (whole,) = detector.detect([astronaut])
-    monkeypatch.setattr(detect, "_P_NET_PIXELS", 1 << 12)
+    monkeypatch.setattr(mtcnn, "_P_NET_PIXELS", 1 << 12)
     (strips,) = detector.detect([astronaut])
     for a, b in zip(whole, strips, strict=True):
         _assert_same(a, b)

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facesearch.acquire import add
-from facesearch.cards import EmbedderCard, embedder_card, model_cards
-from facesearch.embed import Embedder
-from facesearch.engines.keras import import_keras
 from facesearch.errors import ModelError
-from facesearch.serving import serve
+from facesearch.faces.embedder import Embedder
+from facesearch.models.adding import add
+from facesearch.models.cards import EmbedderCard, embedder_card, model_cards
+from facesearch.models.engines.keras import import_keras
+from facesearch.models.serving import serve
 
 Tensors = dict[str, NDArray[np.float32]]
 Cli = Callable[..., Any]
@@ -29,7 +29,7 @@ Cli = Callable[..., Any]
 def tensors() -> Callable[[int], Tensors]:
     """Random weights for the network, by the original's names."""
     import_keras()
-    from facesearch.networks import facenet
+    from facesearch.models.networks import facenet
 
     shapes = {dim: facenet.get_tensors(facenet.network(dim)) for dim in (128, 512)}
 
@@ -74,7 +74,7 @@ def _run(card: EmbedderCard, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _by_hand(tensors: Tensors, chips: NDArray[np.uint8], whitened: bool) -> NDArray[np.float32]:
     """The network on chips that were standardised here, in NumPy."""
-    from facesearch.networks import facenet
+    from facesearch.models.networks import facenet
 
     dim = tensors["InceptionResnetV1/Bottleneck/weights"].shape[1]
     model = facenet.network(dim)
@@ -155,7 +155,7 @@ def test_a_released_file_brings_the_facts_of_its_card(
 def test_a_missing_or_misshapen_tensor_is_named(
     home: Path, tmp_path: Path, tensors: Callable[[int], Tensors]
 ) -> None:
-    from facesearch.weights import frozen_pb
+    from facesearch.models.weights import frozen_pb
 
     missing = tensors(512)
     name = "InceptionResnetV1/Repeat_1/block17_4/Branch_1/Conv2d_0b_1x7/weights"
@@ -178,8 +178,8 @@ def test_a_missing_or_misshapen_tensor_is_named(
 
 
 def test_files_of_keras_3_are_read(tmp_path: Path, tensors: Callable[[int], Tensors]) -> None:
-    from facesearch.networks import facenet
-    from facesearch.weights import keras_h5
+    from facesearch.models.networks import facenet
+    from facesearch.models.weights import keras_h5
 
     made = tensors(128)
     model = facenet.network(128)
@@ -197,7 +197,7 @@ def test_files_of_keras_2_are_read(tmp_path: Path, tensors: Callable[[int], Tens
     """As the usual conversions of the released models name their layers."""
     import h5py
 
-    from facesearch.weights import keras_h5
+    from facesearch.models.weights import keras_h5
 
     made = tensors(128)
     words = {"weights": "kernel", "biases": "bias"}
@@ -216,7 +216,7 @@ def test_files_of_keras_2_are_read(tmp_path: Path, tensors: Callable[[int], Tens
 def test_weights_that_link_elsewhere_are_refused(tmp_path: Path) -> None:
     import h5py
 
-    from facesearch.weights import keras_h5
+    from facesearch.models.weights import keras_h5
 
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["secret"] = np.ones(3, np.float32)

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from facesearch.errors import PhotoError
-from facesearch.formats import format_of, is_raw, orientation_of
-from facesearch.photos import load, look, look_at, read
-from facesearch.records import PhotoFile, Status
+from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.formats import format_of, is_raw, orientation_of
+from facesearch.photos.status import Status
+from facesearch.photos.view import look, look_at, read
 
 _LONG, _BYTES = 4, 1
 

@@ -9,7 +9,8 @@ import filelock
 import numpy as np
 import pytest
 
-from facesearch import Gallery, pipeline, stream
+from facesearch import Gallery
+from facesearch.arrays import Pixels
 from facesearch.errors import (
     FaceSearchError,
     GalleryError,
@@ -18,10 +19,13 @@ from facesearch.errors import (
     NoFaceError,
     UsageError,
 )
-from facesearch.photos import View
-from facesearch.pipeline import Analysed, Analyser
-from facesearch.records import Answer, Outcome, Pixels, Status, Unanswered
-from facesearch.store import Store
+from facesearch.faces import analyser
+from facesearch.faces.analyser import Analysed, Analyser
+from facesearch.flow import stream
+from facesearch.gallery.records import Answer, Outcome, Unanswered
+from facesearch.gallery.store import Store
+from facesearch.photos.status import Status
+from facesearch.photos.view import View
 
 
 @pytest.fixture
@@ -339,7 +343,7 @@ def test_a_query_while_another_process_writes_needs_no_index_file(gallery: Galle
 def test_the_largest_face_is_asked_about_or_another_one(gallery: Gallery, album: Path, tmp_path: Path) -> None:
     import cv2
 
-    from facesearch.photos import read
+    from facesearch.photos.view import read
 
     gallery.index([album], people_from="folder")
     large = read(str(album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"))
@@ -387,8 +391,8 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
         asked.append(behind)
         return behind
 
-    monkeypatch.setattr("facesearch.gallery.on_gpu", on_gpu)
-    monkeypatch.setattr("facesearch.gallery._QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr("facesearch.gallery.gallery.on_gpu", on_gpu)
+    monkeypatch.setattr("facesearch.gallery.gallery._QUERIES_AT_ONCE", 2)
     expected = list(gallery.query_many(photos, 2))  # on the CPU, as was said when it was opened
     assert asked == []
     auto = Gallery.open("test", "auto")
@@ -423,7 +427,7 @@ def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None
 def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras runs all networks, here on the CPU; only the choice of the device is replaced."""
     Gallery.open("onnx", "cpu").index([album])
-    monkeypatch.setattr(pipeline, "device_of", lambda card, asked: "gpu")
+    monkeypatch.setattr(analyser, "device_of", lambda card, asked: "gpu")
     Gallery.open("keras", "gpu").index([album])
     onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))
     _assert_same_faces(onnx, keras)

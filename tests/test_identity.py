@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from facesearch.cards import BoxAlignment, EmbedderCard, Threshold, detector_card, embedder_card, shipped
 from facesearch.errors import ModelError
-from facesearch.identity import identity_of
-from facesearch.weight_files import digest_of
+from facesearch.models.cards import BoxAlignment, EmbedderCard, Threshold, detector_card, embedder_card, shipped
+from facesearch.models.identity import identity_of
+from facesearch.models.weight_files import digest_of
 
 Cli = Callable[..., Any]
 

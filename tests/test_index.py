@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch.cards import IndexRecipe, index_recipes
+from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError
-from facesearch.index import NONE, belongs, build_in_memory, choose_recipe, open_index, sync
-from facesearch.records import Embeddings, IndexStamp
+from facesearch.gallery.records import IndexStamp
+from facesearch.gallery.vectors import NONE, choose_recipe
+from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
+from facesearch.models.cards import IndexRecipe, index_recipes
 
 _DIM = 32
 
@@ -207,7 +209,7 @@ def test_a_file_that_is_not_the_stamped_one_is_not_opened(tmp_path: Path) -> Non
 
 
 def test_a_large_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesearch.index._MMAP_FROM", 1)
+    monkeypatch.setattr("facesearch.gallery.vectors_file._MMAP_FROM", 1)
     queries = _people(5, seed=1)
     for name in ("flat", "ivf-pq"):
         recipes = index_recipes() if name == "flat" else _recipe(name)
@@ -226,7 +228,7 @@ def test_a_disk_that_refuses_the_file_leaves_the_one_before(tmp_path: Path, monk
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("facesearch.index.os.fsync", full)
+    monkeypatch.setattr("facesearch.gallery.vectors_file.os.fsync", full)
     with pytest.raises(FaceSearchError, match="No space left"):
         sync(path, stamp, faces, "model", _DIM, index_recipes(), lambda _: None)
     assert path.read_bytes() == before

@@ -8,11 +8,11 @@ import faiss
 import numpy as np
 import pytest
 
-from facesearch import index_gpu
-from facesearch.cards import index_recipes
 from facesearch.evaluation.synthetic import DIM, Identities
-from facesearch.index import build_in_memory
-from facesearch.index_gpu import GpuIndex, choose, on_gpu
+from facesearch.gallery import vectors_gpu
+from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.gallery.vectors_gpu import GpuIndex, choose, on_gpu
+from facesearch.models.cards import index_recipes
 
 _HAS_GPU = hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 _GB = 1 << 30
@@ -37,8 +37,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         GpuClonerOptions=SimpleNamespace,
         index_cpu_to_gpu=move,
     )
-    monkeypatch.setattr(index_gpu, "import_faiss", lambda: stand_in)
-    monkeypatch.setattr(index_gpu, "_free_memory", lambda: 64 * _GB)
+    monkeypatch.setattr(vectors_gpu, "import_faiss", lambda: stand_in)
+    monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: 64 * _GB)
     return moved
 
 
@@ -82,7 +82,7 @@ def test_more_faces_than_a_gpu_finds_come_from_the_cpu(gpu: list[Any]) -> None:
 
 def test_clusters_are_trained_where_the_faces_do_not_fit(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     count = 6000
-    monkeypatch.setattr(index_gpu, "_free_memory", lambda: int(count * DIM * 1.2))
+    monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: int(count * DIM * 1.2))
     faces = Identities(count, 0.5)
     behind = build_in_memory(faces, DIM, index_recipes())
     index = on_gpu(faces, DIM, index_recipes("gpu"), behind)
@@ -119,7 +119,7 @@ def test_clusters_of_an_index_on_disk_are_found_on_the_gpu(monkeypatch: pytest.M
 def test_without_a_gpu_or_memory_the_cpu_goes_on(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     faces = Identities(100, 0.5)
     behind = build_in_memory(faces, DIM, index_recipes())
-    monkeypatch.setattr(index_gpu, "_free_memory", lambda: 0)
+    monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: 0)
     assert on_gpu(faces, DIM, index_recipes("gpu"), behind) is behind
     monkeypatch.undo()
     if not _HAS_GPU:

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch.cards import detector_card, embedder_card
-from facesearch.detect import MtcnnDetector
-from facesearch.embed import Embedder
-from facesearch.engines.keras import KerasNetwork
+from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, ModelError
-from facesearch.photos import read
-from facesearch.records import Chips
-from facesearch.serving import build, choose_device, exported_to, prepare, serve
-from facesearch.weight_files import weights_path
+from facesearch.faces.embedder import Embedder
+from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.models.cards import detector_card, embedder_card
+from facesearch.models.device import choose_device
+from facesearch.models.engines.keras import KerasNetwork
+from facesearch.models.export import exported_to, prepare
+from facesearch.models.serving import build, serve
+from facesearch.models.weight_files import weights_path
+from facesearch.photos.view import read
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_exported_is_not_exported_again(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
-    monkeypatch.setattr("facesearch.serving.convert", started.append)
+    monkeypatch.setattr("facesearch.models.export.convert", started.append)
     notes: list[str] = []
     prepare([embedder_card("dlib-resnet"), detector_card("mtcnn")], notes.append)
     assert (started, notes) == ([], [])

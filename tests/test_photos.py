@@ -14,12 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesearch import tails
+from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import load, look, printable, read, walk
-from facesearch.pipeline import Analyser
-from facesearch.pixels import decode
-from facesearch.records import PhotoFile, Pixels, Status
+from facesearch.faces.analyser import Analyser
+from facesearch.files import printable
+from facesearch.photos import tails
+from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.pixels import decode
+from facesearch.photos.status import Status
+from facesearch.photos.view import look, read
+from facesearch.photos.walk import walk
 
 _ORIENTATION = 0x0112
 
@@ -385,7 +389,7 @@ def test_walk_says_which_folder_cannot_be_listed(tmp_path: Path, monkeypatch: py
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("facesearch.photos.os.scandir", refuse)
+    monkeypatch.setattr("facesearch.photos.walk.os.scandir", refuse)
     refused: list[str] = []
     files = list(walk(str(tmp_path), lambda folder, error: refused.append(folder)))
     assert [Path(file.path).name for file in files] == ["1.jpg"]

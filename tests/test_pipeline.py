@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch import stream
-from facesearch.photos import whole
-from facesearch.pipeline import Pace, _batches, _Decoded, _Failed, _is_finished, _Item
-from facesearch.records import Outcome, PhotoFile, Status
+from facesearch.flow import stream
+from facesearch.flow.pace import Pace
+from facesearch.gallery.indexing import _batches, _Decoded, _Failed, _is_finished, _Item
+from facesearch.gallery.records import Outcome
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
+from facesearch.photos.view import whole
 
 
 class Gate:

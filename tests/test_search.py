@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch.cards import index_recipes
-from facesearch.index import FaceIndex, build_in_memory
-from facesearch.records import Box, Embeddings, Face, PhotoFile, Point, Status
-from facesearch.search import identify
-from facesearch.store import Store
+from facesearch.arrays import Embeddings
+from facesearch.gallery.answers import identify
+from facesearch.gallery.store import Store
+from facesearch.gallery.vectors import FaceIndex
+from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.models.cards import index_recipes
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
 
 _DIM = 2
 

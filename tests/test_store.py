@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from facesearch.errors import FaceSearchError, GalleryError
-from facesearch.records import Box, Face, GallerySettings, IndexStamp, PhotoFile, Point, Status
-from facesearch.store import KnownPhoto, Store
+from facesearch.gallery.records import GallerySettings, IndexStamp
+from facesearch.gallery.store import KnownPhoto, Store
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
 
 _DIM = 4
 
@@ -226,8 +229,9 @@ def test_a_process_that_is_killed_between_batches_leaves_whole_batches(tmp_path:
     program = f"""
 import os, signal
 from pathlib import Path
-from facesearch.records import PhotoFile, Status
-from facesearch.store import KnownPhoto, Store
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
+from facesearch.gallery.store import KnownPhoto, Store
 store = Store.create(Path({str(path)!r}))
 for batch in range(2):
     with store.atomic():

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facesearch.cards import BoxAlignment, embedder_card
-from facesearch.engines.keras import import_keras
+from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, UsageError
-from facesearch.photos import read
-from facesearch.pipeline import Analyser
-from facesearch.records import Pixels
-from facesearch.training.exam import pairs_exam
+from facesearch.faces.analyser import Analyser
+from facesearch.models.cards import BoxAlignment, embedder_card
+from facesearch.models.engines.keras import import_keras
+from facesearch.photos.view import read
 from facesearch.training.people import Batches, find, split
+from facesearch.training.validation import pairs_exam
 
 Cli = Callable[..., Any]
 Write = Callable[[Path, Pixels], Path]
@@ -289,7 +289,7 @@ def test_a_disk_that_fills_keeps_the_last_good_checkpoint(trainer: Callable[...,
 @pytest.fixture(scope="session")
 def upright(data: Path, analyser: Analyser, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve people with three crops each, turned by their landmarks."""
-    from facesearch.align import align_people, by_landmarks
+    from facesearch.training.crops import align_people, by_landmarks
 
     photos, folder = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("upright")
     images = data / "lfw" / "images"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from facesearch import verify
-from facesearch.cards import shipped
 from facesearch.errors import GalleryError, UsageError
+from facesearch.models.cards import shipped
 
 Cli = Callable[..., Any]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch.cards import embedder_card
 from facesearch.errors import ModelError
-from facesearch.serving import build
-from facesearch.weight_files import weights_path
-from facesearch.weights import dlib_dat
+from facesearch.models.cards import embedder_card
+from facesearch.models.serving import build
+from facesearch.models.weight_files import weights_path
+from facesearch.models.weights import dlib_dat
 
 
 def _integer(value: int) -> bytes:

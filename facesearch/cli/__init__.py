@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import about, align, bench, calibrate, ends, forget, index, models, query, show, train, upkeep
+from facesearch.cli import align, bench, calibrate, exits, forget, index, info, models, query, show, train, upkeep
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import keep_private
 from facesearch.libraries import settle_all
@@ -34,9 +34,9 @@ def _command(function: Callable[..., int], interrupted: str = _NOTHING_CHANGED) 
             narrow_home(show.note)
             code = function(**words)
         except KeyboardInterrupt as error:
-            raise ends.InterruptedError(str(error) or interrupted) from None
+            raise exits.InterruptedError(str(error) or interrupted) from None
         except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
-            raise FaceSearchError(ends.sentence_of(error)) from error
+            raise FaceSearchError(exits.sentence_of(error)) from error
         raise typer.Exit(code)
 
     # The help is wrapped to the terminal's width, not to that of the source.
@@ -88,8 +88,8 @@ app.command("repair")(
 app.command("forget")(
     _command(forget.forget, "Interrupted; run the same command again, as not all may be forgotten.")
 )
-app.command("info")(_command(about.info))
-app.command("doctor")(_command(about.doctor))
+app.command("info")(_command(info.info))
+app.command("doctor")(_command(info.doctor))
 _models = typer.Typer(help="The models that there are.", no_args_is_help=True)
 _models.command("list")(_command(models.list_models))
 _models.command("show")(_command(models.show_model))
@@ -111,11 +111,11 @@ def main() -> None:
     """The command line of a process of its own: puts that in order, runs the command, and ends with its code."""
     keep_private()
     settle_all()
-    ends.prepare()
+    exits.prepare()
     sys.exit(run())
 
 
 def run() -> int:
     """Runs the command and turns what it raises into a sentence; its exit code."""
     interruption.listen()
-    return ends.code_of(lambda: typer.main.get_command(app)(standalone_mode=False))
+    return exits.code_of(lambda: typer.main.get_command(app)(standalone_mode=False))

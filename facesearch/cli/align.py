@@ -10,7 +10,7 @@ from facesearch.cli import show
 from facesearch.cli.options import Device, Json
 
 if TYPE_CHECKING:
-    from facesearch.detect import Detector as FaceDetector
+    from facesearch.faces.detector import Detector as FaceDetector
 
 _SOME_UNREAD = 7
 _LISTED = 10  # photos without a crop
@@ -34,9 +34,9 @@ def align(
     from rich.console import Console
     from rich.progress import Progress
 
-    from facesearch.align import align_people, by_box, by_landmarks
-    from facesearch.cards import detector_card
-    from facesearch.photos import printable
+    from facesearch.files import printable
+    from facesearch.models.cards import detector_card
+    from facesearch.training.crops import align_people, by_box, by_landmarks
 
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
     counts: Counter[str] = Counter()
@@ -76,8 +76,8 @@ def align(
 
 
 def _detector(name: str, device: Device) -> "FaceDetector":
-    from facesearch.cards import detector_card
-    from facesearch.pipeline import load_detector
+    from facesearch.faces.analyser import load_detector
+    from facesearch.models.cards import detector_card
 
     card = detector_card(name)
     return load_detector(card, device, threads=1, note=show.note)

@@ -9,7 +9,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import show
-from facesearch.cli.figures import finish, rounded
+from facesearch.cli.bench_reports import finish, rounded
 from facesearch.cli.options import Detector, Device, Json, Model
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def pairs(
 ) -> int:
     """Measure a model on your own pairs: a CSV file with two photos and 1 or 0 (one person or two) in each line."""
     from facesearch.evaluation import own_pairs
-    from facesearch.photos import printable
+    from facesearch.files import printable
 
     _check_pictures(roc, errors)
     listed = own_pairs.read_pairs(file)
@@ -143,8 +143,8 @@ def search(
     json: Json = False,
 ) -> int:
     """Measure every kind of index on made-up identities, beside exact search."""
-    from facesearch.cards import index_recipes
     from facesearch.evaluation import synthetic
+    from facesearch.models.cards import index_recipes
 
     measured = list(synthetic.measure(synthetic.Identities(n, noise), index_recipes(), show.note))
     if json:
@@ -208,7 +208,7 @@ class _Progress:
         self._bar.advance(self._task)
 
     def _note(self, text: str) -> None:
-        from facesearch.photos import printable
+        from facesearch.files import printable
 
         self._bar.console.print(printable(text), markup=False, highlight=False)
 
@@ -234,11 +234,11 @@ def _check_pictures(roc: Path | None, errors: Path | None) -> None:
     from facesearch.errors import UsageError
 
     if roc is not None:
-        from facesearch.plots import check_plot_name
+        from facesearch.pictures.plots import check_plot_name
 
         check_plot_name(roc)
     if errors is not None:
-        from facesearch.report import check_sheet_name
+        from facesearch.pictures.sheets import check_sheet_name
 
         check_sheet_name(errors, "--errors")
     if roc is not None and errors is not None and roc.absolute() == errors.absolute():

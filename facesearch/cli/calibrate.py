@@ -25,7 +25,7 @@ def calibrate(
 
     Faces in one photo are different people: their similarities show how alike strangers look here. Photos of a burst
     show one person twice. No names are needed; mirrors and collages mislead it."""
-    from facesearch.gallery import Gallery
+    from facesearch.gallery.gallery import Gallery
 
     opened = Gallery.open(gallery)
     if reset:

@@ -9,9 +9,9 @@ from facesearch.cli import show
 from facesearch.cli.options import GalleryName, Json
 
 if TYPE_CHECKING:
-    from facesearch.forgetting import Kind, ToForget
-    from facesearch.gallery import Gallery
-    from facesearch.records import Forgotten
+    from facesearch.gallery.forgetting import Kind, ToForget
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.records import Forgotten
 
 _NO = 1
 
@@ -39,9 +39,9 @@ def forget(
 
     Exit code 0: done. 1: you said no. 3: it is found no longer, but somebody reads the gallery, and its bytes go
     with the next command."""
-    from facesearch import forgetting
     from facesearch.errors import UsageError
-    from facesearch.gallery import Gallery
+    from facesearch.gallery import forgetting
+    from facesearch.gallery.gallery import Gallery
 
     if (not what) != missing or person + photo + missing > 1:
         raise UsageError("Say what is to be forgotten: one person, one photo or folder, or --missing.")
@@ -62,7 +62,7 @@ def forget(
 
 
 def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> int:
-    from facesearch import forgetting
+    from facesearch.gallery import forgetting
 
     chosen = forgetting.to_forget_missing(opened)
     if not dry_run:
@@ -74,7 +74,7 @@ def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> 
 
 def _which(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None":
     """What is meant by a name that is both; None where that is clear, or for the gallery to refuse."""
-    from facesearch import forgetting
+    from facesearch.gallery import forgetting
 
     try:
         forgetting.to_forget(opened, what)
@@ -120,7 +120,7 @@ def _described(chosen: "ToForget") -> list[str]:
 
 
 def _note_away(chosen: "ToForget") -> None:
-    from facesearch.pipeline import kept_while_away
+    from facesearch.gallery.indexing import kept_while_away
 
     for away in chosen.away:
         if away.photos:
@@ -176,6 +176,6 @@ def _amount(photos: int, faces: int) -> str:
 
 
 def _printable(text: str) -> str:
-    from facesearch.photos import printable
+    from facesearch.files import printable
 
     return printable(text)

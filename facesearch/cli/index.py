@@ -10,7 +10,7 @@ from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json
 
 if TYPE_CHECKING:
-    from facesearch.records import Outcome, RunSummary
+    from facesearch.gallery.records import Outcome, RunSummary
 
 SOME_UNREAD = 7
 _LISTED = 10  # photos that could not be read, of this run
@@ -88,7 +88,7 @@ def index(
     an option or an installed package has changed, and in every run where the cause lies in the machine.
 
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
-    from facesearch.gallery import Gallery
+    from facesearch.gallery.gallery import Gallery
 
     with Progress([str(path) for path in paths]) as progress:
         opened = Gallery.open(gallery, device, progress.note)
@@ -151,7 +151,7 @@ class Progress:
 
     def advance(self, outcome: "Outcome") -> None:
         """One photo more."""
-        from facesearch.records import Status
+        from facesearch.photos.status import Status
 
         self._photos += outcome.status != Status.MISSING
         self._faces += outcome.faces
@@ -161,13 +161,14 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A note above the bar."""
-        from facesearch.photos import printable
+        from facesearch.files import printable
 
         self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def _count(self) -> None:
         from facesearch.errors import FaceSearchError
-        from facesearch.photos import looks_like_photo, walk
+        from facesearch.photos.formats import looks_like_photo
+        from facesearch.photos.walk import walk
 
         total = 0
         try:

@@ -14,9 +14,9 @@ def list_models(json: Json = False) -> int:
     """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready.
 
     Exit code 6 when a card in the home is broken; the others are listed all the same."""
-    from facesearch.cards import broken_cards, model_cards
     from facesearch.errors import ModelError
-    from facesearch.photos import printable
+    from facesearch.files import printable
+    from facesearch.models.cards import broken_cards, model_cards
 
     cards = [_facts(card) for card in model_cards().values()]
     broken = broken_cards()
@@ -40,8 +40,8 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
     """Show all that is known of a model."""
     import msgspec
 
-    from facesearch.cards import model_card
-    from facesearch.photos import printable
+    from facesearch.files import printable
+    from facesearch.models.cards import model_card
 
     card = model_card(name)
     facts = _facts(card) | msgspec.to_builtins(card)
@@ -64,7 +64,7 @@ def add_model(
 
     Only arrays and ONNX graphs are taken; nothing else in the file is ever run. It is opened, and tried on a face, in
     a process of its own with limits of memory and time."""
-    from facesearch.acquire import add
+    from facesearch.models.adding import add
 
     added = add(file, name, card, show.note)
     return _ready(added)
@@ -80,7 +80,7 @@ def pull_model(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from facesearch.acquire import pull
+    from facesearch.models.adding import pull
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -98,7 +98,7 @@ def remove_model(
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
-    from facesearch.model_removal import belongings, remove
+    from facesearch.models.removal import belongings, remove
 
     found = belongings(name)
     for path in found.files:
@@ -126,7 +126,7 @@ def _ready(card: Any) -> int:
 
 
 def _facts(card: Any) -> dict[str, Any]:
-    from facesearch.cards import EmbedderCard
+    from facesearch.models.cards import EmbedderCard
 
     is_embedder = isinstance(card, EmbedderCard)
     return {
@@ -141,8 +141,8 @@ def _facts(card: Any) -> dict[str, Any]:
 
 
 def _readiness(card: Any) -> str:
-    from facesearch.serving import is_prepared
-    from facesearch.weight_files import how_to_get, weights_path
+    from facesearch.models.export import is_prepared
+    from facesearch.models.weight_files import how_to_get, weights_path
 
     if any(weights_path(weights, card.name) is None for weights in card.weights):
         return f"no: {how_to_get(card)}"

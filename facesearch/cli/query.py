@@ -12,7 +12,7 @@ from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
 
 if TYPE_CHECKING:
-    from facesearch.records import Answer, Unanswered, Verdict
+    from facesearch.gallery.records import Answer, Unanswered, Verdict
 
 _NO = 1
 _NO_FACE = 4
@@ -47,11 +47,11 @@ def query(
 
     Exit code 1 when nothing reaches the threshold that was asked for, 4 when there is no face in the photo."""
     from facesearch.errors import UsageError
-    from facesearch.gallery import Gallery
-    from facesearch.records import Answer
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.records import Answer
 
     if sheet is not None:
-        from facesearch.report import check_sheet_name
+        from facesearch.pictures.sheets import check_sheet_name
 
         check_sheet_name(sheet, asked=photos)
     several = len(photos) > 1 or photos[0].is_dir()
@@ -98,7 +98,7 @@ def verify(
 
     Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
     from which similarity on faces are the same of this model."""
-    from facesearch.verdicts import verify as compare
+    from facesearch.verification import verify as compare
 
     verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
     with suppress(show.ClosedPipeError):  # the code is an answer, too
@@ -120,7 +120,7 @@ def verify(
 
 
 def _show_verdict(verdict: "Verdict") -> None:
-    from facesearch.photos import printable
+    from facesearch.files import printable
 
     out = show.console()
     if verdict.threshold is None:
@@ -139,7 +139,9 @@ def _show_verdict(verdict: "Verdict") -> None:
 def _photos(paths: list[Path]) -> Iterable[str]:
     """The photos among files and folders; in a folder, what is named like one."""
     from facesearch.errors import FaceSearchError
-    from facesearch.photos import looks_like_photo, printable, walk
+    from facesearch.files import printable
+    from facesearch.photos.formats import looks_like_photo
+    from facesearch.photos.walk import walk
 
     for path in paths:
         if not path.is_dir():
@@ -156,7 +158,8 @@ def _photos(paths: list[Path]) -> Iterable[str]:
 
 def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
     """Shows one answer; the exit code that it alone would have."""
-    from facesearch.records import Status, Unanswered
+    from facesearch.gallery.records import Unanswered
+    from facesearch.photos.status import Status
 
     if isinstance(answer, Unanswered):
         if json:
@@ -175,7 +178,7 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: fl
 
 
 def _show_table(answer: "Answer", face: int | None) -> None:
-    from facesearch.photos import printable
+    from facesearch.files import printable
 
     if answer.query.faces > 1 and face is None:
         show.note(
@@ -204,7 +207,7 @@ def _show_table(answer: "Answer", face: int | None) -> None:
 
 
 def _draw(answers: "list[Answer]", path: Path) -> None:
-    from facesearch.report import contact_sheet, write_sheet
+    from facesearch.pictures.sheets import contact_sheet, write_sheet
 
     if answers:
         sheet, shown, of = contact_sheet(answers)

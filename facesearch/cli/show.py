@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from facesearch.records import Answer, Box, Outcome, RunSummary, Sighting, Unanswered, Verdict
-    from facesearch.whereabouts import Away
+    from facesearch.gallery.records import Answer, Outcome, RunSummary, Sighting, Unanswered, Verdict
+    from facesearch.geometry.face import Box
+    from facesearch.photos.whereabouts import Away
 
 
 class ClosedPipeError(Exception):

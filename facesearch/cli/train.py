@@ -12,8 +12,8 @@ from facesearch.cli.options import Device
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
-    from facesearch.training.exam import Exam
     from facesearch.training.loop import Epoch, Step
+    from facesearch.training.validation import Exam
 
 
 def train(

@@ -20,9 +20,9 @@ def check(
     """Check that a gallery is as it was stored: every row, every face, the file of vectors. Nothing is written.
 
     Exit code 0: it is sound. 1: it is, but photos on disk differ from it. 5: it is damaged."""
-    from facesearch import upkeep
     from facesearch.errors import DamagedGalleryError
-    from facesearch.gallery import Gallery
+    from facesearch.gallery import upkeep
+    from facesearch.gallery.gallery import Gallery
 
     found = upkeep.check(Gallery.open(gallery), photos)
     if json:
@@ -49,7 +49,7 @@ def check(
 
 
 def _note_what_cannot_be_seen(found: Any, gallery: str) -> None:
-    from facesearch.pipeline import kept_while_away
+    from facesearch.gallery.indexing import kept_while_away
 
     for away in found.away or ():
         show.note(kept_while_away(away))
@@ -79,8 +79,8 @@ def _check_json(found: Any) -> dict[str, Any]:
 def repair(gallery: GalleryName = "default", json: Json = False) -> int:
     """Repair a damaged gallery: what it was is copied aside first, what can be read is kept, and the photos of the
     rest are looked at again."""
-    from facesearch import upkeep
-    from facesearch.gallery import Gallery
+    from facesearch.gallery import upkeep
+    from facesearch.gallery.gallery import Gallery
 
     with Progress([]) as progress:
         done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.advance)

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
-from facesearch.errors import FaceSearchError
+from facesearch.arrays import Embeddings
+from facesearch.errors import FaceSearchError, Note
 from facesearch.evaluation import lfw, own_pairs, yaleb
 from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
 from facesearch.evaluation.leakage import person_of, trained_on
@@ -27,8 +27,8 @@ from facesearch.evaluation.reports import (
     Setup,
     Strangers,
 )
-from facesearch.records import Embeddings
-from facesearch.serving import Device, Note, device_of
+from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
+from facesearch.models.device import Device, device_of
 
 _CARD_FAR = 1e-3
 _LEAST_BEYOND = 3  # pairs that must reach a threshold

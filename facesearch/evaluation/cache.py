@@ -10,12 +10,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch import chips, detect, embed, networks, yunet
-from facesearch.cards import DetectorCard, EmbedderCard
 from facesearch.errors import FaceSearchError
+from facesearch.faces import embedder as embedding
+from facesearch.faces import mtcnn, yunet
 from facesearch.files import whole_file
-from facesearch.records import Box
-from facesearch.settings import home, private_folder
+from facesearch.geometry import chips
+from facesearch.geometry.face import Box
+from facesearch.home import home, private_folder
+from facesearch.models import networks
+from facesearch.models.cards import DetectorCard, EmbedderCard
 
 _DIGEST = 16  # bytes
 
@@ -37,7 +40,7 @@ def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str
         facts[0].pop(fact, None)
     key = hashlib.sha256(msgspec.json.encode([facts, usual]))
     folder = Path(networks.__file__).parent
-    code = [Path(str(module.__file__)) for module in (chips, detect, embed, yunet)]
+    code = [Path(str(module.__file__)) for module in (chips, mtcnn, embedding, yunet)]
     code.append(Path(__file__).with_name("portraits.py"))
     for path in (*code, *sorted(folder.glob("*.py"))):
         key.update(path.read_bytes())

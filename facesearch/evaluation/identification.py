@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.arrays import Embeddings
 from facesearch.evaluation.pairs import Rows
-from facesearch.records import Embeddings
 
 OPEN_FAR = 1e-2
 _PROBES_AT_ONCE = 1024

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from facesearch.files import write_whole
-from facesearch.model_card import PEOPLE
-from facesearch.settings import model_dir
+from facesearch.home import model_dir
+from facesearch.models.card import PEOPLE
 
 
 def plain_name(name: str) -> str:

@@ -15,9 +15,9 @@ import numpy as np
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.pairs import FOLDS, Pairs, paired
 from facesearch.evaluation.portraits import Usual, name_some
+from facesearch.files import printable
+from facesearch.home import private_folder
 from facesearch.libraries import settle
-from facesearch.photos import printable
-from facesearch.settings import private_folder
 
 _SUFFIXES = (".jpg", ".png")  # releases have JPEGs, aligned sets often PNGs
 _DEPTH = 2  # folders below the one that was named in which the photos may lie

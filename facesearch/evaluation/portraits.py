@@ -15,26 +15,20 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.cards import DetectorCard, EmbedderCard
-from facesearch.decoders import Decoders
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.arrays import Embeddings
+from facesearch.errors import FaceSearchError, Note, PhotoError
 from facesearch.evaluation.cache import Cache, Entry, key_of
-from facesearch.photos import LoadedPhoto, View, load, printable
-from facesearch.pipeline import (
-    ANALYSED_AHEAD,
-    BATCH,
-    BATCH_PIXELS,
-    DECODED_AHEAD,
-    LOADED_AHEAD,
-    MOST_WORKERS,
-    Analyser,
-    cut_out,
-    find_faces,
-)
-from facesearch.records import Box, Embeddings, Face, PhotoFile, Point
-from facesearch.serving import Device, Note, device_of
-from facesearch.settings import cores
-from facesearch.stream import batched, ordered, threads
+from facesearch.faces.analyser import Analyser, cut_out, find_faces
+from facesearch.files import printable
+from facesearch.flow.pace import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
+from facesearch.flow.stream import batched, ordered, threads
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.home import cores
+from facesearch.models.cards import DetectorCard, EmbedderCard
+from facesearch.models.device import Device, device_of
+from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.pool import Decoders
+from facesearch.photos.view import View
 
 _NAMED = 5  # photos that an error names
 _SAVE_EVERY = 4096  # photos: what an interrupted run loses at most

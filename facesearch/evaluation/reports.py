@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from facesearch.evaluation.identification import ClosedSet, OpenSet
 from facesearch.evaluation.metrics import Similarities, Verification, best_threshold
 from facesearch.evaluation.pairs import Pairs
-from facesearch.records import Box
-from facesearch.report import FacePair
+from facesearch.geometry.face import Box
+from facesearch.pictures.sheets import FacePair
 
 OnMissing = Literal["centre", "skip", "wrong"]
 

@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.cards import IndexRecipe
-from facesearch.errors import FaceSearchError, UsageError
-from facesearch.index import FaceIndex, open_index, sync
-from facesearch.records import Embeddings
-from facesearch.serving import Note
-from facesearch.settings import home, private_folder
+from facesearch.arrays import Embeddings
+from facesearch.errors import FaceSearchError, Note, UsageError
+from facesearch.gallery.vectors import FaceIndex
+from facesearch.gallery.vectors_file import open_index, sync
+from facesearch.home import home, private_folder
+from facesearch.models.cards import IndexRecipe
 
 DIM = 128
 INTRINSIC = 32  # independent dimensions: those of the default model's embeddings act like about 30

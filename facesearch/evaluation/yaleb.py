@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.pairs import Rows
 from facesearch.evaluation.portraits import Usual
-from facesearch.photos import printable
+from facesearch.files import printable
 
 # The photos were cropped by hand so that all show the face at one place, too tightly for a detector: the landmarks
 # are the medians over those photos in which MTCNN finds a face nevertheless.

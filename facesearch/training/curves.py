@@ -5,7 +5,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facesearch.plots import Course, draw_courses
+from facesearch.pictures.plots import Course, draw_courses
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification

@@ -15,19 +15,19 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from facesearch.cards import EmbedderCard
-from facesearch.engines.keras import precision
+from facesearch.arrays import Chips, Embeddings
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.evaluation.metrics import Verification
-from facesearch.model_card import CHECKPOINT
-from facesearch.networks import ends
-from facesearch.records import Chips, Embeddings
+from facesearch.models.card import CHECKPOINT
+from facesearch.models.cards import EmbedderCard
+from facesearch.models.engines.keras import precision
+from facesearch.models.networks import ends
+from facesearch.models.weights import tensors
 from facesearch.training.curves import Curves
-from facesearch.training.exam import Exam, figures, stranger_threshold
 from facesearch.training.losses import CosineHead, CosineMarginLoss, Criterion, Miner, TripletLoss, active_share
 from facesearch.training.people import Batches, People, load_chips
 from facesearch.training.start import Start
-from facesearch.weights import tensors
+from facesearch.training.validation import Exam, figures, stranger_threshold
 
 RecipeName = Literal["triplet", "softmax-then-triplet"]
 
@@ -98,7 +98,7 @@ class Trainer:
     def __init__(self, start: Start, plan: Plan, data: People, exams: Exams, folder: Path) -> None:
         """Raises ModelError when the weights to start from are not those of the network."""
         self._card, self._plan, self._data, self._exams, self._folder = start.card, plan, data, exams, folder
-        self._network = importlib.import_module(f"facesearch.networks.{start.card.network}")
+        self._network = importlib.import_module(f"facesearch.models.networks.{start.card.network}")
         keras.utils.set_random_seed(plan.seed)
         with precision(plan.mixed):
             width = ends.width(start.weights, start.card.dim) if isinstance(start.weights, dict) else start.card.dim

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.decoders import Decoders
+from facesearch.arrays import Chips, Pixels
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import looks_like_photo, printable, read
-from facesearch.records import Chips, Pixels
-from facesearch.settings import cores
+from facesearch.files import printable
+from facesearch.home import cores
+from facesearch.photos.formats import looks_like_photo
+from facesearch.photos.pool import Decoders
+from facesearch.photos.view import read
 
 _LARGEST = 1.15  # times a chip: a photo's size before the chip is cut from it at random
 _LEAST = 2  # photos of a person who can be an anchor

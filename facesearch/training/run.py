@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from facesearch.cards import EmbedderCard, card_path, keep_card, model_cards
-from facesearch.engines.keras import hide_gpu, import_keras
-from facesearch.errors import FaceSearchError, ModelError, UsageError
+from facesearch.errors import FaceSearchError, ModelError, Note, UsageError
 from facesearch.evaluation.leakage import keep_people
-from facesearch.model_card import CHECKPOINT, valid_model_name
-from facesearch.serving import Device, Note, choose_device, prepare
-from facesearch.settings import model_dir, private_folder
-from facesearch.training.exam import Exam, held_out_exam, pairs_exam
+from facesearch.home import model_dir, private_folder
+from facesearch.models.card import CHECKPOINT, valid_model_name
+from facesearch.models.cards import EmbedderCard, card_path, keep_card, model_cards
+from facesearch.models.device import Device, choose_device
+from facesearch.models.engines.keras import hide_gpu, import_keras
+from facesearch.models.export import prepare
 from facesearch.training.people import People, find, split
 from facesearch.training.start import NetworkName, Start, fresh, learned
+from facesearch.training.validation import Exam, held_out_exam, pairs_exam
 
 if TYPE_CHECKING:
     from facesearch.training.loop import Epoch, Exams, Step

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from facesearch.cards import (
+from facesearch.errors import UsageError
+from facesearch.models.cards import (
     BoxAlignment,
     EmbedderCard,
     LandmarkAlignment,
@@ -14,8 +15,7 @@ from facesearch.cards import (
     embedder_card,
     model_cards,
 )
-from facesearch.errors import UsageError
-from facesearch.serving import read_weights
+from facesearch.models.serving import read_weights
 
 NetworkName = Literal["small", "facenet"]
 

@@ -18,8 +18,9 @@ import faiss
 import numpy as np
 import pytest
 
-from facesearch.photos import look, walk
-from facesearch.pipeline import Analyser
+from facesearch.faces.analyser import Analyser
+from facesearch.photos.view import look
+from facesearch.photos.walk import walk
 
 _CHECKOUT = Path(__file__).parents[2]
 _LASTING = {"faces.db", "faces.faiss", "faces.lock"}

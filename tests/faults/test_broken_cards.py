@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from facesearch.cards import (
+from facesearch.errors import FaceSearchError, ModelError
+from facesearch.models.cards import (
     EmbedderCard,
     decode_card,
     default_embedder,
@@ -17,7 +18,6 @@ from facesearch.cards import (
     model_cards,
     shipped,
 )
-from facesearch.errors import FaceSearchError, ModelError
 
 Cli = Callable[..., Any]
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from facesearch import Gallery, photos
-from facesearch.records import Cause, Outcome, Status
-from facesearch.store import Store
+from facesearch import Gallery
+from facesearch.gallery.records import Outcome
+from facesearch.gallery.store import Store
+from facesearch.photos import file as photo_file
+from facesearch.photos.status import Cause, Status
 
 Process = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -221,13 +223,13 @@ def test_a_gallery_of_before_is_taken_over(gallery: Gallery, photo: Path, monkey
             conn.execute(f"ALTER TABLE photos DROP COLUMN {column}")
         conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'causes_of_failures'")
     assert [each.cause for each in gallery.unread()] == [None]
-    real, read = photos._opened, []
+    real, read = photo_file.open_regular, []
 
     def opened(path: str) -> Any:
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(photos, "_opened", opened)
+    monkeypatch.setattr(photo_file, "open_regular", opened)
     summary = gallery.index([photo.parent])
     assert (summary.photos, summary.failing) == ({"unchanged": 2}, {"unreadable": 1})
     assert read == [str(broken)]

@@ -12,7 +12,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError, GalleryLockedError
-from facesearch.upkeep import check, repair
+from facesearch.gallery.upkeep import check, repair
 
 _FLIPS = pytest.mark.parametrize(
     "flips", [40, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]

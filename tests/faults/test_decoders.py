@@ -20,12 +20,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from facesearch import Gallery, pipeline
-from facesearch.decoders import LARGE, Decoders
+from facesearch import Gallery
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import decoding_cost, header_size, load
-from facesearch.records import Cause, Outcome, PhotoFile, Status
-from facesearch.stream import threads
+from facesearch.flow.stream import threads
+from facesearch.gallery import indexing
+from facesearch.gallery.records import Outcome
+from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.header import decoding_cost, header_size
+from facesearch.photos.pool import LARGE, Decoders
+from facesearch.photos.status import Cause, Status
 from facesearch.training.people import load_chips
 from tests.faults import failing
 
@@ -159,7 +162,7 @@ def test_the_photo_of_a_decoder_that_is_killed_from_outside_is_tried_again(galle
 def test_a_stopped_decoder_does_not_stop_the_run(
     gallery: Gallery, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "Decoders", lambda count, most, _: Decoders(count, most, 2))
+    monkeypatch.setattr(indexing, "Decoders", lambda count, most, _: Decoders(count, most, 2))
     assert _disturbed(gallery, faces, signal.SIGSTOP, times=1) == {"ok": _SOME}
 
 
@@ -353,8 +356,8 @@ def test_photos_of_unknown_size_weigh_what_they_are(home: Path, tmp_path: Path) 
 _WITH_LITTLE_MEMORY = """
 import resource, sys
 from facesearch.errors import FaceSearchError, PhotoError
-from facesearch.photos import load
-from facesearch.records import PhotoFile
+from facesearch.photos.file import load
+from facesearch.photos.file import PhotoFile
 (line,) = [line for line in open("/proc/self/status") if line.startswith("VmSize")]
 most = int(line.split()[1]) * 1024 + (100 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -435,7 +438,7 @@ def test_what_a_photo_takes_too_long_for_is_said_once(
     outcomes: list[Outcome] = []
     for photo in sorted(faces.iterdir())[2:]:
         photo.unlink()
-    monkeypatch.setattr(pipeline, "Decoders", lambda count, most, _: Decoders(count, most, 1, "own_decoder"))
+    monkeypatch.setattr(indexing, "Decoders", lambda count, most, _: Decoders(count, most, 1, "own_decoder"))
     gallery.index([faces], on_outcome=outcomes.append)
     assert [outcome.status for outcome in outcomes] == [Status.TIMEOUT] * 2
     assert outcomes[0].reason == "it was not decoded within 1 seconds"

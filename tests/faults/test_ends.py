@@ -181,7 +181,7 @@ def test_what_nobody_foresaw(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("facesearch.search.verify", fail)
+    monkeypatch.setattr("facesearch.gallery.answers.verify", fail)
     said = cli("verify", "a.jpg", "b.jpg")
     assert (said.code, said.err.count("\n")) == (code, 1)
     assert "\x1b" not in said.err
@@ -197,13 +197,15 @@ def test_an_interruption_says_what_is_true_of_the_command(
     def interrupted(*words: object, **_: object) -> None:
         raise KeyboardInterrupt(*words)
 
-    monkeypatch.setattr("facesearch.gallery.Gallery.index", lambda *_, **__: interrupted())
-    monkeypatch.setattr("facesearch.search.verify", lambda *_, **__: interrupted())
+    monkeypatch.setattr("facesearch.gallery.gallery.Gallery.index", lambda *_, **__: interrupted())
+    monkeypatch.setattr("facesearch.gallery.answers.verify", lambda *_, **__: interrupted())
     said = cli("index", tmp_path), cli("verify", "a.jpg", "b.jpg")
     assert [each.code for each in said] == [130, 130]
     assert "is stored" in said[0].err
     assert "nothing was changed" in said[1].err
-    monkeypatch.setattr("facesearch.gallery.Gallery.index", lambda *_, **__: interrupted("Half of it is done."))
+    monkeypatch.setattr(
+        "facesearch.gallery.gallery.Gallery.index", lambda *_, **__: interrupted("Half of it is done.")
+    )
     assert cli("index", tmp_path).err == "Half of it is done.\n"
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from facesearch import Gallery
-from facesearch.names import as_asked, of_folder
-from facesearch.whereabouts import whereabouts
+from facesearch.people.names import as_asked, of_folder
+from facesearch.photos.whereabouts import whereabouts
 
 Cli = Callable[..., Any]
 
@@ -174,7 +174,7 @@ def test_what_somebody_reads_is_forgotten_with_the_next_command(cli: Cli, home: 
     assert cli("index", pictures).code == 0
     gallery = Gallery.open()
     with gallery.reading() as (store, _), store.snapshot(), pytest.MonkeyPatch.context() as patched:
-        patched.setattr("facesearch.forgetting.BUSY_SECONDS", 0)
+        patched.setattr("facesearch.gallery.forgetting.BUSY_SECONDS", 0)
         left = cli("forget", pictures / "kept" / "a.jpg", "--yes")
         assert left.code == 3
         assert "found no longer" in left.err

@@ -16,10 +16,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from facesearch import conversion
-from facesearch.acquire import add
 from facesearch.errors import ModelError
-from facesearch.weights import keras_h5, tensors
+from facesearch.models import conversion
+from facesearch.models.adding import add
+from facesearch.models.weights import keras_h5, tensors
 
 _HUGE = 1 << 34  # numbers: 64 GB
 _CARD = """
@@ -149,7 +149,7 @@ def test_a_loop_without_end_is_ended(card: Path, home: Path, tmp_path: Path, mon
         add(_endless(tmp_path / "own.onnx"), None, card, _silent)
     assert time.monotonic() - started < 60
     assert _left(home) == before
-    assert not _processes_with("facesearch.trial", os.getpid())
+    assert not _processes_with("facesearch.faces.trial", os.getpid())
 
 
 def test_ctrl_c_ends_a_loop_without_end_at_once(card: Path, home: Path, tmp_path: Path) -> None:
@@ -165,11 +165,11 @@ def test_ctrl_c_ends_a_loop_without_end_at_once(card: Path, home: Path, tmp_path
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    _wait_for(lambda: _cpu_seconds(_processes_with("facesearch.trial", run.pid)) > 1.5)  # it loops
+    _wait_for(lambda: _cpu_seconds(_processes_with("facesearch.faces.trial", run.pid)) > 1.5)  # it loops
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=10)
     assert run.returncode == 130
-    assert not _processes_with("facesearch.trial", run.pid)
+    assert not _processes_with("facesearch.faces.trial", run.pid)
     assert _left(home) == before
 
 
@@ -181,8 +181,8 @@ def test_the_trial_ends_with_who_started_it(card: Path, home: Path, tmp_path: Pa
         str(_endless(tmp_path / "own.onnx")),
     ]
     run = subprocess.Popen([*command, "--card", str(card)], stderr=subprocess.DEVNULL)
-    _wait_for(lambda: _cpu_seconds(_processes_with("facesearch.trial", run.pid)) > 0.5)
-    (trial,) = _processes_with("facesearch.trial", run.pid)
+    _wait_for(lambda: _cpu_seconds(_processes_with("facesearch.faces.trial", run.pid)) > 0.5)
+    (trial,) = _processes_with("facesearch.faces.trial", run.pid)
     run.kill()
     run.wait()
     _wait_for(lambda: not _is_alive(trial))
@@ -229,7 +229,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 def _pb_of_64_gb(path: Path) -> Path:
     """One number, and the shape to repeat it to."""
-    from facesearch.engines.keras import import_keras
+    from facesearch.models.engines.keras import import_keras
 
     import_keras()
     from tensorflow.core.framework import graph_pb2, types_pb2

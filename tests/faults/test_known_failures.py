@@ -16,18 +16,20 @@ from typing import Any
 
 import pytest
 
-from facesearch import Gallery, packages, pipeline
-from facesearch.decoders import Decoders
+from facesearch import Gallery, packages
+from facesearch.gallery import indexing
+from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.store import Store
+from facesearch.gallery.upkeep import check
 from facesearch.packages import how_to_install
-from facesearch.records import Cause, PhotoFile, Status
-from facesearch.remedies import Remedies
-from facesearch.salvage import faults, salvage
-from facesearch.store import Store
-from facesearch.upkeep import check
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.pool import Decoders
+from facesearch.photos.remedies import Remedies
+from facesearch.photos.status import Cause, Status
 
 _KILLED = """
 import os, signal
-from facesearch import decoding_process
+from facesearch.photos import decoding_process
 def look(*words):
     os.kill(os.getpid(), signal.SIGKILL)
 decoding_process.serve([look])
@@ -50,12 +52,12 @@ def test_a_photo_whose_decoder_the_system_killed_is_tried_again(
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "killed_decoder.py").write_text(_KILLED)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"), prepend=os.pathsep)
-    monkeypatch.setattr(pipeline, "Decoders", partial(Decoders, program="killed_decoder"))
+    monkeypatch.setattr(indexing, "Decoders", partial(Decoders, program="killed_decoder"))
     for _ in range(2):
         summary = gallery.index([photo.parent])
         assert summary.failing == {"crashed": 1}
         assert [each.cause for each in summary.failures] == [Cause.MACHINE]
-    monkeypatch.setattr(pipeline, "Decoders", Decoders)
+    monkeypatch.setattr(indexing, "Decoders", Decoders)
     again = gallery.index([photo.parent])
     assert (again.photos, again.failing) == ({"ok": 1}, {})
 
@@ -154,7 +156,7 @@ def test_each_hint_installs_packages_that_facesearch_declares(module: str) -> No
 
 
 def test_a_time_beyond_what_sqlite_holds_is_stored_as_the_last_that_it_does(tmp_path: Path) -> None:
-    from facesearch.records import _stored
+    from facesearch.photos.file import _stored
 
     for time in (1 << 63, -(1 << 64), random.Random(0).getrandbits(80)):
         assert -(1 << 63) <= _stored(time) < 1 << 63

@@ -11,10 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from facesearch.acquire import add, pull
-from facesearch.cards import decode_card, model_cards, shipped
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.model_card import valid_model_name
+from facesearch.models.adding import add, pull
+from facesearch.models.card import valid_model_name
+from facesearch.models.cards import decode_card, model_cards, shipped
 
 Cli = Callable[..., Any]
 
@@ -208,7 +208,7 @@ def test_a_card_that_the_disk_refuses_leaves_no_model(
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("facesearch.cards.write_whole", refuse)
+    monkeypatch.setattr("facesearch.models.cards.write_whole", refuse)
     before = {path.name for path in (home / "models").iterdir()}
     with pytest.raises(FaceSearchError, match=r"own\.toml cannot be written: No space left"):
         add(graph, None, _card(tmp_path / "card.toml"), _silent)
@@ -275,7 +275,7 @@ def test_a_model_that_a_gallery_needs_stays(cli: Cli, home: Path, astronaut_file
 
 
 def test_the_checkpoint_of_a_training_goes_only_when_it_is_said(cli: Cli, home: Path) -> None:
-    from facesearch.model_removal import remove
+    from facesearch.models.removal import remove
 
     (home / "models" / "mine").mkdir()
     (home / "models" / "mine" / "checkpoint.npz").write_bytes(b"a night's work")

@@ -17,14 +17,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from facesearch import Gallery, index_gpu
-from facesearch.acquire import add
-from facesearch.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
-from facesearch.decoders import Decoders
-from facesearch.embed import Embedder
+from facesearch import Gallery
+from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.records import Chips
-from facesearch.search import ask
+from facesearch.faces.embedder import Embedder
+from facesearch.gallery import vectors_gpu
+from facesearch.gallery.answers import ask
+from facesearch.models.adding import add
+from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
+from facesearch.photos.pool import Decoders
 
 
 class _Program:
@@ -255,7 +256,7 @@ _WOODS: list[np.ndarray] = []
 
 @pytest.fixture
 def gallery(home: Path, analyser: Any, lfw: Callable[..., Path]) -> Gallery:
-    from facesearch.photos import look_at
+    from facesearch.photos.view import look_at
 
     if not _WOODS:
         (found,) = analyser.analyse([look_at(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
@@ -300,17 +301,17 @@ def test_a_gpu_without_memory_for_the_faces_is_said_to_be(monkeypatch: pytest.Mo
     from types import SimpleNamespace
 
     from facesearch.evaluation.synthetic import DIM, Identities
-    from facesearch.index import build_in_memory
+    from facesearch.gallery.vectors_file import build_in_memory
 
     def refuse(*_: object) -> None:
         raise RuntimeError("Error in virtual void* StandardGpuResourcesImpl::allocMemory: out of memory")
 
     stand_in: dict[str, Any] = {"get_num_gpus": lambda: 1, "StandardGpuResources": object}
-    monkeypatch.setattr(index_gpu, "import_faiss", lambda: SimpleNamespace(**stand_in))
-    monkeypatch.setattr(index_gpu, "_free_memory", lambda: 64 << 30)
-    monkeypatch.setattr(index_gpu, "_built", refuse)
+    monkeypatch.setattr(vectors_gpu, "import_faiss", lambda: SimpleNamespace(**stand_in))
+    monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: 64 << 30)
+    monkeypatch.setattr(vectors_gpu, "_built", refuse)
     faces = Identities(100, 0.5)
     with pytest.raises(
         FaceSearchError, match=r"does not hold the 100 faces of the gallery after all; .*--device cpu"
     ):
-        index_gpu.on_gpu(faces, DIM, index_recipes("gpu"), build_in_memory(faces, DIM, index_recipes()))
+        vectors_gpu.on_gpu(faces, DIM, index_recipes("gpu"), build_in_memory(faces, DIM, index_recipes()))

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facesearch.records import Answer, Box, Match, Pixels, Sighting
-from facesearch.report import contact_sheet, write_sheet
+from facesearch.arrays import Pixels
+from facesearch.gallery.records import Answer, Match, Sighting
+from facesearch.geometry.face import Box
+from facesearch.pictures.sheets import contact_sheet, write_sheet
 
 
 @pytest.fixture

@@ -18,15 +18,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesearch import Gallery, pipeline
-from facesearch import align as align_module
-from facesearch import gallery as gallery_module
-from facesearch.cards import detector_card
-from facesearch.decoders import Decoders
+from facesearch import Gallery
+from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
-from facesearch.photos import load, walk
-from facesearch.pipeline import Analyser, Wanted, load_detector
-from facesearch.records import Answer, PhotoFile, Pixels, Status, Unanswered
+from facesearch.faces.analyser import Analyser, load_detector
+from facesearch.gallery import gallery as gallery_module
+from facesearch.gallery import indexing
+from facesearch.gallery.indexing import Wanted
+from facesearch.gallery.records import Answer, Unanswered
+from facesearch.models.cards import detector_card
+from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.pool import Decoders
+from facesearch.photos.status import Status
+from facesearch.photos.walk import walk
+from facesearch.training import crops as align_module
 
 _KINDS = ("jpg", "png", "webp", "tiff", "bmp", "gif", "pgm")
 _MB = 1 << 20
@@ -105,7 +110,7 @@ def test_mutants_of_every_format_get_a_status(
 
 _HOOK = """
 import os, signal, time
-from facesearch import decoding_process
+from facesearch.photos import decoding_process
 def look(data, max_side, max_megapixels):
     if data.endswith(b"CRASH"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -136,7 +141,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., De
 def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
     gallery: Gallery, album: Path, hostile: object, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "Decoders", hostile)
+    monkeypatch.setattr(indexing, "Decoders", hostile)
     monkeypatch.setattr(gallery_module, "Wanted", partial(Wanted, seconds=1))
     bad = {"CRASH": "crashed", "EXIT": "crashed", "HANG": "timeout", "SLEEP": "timeout", "MEMORY": "too_large"}
     for word in bad:
@@ -402,7 +407,7 @@ def test_files_that_change_while_the_run_reads_them(
             path.write_text("no photo any more")
         return load(file, max_megapixels)
 
-    monkeypatch.setattr(pipeline, "load", then)
+    monkeypatch.setattr(indexing, "load", then)
     statuses: dict[str, tuple[str, str | None]] = {}
     gallery.index([album], on_outcome=lambda o: statuses.update({Path(o.path).name: (o.status, o.reason)}))
     assert statuses["a gone.jpg"] == ("unreadable", "cannot be opened: No such file or directory")

@@ -13,11 +13,11 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
-from facesearch.forgetting import forget, forget_missing
-from facesearch.photos import read
-from facesearch.records import Forgotten
-from facesearch.store import Store
-from facesearch.upkeep import check
+from facesearch.gallery.forgetting import forget, forget_missing
+from facesearch.gallery.records import Forgotten
+from facesearch.gallery.store import Store
+from facesearch.gallery.upkeep import check
+from facesearch.photos.view import read
 
 
 @pytest.fixture

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facesearch.gallery import Gallery
-from facesearch.records import Face, GallerySettings, PhotoFile, Status
-from facesearch.store import Store
-from facesearch.upkeep import check
+from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.store import Store
+from facesearch.gallery.upkeep import check
+from facesearch.geometry.face import Face
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
 
 _DIM = 128
 
@@ -26,8 +29,11 @@ _DIM = 128
 _WRITER = """
 import sys, time
 import numpy as np
-from facesearch.gallery import Gallery
-from facesearch.records import Box, Face, GallerySettings, PhotoFile, Point, Status
+from facesearch.gallery.gallery import Gallery
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.gallery.records import GallerySettings
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
 settings = GallerySettings("dlib-resnet", "mtcnn", 128, 20.0, 1280)
 chosen = np.random.default_rng(0)
 end = time.monotonic() + float(sys.argv[1])
@@ -151,7 +157,7 @@ def test_readers_cannot_write_and_never_empty_the_log(home: Path, face: Face) ->
 
 @pytest.fixture
 def face() -> Face:
-    from facesearch.records import Box, Point
+    from facesearch.geometry.face import Box, Point
 
     return Face(Box(0, 0, 9, 9), 1.0, (Point(1, 1),) * 5)
 

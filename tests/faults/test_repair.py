@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from facesearch import Gallery
-from facesearch.contents import unknown
 from facesearch.errors import FaceSearchError
-from facesearch.upkeep import check, repair
+from facesearch.gallery.contents import unknown
+from facesearch.gallery.upkeep import check, repair
 from tests.faults import failing
 
 _every = pytest.mark.parametrize("every", [37, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])

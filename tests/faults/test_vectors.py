@@ -11,8 +11,9 @@ import faiss
 import numpy as np
 import pytest
 
-from facesearch import Gallery, index
-from facesearch.upkeep import check
+from facesearch import Gallery
+from facesearch.gallery import vectors_file
+from facesearch.gallery.upkeep import check
 
 
 @pytest.fixture
@@ -106,5 +107,5 @@ def test_faiss_may_not_take_more_than_the_file_has(gallery: Gallery, monkeypatch
     data[at : at + 8] = (1 << 40).to_bytes(8, "little")
     gallery.vectors.write_bytes(data)
     before = faiss.get_deserialization_vector_byte_limit()
-    assert index._read(gallery.vectors, stamp, 0) is None
+    assert vectors_file._read(gallery.vectors, stamp, 0) is None
     assert faiss.get_deserialization_vector_byte_limit() == before

@@ -18,11 +18,11 @@ from typing import Any
 import faiss  # noqa: F401 (before the forks)
 import numpy as np
 
-from facesearch import forgetting, pipeline, upkeep
 from facesearch.errors import FaceSearchError
-from facesearch.gallery import Gallery
-from facesearch.photos import View, look
-from facesearch.pipeline import Analysed
+from facesearch.faces.analyser import Analysed
+from facesearch.gallery import forgetting, indexing, upkeep
+from facesearch.gallery.gallery import Gallery
+from facesearch.photos.view import View, look
 from tests.faults import failing
 
 _SECONDS = 60  # for a run, at most
@@ -91,7 +91,7 @@ def main(remembered: Path) -> None:
 def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
     os.environ["FACESEARCH_HOME"] = order["home"]
     if not order.get("decoders"):
-        pipeline.__dict__["Decoders"] = Here
+        indexing.__dict__["Decoders"] = Here
     signal.alarm(_SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     disk = failing.Disk(order.get("at", 0), order.get("how", "kill"), order.get("lasting", False))

@@ -1,0 +1,111 @@
+"""Views of photos to faces with embeddings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesearch.arrays import Chips, Embeddings
+from facesearch.errors import Note
+from facesearch.faces.detector import Detector
+from facesearch.faces.embedder import Embedder
+from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.faces.yunet import YunetDetector
+from facesearch.geometry.chips import Aligner
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.home import cores
+from facesearch.models.cards import DetectorCard, EmbedderCard
+from facesearch.models.device import Device, device_of
+from facesearch.models.export import exported_to, is_strange, prepare
+from facesearch.models.serving import serve
+from facesearch.photos.view import View
+
+_MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """The faces of one photo, surest first, and their embeddings, (faces, dim)."""
+
+    faces: list[Face]
+    embeddings: Embeddings
+
+
+class Analyser:
+    """Photos in, faces and embeddings out. Safe to use from several threads at once."""
+
+    def __init__(self, detector: Detector, embedder: Embedder) -> None:
+        self.detector, self.embedder = detector, embedder
+
+    @classmethod
+    def load(
+        cls,
+        detector: DetectorCard,
+        embedder: EmbedderCard,
+        device: Device = "auto",
+        threads: int = 0,
+        note: Note = lambda _: None,
+    ) -> "Analyser":
+        """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
+        Raises FaceSearchError when an engine, a model or the asked device is not there."""
+        chosen = device_of(embedder, device)
+        # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
+        prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
+        (network,) = serve(embedder, chosen, threads or cores()).values()
+        finder = load_detector(detector, device, threads, note)
+        return cls(finder, Embedder(network, embedder, detector.name))
+
+    @property
+    def max_side(self) -> int:
+        """In which size, at most, a photo is to be looked at; 0 where in its own."""
+        return self.detector.card.max_side
+
+    def analyse(self, views: Sequence[View]) -> list[Analysed]:
+        """One result a photo; the faces of all photos are embedded together."""
+        if not views:
+            return []
+        found = find_faces(self.detector, views)
+        chips = [cut_out(view, faces, self.embedder.aligner) for view, faces in zip(views, found, strict=True)]
+        embeddings = self.embedder.embed(np.concatenate(chips))
+        ends = np.cumsum([len(faces) for faces in found])
+        rows = np.split(embeddings, ends[:-1])
+        return [Analysed(*each) for each in zip(found, rows, strict=True)]
+
+
+def find_faces(detector: Detector, views: Sequence[View]) -> list[list[Face]]:
+    """The faces of each photo, surest first, in pixels of the whole photo."""
+    found = detector.detect([view.pixels for view in views])
+    return [[_in_whole_photo(face, view) for face in faces] for faces, view in zip(found, views, strict=True)]
+
+
+def _in_whole_photo(face: Face, view: View) -> Face:
+    if view.shrink == (1, 1):
+        return face
+    (x, y), (width, height) = view.shrink, view.size
+    box = np.array(face.box) * [x, y, x, y]
+    inside = Box(*np.clip(box, 0, [width, height, width, height]).tolist())
+    a, b, c, d, e = (Point(point.x * x, point.y * y) for point in face.landmarks)
+    return Face(inside, face.score, (a, b, c, d, e))
+
+
+def cut_out(view: View, faces: Sequence[Face], aligner: Aligner) -> Chips:
+    """One chip a face, (n, chip_px, chip_px, 3), each from a version of the photo that has the pixels for it, should
+    the photo have them."""
+    chips = aligner.cut(view.pixels, faces, view.shrink)
+    enough = aligner.shrinks(faces) * _MOST_MAGNIFIED
+    blurred = np.flatnonzero(enough < max(view.shrink)).tolist()
+    if blurred and view.data:
+        chips[blurred] = view.cut([faces[i] for i in blurred], aligner, float(enough[blurred].min()))
+    return chips
+
+
+def load_detector(
+    card: DetectorCard, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+) -> Detector:
+    """As Analyser.load, for the detector alone."""
+    chosen = device_of(card, device)
+    if chosen == "cpu":
+        prepare([card], note)
+    if card.network == "yunet":
+        return YunetDetector(exported_to(card) / "detector.onnx", card)
+    return MtcnnDetector(serve(card, chosen, threads or cores()), card)

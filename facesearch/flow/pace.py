@@ -1,0 +1,35 @@
+"""How much is worked on at once."""
+
+from dataclasses import dataclass
+
+from facesearch.home import cores
+from facesearch.models.device import Device
+from facesearch.models.engines.keras import gpu_is_visible
+
+BATCH = 32  # photos
+GPU_BATCH = 256
+# Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
+BATCH_PIXELS = 6_000_000
+ANALYSED_AHEAD = 4 * BATCH_PIXELS
+LOADED_AHEAD = 64_000_000  # bytes
+DECODED_AHEAD = LOADED_AHEAD + 6 * BATCH_PIXELS  # bytes: of files, and of the pixels that come of two batches
+MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many batches are worked on at once, a thread each, and how many photos are in one."""
+
+    threads: int
+    batch: int
+
+    @classmethod
+    def of_machine(cls, device: Device, threads: int | None = None, batch: int | None = None) -> "Pace":
+        """What is not given is chosen: a thread a core, and larger batches where there is a GPU."""
+        usual = BATCH if device == "cpu" or not gpu_is_visible() else GPU_BATCH
+        return cls(threads or min(cores(), MOST_WORKERS), batch or usual)
+
+    @property
+    def pixels(self) -> int:
+        """How many of them, at most, a batch holds."""
+        return self.batch * BATCH_PIXELS // BATCH

@@ -1,0 +1,107 @@
+"""The faces in a gallery's database, as the index and the answers read them."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.arrays import Embeddings
+from facesearch.gallery.database import from_sql, marks, parts
+from facesearch.gallery.records import Match
+from facesearch.geometry.face import Box
+from facesearch.people import names
+
+_ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFaces:
+    """One photo's faces: its path, width and height, and a row a face of boxes, (n, 4), and embeddings, (n, dim)."""
+
+    path: str
+    size: tuple[int, int]
+    boxes: NDArray[np.float64]
+    embeddings: Embeddings
+
+
+class Faces:
+    """Reads faces through an open connection. What it gives is the database's newest complete state."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def count(self) -> int:
+        """How many faces are stored, those of missing photos too."""
+        return int(self._conn.execute("SELECT count(*) FROM faces").fetchone()[0])
+
+    def newest(self) -> int:
+        """The greatest id of a face, 0 when there is none."""
+        return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM faces").fetchone()[0])
+
+    def ids(self) -> NDArray[np.int64]:
+        """All ids, ascending."""
+        rows = self._conn.execute("SELECT id FROM faces ORDER BY id")
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+    def embeddings(self, dim: int, after: int = 0) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
+        """Ids, ascending, and embeddings of the faces after that id, some ten thousand at a time."""
+        while True:
+            rows = self._conn.execute(
+                "SELECT id, embedding FROM faces WHERE id > ? ORDER BY id LIMIT ?", (after, _ROWS_AT_ONCE)
+            ).fetchall()
+            if not rows:
+                return
+            ids = np.array([row[0] for row in rows], np.int64)
+            if ids[0] <= after or (np.diff(ids) <= 0).any():  # or this would never end
+                raise sqlite3.DatabaseError("the faces are out of order")
+            yield ids, _matrix([row[1] for row in rows], dim)
+            after = int(ids[-1])
+
+    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[NDArray[np.int64], Embeddings]:
+        """Those of these faces that are stored, with their embeddings."""
+        rows: list[tuple[int, bytes]] = []
+        for part in parts(ids):
+            statement = f"SELECT id, embedding FROM faces WHERE id IN ({marks(part)})"
+            rows += self._conn.execute(statement, part).fetchall()
+        return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
+
+    def by_photo(self, dim: int) -> Iterator[PhotoFaces]:
+        """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's."""
+        rows = self._conn.execute(
+            "SELECT path, width, height, box_left, box_top, box_right, box_bottom, embedding "
+            "FROM photos JOIN faces ON photo_id = photos.id WHERE status = 'ok' AND NOT EXISTS (SELECT 1 FROM photos "
+            "AS other WHERE other.digest = photos.digest AND other.status = 'ok' AND other.id < photos.id) "
+            "ORDER BY path, faces.id"
+        )
+        for (path, width, height), faces in groupby(rows, key=itemgetter(0, 1, 2)):
+            found = list(faces)
+            boxes = np.array([row[3:7] for row in found], np.float64)
+            yield PhotoFaces(from_sql(path), (width, height), boxes, _matrix([row[7] for row in found], dim))
+
+    def matches(self, similarities: dict[int, float]) -> list[tuple[Match, bytes]]:
+        """The faces with these ids as matches, most similar first, each with its photo's digest; without those
+        that are no longer stored or whose photo is missing."""
+        found = []
+        for part in parts(list(similarities)):
+            for face_id, person, path, digest, *box in self._conn.execute(
+                "SELECT faces.id, people.name, photos.path, photos.digest, box_left, box_top, box_right, box_bottom "
+                "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
+                f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
+                part,
+            ):
+                match = Match(
+                    person and names.normal(person), similarities[face_id], from_sql(path), Box(*box), face_id
+                )
+                found.append((match, bytes(digest or b"")))
+        return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
+
+
+def _matrix(blobs: Sequence[bytes], dim: int) -> Embeddings:
+    try:
+        return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
+    except (TypeError, ValueError) as error:  # SQLite gives what it finds, of whatever kind
+        raise sqlite3.DatabaseError("an embedding is not as it was stored") from error

@@ -1,0 +1,279 @@
+"""What a gallery is made to forget: faces of a person, photos, folders, and what is no longer on disk."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from facesearch.errors import FaceSearchError, UsageError
+from facesearch.files import printable
+from facesearch.gallery import contents
+from facesearch.gallery.database import BUSY_SECONDS
+from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.records import Forgotten
+from facesearch.gallery.removal import Removal, StoredPhoto
+from facesearch.gallery.store import Store
+from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
+
+Kind: TypeAlias = Literal["person", "photo"]
+
+_SHOWN = 3  # paths
+
+
+class AmbiguousError(UsageError):
+    """What is to be forgotten names a person and a photo or folder."""
+
+
+class UnknownError(FaceSearchError):
+    """The gallery knows nothing of that name."""
+
+
+class LeftBehindError(FaceSearchError):
+    """What was forgotten is found no longer, but its bytes are not gone yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRoot:
+    """A folder that a gallery looks after and that has vanished, with what is known of it."""
+
+    path: str
+    photos: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToForget:
+    """What would go: photos and faces in them, the first few paths, and roots; `away` stays."""
+
+    photos: int
+    faces: int
+    paths: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    gone_roots: tuple[GoneRoot, ...] = ()
+    away: tuple[Away, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing would change."""
+        return not (self.photos or self.roots or self.gone_roots)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Photos that lose their faces: `gone` go altogether, `kept` are remembered as forgotten."""
+
+    gone: list[StoredPhoto]
+    kept: list[StoredPhoto]
+    roots: tuple[str, ...] = ()
+    away: tuple[Away, ...] = ()
+
+    def counted(self, gone_roots: tuple[GoneRoot, ...] = ()) -> ToForget:
+        photos = sorted((*self.gone, *self.kept), key=lambda photo: photo.path)
+        first = tuple(photo.path for photo in photos[:_SHOWN])
+        faces = sum(photo.faces for photo in photos)
+        return ToForget(len(photos), faces, first, self.roots, gone_roots, self.away)
+
+
+def to_forget(gallery: Gallery, what: str, kind: Kind | None = None) -> ToForget:
+    """What `forget` would delete; nothing is written. Raises AmbiguousError where `kind` must say whether a person or
+    a photo (or folder) of that name is meant, UnknownError where the gallery knows neither."""
+    with gallery.reading() as (store, _), store.snapshot():
+        return _choose(gallery, store, what, kind).counted()
+
+
+def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
+    """Deletes all faces that have this name; or all faces of the photo with this path and of its copies; or all that
+    is known of the photos under this folder: from the database, from its log and from the file of vectors. Photos
+    that may be met again by `index` are not looked at again until `index` is told so. When the gallery knows nothing
+    of that name, and an earlier deletion had to leave bytes behind, that one is finished.
+
+    Raises as `to_forget`, and LeftBehindError where bytes must stay for the time being."""
+    try:
+        to_forget(gallery, what, kind)
+    except UnknownError:
+        if finish(gallery):
+            return Forgotten(0, 0, finished=True)
+        raise
+    if kind is None:
+        with gallery.reading() as (store, _):
+            (kind,) = kinds(store.removal, what)
+
+    def delete(store: Store) -> Forgotten:
+        choice = _choose(gallery, store, what, kind)
+        if kind == "person":
+            store.removal.person(what)
+        else:
+            store.removal.roots(choice.roots)
+            store.removal.photos(choice.gone, choice.kept)
+        return _counts(choice)
+
+    return _forgotten(gallery, delete)
+
+
+def to_forget_missing(gallery: Gallery) -> ToForget:
+    """What `forget_missing` would delete, given all roots that are gone; nothing is written."""
+    with gallery.reading() as (store, _), store.snapshot():
+        gone = [root for root in store.roots() if is_gone(root)]
+        roots = tuple(_gone_root(store.removal, root) for root in gone)
+        return _choose_missing(store, gone).counted(roots)
+
+
+def forget_missing(gallery: Gallery, roots: Sequence[str] = ()) -> Forgotten:
+    """As `forget`, for all photos that are no longer on disk, and for these roots, of those that have vanished, with
+    all photos that were under them. Photos that are only away, or there again, stay."""
+    return _forgotten(gallery, lambda store: _delete_missing(store, [root for root in roots if is_gone(root)]))
+
+
+def finish(gallery: Gallery) -> bool:
+    """Whether bytes that an earlier `forget` had to leave are gone now. Raises LeftBehindError while they are not."""
+    with gallery.reading() as (store, _):
+        if not store.removal.is_unfinished():
+            return False
+    with gallery.writing() as store:  # tries it
+        if store.removal.is_unfinished():
+            _scrub(gallery, store)
+    return True
+
+
+def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
+    """What a gallery knows of that name."""
+    found: list[Kind] = []
+    if removal.has_person(what):
+        found.append("person")
+    if removal.is_known(_absolute(what)):
+        found.append("photo")
+    return tuple(found)
+
+
+def _choose(gallery: Gallery, store: Store, what: str, kind: Kind | None) -> _Choice:
+    found = kinds(store.removal, what)
+    if kind is not None:
+        found = tuple(each for each in found if each == kind)
+    if not found:
+        neither = {"person": "no person", "photo": "no photo or folder", None: "neither a person nor a photo"}[kind]
+        raise UnknownError(
+            f"The gallery '{gallery.name}' knows {neither} {printable(what)}; give a name, or the path of a photo or "
+            "of a folder."
+        )
+    if len(found) > 1:
+        raise AmbiguousError(
+            f"{printable(what)} is a person and also a photo or folder; say which is meant: --person or --photo."
+        )
+    if found == ("person",):
+        return _Choice([], store.removal.photos_of(what))
+    return _choose_path(store, _absolute(what))
+
+
+def _choose_path(store: Store, path: str) -> _Choice:
+    """A folder's photos go altogether when no other root would bring them back; of those that a root still holds,
+    the ones that are gone. A photo goes with its copies."""
+    roots = store.roots()
+    if any(photo.path == path for photo in store.removal.under(path)) and not os.path.isdir(path):
+        photos = store.removal.photo(path)
+        gone = set(whereabouts([photo.path for photo in photos], os.path.dirname(path)).gone)
+        return _parted(photos, gone, tuple(root for root in roots if root == path))
+    photos = store.removal.under(path)
+    inner = tuple(root for root in roots if _is_under(root, path))
+    holding = [root for root in roots if root not in inner and _is_under(path, root)]
+    gone = {photo.path for photo in photos}
+    if holding:
+        gone = set(whereabouts(gone, min(holding, key=len)).gone)
+    return _parted(photos, gone, inner)
+
+
+def _parted(photos: list[StoredPhoto], gone: set[str], roots: tuple[str, ...]) -> _Choice:
+    kept = [photo for photo in photos if photo.path not in gone]
+    return _Choice([photo for photo in photos if photo.path in gone], kept, roots)
+
+
+def _gone_root(removal: Removal, root: str) -> GoneRoot:
+    photos = removal.under(root)
+    return GoneRoot(root, len(photos), sum(photo.faces for photo in photos))
+
+
+def _choose_missing(store: Store, gone_roots: Sequence[str]) -> _Choice:
+    """Whatever was under the roots, and each missing photo that has really vanished, or that is met under another
+    name."""
+    chosen = {photo.id: photo for root in gone_roots for photo in store.removal.under(root)}
+    missing = [photo for photo in store.removal.missing() if photo.id not in chosen]
+    chosen |= {photo.id: photo for photo in missing if not os.path.isabs(photo.path)}  # set aside by a killed run
+    away: list[Away] = []
+    roots = set(store.roots())
+    by_root: dict[str, list[StoredPhoto]] = {}
+    for photo in missing:
+        if os.path.isabs(photo.path):
+            by_root.setdefault(_outermost(photo.path, roots), []).append(photo)
+    for root, photos in by_root.items():
+        found = whereabouts([photo.path for photo in photos], root)
+        away += found.away
+        gone, there = set(found.gone), set(found.there)
+        chosen |= {
+            photo.id: photo for photo in photos if photo.path in gone or (photo.path in there and photo.has_twin)
+        }
+    away += [
+        Away(root, reason, len(store.removal.under(root))) for root in store.roots() if (reason := why_away(root))
+    ]
+    return _Choice(list(chosen.values()), [], tuple(gone_roots), _merged(away))
+
+
+def _merged(away: Iterable[Away]) -> tuple[Away, ...]:
+    """One for each folder: a root's own counts all that is in it."""
+    return tuple({each.folder: each for each in away}.values())
+
+
+def _outermost(path: str, roots: set[str]) -> str:
+    """The highest root that holds a photo; where none does, its own folder."""
+    chosen = above = os.path.dirname(path)
+    while True:
+        if above in roots:
+            chosen = above
+        if above == os.path.dirname(above):
+            return chosen
+        above = os.path.dirname(above)
+
+
+def _is_under(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _delete_missing(store: Store, roots: Sequence[str]) -> Forgotten:
+    choice = _choose_missing(store, roots)
+    store.removal.photos(choice.gone, choice.kept)
+    store.removal.roots(roots)
+    return _counts(choice)
+
+
+def _counts(choice: _Choice) -> Forgotten:
+    photos = [*choice.gone, *choice.kept]
+    return Forgotten(len(photos), sum(photo.faces for photo in photos), choice.roots)
+
+
+def _forgotten(gallery: Gallery, delete: Callable[[Store], Forgotten]) -> Forgotten:
+    with gallery.reading() as (_, settings):
+        pass
+    with gallery.writing() as store:
+        gallery.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
+        with store.atomic():
+            done = delete(store)
+        try:
+            _scrub(gallery, store)
+        finally:
+            gallery.sync(store, settings)
+    backups = contents.backups(gallery.directory)
+    if backups:
+        gallery.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")
+    return done
+
+
+def _scrub(gallery: Gallery, store: Store) -> None:
+    try:
+        store.removal.scrub(store.journal == "wal", BUSY_SECONDS)
+    except FaceSearchError as error:
+        raise LeftBehindError(
+            f"What was to be forgotten is found no longer, but its bytes are still in {gallery.directory}: {error} "
+            "The next command that writes to the gallery removes them, or the same one again."
+        ) from error
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)

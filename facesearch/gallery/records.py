@@ -1,0 +1,210 @@
+"""What a gallery gives its callers: records of runs, of answers and of what it holds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facesearch.geometry.face import Box
+from facesearch.photos.status import FAILURES, Cause, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What indexing did with one photo. `done` says why nothing was computed: `unchanged` (path, size and times
+    agree, or it was tried again and failed as before), `moved` or `copied` (the content is known); it is `indexed`
+    where something was. `cause` says where the reason of a failure lies; None where that is not known."""
+
+    path: str
+    status: Status
+    faces: int
+    done: str = "indexed"
+    reason: str | None = None
+    cause: Cause | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the photo should have been read. Of a kind that no package here reads it should not."""
+        return self.status in FAILURES and not self.is_of_another_kind
+
+    @property
+    def is_of_another_kind(self) -> bool:
+        """Whether its content is no image, or of a kind that no package here reads."""
+        return self.status == Status.UNSUPPORTED and self.cause in (None, Cause.FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face in a photo that was asked about. `faces` is how many faces that photo shows."""
+
+    photo: str
+    box: Box
+    score: float
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A face of the gallery beside the one that was asked about; similarity is the cosine, -1..1."""
+
+    person: str | None
+    similarity: float
+    photo: str
+    box: Box
+    face_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
+    as one person; `far` is the share of pairs of strangers that reach it, so that about far * compared of the
+    gallery's faces do by chance. `learned` says that it comes from the gallery's own photos, not from the card. Both
+    are None for a model whose threshold nobody has measured."""
+
+    query: Sighting
+    model: str
+    threshold: float | None
+    far: float | None
+    learned: bool
+    compared: int
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A photo of a batch of queries that shows no face or cannot be read."""
+
+    photo: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether two photos show the same person: similarity >= threshold. `far` is the share of pairs of
+    strangers that reach the threshold, None where it is one that the user gave; `learned` says that it comes from a
+    gallery's own photos. `same` and `threshold` are None for a model whose threshold nobody has measured."""
+
+    same: bool | None
+    similarity: float
+    threshold: float | None
+    far: float | None
+    model: str
+    a: Sighting
+    b: Sighting
+    learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStamp:
+    """What a file of vectors must be to belong to its database. A file whose size and time agree is taken
+    for unchanged, else its SHA-256 decides. `recall` is recall@1 against exact search, measured when an
+    approximate index was built."""
+
+    recipe: str
+    model: str
+    count: int
+    newest_id: int
+    size: int
+    mtime_ns: int
+    sha256: str
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GallerySettings:
+    """What is fixed when a gallery is made, so that all its embeddings are comparable."""
+
+    model: str
+    detector: str
+    dim: int
+    min_face_px: float
+    max_side: int = 0
+    identity: str = (
+        ""  # of both models (see `facesearch.models.identity`); empty in a gallery of an earlier facesearch
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold learned from a gallery's own photos: `far` of its `strangers` (pairs of faces that share one of
+    `photos`) reach it; with 95 % confidence no more than `far_at_most` of all such pairs do. `likely_accepted` is the
+    share of the `likely` pairs of one person that reach it, None where there are none; `card_far` is the share of
+    the strangers that reach the threshold of the model's card, where that has one."""
+
+    model: str
+    threshold: float
+    far: float
+    far_at_most: float
+    strangers: int
+    photos: int
+    likely: int
+    likely_accepted: float | None
+    card_threshold: float | None
+    card_far: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The similarity from which two faces count as one person, the share of pairs of strangers that reach it (None
+    where that is not known, as of one that the user gave), and whether it was learned from the gallery."""
+
+    similarity: float
+    far: float | None
+    learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RootFailure:
+    """A folder or photo that was to be indexed and could not; `reason` is a sentence."""
+
+    root: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
+    by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
+    the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are no
+    failures. `roots_failed` are those that could not be indexed at all."""
+
+    photos: dict[str, int]
+    faces: int
+    seconds: float
+    photos_per_second: float
+    gallery: str
+    failures: tuple[Outcome, ...]
+    failing: dict[str, int] = field(default_factory=dict)
+    unsupported: dict[str, int] = field(default_factory=dict)
+    roots_failed: tuple[RootFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many photos, and faces in them, were deleted from a gallery, and which roots it no longer looks after.
+    `finished` says that what an earlier `forget` had to leave in the files has left them, too."""
+
+    photos: int
+    faces: int
+    roots: tuple[str, ...] = ()
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFacts:
+    """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
+    them; `unsupported` counts the files of kinds that no package here reads, by reason."""
+
+    name: str
+    directory: Path
+    settings: GallerySettings
+    photos: dict[str, int]
+    faces: int
+    people: int
+    roots: tuple[str, ...]
+    index: IndexStamp | None
+    limit: Limit | None
+    bytes_on_disk: int
+    last_run: str | None
+    failures: tuple[Outcome, ...]
+    failing: dict[str, int] = field(default_factory=dict)
+    unsupported: dict[str, int] = field(default_factory=dict)

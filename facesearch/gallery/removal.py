@@ -1,0 +1,182 @@
+"""What leaves a gallery's database for good: faces, photos and roots, and the bytes that they leave behind."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from facesearch.errors import FaceSearchError
+from facesearch.gallery.database import BUSY_SECONDS, explained, from_sql, marks, temporary_files_in, to_sql
+from facesearch.people import names
+
+LOST_A_FACE = "a forgotten face"  # what a photo needs that still shows others, should all be wanted back
+_UNDER = "(path = ? OR path >= ? AND path < ? OR path >= ? AND path < ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """A photo as far as it matters for its removal; `has_twin` says that its content lies at another path, too."""
+
+    id: int
+    path: str
+    faces: int
+    has_twin: bool
+
+
+class Removal:
+    """Deletes through an open connection, inside of the caller's transactions."""
+
+    def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+        self._conn, self._path = conn, path
+
+    # What there is
+
+    def has_person(self, name: str) -> bool:
+        """Whether a face has this name, in whichever of Unicode's forms it was typed or stored."""
+        return bool(self.photos_of(name))
+
+    def photos_of(self, name: str) -> list[StoredPhoto]:
+        """The photos that show a person, each with how many faces have that name."""
+        stored = {who: person for person, who in self._conn.execute("SELECT id, name FROM people")}
+        people = [person for who, person in stored.items() if names.normal(who) in _spellings(name)]
+        rows = self._conn.execute(
+            "SELECT photos.id, path, count(*) FROM faces JOIN photos ON photos.id = photo_id "
+            f"WHERE person_id IN ({marks(people)}) GROUP BY photos.id ORDER BY path",
+            people,
+        )
+        return [StoredPhoto(photo, from_sql(path), faces, False) for photo, path, faces in rows]
+
+    def is_known(self, path: str) -> bool:
+        """Whether this is the path of a photo, of a root, or of a folder that holds one of them."""
+        return any(
+            self._conn.execute(f"SELECT 1 FROM {table} WHERE {_UNDER} LIMIT 1", _under(path)).fetchone()
+            for table in ("photos", "roots")
+        )
+
+    def photo(self, path: str) -> list[StoredPhoto]:
+        """The photo with this path, and its copies."""
+        return self._photos("path = ?1 OR digest = (SELECT digest FROM photos WHERE path = ?1)", to_sql(path))
+
+    def under(self, folder: str) -> list[StoredPhoto]:
+        """The photos under a folder, or the photo that has its path."""
+        return self._photos(_UNDER, *_under(folder))
+
+    def missing(self) -> list[StoredPhoto]:
+        """The photos that were missing when they were last looked for."""
+        return self._photos("status = 'missing'")
+
+    def _photos(self, where: str, *values: object) -> list[StoredPhoto]:
+        rows = self._conn.execute(
+            "SELECT id, path, (SELECT count(*) FROM faces WHERE photo_id = photos.id), EXISTS (SELECT 1 FROM photos "
+            "AS other WHERE other.digest = photos.digest AND other.id != photos.id AND other.status != 'missing') "
+            f"FROM photos WHERE {where} ORDER BY path",
+            values,
+        )
+        return [StoredPhoto(photo, from_sql(path), faces, bool(twin)) for photo, path, faces, twin in rows]
+
+    # What goes
+
+    def person(self, name: str) -> None:
+        """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
+        photos = [(photo.id,) for photo in self.photos_of(name)]
+        self._conn.executemany(
+            "DELETE FROM faces WHERE person_id IN (SELECT id FROM people WHERE name = ?)",
+            [(spelling,) for spelling in _spellings(name)],
+        )
+        self._conn.executemany(
+            "UPDATE photos SET face_count = (SELECT count(*) FROM faces WHERE photo_id = photos.id), "
+            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten'), needs = ? "
+            "WHERE id = ?",
+            [(LOST_A_FACE, *photo) for photo in photos],
+        )
+        self._tidy()
+
+    def photos(self, gone: Sequence[StoredPhoto], kept: Sequence[StoredPhoto]) -> None:
+        """Deletes the faces of all these photos: of those that are gone every trace, while those that are kept are
+        remembered as forgotten, so that they are not looked at again."""
+        self._conn.executemany("DELETE FROM photos WHERE id = ?", [(photo.id,) for photo in gone])
+        self._conn.executemany("DELETE FROM faces WHERE photo_id = ?", [(photo.id,) for photo in kept])
+        self._conn.executemany(
+            "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, face_count = 0 "
+            "WHERE id = ?",
+            [(photo.id,) for photo in kept],
+        )
+        self._tidy()
+
+    def roots(self, roots: Sequence[str]) -> None:
+        """From now on the gallery does not look after these folders."""
+        self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
+
+    def _tidy(self) -> None:
+        """Without names that nobody has any more, without a file of vectors that would still hold the faces, and
+        without a root that is itself a photo to be forgotten: `repair` would look at it again."""
+        self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
+        self._conn.execute("DELETE FROM index_stamp")
+        self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
+        self._conn.execute("INSERT OR IGNORE INTO unfinished VALUES (1, ?)", (_now(),))
+
+    def is_found_elsewhere(self, root: str) -> bool:
+        """Whether each photo that was under a root has its content at a path elsewhere now, or never had any."""
+        inside = _under(root)
+        holds = (
+            f"SELECT 1 FROM photos WHERE {_UNDER} AND (digest NOTNULL OR face_count > 0) AND NOT EXISTS (SELECT 1 "
+            f"FROM photos AS other WHERE other.digest = photos.digest AND other.status != 'missing' AND NOT "
+            f"{_UNDER.replace('path', 'other.path')})"
+        )
+        return self._conn.execute(f"{holds} LIMIT 1", (*inside, *inside)).fetchone() is None
+
+    def old_root(self, root: str) -> None:
+        """A root leaves whose photos are elsewhere."""
+        self._conn.execute(f"DELETE FROM photos WHERE {_UNDER}", _under(root))
+        self.roots([root])
+
+    # The bytes
+
+    def is_unfinished(self) -> bool:
+        """Whether bytes of what was deleted may still lie in the database's files."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'unfinished'"
+        if not self._conn.execute(known).fetchone():  # an earlier facesearch's
+            return False
+        return self._conn.execute("SELECT 1 FROM unfinished").fetchone() is not None
+
+    def scrub(self, is_wal: bool, wait_seconds: float) -> None:
+        """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
+        FaceSearchError while somebody reads what was there before, and when the disk refuses."""
+        with explained(self._path), temporary_files_in(self._path.parent), self._waiting(wait_seconds):
+            self._conn.execute("VACUUM")
+            is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_busy and is_wal:
+                raise FaceSearchError(f"{self._path} is being read, so its log could not be emptied.")
+            self._conn.execute("DELETE FROM unfinished")
+            self._conn.commit()
+
+    @contextmanager
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        """How long those who read are waited for."""
+        self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        try:
+            yield
+        finally:
+            self._conn.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """As it is stored, by what was typed: the name as it is shown, or as the bytes of a folder."""
+    return tuple(dict.fromkeys((names.as_asked(name), names.of_folder(os.path.join(name, "")))))
+
+
+def _under(folder: str) -> tuple[object, ...]:
+    return to_sql(folder), *inside(folder), *map(os.fsencode, inside(folder))
+
+
+def inside(folder: str) -> tuple[str, str]:
+    """The least text that begins with the folder and a separator, and the least one that no longer does."""
+    text = folder.rstrip(os.sep)
+    return text + os.sep, text + chr(ord(os.sep) + 1)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

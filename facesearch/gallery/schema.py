@@ -1,0 +1,132 @@
+"""The tables of a gallery's database, as migrations: what was applied is never edited."""
+
+import sqlite3
+
+import sqlite_utils
+
+from facesearch.gallery.database import checksum
+from facesearch.people import names
+
+migrations = sqlite_utils.Migrations("facesearch")
+
+
+@migrations()
+def photos_faces_people(db: sqlite_utils.Database) -> None:
+    """The first schema."""
+    statuses = "'ok', 'no_face', 'unreadable', 'unsupported', 'too_large', 'crashed', 'missing'"
+    for statement in (
+        # path is a BLOB where its bytes are no UTF-8; digest is NULL where the file could not be opened.
+        f"""CREATE TABLE photos (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+            digest BLOB, status TEXT NOT NULL CHECK (status IN ({statuses})), reason TEXT,
+            width INTEGER, height INTEGER)""",
+        "CREATE INDEX photos_by_digest ON photos (digest)",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        # AUTOINCREMENT: the id of a deleted face is never given to another one, so an old index cannot lie.
+        """CREATE TABLE faces (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people (id),
+            box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
+            score REAL NOT NULL, landmarks BLOB NOT NULL, embedding BLOB NOT NULL)""",
+        "CREATE INDEX faces_by_photo ON faces (photo_id)",
+        "CREATE INDEX faces_by_person ON faces (person_id)",
+        "CREATE TABLE roots (path TEXT PRIMARY KEY)",
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
+            photos INTEGER, faces INTEGER)""",
+        """CREATE TABLE settings (
+            only INTEGER PRIMARY KEY CHECK (only = 1), model TEXT NOT NULL, detector TEXT NOT NULL,
+            dim INTEGER NOT NULL, min_face_px REAL NOT NULL)""",
+        """CREATE TABLE index_stamp (
+            only INTEGER PRIMARY KEY CHECK (only = 1), recipe TEXT NOT NULL, model TEXT NOT NULL,
+            count INTEGER NOT NULL, newest_id INTEGER NOT NULL, size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, recall REAL)""",
+    ):
+        db.execute(statement)
+
+
+@migrations()
+def learned_threshold(db: sqlite_utils.Database) -> None:
+    """What `calibrate` learned; empty before."""
+    db.execute(
+        """CREATE TABLE calibration (
+            only INTEGER PRIMARY KEY CHECK (only = 1), similarity REAL NOT NULL, far REAL NOT NULL,
+            strangers INTEGER NOT NULL, learned_at TEXT NOT NULL)"""
+    )
+
+
+@migrations()
+def longest_side(db: sqlite_utils.Database) -> None:
+    """In which size photos are looked at; before, always in their own."""
+    db.execute("ALTER TABLE settings ADD COLUMN max_side INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def any_status_and_face_count(db: sqlite_utils.Database) -> None:
+    """A photo's status may be one that came later: which there are is for `records.Status` alone to say. And a photo
+    knows how many faces it has, so that one that is lost is missed. SQLite cannot drop a condition, so the table is
+    made anew (with foreign keys off, or its faces would go with the old one)."""
+    for statement in (
+        """CREATE TABLE photos_anew (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+            digest BLOB, status TEXT NOT NULL, reason TEXT, width INTEGER, height INTEGER,
+            face_count INTEGER NOT NULL)""",
+        "INSERT INTO photos_anew SELECT id, path, size, mtime_ns, digest, status, reason, width, height, "
+        "(SELECT count(*) FROM faces WHERE photo_id = photos.id) FROM photos",
+        "DROP TABLE photos",
+        "ALTER TABLE photos_anew RENAME TO photos",
+        "CREATE INDEX photos_by_digest ON photos (digest)",
+    ):
+        db.execute(statement)
+
+
+@migrations()
+def checksums(db: sqlite_utils.Database) -> None:
+    """Each face with what tells whether it is still as it was stored."""
+    db.conn.create_function("face_checksum", 7, lambda a, b, c, d, *rest: checksum((a, b, c, d), *rest))
+    db.execute("ALTER TABLE faces ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE faces SET checksum = "
+        "face_checksum(box_left, box_top, box_right, box_bottom, score, landmarks, embedding)"
+    )
+
+
+@migrations()
+def causes_of_failures(db: sqlite_utils.Database) -> None:
+    """Why a photo could not be read: where the cause lies, what would help, and when the file changed last. Of the
+    failures of before no cause is known, so they are tried once more; ctime_ns is 0 where it is not known."""
+    for column in ("cause TEXT", "needs TEXT", "ctime_ns INTEGER NOT NULL DEFAULT 0"):
+        db.execute(f"ALTER TABLE photos ADD COLUMN {column}")
+
+
+@migrations()
+def identity_of_the_models(db: sqlite_utils.Database) -> None:
+    """Which networks made the embeddings; in a gallery of before the next run notes it."""
+    db.execute("ALTER TABLE settings ADD COLUMN identity TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def unfinished_forgetting(db: sqlite_utils.Database) -> None:
+    """Since when bytes of deleted faces may still lie in the files; empty when none do."""
+    db.execute("CREATE TABLE unfinished (only INTEGER PRIMARY KEY CHECK (only = 1), since TEXT NOT NULL)")
+
+
+@migrations()
+def one_spelling_a_name(db: sqlite_utils.Database) -> None:
+    """People whose names differ in Unicode's form alone become one."""
+    merge_spellings(db.conn)
+
+
+def merge_spellings(conn: sqlite3.Connection) -> None:
+    """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
+    for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():
+        normal = names.normal(name)
+        if normal == name:
+            continue
+        same = conn.execute("SELECT id FROM people WHERE name = ?", (normal,)).fetchone()
+        if same:
+            conn.execute("UPDATE faces SET person_id = ? WHERE person_id = ?", (same[0], person))
+            conn.execute("DELETE FROM people WHERE id = ?", (person,))
+        else:
+            conn.execute("UPDATE people SET name = ? WHERE id = ?", (normal, person))

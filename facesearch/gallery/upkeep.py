@@ -1,0 +1,215 @@
+"""What keeps a gallery sound: `check` and `repair`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesearch.errors import FaceSearchError, GalleryError, PhotoError
+from facesearch.flow.stream import chunks
+from facesearch.gallery import contents
+from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.records import IndexStamp, Outcome, RunSummary
+from facesearch.gallery.replacement import replace_database
+from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.store import KnownPhoto, Store
+from facesearch.gallery.vectors_file import belongs, ids_in
+from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.formats import looks_like_photo
+from facesearch.photos.status import Status
+from facesearch.photos.walk import walk
+from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
+
+_AT_ONCE = 1000  # photos
+_LOOKS = 5  # at a gallery whose file of vectors is being replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """What `check` found. `faults` are half sentences; of a gallery that is damaged `photos` and `faces` may be None.
+    `new`, `changed` and `gone` are photos that differ on disk from what the gallery knows, `roots_gone` folders that
+    have vanished and `away` what cannot be seen at the moment, None when it was not asked for. `other_files` lie in
+    the gallery's folder and are not a part of it; `unfinished` says that bytes of forgotten faces may be there."""
+
+    gallery: str
+    faults: tuple[str, ...]
+    photos: int | None = None
+    faces: int | None = None
+    new: tuple[str, ...] | None = None
+    changed: tuple[str, ...] | None = None
+    gone: tuple[str, ...] | None = None
+    roots_gone: tuple[str, ...] | None = None
+    away: tuple[Away, ...] | None = None
+    other_files: tuple[str, ...] = ()
+    unfinished: bool = False
+
+    @property
+    def differences(self) -> int:
+        """How many photos the next `index` would have to do with, and folders `forget --missing`."""
+        return sum(len(paths or ()) for paths in (self.new, self.changed, self.gone, self.roots_gone))
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What `repair` did. `faults` is what was wrong before, `backup` holds what was there, `photos` and `faces` could
+    be kept; `runs` looked again at the folders. Nothing of it happened to a gallery that was sound."""
+
+    faults: tuple[str, ...]
+    backup: Path | None = None
+    photos: int = 0
+    faces: int = 0
+    runs: tuple[RunSummary, ...] = ()
+
+
+def check(gallery: Gallery, photos: bool = False) -> Soundness:
+    """Whether all that a gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
+    Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
+    if not gallery.database.exists():
+        with gallery.reading():  # says that there is none
+            pass
+    found = tuple(faults(gallery.database))
+    others = contents.unknown(gallery.directory)
+    if found:
+        return Soundness(gallery.name, found, other_files=others)
+    for _ in range(_LOOKS):
+        sound, stamp = _looked_through(gallery, photos, others)
+        with gallery.reading() as (store, _):
+            if not sound.faults or store.stamp() == stamp:  # else the file was replaced meanwhile
+                break
+    return sound
+
+
+def _looked_through(gallery: Gallery, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
+    """What a sound database says of its file of vectors and of the photos, and the stamp that it had then."""
+    with gallery.reading() as (store, _), store.snapshot():
+        sound = Soundness(
+            gallery.name,
+            tuple(_faults_of_vectors(gallery, store)),
+            sum(store.counts().values()),
+            store.faces.count(),
+            other_files=others,
+            unfinished=store.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
+        )
+        return _with_differences(sound, store) if photos else sound, store.stamp()
+
+
+def _faults_of_vectors(gallery: Gallery, store: Store) -> Iterator[str]:
+    stamp = store.stamp()
+    if stamp is None or not gallery.vectors.exists():
+        return  # the next query makes it
+    ids = ids_in(gallery.vectors, stamp)
+    if ids is None:
+        yield f"{gallery.vectors.name} is not the file that belongs to the database"
+        return
+    stored = store.faces.ids()
+    lacking = np.setdiff1d(stored[stored <= stamp.newest_id], ids)
+    if len(lacking):
+        yield f"{gallery.vectors.name} lacks {len(lacking):,} faces, of which {lacking[0]} is the first"
+
+
+def _with_differences(sound: Soundness, store: Store) -> Soundness:
+    new: list[str] = []
+    changed: list[str] = []
+    gone: list[str] = []
+    away: list[Away] = []
+    roots_gone = tuple(root for root in store.roots() if is_gone(root))
+    for root in store.roots():
+        if root in roots_gone:
+            continue
+        if reason := why_away(root):
+            away.append(Away(root, reason, len(store.removal.under(root))))
+            continue
+        unseen = _compare(root, store, new, changed)
+        found = whereabouts(store.present(root), root, unseen)
+        gone += found.gone
+        away += found.away
+    return replace(
+        sound, new=_once(new), changed=_once(changed), gone=_once(gone), roots_gone=roots_gone, away=tuple(away)
+    )
+
+
+def _once(paths: list[str]) -> tuple[str, ...]:
+    """Without those that are met twice, because one root lies in another."""
+    return tuple(dict.fromkeys(paths))
+
+
+def _compare(root: str, store: Store, new: list[str], changed: list[str]) -> dict[str, str]:
+    """Adds what differs under a root; what there cannot be seen, each with the reason."""
+    unseen: dict[str, str] = {}
+
+    def cannot_see(path: str, error: OSError) -> None:
+        unseen[path] = f"cannot be read ({error.strerror})"
+
+    for part in chunks(walk(root, cannot_see), _AT_ONCE):
+        known = store.known([file.path for file in part])
+        for file in part:
+            has = known.get(file.path)
+            if has is None or has.status == Status.MISSING:
+                new += [file.path] * looks_like_photo(file.path)
+            elif not has.agrees_with(file) and not _is_only_touched(store, has, file):
+                changed.append(file.path)
+    return unseen
+
+
+def _is_only_touched(store: Store, has: KnownPhoto, file: PhotoFile) -> bool:
+    """Whether ctime alone is another, as when rights or links change, and the content is as it was."""
+    if (has.size, has.mtime_ns) != (file.size, file.mtime_ns):
+        return False
+    try:
+        photo = load(file)
+    except PhotoError:
+        return False
+    return photo is not None and store.has_content(has, photo.digest)
+
+
+def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> Repaired:
+    """Makes a damaged gallery whole: what was there is copied aside, what can still be read becomes a new database,
+    and the folders are looked at again for the rest. A gallery that is sound is left as it is.
+
+    Raises GalleryError when there is no gallery or a newer facesearch wrote it, GalleryLockedError while another
+    process writes, FaceSearchError when the disk refuses."""
+    gallery.refuse_other_models()
+    before = check(gallery)
+    if not before.faults:
+        return Repaired(())
+    with gallery.locked():
+        found = tuple(faults(gallery.database))
+        backup = _replaced(gallery) if found else None
+    with gallery.writing() as store:
+        settings, roots = store.settings(), store.roots()
+        stamp = store.stamp()
+        if stamp is None or not belongs(gallery.vectors, stamp):
+            gallery.vectors.unlink(missing_ok=True)
+        if settings:
+            gallery.sync(store, settings)
+        kept = sum(store.counts().values()), store.faces.count()
+    runs = tuple(_indexed_again(gallery, roots, on_outcome)) if backup else ()
+    return Repaired(found or before.faults, backup, *kept, runs)
+
+
+def _replaced(gallery: Gallery) -> Path:
+    """The folder with all that was there; what of it could be saved has taken its place."""
+    had_settings: list[bool] = []
+    backup = replace_database(gallery.directory, lambda old, new: had_settings.append(salvage(old, new)))
+    if not all(had_settings):
+        gallery.note(
+            "The gallery's settings cannot be read any more: the usual ones of its model were taken, or of the "
+            "default model, should that be lost too. Others must be given by making the gallery anew."
+        )
+    return backup
+
+
+def _indexed_again(
+    gallery: Gallery, roots: Sequence[str], on_outcome: Callable[[Outcome], None]
+) -> Iterator[RunSummary]:
+    """The folders are looked at again, with names where photos under them have names of their folders."""
+    for root in roots:
+        with Store.open(gallery.database) as store:
+            named = store.names_of_folders(root)
+        try:
+            yield gallery.index([root], people_from="folder" if named else "none", on_outcome=on_outcome)
+        except FaceSearchError as error:
+            if isinstance(error, GalleryError):
+                raise
+            gallery.note(f"{error} Index it again when it is there.")

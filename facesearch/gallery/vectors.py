@@ -1,0 +1,159 @@
+"""Vectors for search: choose a recipe, build, save, open, search with FAISS.
+
+The file is a cache: every vector comes from the database, keyed by its face's id, and deleting the file is always
+safe. A stamp in the database says which file belongs to it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.arrays import Embeddings
+from facesearch.errors import FaceSearchError
+from facesearch.models.cards import IndexRecipe
+from facesearch.packages import how_to_install
+
+Ids: TypeAlias = NDArray[np.int64]
+NONE = -1  # the id where there are fewer faces than were asked for
+
+
+class Source(Protocol):
+    """Where the vectors come from: the database, or in a test a list."""
+
+    def count(self) -> int: ...
+    def newest(self) -> int: ...
+    def ids(self) -> Ids: ...
+    def embeddings(self, dim: int, after: int = 0) -> Iterable[tuple[Ids, Embeddings]]: ...
+    def embeddings_of(self, ids: Sequence[int], dim: int) -> tuple[Ids, Embeddings]: ...
+
+
+class Searchable(Protocol):
+    """Faces that can be searched."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
+        """For each query, (m, dim), the k most similar faces: similarities (m, k), highest first, and ids (m, k);
+        where there are fewer, the id is NONE and the similarity -inf."""
+        ...
+
+
+def choose_recipe(count: int, recipes: Sequence[IndexRecipe]) -> IndexRecipe:
+    """The first recipe, of those ordered from few faces to many, that is meant for this many."""
+    return next(recipe for recipe in recipes if recipe.up_to_faces is None or count <= recipe.up_to_faces)
+
+
+class FaceIndex:
+    """Faces to search: those in the file, and the few that are newer than it."""
+
+    def __init__(self, index: Any, recipe: IndexRecipe, source: Source, dim: int, after: int) -> None:
+        """`index` is FAISS's; `after` is the newest face in it: later ones are read from the source."""
+        self._index, self._recipe, self._source, self._dim = index, recipe, source, dim
+        newer = list(source.embeddings(dim, after))
+        self._newer_ids = np.concatenate([ids for ids, _ in newer]) if newer else np.empty(0, np.int64)
+        self._newer = np.concatenate([rows for _, rows in newer]) if newer else np.empty((0, dim), np.float32)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal) + len(self._newer)
+
+    def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
+        """As Searchable says."""
+        wanted = min(k, max(int(self._index.ntotal), 1))
+        if self._recipe.candidates:
+            set_parameters(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
+        similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
+        if self._recipe.candidates:
+            similarities = exact(self._source, self._dim, queries, ids)
+        similarities = np.where(ids == NONE, -np.inf, similarities)
+        if len(self._newer):
+            similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)
+            ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)
+        return best(similarities, ids, k)
+
+
+def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
+    """Exact similarities, (m, k), of the faces that were found for each query, from the stored embeddings; -inf for
+    what is stored no longer."""
+    stored, embeddings = source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), dim)
+    similarities = np.full(ids.shape, -np.inf, np.float32)
+    if not len(stored):
+        return similarities
+    order = np.argsort(stored)
+    places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)
+    rows = order[places]
+    for own, row, query in zip(similarities, rows, queries, strict=True):
+        own[:] = embeddings[row] @ query
+    return np.where(stored[rows] == ids, similarities, np.float32(-np.inf))
+
+
+def import_faiss() -> Any:
+    """The module. Raises FaceSearchError with what to install where it is absent."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise FaceSearchError(f"FAISS is not installed; install it with: {how_to_install('faiss')}") from error
+    return faiss
+
+
+def gpus(faiss: Any) -> int:
+    """How many GPUs FAISS can use: none in the build for the CPU."""
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+
+
+def build(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
+    faiss = import_faiss()
+    factory, lists = plan(recipe, dim, count)
+    # Among vectors of length 1 the nearest is the most similar; unlike the inner product, the distance stays what it
+    # is when the principal components are taken of centred vectors.
+    metric = faiss.METRIC_L2 if recipe.candidates else faiss.METRIC_INNER_PRODUCT
+    inner = faiss.index_factory(dim, factory, metric)
+    if not inner.is_trained:
+        clusters = faiss.extract_index_ivf(inner)
+        clusters.cp.min_points_per_centroid = 1  # else FAISS prints warnings of its own
+        if gpus(faiss):  # the longest part
+            trainer = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(clusters.d))
+            clusters.clustering_index = trainer
+        inner.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))
+    index = faiss.IndexIDMap(inner)
+    add(index, source, dim, after=0)
+    set_parameters(index, recipe.search)
+    return index
+
+
+def plan(recipe: IndexRecipe, dim: int, count: int) -> tuple[str, int]:
+    """FAISS's description of an index of so many faces, and how many clusters it has."""
+    lists = max(1, round(recipe.lists_per_root * math.sqrt(count)))
+    dims = min(recipe.dims, dim) // 2 * 2
+    return recipe.factory.format(lists=lists, dims=dims, codes=dims // 2), lists
+
+
+def add(index: Any, source: Source, dim: int, after: int) -> None:
+    """Adds the source's faces that are newer than `after`."""
+    for ids, rows in source.embeddings(dim, after):
+        index.add_with_ids(rows, ids)
+
+
+def set_parameters(index: Any, parameters: Mapping[str, float]) -> None:
+    space = import_faiss().ParameterSpace()
+    for name, value in parameters.items():
+        space.set_index_parameter(index, name, value)
+
+
+def sampled(source: Source, dim: int, count: int) -> Embeddings:
+    """Embeddings of `count` faces drawn at random, always the same ones."""
+    ids = np.random.default_rng(0).choice(source.ids(), count, replace=False)
+    return source.embeddings_of(ids.tolist(), dim)[1]
+
+
+def best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[np.float32], Ids]:
+    """The k most similar of what was found for each query, as Searchable gives them."""
+    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    similarities = np.take_along_axis(similarities, order, axis=1)
+    ids = np.where(np.isfinite(similarities), np.take_along_axis(ids, order, axis=1), NONE)
+    short = k - ids.shape[1]
+    if short > 0:
+        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=NONE)
+        similarities = np.pad(similarities, ((0, 0), (0, short)), constant_values=-np.inf)
+    return np.asarray(similarities, np.float32), ids

@@ -1,0 +1,201 @@
+"""The file of vectors: built, extended, written, opened. It is a cache: every vector comes from the database."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facesearch.errors import FaceSearchError
+from facesearch.files import sync_folder
+from facesearch.gallery.records import IndexStamp
+from facesearch.gallery.vectors import (
+    FaceIndex,
+    Ids,
+    Source,
+    add,
+    build,
+    choose_recipe,
+    import_faiss,
+    set_parameters,
+)
+from facesearch.models.cards import IndexRecipe
+
+_HASHED_UP_TO = (
+    512 << 20
+)  # bytes: half a second; of a larger file size and time are believed, and `check` reads it all
+_MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
+_MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
+_BLOCK = 1 << 20  # bytes
+_SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
+
+
+def sync(
+    path: Path,
+    stamp: IndexStamp | None,
+    source: Source,
+    model: str,
+    dim: int,
+    recipes: Sequence[IndexRecipe],
+    note: Callable[[str], None],
+    before_replacing: Callable[[], None] = lambda: None,
+) -> IndexStamp | None:
+    """Brings the file up to date with the source. Returns the stamp that the caller must store, or None when
+    nothing changed. What can be added is added; else the index is built again from the stored embeddings.
+    `before_replacing` is called when the new file is whole and about to take the place of the one before.
+    Raises FaceSearchError when the disk refuses the file; the file before it is then still whole."""
+    count = source.count()
+    recipe = choose_recipe(count, recipes)
+    usable = stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model) and belongs(path, stamp)
+    if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest()):
+        return None
+    index = _extended(path, stamp, source, dim) if stamp is not None and usable else None
+    if index is None:
+        if count > _SAMPLE and recipe.up_to_faces != recipes[0].up_to_faces:
+            note(f"Building the {recipe.name} index of {count:,} faces.")
+        index = build(recipe, source, dim, count)
+    recall = None if recipe == recipes[0] else _measured_recall(index, recipe, source, dim)
+    sha256 = _save(index, path, before_replacing)
+    status = path.stat()
+    return IndexStamp(
+        recipe.name,
+        model,
+        count,  # without the faces that are gone and that the file still has
+        source.newest(),
+        status.st_size,
+        status.st_mtime_ns,
+        sha256,
+        recall,
+    )
+
+
+def open_index(
+    path: Path, stamp: IndexStamp, source: Source, dim: int, recipes: Sequence[IndexRecipe]
+) -> FaceIndex | None:
+    """The index in the file, mapped rather than read where it is large; None when the file is not the stamped
+    one, or its recipe is not known any more."""
+    recipe = next((recipe for recipe in recipes if recipe.name == stamp.recipe), None)
+    if recipe is None or not belongs(path, stamp):
+        return None
+    faiss = import_faiss()
+    index = _read(path, stamp, faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+    if index is None:
+        return None
+    set_parameters(index, recipe.search)
+    return FaceIndex(index, recipe, source, dim, stamp.newest_id)
+
+
+def build_in_memory(source: Source, dim: int, recipes: Sequence[IndexRecipe]) -> FaceIndex:
+    """An index of all faces without a file, for when none can be written."""
+    recipe = choose_recipe(source.count(), recipes)
+    newest = source.newest()
+    return FaceIndex(build(recipe, source, dim, source.count()), recipe, source, dim, newest)
+
+
+def belongs(path: Path, stamp: IndexStamp) -> bool:
+    """Whether the file is the stamped one: its SHA-256 agrees, or of a large file at least its size and time."""
+    try:
+        status = path.stat()
+        if status.st_size != stamp.size:
+            return False
+        is_believed = status.st_size > _HASHED_UP_TO and status.st_mtime_ns == stamp.mtime_ns
+        return is_believed or sha256_of(path) == stamp.sha256
+    except OSError:
+        return False
+
+
+def ids_in(path: Path, stamp: IndexStamp) -> Ids | None:
+    """The ids of the faces in the file, ascending; None when it is not the stamped one in every byte."""
+    try:
+        index = _read(path, stamp, 0) if sha256_of(path) == stamp.sha256 else None
+    except OSError:
+        return None
+    return None if index is None else np.sort(_ids_of(index))
+
+
+def _read(path: Path, stamp: IndexStamp, flags: int) -> Any:
+    """FAISS's index; None where FAISS cannot read it, as one of another version. No header may ask for more memory
+    than the file has."""
+    faiss = import_faiss()
+    limits = faiss.get_deserialization_vector_byte_limit(), faiss.get_deserialization_loop_limit()
+    try:
+        faiss.set_deserialization_vector_byte_limit(stamp.size)
+        faiss.set_deserialization_loop_limit(stamp.size)
+        return faiss.read_index(str(path), flags)
+    except RuntimeError:
+        return None
+    finally:  # they are the whole program's
+        faiss.set_deserialization_vector_byte_limit(limits[0])
+        faiss.set_deserialization_loop_limit(limits[1])
+
+
+def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
+    """The index in the file without the faces that are gone and with those that are new; None when it cannot
+    forget faces and too many are gone (search leaves those out, but they cost time)."""
+    index = _read(path, stamp, 0)
+    if index is None:
+        return None
+    gone = np.setdiff1d(_ids_of(index), source.ids())
+    if len(gone):
+        try:
+            index.remove_ids(gone)
+        except RuntimeError:  # not every type can forget
+            if len(gone) > _MOST_REMOVED * index.ntotal:
+                return None
+    add(index, source, dim, after=stamp.newest_id)
+    return index
+
+
+def _ids_of(index: Any) -> Ids:
+    return np.asarray(import_faiss().vector_to_array(index.id_map), np.int64)
+
+
+def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) -> float:
+    """recall@1: the share of sampled faces whose most similar other face the index finds, as exact search does."""
+    ids = source.ids()
+    sample = np.random.default_rng(1).choice(ids, min(_SAMPLE, len(ids)), replace=False)
+    own, queries = source.embeddings_of(sample.tolist(), dim)
+    best = np.full(len(own), -np.inf, np.float32)
+    for part_ids, rows in source.embeddings(dim):
+        similarities = queries @ rows.T
+        similarities[own[:, None] == part_ids] = -np.inf
+        best = np.maximum(best, similarities.max(axis=1))
+    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest()).search(queries, 2)
+    others = np.where(found_ids == own[:, None], -np.inf, found).max(axis=1)
+    # An equally similar face is as good; a little tolerance stands for another order of summation.
+    return float((others >= best - 1e-5).mean())
+
+
+def _save(index: Any, path: Path, before_replacing: Callable[[], None]) -> str:
+    """Writes the file whole or not at all: a temporary file, synced, renamed. The SHA-256 of what was written."""
+    faiss = import_faiss()
+    unfinished = path.with_suffix(".part")
+    digest = hashlib.sha256()
+
+    def write(block: bytes) -> None:
+        file.write(block)
+        digest.update(block)
+
+    try:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(write, _BLOCK))
+            file.flush()
+            os.fsync(file.fileno())
+        before_replacing()
+        unfinished.replace(path)
+        sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

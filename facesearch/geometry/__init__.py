@@ -1,0 +1,1 @@
+"""Boxes, landmarks and chips: arrays in, arrays out."""

@@ -1,0 +1,131 @@
+"""A photo's file: what the file system knows of it, and its bytes with their digest."""
+
+import hashlib
+import math
+import os
+import stat
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from facesearch.errors import PhotoError
+from facesearch.files import printable as printable
+from facesearch.photos import formats
+from facesearch.photos.formats import looks_like_photo
+from facesearch.photos.header import HEAD, shrink_to_fit, size_in_header
+from facesearch.photos.status import Cause, Status
+
+MAX_MEGAPIXELS = 200
+_BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
+_MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes, a short film
+_OF_ANY_SIZE = 256_000_000  # bytes: of a file that does not say its width and height
+_DIGEST = 16  # bytes
+_RAW = "RAW photos are not read yet"
+_MOST_STORED = 2**63 - 1  # SQLite's integers; nanoseconds until the year 2262
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A photo as the file system knows it. Paths may hold bytes that are no UTF-8 (surrogate escapes). `ctime_ns` is
+    when its content, name or rights changed last, which nobody can set back; 0 where that is not known."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int = 0
+
+    @classmethod
+    def of(cls, path: str, found: os.stat_result) -> "PhotoFile":
+        """By what the file system says, brought into the range that a database keeps: a time may be in any year."""
+        return cls(path, _stored(found.st_size), _stored(found.st_mtime_ns), _stored(found.st_ctime_ns))
+
+
+def _stored(number: int) -> int:
+    return max(-_MOST_STORED, min(number, _MOST_STORED))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPhoto:
+    """A photo's bytes, not yet decoded, the digest that recognises its content wherever it lies, and the width and
+    height that its header announces (0 where it could not be read)."""
+
+    file: PhotoFile
+    data: bytes
+    digest: bytes
+    size: tuple[int, int]
+
+    def bytes_to_look(self, max_side: int) -> int:
+        """How many it takes here while it is looked at with this longest side: its file, and the pixels that come
+        of it."""
+        width, height = self.size
+        shrink = shrink_to_fit(self.size, max_side) if width and height else 1.0
+        return len(self.data) + math.ceil(3 * width * height / shrink**2)
+
+
+def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:
+    """The file's bytes; None for a file that neither is an image nor is named like one.
+    Raises PhotoError when it is named like a photo and is none, cannot be read, or is larger than a photo of
+    `max_megapixels`: its memory is then not taken."""
+    try:
+        with open_regular(file.path) as opened:
+            head = opened.read(HEAD)
+            if formats.format_of(head) is None:
+                _refuse_if_named_like_a_photo(file, head)
+                return None
+            refuse_raw(opened, head, file.path)
+            size = size_in_header(opened)
+            refuse_too_large(size, max_megapixels)
+            data = _bytes_of(opened, math.prod(size))
+    except OSError as error:
+        reason = f"cannot be opened: {error.strerror or error}"
+        raise PhotoError(Status.UNREADABLE, reason, Cause.MACHINE) from error
+    except MemoryError as error:
+        raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
+    digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    return LoadedPhoto(file, data, digest, size)
+
+
+def open_regular(path: str) -> BinaryIO:
+    """The file, if it is one still: to open a pipe for reading would wait for whoever writes to it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise PhotoError(Status.UNREADABLE, "it is not a file any more", Cause.MACHINE)
+    return open(handle, "rb")
+
+
+def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
+    """The whole file, which has so many pixels, 0 where that is unknown. A sparse file of any size takes no memory
+    before its size is known."""
+    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else _OF_ANY_SIZE
+    there = os.fstat(file.fileno()).st_size
+    if there <= most:
+        file.seek(0)
+        data = file.read(most + 1)
+        if len(data) <= most:
+            return data
+        there = len(data)
+    reason = f"{there / 1e6:,.0f} megabytes, more than the {most / 1e6:,.0f} that a photo of its size needs"
+    raise PhotoError(Status.TOO_LARGE, reason)
+
+
+def refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
+    pixels = math.prod(size)
+    if pixels > max_megapixels * 1e6:
+        reason = f"{math.ceil(pixels / 1e6):,} megapixels, more than the {max_megapixels:g} that are read"
+        raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, str(pixels / 1e6))
+
+
+def refuse_raw(file: BinaryIO, head: bytes, path: str = "") -> None:
+    """A camera's raw photo would be seen as the thumbnail that it begins with."""
+    kind = formats.format_of(head)
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file, path)):
+        raise PhotoError(Status.RAW, _RAW)
+    file.seek(0)
+
+
+def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:
+    if not looks_like_photo(file.path):
+        return
+    if not head:
+        raise PhotoError(Status.UNREADABLE, "the file is empty")
+    raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")

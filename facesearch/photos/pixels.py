@@ -1,0 +1,141 @@
+"""The bytes of a photo as upright RGB pixels, whatever its format, depth and colours, as far as they are there."""
+
+import io
+import os
+import re
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from facesearch.arrays import Pixels
+from facesearch.errors import PhotoError
+from facesearch.packages import how_to_install
+from facesearch.photos import formats, tails
+from facesearch.photos.orientation import orientation, upright
+from facesearch.photos.status import Cause, Status
+
+_NOTED_WITHIN = 1 << 16  # bytes, for a PNM's header
+_GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
+_PNM_HEADER = re.compile(rb"P[2356]" + 2 * (_GAP + rb"\d+") + _GAP + rb"(\d{1,5})(?!\d)")
+_ENOUGH_ROWS = 0.5  # of a photo that was cut off
+_FILL, _FILL_CMYK = 128, 65  # what libjpeg leaves where rows are missing
+
+
+def decode(data: bytes, reduction: int = 1) -> Pixels:
+    """As `decoded`, the image alone."""
+    return decoded(data, reduction)[0]
+
+
+def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
+    """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
+    shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up;
+    and what is to be said of it where its end is missing. Raises PhotoError when the data cannot be decoded."""
+    kind = formats.format_of(data[: formats.HEAD])
+    if kind == "HEIC":
+        register_heic()
+    try:
+        # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
+        if kind in ("AVIF", "HEIC"):
+            return _decode_with_pillow(data), ""
+        return _decode_with_opencv(data, reduction, kind or "")
+    except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
+        if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
+            raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
+        reason = f"its {kind or 'image'} data are damaged, cut short or of a rare kind"
+        raise PhotoError(Status.UNREADABLE, reason) from error
+
+
+def reduction_for(data: bytes, shrink: float) -> int:
+    """By how much a file can shrink while it is decoded, at most `shrink`: only a JPEG can."""
+    if formats.format_of(data[: formats.HEAD]) != "JPEG":
+        return 1
+    return max(each for each in (1, *_REDUCED) if each <= max(shrink, 1))
+
+
+def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels, str]:
+    flags = cv2.IMREAD_COLOR_RGB | _REDUCED.get(reduction, 0)
+    if kind == "PNM":
+        flags |= cv2.IMREAD_ANYDEPTH
+    if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    if kind == "WebP" and tails.ends_in_zeros(data):
+        raise ValueError("its end is missing")
+    given, note = (tails.completed(data) if kind == "JPEG" else data), ""
+    pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
+    if pixels is None and kind == "PNG":
+        given, share = tails.completed_png(data)
+        note = _said_of(share)
+        pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("OpenCV does not say why")
+    if kind == "JPEG":
+        note = _note_of_tail(data, pixels)  # type: ignore[arg-type]
+    if kind == "PNM":
+        return _in_eight_bits(data, pixels), note  # type: ignore[arg-type]
+    return upright(pixels, orientation(data, kind)), note  # type: ignore[arg-type]
+
+
+def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels:
+    """A PNM's numbers go up to a number of its own, which OpenCV does not ask for."""
+    found = _PNM_HEADER.match(data[:_NOTED_WITHIN])
+    most = int(found[1]) if found else int(np.iinfo(pixels.dtype).max)
+    if most == 255 or not 0 < most <= 65535:
+        return pixels.astype(np.uint8, copy=False)
+    scale = np.round(np.arange(65536) * (255 / most)).clip(0, 255).astype(np.uint8)
+    return scale[pixels]
+
+
+def _note_of_tail(data: bytes, pixels: Pixels) -> str:
+    """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
+    last = pixels[-1, -1]
+    share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
+    if share == 1 and tails.may_lack_detail(data) and _ends_early(data):
+        return "cut off, with less detail"
+    return _said_of(share)
+
+
+def _ends_early(jpeg: bytes) -> bool:
+    """Whether the decoder misses data. libjpeg says that on the standard error and nowhere else."""
+    come, go = os.pipe()
+    kept = os.dup(2)
+    os.dup2(go, 2)
+    try:
+        cv2.imdecode(np.frombuffer(tails.completed(jpeg), np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    finally:
+        os.dup2(kept, 2)
+        for each in (kept, go):
+            os.close(each)
+    with open(come, "rb") as said:
+        return b"premature end" in said.read()
+
+
+def _said_of(share: float) -> str:
+    """What is said of a photo that has this share of its rows, 0 to 1: nothing, where that is all. Raises PhotoError
+    where it is too little."""
+    if share == 1:
+        return ""
+    reason = f"cut off after {int(share * 100)} %"
+    if share < _ENOUGH_ROWS:
+        raise PhotoError(Status.UNREADABLE, reason)
+    return reason
+
+
+def _decode_with_pillow(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def register_heic() -> None:
+    """Teaches Pillow to read HEIC. Raises PhotoError where the package for it is missing."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        reason = f"HEIC needs one more package: {how_to_install('pillow_heif')}"
+        raise PhotoError(Status.UNSUPPORTED, reason, Cause.PACKAGE, "pillow_heif") from error
+    pillow_heif.register_heif_opener()
+
+
+# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
+_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}

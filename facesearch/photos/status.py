@@ -1,0 +1,31 @@
+"""What is known of a photo, and where the reason lies when it cannot be read."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What a gallery knows of a photo. Every photo has exactly one."""
+
+    OK = "ok"
+    NO_FACE = "no_face"
+    UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
+    UNSUPPORTED = "unsupported"  # its content is no image, or of a format that nothing here reads
+    RAW = "raw"  # of a camera's sensor, which nothing here reads yet: it is counted, and is no failure
+    TOO_LARGE = "too_large"
+    CRASHED = "crashed"  # it broke its decoder, or a stage after it
+    TIMEOUT = "timeout"  # its decoder did not come to an end
+    FORGOTTEN = "forgotten"  # its faces were deleted because the user asked for it
+    MISSING = "missing"  # it was indexed and is no longer on disk
+
+
+class Cause(StrEnum):
+    """Where the reason of a failure lies, which says when a photo is worth another look."""
+
+    FILE = "file"  # in its bytes: when they change
+    MACHINE = "machine"  # in permissions, a disk, a share or too little memory: in every run
+    OPTION = "option"  # in a limit of this run: when that is raised far enough
+    PACKAGE = "package"  # in a package that is not installed: when it is
+
+
+# Of these photos the content is not known. All but UNSUPPORTED for a cause in the file itself are failures.
+FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)

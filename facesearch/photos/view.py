@@ -1,0 +1,135 @@
+"""A photo as it is looked at: decoded, upright, perhaps in a smaller version."""
+
+import io
+import os
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+
+from facesearch.arrays import Chips, Pixels
+from facesearch.errors import PhotoError
+from facesearch.files import printable as printable
+from facesearch.geometry.chips import Aligner
+from facesearch.geometry.face import Face
+from facesearch.photos import formats
+from facesearch.photos.file import MAX_MEGAPIXELS, PhotoFile, load, refuse_raw, refuse_too_large
+from facesearch.photos.header import HEAD, announced_size, shrink_to_fit
+from facesearch.photos.orientation import orientation
+from facesearch.photos.pixels import decode, decoded, reduction_for, register_heic
+from facesearch.photos.status import Cause, Status
+
+_MOST_PIPED = 256_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A photo as it is looked at, upright RGB, perhaps in a smaller version. `size` is the whole photo's width and
+    height, `shrink` how many of its pixels, (x, y), one of the view's stands for; `data` is the file where there is
+    more to see."""
+
+    pixels: Pixels
+    size: tuple[int, int]
+    shrink: tuple[float, float] = (1.0, 1.0)
+    data: bytes = b""
+    note: str = ""  # what is to be said of a photo that is there in part
+
+    def sharper(self, shrink: float) -> "View":
+        """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the
+        whole photo's; itself where it is such a one, or where its file turns out to be damaged."""
+        if max(self.shrink) <= max(shrink, 1) or not self.data:
+            return self
+        reduction = reduction_for(self.data, shrink)
+        with suppress(PhotoError):
+            return View(decode(self.data, reduction), self.size, (reduction, reduction))
+        return self
+
+    def cut(self, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
+        """The faces' chips, cut from that version."""
+        sharper = self.sharper(shrink)
+        return aligner.cut(sharper.pixels, faces, sharper.shrink)
+
+
+Look: TypeAlias = Callable[[bytes, int], View]
+
+
+def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
+    """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
+    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
+    quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
+    refuse_raw(io.BytesIO(data), data[:HEAD])
+    if formats.format_of(data[:HEAD]) == "HEIC":
+        register_heic()
+    announced = announced_size(data)
+    refuse_too_large(announced, max_megapixels)
+    reduction = reduction_for(data, shrink_to_fit(announced, max_side))
+    pixels, note = decoded(data, reduction)
+    height, width = pixels.shape[:2]
+    size = _turned(announced, data) if reduction > 1 else (width, height)
+    if shrink_to_fit(size, max_side) == 1:
+        return View(pixels, size, note=note)
+    share = 1 / shrink_to_fit((width, height), max_side)
+    looked_at = max(1, round(width * share)), max(1, round(height * share))
+    small = cv2.resize(pixels, looked_at, interpolation=cv2.INTER_AREA)
+    shrink = reduction * width / looked_at[0], reduction * height / looked_at[1]
+    return View(small, size, shrink, data, note)  # type: ignore[arg-type]
+
+
+def whole(pixels: Pixels) -> View:
+    """The view of a photo that is already decoded."""
+    return View(pixels, (pixels.shape[1], pixels.shape[0]))
+
+
+def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
+    """As `look`, by the photo's path; with another function of its kind, that one."""
+    return (how or look)(_asked(path), max_side)
+
+
+def _asked(path: str) -> bytes:
+    """The bytes of a photo that a question is about: `-` is standard input, and a pipe is read to its end."""
+    if path != "-" and not stat.S_ISFIFO(_mode(path)):
+        return _loaded_bytes(path)
+    try:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as opened:
+            if path == "-" and stat.S_ISCHR(os.fstat(0).st_mode):
+                raise PhotoError(Status.UNREADABLE, "standard input is a terminal or a device, not a photo")
+            data = opened.read(HEAD)
+            if formats.format_of(data) is None:
+                reason = "its content is not an image of a known format" if data else "it is empty"
+                raise PhotoError(Status.UNSUPPORTED if data else Status.UNREADABLE, reason)
+            data += opened.read(_MOST_PIPED)
+    except OSError as error:
+        raise PhotoError(Status.UNREADABLE, f"cannot be opened: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
+    if len(data) > _MOST_PIPED:
+        raise PhotoError(Status.TOO_LARGE, f"more than {_MOST_PIPED / 1e6:,.0f} megabytes came through the pipe")
+    return data
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0  # to open it will say why
+
+
+def _loaded_bytes(path: str) -> bytes:
+    loaded = load(PhotoFile(path, 0, 0))
+    if loaded is None:
+        raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
+    return loaded.data
+
+
+def read(path: str, how: Look | None = None) -> Pixels:
+    """One photo by its path, whole, upright RGB, (height, width, 3); never from a pipe, which can be read once only.
+    Raises PhotoError."""
+    return (how or look)(_loaded_bytes(path), 0).pixels
+
+
+def _turned(announced: tuple[int, int], jpeg: bytes) -> tuple[int, int]:
+    """The whole photo's width and height, as it is seen."""
+    return announced if orientation(jpeg, "JPEG") < 5 else (announced[1], announced[0])

@@ -1,0 +1,76 @@
+"""Which files there are under a folder."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from facesearch.errors import PhotoError, RootError
+from facesearch.files import printable as printable
+from facesearch.photos import formats
+from facesearch.photos.file import PhotoFile, open_regular
+from facesearch.photos.formats import looks_like_photo
+from facesearch.photos.header import HEAD
+from facesearch.photos.whereabouts import VANISHED
+
+CannotSee = Callable[[str, OSError], None]
+
+
+def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterator[PhotoFile]:
+    """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
+    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` hears of each
+    folder that cannot be listed and of each file that cannot be looked at, but for those that vanish meanwhile.
+    Raises RootError for a root that cannot be read."""
+    path = os.path.abspath(root)
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise RootError(
+            f"{printable(path)} cannot be read ({error.strerror}); nothing was marked missing: check the path, "
+            "or mount its disk."
+        ) from error
+    if stat.S_ISDIR(found.st_mode):
+        yield from _walk_folder(path, cannot_see)
+    elif stat.S_ISREG(found.st_mode):
+        yield PhotoFile.of(path, found)
+
+
+def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
+    seen: set[tuple[int, int]] = set()
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            _unless_vanished(folder, error, cannot_see)
+            continue
+        inner = []
+        for entry in listed:
+            try:
+                if entry.is_dir():
+                    inner.append(entry.path)
+                elif entry.is_file():
+                    yield PhotoFile.of(entry.path, entry.stat())
+            except OSError as error:
+                _unless_vanished(entry.path, error, cannot_see)
+        folders += reversed(inner)
+
+
+def _unless_vanished(path: str, error: OSError, cannot_see: CannotSee) -> None:
+    if error.errno not in VANISHED:
+        cannot_see(path, error)
+
+
+def may_be_photo(path: str) -> bool:
+    """Whether a file is named like a photo or begins like one."""
+    if looks_like_photo(path):
+        return True
+    with suppress(OSError, PhotoError), open_regular(path) as opened:
+        return formats.format_of(opened.read(HEAD)) is not None
+    return False

@@ -1,0 +1,202 @@
+"""Pictures of faces for people: the contact sheet of an answer, and the worst errors of a benchmark."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facesearch.arrays import Pixels
+from facesearch.errors import FaceSearchError, PhotoError, UsageError
+from facesearch.files import printable
+from facesearch.gallery.records import Answer
+from facesearch.geometry.face import Box
+from facesearch.photos.pool import Decoders
+from facesearch.photos.view import Look, read
+from facesearch.pictures import output
+
+_TILE = 176  # pixels: the side of a face
+_GAP = 20
+_CAPTION = 50
+_PER_ROW = 6  # matches beside a query
+_TALLEST = 65_000  # pixels: a JPEG has at most 65,500 a side
+_AROUND = 0.35  # of the box's size is shown on each side of it
+
+_PAPER = (255, 255, 255)
+_INK = (34, 34, 34)
+_FAINT = (128, 128, 128)
+_SAME = (24, 128, 72)
+_EMPTY = (232, 232, 232)
+
+
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two faces that were compared."""
+
+    a: str
+    a_box: Box
+    b: str
+    b_box: Box
+    similarity: float
+
+
+def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | Path] = ()) -> None:
+    """Raises UsageError when no picture can be written under that name, or must not: see outputs.refuse_taken."""
+    if not cv2.haveImageWriter(path.name):
+        raise UsageError(f"'{path.name}' names no picture that can be written; end it with .jpg or .png.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the sheet.")
+    output.refuse_taken(path, option, asked)
+
+
+def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
+    """One line of faces for each answer: the one that was asked about, then its matches with name and similarity,
+    which is green where it reaches the threshold. Beside the picture how many matches it shows, and of how many: no
+    picture is higher than a JPEG can be."""
+    drawn, height = [], 0
+    for answer in answers:
+        rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // (_TILE + _CAPTION))
+        if rows < 1:
+            break
+        shown = replace(answer, matches=answer.matches[: rows * _PER_ROW])
+        drawn.append(shown)
+        height += rows * (_TILE + _CAPTION) + 2 * _GAP
+    widest = max((min(len(answer.matches), _PER_ROW) for answer in drawn), default=0)
+    width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
+    sheet = np.full((height, width, 3), _PAPER, np.uint8)
+    top = 0
+    with Decoders(1) as decoders:
+        for answer in drawn:
+            strip = _strip(answer, width, decoders.look)
+            sheet[top : top + len(strip)] = strip
+            top += len(strip)
+    return sheet, sum(len(answer.matches) for answer in drawn), sum(len(answer.matches) for answer in answers)
+
+
+def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], threshold: float) -> Pixels:
+    """Pairs of two people that were accepted on the left, pairs of one person that were rejected on the right, each
+    with the worst above."""
+    with Decoders(1) as decoders:
+        left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on", decoders.look)
+        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.look)
+    height = max(left.shape[0], right.shape[0])
+    sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
+    sheet[: left.shape[0], : left.shape[1]] = left
+    sheet[: right.shape[0], left.shape[1] :] = right
+    cv2.line(sheet, (left.shape[1], _GAP), (left.shape[1], height - _GAP), _EMPTY, 2)
+    return sheet
+
+
+def write_sheet(sheet: Pixels, path: Path) -> None:
+    """Writes the picture in the format that its name ends with, whole or not at all. Raises FaceSearchError when the
+    disk refuses it, or that format cannot hold it."""
+    try:
+        is_drawn, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    except cv2.error:
+        is_drawn = False
+    if not is_drawn:
+        size = f"{sheet.shape[1]:,} x {sheet.shape[0]:,} pixels"
+        raise FaceSearchError(f"No {path.suffix} can hold {size}; ask for fewer faces, or name the sheet .png.")
+    output.write(path, data.tobytes())
+
+
+def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
+    """A title, and below it the two faces of each pair side by side."""
+    width = 2 * (_TILE + _GAP) + 2 * _GAP
+    strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
+    cv2.putText(strips[0], title if pairs else f"{title}: none", (_GAP, 34), _INK, cv2.FontFace("uni"), 15)
+    for pair in pairs:
+        strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
+        sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
+        for column, (photo, box, below) in enumerate(sides):
+            _place(strip, 0, column, _crop(photo, box, how))
+            _write(strip, 0, column, Path(photo).stem, below, _INK, _FAINT)
+        strips.append(strip)
+    return np.concatenate(strips)
+
+
+def _rows_of(answer: Answer) -> int:
+    return max(1, -(-len(answer.matches) // _PER_ROW))
+
+
+def _strip(answer: Answer, width: int, how: Look) -> Pixels:
+    rows = _rows_of(answer)
+    strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
+    cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
+    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, how))
+    _write(strip, 0, 0, Path(answer.query.photo).name, "asked about", _INK, _FAINT)
+    divider = _GAP + _TILE + _GAP
+    cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
+    for i, match in enumerate(answer.matches):
+        row, column = i // _PER_ROW, i % _PER_ROW + 1
+        _place(strip, row, column, _crop(match.photo, match.box, how))
+        same = answer.threshold is not None and match.similarity >= answer.threshold
+        colour = _SAME if same else _FAINT
+        name = match.person or Path(match.photo).name
+        _write(strip, row, column, name, f"{match.similarity:.3f}", _INK, colour)
+    return strip
+
+
+def _corner(row: int, column: int) -> tuple[int, int]:
+    """Left and top of a tile; the matches stand a little apart from the query."""
+    left = _GAP + column * (_TILE + _GAP) + (_GAP if column else 0)
+    return left, _GAP + row * (_TILE + _CAPTION)
+
+
+def _place(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
+    left, top = _corner(row, column)
+    strip[top : top + _TILE, left : left + _TILE] = tile
+
+
+def _write(
+    strip: Pixels,
+    row: int,
+    column: int,
+    name: str,
+    below: str,
+    ink: tuple[int, int, int],
+    ink_below: tuple[int, int, int],
+) -> None:
+    left, top = _corner(row, column)
+    _put(strip, printable(name), (left, top + _TILE + 18), ink, 15)
+    _put(strip, below, (left, top + _TILE + 36), ink_below, 14)
+
+
+def _put(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
+    """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width."""
+    font = cv2.FontFace("uni")
+    shown = text
+    while len(shown) > 1 and _text_width(shown, font, size) > _TILE:
+        text = text[:-1]
+        shown = f"{text.rstrip()}..."
+    cv2.putText(strip, shown, at, ink, font, size)
+
+
+def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
+    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), font, size)
+    return int(left + width)
+
+
+def _crop(photo: str, box: Box, how: Look) -> Pixels:
+    """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
+    tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
+    try:
+        pixels = read(photo, how)
+    except PhotoError:
+        return tile
+    height, width = pixels.shape[:2]
+    side = max(box.right - box.left, box.bottom - box.top, 1.0) * (1 + 2 * _AROUND)
+    left, top = (box.left + box.right - side) / 2, (box.top + box.bottom - side) / 2
+    x0, y0 = max(0, round(left)), max(0, round(top))
+    x1, y1 = min(width, max(x0 + 1, round(left + side))), min(height, max(y0 + 1, round(top + side)))
+    if x1 <= x0 or y1 <= y0:  # the photo has been cropped since
+        return tile
+    scale = _TILE / side
+    shown = pixels[y0:y1, x0:x1]
+    size = max(1, round(shown.shape[1] * scale)), max(1, round(shown.shape[0] * scale))
+    shrunk = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    at_x, at_y = max(0, round((x0 - left) * scale)), max(0, round((y0 - top) * scale))
+    part = shrunk[: _TILE - at_y, : _TILE - at_x]
+    tile[at_y : at_y + part.shape[0], at_x : at_x + part.shape[1]] = part
+    return tile

@@ -1,0 +1,35 @@
+"""Whether two photos show one person, by a model's own threshold or by a gallery's."""
+
+from pathlib import Path
+
+from facesearch.errors import Note, UsageError
+from facesearch.gallery import answers
+from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.records import Verdict
+from facesearch.models.device import Device
+
+
+def verify(
+    a: str | Path,
+    b: str | Path,
+    *,
+    model: str | None = None,
+    detector: str | None = None,
+    gallery: str | None = None,
+    threshold: float | None = None,
+    device: Device = "cpu",
+    note: Note = lambda _: None,
+) -> Verdict:
+    """Whether the largest faces of two photos show one person: by the threshold of the model's card, by what a
+    gallery has learned where one is named (which then says the models), or by `threshold`, -1..1. Of a model whose
+    threshold nobody knows it gives the similarity alone.
+
+    Raises FaceSearchError when a photo cannot be read, NoFaceError when it shows no face, ModelError for an unknown
+    model, GalleryError for an unknown gallery, UsageError for words that do not fit together."""
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise UsageError(f"A threshold of {threshold:g} is none: similarities are from -1 to 1.")
+    if gallery is None:
+        return answers.verify(a, b, model=model, detector=detector, threshold=threshold, device=device, note=note)
+    if model is not None or detector is not None:
+        raise UsageError(f"The gallery '{gallery}' says which model and detector it takes; leave --model out.")
+    return Gallery.open(gallery, device, note).verify(a, b, threshold=threshold)
