@@ -10,8 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from facesearch.evaluation.synthetic import DIM, Identities
+from facesearch.gallery.database import Store
 from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.store import Store
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import gallery_dir
 from facesearch.models.cards import default_embedder, detector_card, embedder_card

@@ -22,8 +22,8 @@ from facesearch.errors import (
 from facesearch.faces import analyser
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow import stream
+from facesearch.gallery.database import Store
 from facesearch.gallery.records import Answer, Outcome, Unanswered
-from facesearch.gallery.store import Store
 from facesearch.photos.status import Status
 from facesearch.photos.view import View
 

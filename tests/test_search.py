@@ -7,7 +7,7 @@ import pytest
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.answers import identify
-from facesearch.gallery.store import Store
+from facesearch.gallery.database import Store
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.face import Box, Face, Point

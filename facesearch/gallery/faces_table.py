@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.database import from_sql, marks, parts
 from facesearch.gallery.records import Match
+from facesearch.gallery.sqlite import from_sql, marks, parts
 from facesearch.geometry.face import Box
 from facesearch.people import names
 

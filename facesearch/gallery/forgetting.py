@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
 from facesearch.gallery import contents
-from facesearch.gallery.database import BUSY_SECONDS
+from facesearch.gallery.database import Store
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.removal import Removal, StoredPhoto
-from facesearch.gallery.store import Store
+from facesearch.gallery.sqlite import BUSY_SECONDS
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 Kind: TypeAlias = Literal["person", "photo"]

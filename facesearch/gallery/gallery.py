@@ -28,6 +28,7 @@ from facesearch.flow.pace import Pace
 from facesearch.flow.stream import chunks
 from facesearch.gallery import answers, contents
 from facesearch.gallery.calibration import calibrate, gather
+from facesearch.gallery.database import Store
 from facesearch.gallery.indexing import PeopleFrom, Wanted, index_photos, usable_roots
 from facesearch.gallery.records import (
     Answer,
@@ -42,7 +43,6 @@ from facesearch.gallery.records import (
     Unanswered,
     Verdict,
 )
-from facesearch.gallery.store import Store
 from facesearch.gallery.vectors import Searchable, import_faiss
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
 from facesearch.gallery.vectors_gpu import on_gpu

@@ -29,7 +29,7 @@ from facesearch.photos.walk import may_be_photo, walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 if TYPE_CHECKING:  # a question about two photos needs no database
-    from facesearch.gallery.store import KnownPhoto, Store
+    from facesearch.gallery.database import KnownPhoto, Store
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow.pace import BATCH, LOADED_AHEAD, Pace
 

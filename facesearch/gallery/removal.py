@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError
-from facesearch.gallery.database import BUSY_SECONDS, explained, from_sql, marks, temporary_files_in, to_sql
+from facesearch.gallery.sqlite import BUSY_SECONDS, explained, from_sql, marks, temporary_files_in, to_sql
 from facesearch.people import names
 
 LOST_A_FACE = "a forgotten face"  # what a photo needs that still shows others, should all be wanted back

@@ -11,10 +11,10 @@ import numpy as np
 import sqlite_utils
 
 from facesearch.errors import DamagedGalleryError, ModelError
-from facesearch.gallery.database import OF_SQLITE, checksum, explained, marks, to_read
+from facesearch.gallery.database import Store
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.schema import merge_spellings, migrations
-from facesearch.gallery.store import Store
+from facesearch.gallery.sqlite import OF_SQLITE, checksum, explained, marks, to_read
 from facesearch.models.cards import detector_card, embedder_card
 from facesearch.photos.status import Cause, Status
 

@@ -4,7 +4,7 @@ import sqlite3
 
 import sqlite_utils
 
-from facesearch.gallery.database import checksum
+from facesearch.gallery.sqlite import checksum
 from facesearch.people import names
 
 migrations = sqlite_utils.Migrations("facesearch")

@@ -9,11 +9,11 @@ import numpy as np
 from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.flow.stream import chunks
 from facesearch.gallery import contents
+from facesearch.gallery.database import KnownPhoto, Store
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import IndexStamp, Outcome, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import faults, salvage
-from facesearch.gallery.store import KnownPhoto, Store
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.formats import looks_like_photo

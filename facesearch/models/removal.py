@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.files import PART, printable
-from facesearch.gallery.store import Store
+from facesearch.gallery.database import Store
 from facesearch.home import home, model_dir
 from facesearch.models.card import CHECKPOINT, PEOPLE, valid_model_name
 from facesearch.models.cards import broken_cards, card_path, model_cards, shipped_cards

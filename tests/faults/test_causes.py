@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from facesearch import Gallery
+from facesearch.gallery.database import Store
 from facesearch.gallery.records import Outcome
-from facesearch.gallery.store import Store
 from facesearch.photos import file as photo_file
 from facesearch.photos.status import Cause, Status
 

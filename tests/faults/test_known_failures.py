@@ -18,8 +18,8 @@ import pytest
 
 from facesearch import Gallery, packages
 from facesearch.gallery import indexing
+from facesearch.gallery.database import Store
 from facesearch.gallery.salvage import faults, salvage
-from facesearch.gallery.store import Store
 from facesearch.gallery.upkeep import check
 from facesearch.packages import how_to_install
 from facesearch.photos.file import PhotoFile

@@ -13,9 +13,9 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
+from facesearch.gallery.database import Store
 from facesearch.gallery.forgetting import forget, forget_missing
 from facesearch.gallery.records import Forgotten
-from facesearch.gallery.store import Store
 from facesearch.gallery.upkeep import check
 from facesearch.photos.view import read
 

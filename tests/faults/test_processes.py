@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facesearch.gallery.database import Store
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.store import Store
 from facesearch.gallery.upkeep import check
 from facesearch.geometry.face import Face
 from facesearch.photos.file import PhotoFile

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.gallery.database import KnownPhoto, Store
 from facesearch.gallery.records import GallerySettings, IndexStamp
-from facesearch.gallery.store import KnownPhoto, Store
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -231,7 +231,7 @@ import os, signal
 from pathlib import Path
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
-from facesearch.gallery.store import KnownPhoto, Store
+from facesearch.gallery.database import KnownPhoto, Store
 store = Store.create(Path({str(path)!r}))
 for batch in range(2):
     with store.atomic():

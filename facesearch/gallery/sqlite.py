@@ -1,0 +1,124 @@
+"""SQLite as a gallery uses it: connections, the tables, what goes into them, and errors as sentences.
+
+A change of the tables is a new migration at the end: what was applied is never edited."""
+
+import os
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from facesearch.errors import DamagedGalleryError, FaceSearchError
+
+BUSY_SECONDS = 30
+_AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
+OF_SQLITE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second where its words quote what is damaged
+_REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
+    "SQLITE_FULL": "free some space",
+    "SQLITE_IOERR": "check the disk",
+    "SQLITE_READONLY": "allow writing there",
+    "SQLITE_CANTOPEN": "allow writing there",
+    "SQLITE_BUSY": "wait for whoever uses it",
+    "SQLITE_PROTOCOL": "wait for whoever uses it",
+}
+
+
+def with_journal(conn: sqlite3.Connection) -> str:
+    """The journal that SQLite keeps: a write-ahead log, with which readers and the writer do not wait for each other;
+    or, on a network's disk that cannot share memory, the older kind, with which they do."""
+    try:
+        mode = str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL")):
+            raise
+        mode = "none"
+    return mode if mode == "wal" else str(conn.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
+
+
+def to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can neither write nor move the log into the database: the writer alone does (with two that
+    do, SQLite before 3.51.3 may lose a transaction)."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        conn = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        log = path.with_name(f"{path.name}-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        # Where nobody can write nothing changes, and no log is needed to read it.
+        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+    return conn
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """SQLite's temporary files are as private as the gallery."""
+    before = os.environ.get("SQLITE_TMPDIR")
+    os.environ["SQLITE_TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["SQLITE_TMPDIR"]
+        if before is not None:
+            os.environ["SQLITE_TMPDIR"] = before
+
+
+def make_private(path: Path) -> None:
+    """An empty file that its owner alone may read, where there is none; SQLite gives its mode to the journal too."""
+    with suppress(OSError):  # SQLite says what is wrong, in its own words
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a sentence with the file's name."""
+    try:
+        yield
+    except OF_SQLITE as error:
+        raise as_sentence(error, path) from error
+
+
+def as_sentence(error: Exception, path: Path) -> FaceSearchError:
+    """What SQLite says of this file: a refusal to write it, or damage."""
+    name = getattr(error, "sqlite_errorname", "")
+    for start, advice in _REFUSED.items():
+        if name.startswith(start):
+            return FaceSearchError(f"{path} cannot be used now ({error}); {advice} and run it again.")
+    gallery = path.parent.name
+    which = "" if gallery == "default" else f" --gallery {gallery}"
+    return DamagedGalleryError(f"{path} is damaged ({error}); try: facesearch repair{which}.")
+
+
+def checksum(box: Sequence[float], score: float, landmarks: bytes, embedding: bytes) -> int:
+    """What tells later whether a face is still as it was stored: CRC-32."""
+    return zlib.crc32(embedding, zlib.crc32(landmarks, zlib.crc32(struct.pack("<5d", *box, score))))
+
+
+def to_sql(path: str) -> str | bytes:
+    """SQLite's text is UTF-8; a path that is not is stored as its bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def from_sql(path: str | bytes) -> str:
+    """A path as the file system takes it."""
+    if not isinstance(path, str | bytes):  # SQLite gives what it finds, of whatever kind
+        raise sqlite3.DatabaseError("a path is not as it was stored")
+    return os.fsdecode(path)
+
+
+def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The values in parts that one statement can take."""
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A question mark for each value."""
+    return ", ".join("?" * len(values))
