@@ -10,7 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from facesearch.evaluation.synthetic import DIM, Identities
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import gallery_dir
@@ -31,15 +32,17 @@ def fill(name: str, count: int) -> Path:
     directory = gallery_dir(name)
     directory.mkdir(parents=True)
     faces = Identities(count, _NOISE)
-    with Store.create(directory / "faces.db") as store:
-        with store.atomic():
-            store.set_settings(GallerySettings(card.name, finder.name, card.dim, finder.min_face_px, finder.max_side))
+    with Database.create(directory / "faces.db") as db:
+        with db.transaction():
+            db.settings.write(GallerySettings(card.name, finder.name, card.dim, finder.min_face_px, finder.max_side))
         for ids, rows in _parts(faces):
-            with store.atomic():
+            with db.transaction():
                 for i, row in zip(ids, rows, strict=True):
                     file = PhotoFile(f"/nowhere/{i // 1000:06d}/{i:09d}.jpg", 20_000, int(i))
                     digest = int(i).to_bytes(16, "big")
-                    store.save(file, Status.OK, digest=digest, size=(250, 250), faces=[_FACE], embeddings=row[None])
+                    db.photos.save(
+                        PhotoRow(file, Status.OK, digest=digest, size=(250, 250), faces=[_FACE], embeddings=row[None])
+                    )
     return directory
 
 

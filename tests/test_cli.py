@@ -117,7 +117,7 @@ def test_a_locked_gallery_is_8_and_names_the_process(cli: Cli, gallery: Path, ho
             "-c",
             "import sys, time; from facesearch import Gallery; g = Gallery.open()\n"
             "with g.writing() as s:\n"
-            "    with s.atomic(): s.begin_run(['/x'])\n"
+            "    with s.transaction(): s.runs.begin()\n"
             "    print('held', flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,

@@ -22,7 +22,7 @@ from facesearch.errors import (
 from facesearch.faces import analyser
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow import stream
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.records import Answer, Outcome, Unanswered
 from facesearch.photos.status import Status
 from facesearch.photos.view import View
@@ -35,10 +35,10 @@ def gallery(home: Path) -> Gallery:
 
 def _embeddings(gallery: Gallery) -> dict[str, bytes]:
     """The stored bytes of every face, by photo and place."""
-    with Store.open(gallery.directory / "faces.db") as store:
-        (part,) = store.faces.embeddings(128)
+    with Database.open(gallery.directory / "faces.db") as db:
+        (part,) = db.faces.embeddings(128)
         rows = dict(zip(part[0].tolist(), part[1], strict=True))
-        matches = [match for match, _ in store.faces.matches(dict.fromkeys(rows, 0.0))]
+        matches = [match for match, _ in db.faces.matches(dict.fromkeys(rows, 0.0))]
     return {f"{Path(m.photo).name} {m.box.left:.0f}": rows[m.face_id].tobytes() for m in matches}
 
 
@@ -87,8 +87,8 @@ def test_touched_moved_and_copied_photos_are_recognised_by_their_content(
     after = _embeddings(gallery)
     assert set(before.values()) == set(after.values())
     assert gallery.facts().photos == {"ok": 10}
-    with Store.open(gallery.directory / "faces.db") as store:
-        assert not store.known([str(album / "Tiger_Woods" / "Tiger_Woods_0002.jpg")])
+    with Database.open(gallery.directory / "faces.db") as db:
+        assert not db.photos.known([str(album / "Tiger_Woods" / "Tiger_Woods_0002.jpg")])
 
 
 @pytest.mark.parametrize("how", ["swapped", "shifted", "one into two"])

@@ -7,7 +7,8 @@ import pytest
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.answers import identify
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.face import Box, Face, Point
@@ -25,75 +26,77 @@ def _at(*degrees: float) -> Embeddings:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.create(tmp_path / "faces.db")
+def db(tmp_path: Path) -> Database:
+    return Database.create(tmp_path / "faces.db")
 
 
-def _add(store: Store, name: str, degrees: float, person: str | None = None) -> None:
+def _add(db: Database, name: str, degrees: float, person: str | None = None) -> None:
     points = tuple(Point(i, i) for i in range(5))
-    with store.atomic():
-        store.save(
-            PhotoFile(name, 1, 1),
-            Status.OK,
-            digest=name.encode(),
-            faces=[Face(Box(0, 0, 9, 9), 1.0, points)],  # type: ignore[arg-type]
-            embeddings=_at(degrees),
-            person=person,
+    with db.transaction():
+        db.photos.save(
+            PhotoRow(
+                PhotoFile(name, 1, 1),
+                Status.OK,
+                digest=name.encode(),
+                faces=[Face(Box(0, 0, 9, 9), 1.0, points)],  # type: ignore[arg-type]
+                embeddings=_at(degrees),
+                person=person,
+            )
         )
 
 
-def _index(store: Store) -> FaceIndex:
-    return build_in_memory(store.faces, _DIM, index_recipes())
+def _index(db: Database) -> FaceIndex:
+    return build_in_memory(db.faces, _DIM, index_recipes())
 
 
-def test_one_row_a_named_person_one_row_an_unnamed_face(store: Store) -> None:
+def test_one_row_a_named_person_one_row_an_unnamed_face(db: Database) -> None:
     for i in range(3):
-        _add(store, f"ann{i}", 10 + i, "Ann")
-    _add(store, "bob", 40, "Bob")
-    _add(store, "unknown1", 20)
-    _add(store, "unknown2", 21)
-    ((first, *rest),) = identify(store.faces, _index(store), _at(0), 10, group=True)
+        _add(db, f"ann{i}", 10 + i, "Ann")
+    _add(db, "bob", 40, "Bob")
+    _add(db, "unknown1", 20)
+    _add(db, "unknown2", 21)
+    ((first, *rest),) = identify(db.faces, _index(db), _at(0), 10, group=True)
     assert (first.person, first.photo) == ("Ann", "ann0")
     assert first.similarity == pytest.approx(np.cos(np.radians(10)), abs=1e-6)
     assert [(m.person, m.photo) for m in rest] == [(None, "unknown1"), (None, "unknown2"), ("Bob", "bob")]
 
 
-def test_a_person_with_many_photos_does_not_hide_the_next(store: Store) -> None:
+def test_a_person_with_many_photos_does_not_hide_the_next(db: Database) -> None:
     for i in range(200):
-        _add(store, f"ann{i}", i / 100, "Ann")
-    _add(store, "bob", 50, "Bob")
-    (matches,) = identify(store.faces, _index(store), _at(0), 2, group=True)
+        _add(db, f"ann{i}", i / 100, "Ann")
+    _add(db, "bob", 50, "Bob")
+    (matches,) = identify(db.faces, _index(db), _at(0), 2, group=True)
     assert [match.person for match in matches] == ["Ann", "Bob"]
-    (faces,) = identify(store.faces, _index(store), _at(0), 2, group=False)
+    (faces,) = identify(db.faces, _index(db), _at(0), 2, group=False)
     assert [match.photo for match in faces] == ["ann0", "ann1"]
 
 
-def test_nothing_below_the_threshold_is_an_answer(store: Store) -> None:
-    _add(store, "ann", 30, "Ann")
-    _add(store, "bob", 70, "Bob")
+def test_nothing_below_the_threshold_is_an_answer(db: Database) -> None:
+    _add(db, "ann", 30, "Ann")
+    _add(db, "bob", 70, "Bob")
     limit = float(np.cos(np.radians(45)))
-    near, far = identify(store.faces, _index(store), _at(0, 180), 5, group=True, threshold=limit)
+    near, far = identify(db.faces, _index(db), _at(0, 180), 5, group=True, threshold=limit)
     assert [match.person for match in near] == ["Ann"]
     assert far == ()
 
 
-def test_missing_photos_do_not_use_up_the_places(store: Store) -> None:
+def test_missing_photos_do_not_use_up_the_places(db: Database) -> None:
     for i in range(100):
-        _add(store, f"/gone/{i}", i / 100)
-    _add(store, "/here/1", 60, "Ann")
-    index = _index(store)
-    with store.atomic():
-        store._conn.execute("UPDATE photos SET status = 'missing' WHERE path LIKE '/gone/%'")
-    (matches,) = identify(store.faces, index, _at(0), 3, group=True)
+        _add(db, f"/gone/{i}", i / 100)
+    _add(db, "/here/1", 60, "Ann")
+    index = _index(db)
+    with db.transaction():
+        db._conn.execute("UPDATE photos SET status = 'missing' WHERE path LIKE '/gone/%'")
+    (matches,) = identify(db.faces, index, _at(0), 3, group=True)
     assert [match.person for match in matches] == ["Ann"]
 
 
-def test_many_queries_are_answered_each(store: Store) -> None:
+def test_many_queries_are_answered_each(db: Database) -> None:
     for i in range(50):
-        _add(store, f"p{i}", i * 5, f"P{i}")
-    answers = identify(store.faces, _index(store), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
+        _add(db, f"p{i}", i * 5, f"P{i}")
+    answers = identify(db.faces, _index(db), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
     assert [matches[0].person for matches in answers] == [f"P{i}" for i in range(50)]
 
 
-def test_an_empty_gallery_has_no_answer(store: Store) -> None:
-    assert identify(store.faces, _index(store), _at(0), 3, group=True) == [()]
+def test_an_empty_gallery_has_no_answer(db: Database) -> None:
+    assert identify(db.faces, _index(db), _at(0), 3, group=True) == [()]

@@ -1,18 +1,19 @@
-"""The faces in a gallery's database, as the index and the answers read them."""
+"""The faces in a gallery's database."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.records import Match
-from facesearch.gallery.sqlite import from_sql, marks, parts
-from facesearch.geometry.face import Box
+from facesearch.gallery.sqlite import checksum, from_sql, marks, parts
+from facesearch.geometry.face import Box, Face
 from facesearch.people import names
 
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
@@ -29,10 +30,28 @@ class PhotoFaces:
 
 
 class Faces:
-    """Reads faces through an open connection. What it gives is the database's newest complete state."""
+    """Reads and writes faces through an open connection; writes inside of the caller's transactions."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+
+    def add(self, photo: int, person: int | None, faces: Sequence[Face], embeddings: Embeddings | None) -> None:
+        """Stores the faces of a photo, with the same person for all. `embeddings` is (len(faces), dim), float32."""
+        rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
+        self._conn.executemany(
+            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(photo, person, *_values(face, row)) for face, row in zip(faces, rows, strict=True)],
+        )
+
+    def copy(self, photo: int, to_photo: int, person: int | None) -> None:
+        """Stores the faces of a photo for another one, too."""
+        self._conn.execute(
+            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding, checksum) SELECT ?, ?, box_left, box_top, box_right, box_bottom, score, landmarks, "
+            "embedding, checksum FROM faces WHERE photo_id = ? ORDER BY id",
+            (to_photo, person, photo),
+        )
 
     def count(self) -> int:
         """How many faces are stored, those of missing photos too."""
@@ -98,6 +117,13 @@ class Faces:
                 )
                 found.append((match, bytes(digest or b"")))
         return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
+
+
+def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
+    """A face's columns from its box on, its checksum last."""
+    box = tuple(float(edge) for edge in face.box)
+    landmarks, embedding = np.array(face.landmarks, np.float32).tobytes(), row.tobytes()
+    return *box, float(face.score), landmarks, embedding, checksum(box, float(face.score), landmarks, embedding)
 
 
 def _matrix(blobs: Sequence[bytes], dim: int) -> Embeddings:

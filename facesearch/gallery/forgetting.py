@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
 from facesearch.gallery import contents
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.removal import Removal, StoredPhoto
@@ -77,8 +77,8 @@ class _Choice:
 def to_forget(gallery: Gallery, what: str, kind: Kind | None = None) -> ToForget:
     """What `forget` would delete; nothing is written. Raises AmbiguousError where `kind` must say whether a person or
     a photo (or folder) of that name is meant, UnknownError where the gallery knows neither."""
-    with gallery.reading() as (store, _), store.snapshot():
-        return _choose(gallery, store, what, kind).counted()
+    with gallery.reading() as (db, _), db.snapshot():
+        return _choose(gallery, db, what, kind).counted()
 
 
 def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
@@ -95,16 +95,16 @@ def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
             return Forgotten(0, 0, finished=True)
         raise
     if kind is None:
-        with gallery.reading() as (store, _):
-            (kind,) = kinds(store.removal, what)
+        with gallery.reading() as (db, _):
+            (kind,) = kinds(db.removal, what)
 
-    def delete(store: Store) -> Forgotten:
-        choice = _choose(gallery, store, what, kind)
+    def delete(db: Database) -> Forgotten:
+        choice = _choose(gallery, db, what, kind)
         if kind == "person":
-            store.removal.person(what)
+            db.removal.person(what)
         else:
-            store.removal.roots(choice.roots)
-            store.removal.photos(choice.gone, choice.kept)
+            db.removal.roots(choice.roots)
+            db.removal.photos(choice.gone, choice.kept)
         return _counts(choice)
 
     return _forgotten(gallery, delete)
@@ -112,26 +112,26 @@ def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
 
 def to_forget_missing(gallery: Gallery) -> ToForget:
     """What `forget_missing` would delete, given all roots that are gone; nothing is written."""
-    with gallery.reading() as (store, _), store.snapshot():
-        gone = [root for root in store.roots() if is_gone(root)]
-        roots = tuple(_gone_root(store.removal, root) for root in gone)
-        return _choose_missing(store, gone).counted(roots)
+    with gallery.reading() as (db, _), db.snapshot():
+        gone = [root for root in db.roots.paths() if is_gone(root)]
+        roots = tuple(_gone_root(db.removal, root) for root in gone)
+        return _choose_missing(db, gone).counted(roots)
 
 
 def forget_missing(gallery: Gallery, roots: Sequence[str] = ()) -> Forgotten:
     """As `forget`, for all photos that are no longer on disk, and for these roots, of those that have vanished, with
     all photos that were under them. Photos that are only away, or there again, stay."""
-    return _forgotten(gallery, lambda store: _delete_missing(store, [root for root in roots if is_gone(root)]))
+    return _forgotten(gallery, lambda db: _delete_missing(db, [root for root in roots if is_gone(root)]))
 
 
 def finish(gallery: Gallery) -> bool:
     """Whether bytes that an earlier `forget` had to leave are gone now. Raises LeftBehindError while they are not."""
-    with gallery.reading() as (store, _):
-        if not store.removal.is_unfinished():
+    with gallery.reading() as (db, _):
+        if not db.removal.is_unfinished():
             return False
-    with gallery.writing() as store:  # tries it
-        if store.removal.is_unfinished():
-            _scrub(gallery, store)
+    with gallery.writing() as db:  # tries it
+        if db.removal.is_unfinished():
+            _scrub(gallery, db)
     return True
 
 
@@ -145,8 +145,8 @@ def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
     return tuple(found)
 
 
-def _choose(gallery: Gallery, store: Store, what: str, kind: Kind | None) -> _Choice:
-    found = kinds(store.removal, what)
+def _choose(gallery: Gallery, db: Database, what: str, kind: Kind | None) -> _Choice:
+    found = kinds(db.removal, what)
     if kind is not None:
         found = tuple(each for each in found if each == kind)
     if not found:
@@ -160,19 +160,19 @@ def _choose(gallery: Gallery, store: Store, what: str, kind: Kind | None) -> _Ch
             f"{printable(what)} is a person and also a photo or folder; say which is meant: --person or --photo."
         )
     if found == ("person",):
-        return _Choice([], store.removal.photos_of(what))
-    return _choose_path(store, _absolute(what))
+        return _Choice([], db.removal.photos_of(what))
+    return _choose_path(db, _absolute(what))
 
 
-def _choose_path(store: Store, path: str) -> _Choice:
+def _choose_path(db: Database, path: str) -> _Choice:
     """A folder's photos go altogether when no other root would bring them back; of those that a root still holds,
     the ones that are gone. A photo goes with its copies."""
-    roots = store.roots()
-    if any(photo.path == path for photo in store.removal.under(path)) and not os.path.isdir(path):
-        photos = store.removal.photo(path)
+    roots = db.roots.paths()
+    if any(photo.path == path for photo in db.removal.under(path)) and not os.path.isdir(path):
+        photos = db.removal.photo(path)
         gone = set(whereabouts([photo.path for photo in photos], os.path.dirname(path)).gone)
         return _parted(photos, gone, tuple(root for root in roots if root == path))
-    photos = store.removal.under(path)
+    photos = db.removal.under(path)
     inner = tuple(root for root in roots if _is_under(root, path))
     holding = [root for root in roots if root not in inner and _is_under(path, root)]
     gone = {photo.path for photo in photos}
@@ -191,14 +191,14 @@ def _gone_root(removal: Removal, root: str) -> GoneRoot:
     return GoneRoot(root, len(photos), sum(photo.faces for photo in photos))
 
 
-def _choose_missing(store: Store, gone_roots: Sequence[str]) -> _Choice:
+def _choose_missing(db: Database, gone_roots: Sequence[str]) -> _Choice:
     """Whatever was under the roots, and each missing photo that has really vanished, or that is met under another
     name."""
-    chosen = {photo.id: photo for root in gone_roots for photo in store.removal.under(root)}
-    missing = [photo for photo in store.removal.missing() if photo.id not in chosen]
+    chosen = {photo.id: photo for root in gone_roots for photo in db.removal.under(root)}
+    missing = [photo for photo in db.removal.missing() if photo.id not in chosen]
     chosen |= {photo.id: photo for photo in missing if not os.path.isabs(photo.path)}  # set aside by a killed run
     away: list[Away] = []
-    roots = set(store.roots())
+    roots = set(db.roots.paths())
     by_root: dict[str, list[StoredPhoto]] = {}
     for photo in missing:
         if os.path.isabs(photo.path):
@@ -211,7 +211,7 @@ def _choose_missing(store: Store, gone_roots: Sequence[str]) -> _Choice:
             photo.id: photo for photo in photos if photo.path in gone or (photo.path in there and photo.has_twin)
         }
     away += [
-        Away(root, reason, len(store.removal.under(root))) for root in store.roots() if (reason := why_away(root))
+        Away(root, reason, len(db.removal.under(root))) for root in db.roots.paths() if (reason := why_away(root))
     ]
     return _Choice(list(chosen.values()), [], tuple(gone_roots), _merged(away))
 
@@ -236,10 +236,10 @@ def _is_under(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _delete_missing(store: Store, roots: Sequence[str]) -> Forgotten:
-    choice = _choose_missing(store, roots)
-    store.removal.photos(choice.gone, choice.kept)
-    store.removal.roots(roots)
+def _delete_missing(db: Database, roots: Sequence[str]) -> Forgotten:
+    choice = _choose_missing(db, roots)
+    db.removal.photos(choice.gone, choice.kept)
+    db.removal.roots(roots)
     return _counts(choice)
 
 
@@ -248,26 +248,26 @@ def _counts(choice: _Choice) -> Forgotten:
     return Forgotten(len(photos), sum(photo.faces for photo in photos), choice.roots)
 
 
-def _forgotten(gallery: Gallery, delete: Callable[[Store], Forgotten]) -> Forgotten:
+def _forgotten(gallery: Gallery, delete: Callable[[Database], Forgotten]) -> Forgotten:
     with gallery.reading() as (_, settings):
         pass
-    with gallery.writing() as store:
+    with gallery.writing() as db:
         gallery.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
-        with store.atomic():
-            done = delete(store)
+        with db.transaction():
+            done = delete(db)
         try:
-            _scrub(gallery, store)
+            _scrub(gallery, db)
         finally:
-            gallery.sync(store, settings)
+            gallery.sync(db, settings)
     backups = contents.backups(gallery.directory)
     if backups:
         gallery.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")
     return done
 
 
-def _scrub(gallery: Gallery, store: Store) -> None:
+def _scrub(gallery: Gallery, db: Database) -> None:
     try:
-        store.removal.scrub(store.journal == "wal", BUSY_SECONDS)
+        db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
     except FaceSearchError as error:
         raise LeftBehindError(
             f"What was to be forgotten is found no longer, but its bytes are still in {gallery.directory}: {error} "

@@ -28,7 +28,7 @@ from facesearch.flow.pace import Pace
 from facesearch.flow.stream import chunks
 from facesearch.gallery import answers, contents
 from facesearch.gallery.calibration import calibrate, gather
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.indexing import PeopleFrom, Wanted, index_photos, usable_roots
 from facesearch.gallery.records import (
     Answer,
@@ -124,45 +124,46 @@ class Gallery:
         wanted = Wanted(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
         analyser = partial(self._load_to_index, settings, tally)
-        with self.writing() as store, self._run(store, settings, roots, tally):
-            synced = store.faces.count()
-            for outcome in index_photos(store, roots, analyser, _finder(settings), wanted, self.note, pace):
+        with self.writing() as db, self._run(db, settings, roots, tally):
+            synced = db.faces.count()
+            for outcome in index_photos(db, roots, analyser, _finder(settings), wanted, self.note, pace):
                 if isinstance(outcome, RootFailure):
                     tally.roots_failed.append(outcome)
                     continue
                 tally.add(outcome)
                 on_outcome(outcome)
                 if tally.unsynced > max(_SYNC_AFTER, synced // 3):
-                    self.sync(store, settings)
+                    self.sync(db, settings)
                     synced += tally.unsynced
                     tally.unsynced = 0
-            self.sync(store, settings)
+            self.sync(db, settings)
         if len(tally.roots_failed) == len(asked):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
 
     @contextmanager
-    def _run(self, store: Store, settings: GallerySettings, roots: Sequence[str], tally: "_Tally") -> Iterator[None]:
+    def _run(self, db: Database, settings: GallerySettings, roots: Sequence[str], tally: "_Tally") -> Iterator[None]:
         """Notes in the database that a run begins, and how it ends, if it can still be said."""
-        before = store.newest_run()
-        if before and before[2] is None:
+        before = db.runs.newest()
+        if before and before.ended_at is None:
             self.note(
-                f"The run of process {before[0]}, which started at {before[1]}, came to no end; this one goes on "
-                "from what it stored."
+                f"The run of process {before.pid}, which started at {before.started_at}, came to no end; "
+                "this one goes on from what it stored."
             )
-        with store.atomic():
-            if store.settings() is None:
-                store.set_settings(settings)
-            store.note_identity(settings.identity)
-            run = store.begin_run(roots)
+        with db.transaction():
+            if db.settings.read() is None:
+                db.settings.write(settings)
+            db.settings.write_identity(settings.identity)
+            db.roots.add(roots)
+            run = db.runs.begin()
         try:
             yield
         except KeyboardInterrupt:
-            with suppress(FaceSearchError), store.atomic():
-                store.end_run(run, tally.photos.total(), tally.faces)
+            with suppress(FaceSearchError), db.transaction():
+                db.runs.end(run, tally.photos.total(), tally.faces)
             raise
-        with store.atomic():
-            store.end_run(run, tally.photos.total(), tally.faces)
+        with db.transaction():
+            db.runs.end(run, tally.photos.total(), tally.faces)
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
@@ -173,19 +174,19 @@ class Gallery:
         are out of range."""
         _check_question(k, threshold)
         limits.check("face", face, limits.FACE)
-        with self.reading() as (store, settings), Decoders(1) as decoders:
+        with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
             asked = answers.ask_one(self._load(settings), os.fspath(photo), decoders.look, face)
-            with self._searching(store, settings) as index:
-                (matches,) = answers.identify(store.faces, index, asked.embedding[None], k, group, threshold)
-                limit = _limit(store, settings)
+            with self._searching(db, settings) as index:
+                (matches,) = answers.identify(db.faces, index, asked.embedding[None], k, group, threshold)
+                limit = _limit(db, settings)
         return _answer(asked, settings.model, limit, matches, len(index))
 
     def verify(self, a: str | Path, b: str | Path, *, threshold: float | None = None) -> Verdict:
         """Whether the largest faces of two photos show one person, by what this gallery goes by: its models, and the
         threshold that it has learned, or else the card's, unless one is given. Raises as `query`."""
-        with self.reading() as (store, settings):
-            limit = Limit(threshold, None) if threshold is not None else _limit(store, settings)
+        with self.reading() as (db, settings):
+            limit = Limit(threshold, None) if threshold is not None else _limit(db, settings)
         return answers.compare(partial(self._load, settings), a, b, limit)
 
     def query_many(
@@ -195,20 +196,20 @@ class Gallery:
         be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
         range."""
         _check_question(k, threshold)
-        with self.reading() as (store, settings), ExitStack() as stack:
+        with self.reading() as (db, settings), ExitStack() as stack:
             analyser = self._load(settings)
-            index = stack.enter_context(self._searching(store, settings))
+            index = stack.enter_context(self._searching(db, settings))
             decoders = stack.enter_context(Decoders(1))
-            limit = _limit(store, settings)
+            limit = _limit(db, settings)
             paths = iter(os.fspath(photo) for photo in photos)
             searchable: Searchable = index
             for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
                 if number == 1 and self._device != "cpu":  # many are asked about
-                    searchable = on_gpu(store.faces, settings.dim, index_recipes("gpu"), behind=index)
+                    searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), behind=index)
                 asked = answers.ask(analyser, batch, decoders.look)
                 found = [item for item in asked if isinstance(item, answers.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
-                matches = iter(answers.identify(store.faces, searchable, queries, k, group, threshold))
+                matches = iter(answers.identify(db.faces, searchable, queries, k, group, threshold))
                 for item in asked:
                     if isinstance(item, answers.Asked):
                         yield _answer(item, settings.model, limit, next(matches), len(index))
@@ -221,42 +222,42 @@ class Gallery:
         UsageError for a share that is none, FaceSearchError when there are too few such pairs."""
         if not 0 < far <= _MOST_FAR:
             raise UsageError(f"A FAR of {far:g} makes no threshold; take one from 0.0001 to {_MOST_FAR}.")
-        with self.reading() as (store, settings):
+        with self.reading() as (db, settings):
             card = embedder_card(settings.model)
             identity = self.same_identity(settings)
-            evidence = gather(store.faces.by_photo(settings.dim))
+            evidence = gather(db.faces.by_photo(settings.dim))
             learned = calibrate(evidence, far, card.name, card.threshold.similarity if card.threshold else None)
-        with self.writing() as writable, writable.atomic():
-            writable.set_limit(learned)
-            writable.note_identity(identity)
+        with self.writing() as writable, writable.transaction():
+            writable.calibration.write(learned)
+            writable.settings.write_identity(identity)
         return learned
 
     def forget_calibration(self) -> None:
         """From now on `query` goes by the threshold of the model's card again."""
         with self.reading():
             pass
-        with self.writing() as writable, writable.atomic():
-            writable.set_limit(None)
+        with self.writing() as writable, writable.transaction():
+            writable.calibration.delete()
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
-        with self.reading() as (store, settings):
-            run = store.newest_run()
+        with self.reading() as (db, settings):
+            run = db.runs.newest()
             unread = _Unread()
-            for outcome in store.unread():
+            for outcome in db.photos.unread():
                 unread.add(outcome)
             return GalleryFacts(
                 name=self.name,
                 directory=self.directory,
                 settings=settings,
-                photos=store.counts(),
-                faces=store.faces.count(),
-                people=store.people_count(),
-                roots=store.roots(),
-                index=store.stamp(),
-                limit=_limit(store, settings),
+                photos=db.photos.counts(),
+                faces=db.faces.count(),
+                people=db.people.count(),
+                roots=db.roots.paths(),
+                index=db.stamp.read(),
+                limit=_limit(db, settings),
                 bytes_on_disk=_bytes_in(self.directory),
-                last_run=run[1] if run else None,
+                last_run=run.started_at if run else None,
                 failures=tuple(unread.first),
                 failing=dict(unread.failing),
                 unsupported=dict(unread.unsupported),
@@ -265,8 +266,8 @@ class Gallery:
     def unread(self) -> Iterator[Outcome]:
         """All photos that could not be read, by path, with the reason of each and its cause; also files of kinds that
         no package here reads. Raises GalleryError when there is no gallery."""
-        with self.reading() as (store, _):
-            yield from store.unread()
+        with self.reading() as (db, _):
+            yield from db.photos.unread()
 
     @property
     def database(self) -> Path:
@@ -345,11 +346,11 @@ class Gallery:
     def _settings(self) -> GallerySettings | None:
         if not self.database.exists():
             return None
-        with Store.open(self.database) as store:
-            return store.settings()
+        with Database.open(self.database) as db:
+            return db.settings.read()
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Store, GallerySettings]]:
+    def reading(self) -> Iterator[tuple[Database, GallerySettings]]:
         """The database for reading, and what was fixed when it was made."""
         if not self.database.exists():
             others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
@@ -359,30 +360,30 @@ class Gallery:
                 + "; make it with: facesearch index PHOTOS"
                 + (f" --gallery {self.name}." if self.name != "default" else ".")
             )
-        with Store.open(self.database) as store:
-            settings = store.settings()
+        with Database.open(self.database) as db:
+            settings = db.settings.read()
             if settings is None:
                 raise GalleryError(f"The gallery '{self.name}' is still empty; run: facesearch index PHOTOS.")
-            yield store, settings
+            yield db, settings
 
     @contextmanager
-    def writing(self) -> Iterator[Store]:
+    def writing(self) -> Iterator[Database]:
         """The database for writing, while no other process writes. Raises GalleryLockedError when one does."""
-        with self.locked(), Store.create(self.database) as store:
-            if store.journal != "wal":
+        with self.locked(), Database.create(self.database) as db:
+            if db.journal != "wal":
                 self.note(
                     f"The disk of {self.directory} cannot keep a write-ahead log, so queries and indexing wait for "
                     "each other."
                 )
-            self._finish_forgetting(store)
-            yield store
+            self._finish_forgetting(db)
+            yield db
 
-    def _finish_forgetting(self, store: Store) -> None:
+    def _finish_forgetting(self, db: Database) -> None:
         """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
-        if not store.removal.is_unfinished():
+        if not db.removal.is_unfinished():
             return
         try:
-            store.removal.scrub(store.journal == "wal", wait_seconds=0)
+            db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
             self.note(f"Bytes of what was forgotten are still there: {error} The next command tries again.")
             return
@@ -412,9 +413,13 @@ class Gallery:
     def _who_writes(self) -> str:
         """The sentence that names the process that holds the lock."""
         run = None
-        with suppress(GalleryError), Store.open(self.database) as store:  # it may not be made yet, or be damaged
-            run = store.newest_run()
-        by = f"process {run[0]}, which started at {run[1]}" if run and run[2] is None else "another process"
+        with suppress(GalleryError), Database.open(self.database) as db:  # it may not be made yet, or be damaged
+            run = db.runs.newest()
+        by = (
+            f"process {run.pid}, which started at {run.started_at}"
+            if run and run.ended_at is None
+            else "another process"
+        )
         return f"The gallery '{self.name}' is being written by {by}; wait for it to end, or stop it."
 
     def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
@@ -435,36 +440,36 @@ class Gallery:
         tally.preparing = time.perf_counter() - started
         return analyser
 
-    def sync(self, store: Store, settings: GallerySettings) -> None:
+    def sync(self, db: Database, settings: GallerySettings) -> None:
         """Brings the file of vectors up to date with the database that is being written. The old stamp goes before
         the new file comes: a file that is not the stamped one is then damaged, and never merely newer."""
-        before = store.stamp()
+        before = db.stamp.read()
         made = (settings.model, settings.dim, index_recipes(), self.note)
         try:
             with at_once():
-                stamp = sync(self.vectors, before, store.faces, *made, partial(self._forget_stamp, store))
+                stamp = sync(self.vectors, before, db.faces, *made, partial(self._forget_stamp, db))
         except FaceSearchError:  # the disk refuses the new file: the old one may still be there
-            if before and not store.stamp() and belongs(self.vectors, before):
-                with suppress(FaceSearchError), store.atomic():
-                    store.set_stamp(before)
+            if before and not db.stamp.read() and belongs(self.vectors, before):
+                with suppress(FaceSearchError), db.transaction():
+                    db.stamp.write(before)
             raise
         if stamp:
-            with store.atomic():
-                store.set_stamp(stamp)
+            with db.transaction():
+                db.stamp.write(stamp)
 
-    def _forget_stamp(self, store: Store) -> None:
-        with store.atomic():
-            store.forget_stamp()
+    def _forget_stamp(self, db: Database) -> None:
+        with db.transaction():
+            db.stamp.delete()
 
     @contextmanager
-    def _searching(self, store: Store, settings: GallerySettings) -> Iterator[Searchable]:
+    def _searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:
         """The index and, while it is searched, the database in the state that belongs to it. When the file is not
         the one that belongs to the database it is made again; while another process writes it may just have been
         replaced, and is looked at once more."""
         said: FaceSearchError | None = None
         for attempt in range(_LOOKS):
-            with store.snapshot():
-                index = self._opened(store, settings)
+            with db.snapshot():
+                index = self._opened(db, settings)
                 if index is not None:
                     yield index
                     return
@@ -478,12 +483,12 @@ class Gallery:
                 said = error
                 break
         self.note(f"{said} The answer comes from the database.")  # an answer needs no file
-        with store.snapshot():
-            yield build_in_memory(store.faces, settings.dim, index_recipes())
+        with db.snapshot():
+            yield build_in_memory(db.faces, settings.dim, index_recipes())
 
-    def _opened(self, store: Store, settings: GallerySettings) -> Searchable | None:
-        stamp = store.stamp()
-        return open_index(self.vectors, stamp, store.faces, settings.dim, index_recipes()) if stamp else None
+    def _opened(self, db: Database, settings: GallerySettings) -> Searchable | None:
+        stamp = db.stamp.read()
+        return open_index(self.vectors, stamp, db.faces, settings.dim, index_recipes()) if stamp else None
 
 
 class _Unread:
@@ -556,10 +561,10 @@ def _finder(settings: GallerySettings) -> DetectorCard:
     return msgspec.structs.replace(card, min_face_px=settings.min_face_px, max_side=settings.max_side)
 
 
-def _limit(store: Store, settings: GallerySettings) -> Limit | None:
+def _limit(db: Database, settings: GallerySettings) -> Limit | None:
     """From which similarity on two faces are one person: as learned from the gallery, or else as the card says."""
     card = embedder_card(settings.model).threshold
-    return store.limit() or (Limit(card.similarity, card.far) if card else None)
+    return db.calibration.read() or (Limit(card.similarity, card.far) if card else None)
 
 
 def _answer(

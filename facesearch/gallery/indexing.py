@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from facesearch.errors import FaceSearchError, Note, PhotoError, RootError
 from facesearch.files import printable
 from facesearch.flow.stream import batched, chunks, ordered, threads
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import Outcome, RootFailure
 from facesearch.interruption import at_once, orderly
 from facesearch.models.cards import DetectorCard
@@ -29,7 +30,8 @@ from facesearch.photos.walk import may_be_photo, walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 if TYPE_CHECKING:  # a question about two photos needs no database
-    from facesearch.gallery.database import KnownPhoto, Store
+    from facesearch.gallery.database import Database
+    from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow.pace import BATCH, LOADED_AHEAD, Pace
 
@@ -79,7 +81,7 @@ _Item: TypeAlias = Outcome | PhotoFile | LoadedPhoto | _Decoded | _Failed
 
 
 def index_photos(
-    store: "Store",
+    store: "Database",
     roots: Sequence[str],
     make_analyser: Callable[[], Analyser],
     detector: DetectorCard,
@@ -98,9 +100,9 @@ def index_photos(
         except RootError as error:
             failed.add(root)
             yield RootFailure(root, str(error))
-    with store.atomic():
-        store.forget_displaced()
-        for root in store.roots():
+    with store.transaction():
+        store.photos.delete_displaced()
+        for root in store.roots.paths():
             if store.removal.is_found_elsewhere(root) and is_gone(root):
                 store.removal.old_root(root)
         store.removal.roots([root for root in failed if not store.removal.under(root)])
@@ -124,7 +126,7 @@ class _Run:
 
     def __init__(
         self,
-        store: "Store",
+        store: "Database",
         make_analyser: Callable[[], Analyser],
         detector: DetectorCard,
         wanted: Wanted,
@@ -169,7 +171,7 @@ class _Run:
             if not os.path.exists(root):
                 raise _vanished(root)
             return
-        candidates = self._store.unseen(os.path.abspath(root))
+        candidates = self._store.photos.unseen(os.path.abspath(root))
         if why_away(root) or is_gone(root):
             raise _vanished(root)
         found = whereabouts(candidates, os.path.abspath(root), unseen)
@@ -177,8 +179,8 @@ class _Run:
             if away.folder not in self._noted:
                 self._note(kept_while_away(away))
         gone = [*found.gone, *found.there]  # what is there and was not met is there under another name, too
-        with self._store.atomic():
-            self._store.mark_missing([candidates[path] for path in gone])
+        with self._store.transaction():
+            self._store.photos.mark_missing([candidates[path] for path in gone])
         yield from (Outcome(path, Status.MISSING, 0) for path in gone)
 
     def _index(self, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
@@ -205,15 +207,15 @@ class _Run:
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
         """The files; an outcome in place of each whose path, size and times are known."""
         for part in chunks(files, _FILES_AT_ONCE):
-            known = self._store.known([file.path for file in part])
+            known = self._store.photos.known([file.path for file in part])
             same = {file.path: known[file.path] for file in part if self._is_known(file, known.get(file.path))}
             if same:
-                with self._store.atomic():
-                    self._store.see(same.values())
-                    self._store.fill_in((same[file.path], file) for file in part if file.path in same)
+                with self._store.transaction():
+                    self._store.photos.mark_seen(same.values())
+                    self._store.photos.note_ctimes((same[file.path], file) for file in part if file.path in same)
                     if self._wanted.names_people:
                         for path, photo in same.items():
-                            self._store.name_faces(photo.id, names.of_folder(path))
+                            self._store.people.name_faces(photo.id, names.of_folder(path))
             for file in part:
                 if file.path in same:
                     yield _as_known(file, same[file.path], "unchanged")
@@ -233,24 +235,24 @@ class _Run:
     def _pass_known_contents(self, items: Iterable[_Item | None]) -> Iterator[_Item]:
         """The photos; an outcome in place of each that was moved, copied or only touched."""
         for part in batched((item for item in items if item is not None), BATCH, LOADED_AHEAD, _bytes_held):
-            with self._store.atomic():
+            with self._store.transaction():
                 passed = [self._recognised(item) or item if isinstance(item, LoadedPhoto) else item for item in part]
             yield from passed
 
     def _recognised(self, photo: LoadedPhoto) -> Outcome | None:
         """What became of a photo whose content is known. It is looked up as late as this, because the photo before
         may have changed what is known."""
-        known = self._store.known_content(photo.digest, photo.file.path)
+        known = self._store.photos.known_content(photo.digest, photo.file.path)
         if known is None or self._is_wanted_again(known):
             return None
         file = photo.file
         person = names.of_folder(file.path) if self._wanted.names_people else None
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
-            self._store.copy(known, file, person)
+            self._store.photos.copy(known, file, person)
             return _as_known(file, known, "copied")
-        self._store.move(known, file)
+        self._store.photos.move(known, file)
         if person is not None:
-            self._store.name_faces(known.id, person)
+            self._store.people.name_faces(known.id, person)
         return _as_known(file, known, "unchanged" if known.path == file.path else "moved")
 
     def _load(self, item: _Item) -> _Item | None:
@@ -312,7 +314,7 @@ class _Run:
         """Stores what is new in a batch, in one transaction."""
         if all(isinstance(item, Outcome) for item, _ in batch):
             return [item for item, _ in batch if isinstance(item, Outcome)]
-        with self._store.atomic():
+        with self._store.transaction():
             return [self._store_one(item, found) for item, found in batch]
 
     def _store_one(self, item: _Item, found: Analysed | None) -> Outcome:
@@ -329,9 +331,9 @@ class _Run:
         read for now is kept: its content may well be as it was."""
         file, error = item.file, item.error
         status, cause = Status(error.status), Cause(error.cause)
-        known = self._store.known([file.path]).get(file.path)
+        known = self._store.photos.known([file.path]).get(file.path)
         if known and known.status not in FAILURES and cause == Cause.MACHINE and item.digest is None:
-            self._store.see([known])
+            self._store.photos.mark_seen([known])
             if known.status == Status.FORGOTTEN:
                 return _as_known(file, known, "unchanged")
             reason = f"{error.reason}; what is known of it is kept"
@@ -339,7 +341,7 @@ class _Run:
         needs = error.needs
         if cause == Cause.OPTION and not needs:  # whatever it is, it is more than this
             needs = str(math.nextafter(self._wanted.max_megapixels, math.inf))
-        self._store.save(file, status, digest=item.digest, reason=error.reason, cause=cause, needs=needs)
+        self._store.photos.save(PhotoRow(file, status, item.digest, error.reason, cause, needs))
         is_as_before = known and (known.status, known.size, known.mtime_ns) == (status, file.size, file.mtime_ns)
         return Outcome(file.path, status, 0, "unchanged" if is_as_before else "indexed", error.reason, cause)
 
@@ -347,15 +349,17 @@ class _Run:
         file = item.file
         status = Status.OK if found.faces else Status.NO_FACE
         reason = item.view.note or _why_none(item.view, self._detector)
-        self._store.save(
-            file,
-            status,
-            digest=item.digest,
-            reason=reason,
-            size=item.view.size,
-            faces=found.faces,
-            embeddings=found.embeddings,
-            person=names.of_folder(file.path) if self._wanted.names_people else None,
+        self._store.photos.save(
+            PhotoRow(
+                file,
+                status,
+                digest=item.digest,
+                reason=reason,
+                size=item.view.size,
+                faces=found.faces,
+                embeddings=found.embeddings,
+                person=names.of_folder(file.path) if self._wanted.names_people else None,
+            )
         )
         return Outcome(file.path, status, len(found.faces), reason=reason)
 

@@ -5,15 +5,24 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError
-from facesearch.gallery.sqlite import BUSY_SECONDS, explained, from_sql, marks, temporary_files_in, to_sql
+from facesearch.gallery.sqlite import (
+    BELOW,
+    BUSY_SECONDS,
+    below,
+    explained,
+    from_sql,
+    marks,
+    now,
+    temporary_files_in,
+    to_sql,
+)
 from facesearch.people import names
 
 LOST_A_FACE = "a forgotten face"  # what a photo needs that still shows others, should all be wanted back
-_UNDER = "(path = ? OR path >= ? AND path < ? OR path >= ? AND path < ?)"
+_UNDER = f"(path = ? OR {BELOW[1:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +125,17 @@ class Removal:
         self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
         self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
-        self._conn.execute("INSERT OR IGNORE INTO unfinished VALUES (1, ?)", (_now(),))
+        self._conn.execute("INSERT OR IGNORE INTO unfinished VALUES (1, ?)", (now(),))
 
     def is_found_elsewhere(self, root: str) -> bool:
         """Whether each photo that was under a root has its content at a path elsewhere now, or never had any."""
-        inside = _under(root)
+        values = _under(root)
         holds = (
             f"SELECT 1 FROM photos WHERE {_UNDER} AND (digest NOTNULL OR face_count > 0) AND NOT EXISTS (SELECT 1 "
             f"FROM photos AS other WHERE other.digest = photos.digest AND other.status != 'missing' AND NOT "
             f"{_UNDER.replace('path', 'other.path')})"
         )
-        return self._conn.execute(f"{holds} LIMIT 1", (*inside, *inside)).fetchone() is None
+        return self._conn.execute(f"{holds} LIMIT 1", (*values, *values)).fetchone() is None
 
     def old_root(self, root: str) -> None:
         """A root leaves whose photos are elsewhere."""
@@ -169,14 +178,5 @@ def _spellings(name: str) -> tuple[str, ...]:
 
 
 def _under(folder: str) -> tuple[object, ...]:
-    return to_sql(folder), *inside(folder), *map(os.fsencode, inside(folder))
-
-
-def inside(folder: str) -> tuple[str, str]:
-    """The least text that begins with the folder and a separator, and the least one that no longer does."""
-    text = folder.rstrip(os.sep)
-    return text + os.sep, text + chr(ord(os.sep) + 1)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The values for the condition _UNDER."""
+    return to_sql(folder), *below(folder)

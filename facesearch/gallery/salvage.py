@@ -11,7 +11,7 @@ import numpy as np
 import sqlite_utils
 
 from facesearch.errors import DamagedGalleryError, ModelError
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.schema import merge_spellings, migrations
 from facesearch.gallery.sqlite import OF_SQLITE, checksum, explained, marks, to_read
@@ -52,10 +52,10 @@ def faults(path: Path) -> Iterator[str]:
     """What is wrong with a database, half a sentence each; nothing when it is sound. It is only read. Raises
     GalleryError when it cannot be judged, as one of a newer facesearch."""
     try:
-        with Store.open(path) as store:
-            settings = store.settings()
+        with Database.open(path) as db:
+            settings = db.settings.read()
             if settings:
-                for read in (store.stamp, store.limit, store.newest_run):
+                for read in (db.stamp.read, db.calibration.read, db.runs.newest):
                     read()
     except DamagedGalleryError as error:
         yield f"it cannot be opened ({error.__cause__ or error})"
@@ -144,7 +144,7 @@ def salvage(damaged: Path, anew: Path) -> bool:
     are taken; without either, all faces are left out. What the damaged one holds is not changed.
 
     Returns whether the settings were still there. Raises FaceSearchError when the disk refuses the new one."""
-    with Store.create(anew):
+    with Database.create(anew):
         pass
     if not _has_tables(damaged):
         damaged = copy_database(damaged, anew.parent / "damaged")

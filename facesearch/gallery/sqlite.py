@@ -1,6 +1,4 @@
-"""SQLite as a gallery uses it: connections, the tables, what goes into them, and errors as sentences.
-
-A change of the tables is a new migration at the end: what was applied is never edited."""
+"""SQLite as a gallery uses it: connections, values, conditions, and errors as sentences."""
 
 import os
 import sqlite3
@@ -8,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from facesearch.errors import DamagedGalleryError, FaceSearchError
 BUSY_SECONDS = 30
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
 OF_SQLITE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second where its words quote what is damaged
+BELOW = "(path >= ? AND path < ? OR path >= ? AND path < ?)"  # the paths below a folder, as text or as bytes
 _REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
     "SQLITE_FULL": "free some space",
     "SQLITE_IOERR": "check the disk",
@@ -122,3 +122,35 @@ def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def marks(values: Sequence[Any]) -> str:
     """A question mark for each value."""
     return ", ".join("?" * len(values))
+
+
+def inside(folder: str) -> tuple[str, str]:
+    """The least text that begins with the folder and a separator, and the least one that no longer does."""
+    text = folder.rstrip(os.sep)
+    return text + os.sep, text + chr(ord(os.sep) + 1)
+
+
+def below(folder: str) -> tuple[str | bytes, ...]:
+    """The values for the condition BELOW."""
+    return *inside(folder), *map(os.fsencode, inside(folder))
+
+
+def columns(conn: sqlite3.Connection, table: str) -> set[str]:
+    """The names of a table's columns; none where there is no such table."""
+    return {row[1] for row in conn.execute(f"PRAGMA table_info({table})")}
+
+
+def has_table(conn: sqlite3.Connection, path: Path, table: str) -> bool:
+    """Whether the database, which an earlier facesearch may have written, has this table."""
+    return first_row(conn, path, f"SELECT 1 FROM sqlite_master WHERE name = '{table}'") is not None
+
+
+def first_row(conn: sqlite3.Connection, path: Path, statement: str) -> Any:
+    """The first row of the answer, None where it is empty. Raises GalleryError with the file's name."""
+    with explained(path):
+        return conn.execute(statement).fetchone()
+
+
+def now() -> str:
+    """The time in UTC as it is stored: ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

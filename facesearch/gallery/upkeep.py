@@ -9,8 +9,9 @@ import numpy as np
 from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.flow.stream import chunks
 from facesearch.gallery import contents
-from facesearch.gallery.database import KnownPhoto, Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import IndexStamp, Outcome, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import faults, salvage
@@ -74,54 +75,54 @@ def check(gallery: Gallery, photos: bool = False) -> Soundness:
         return Soundness(gallery.name, found, other_files=others)
     for _ in range(_LOOKS):
         sound, stamp = _looked_through(gallery, photos, others)
-        with gallery.reading() as (store, _):
-            if not sound.faults or store.stamp() == stamp:  # else the file was replaced meanwhile
+        with gallery.reading() as (db, _):
+            if not sound.faults or db.stamp.read() == stamp:  # else the file was replaced meanwhile
                 break
     return sound
 
 
 def _looked_through(gallery: Gallery, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
     """What a sound database says of its file of vectors and of the photos, and the stamp that it had then."""
-    with gallery.reading() as (store, _), store.snapshot():
+    with gallery.reading() as (db, _), db.snapshot():
         sound = Soundness(
             gallery.name,
-            tuple(_faults_of_vectors(gallery, store)),
-            sum(store.counts().values()),
-            store.faces.count(),
+            tuple(_faults_of_vectors(gallery, db)),
+            sum(db.photos.counts().values()),
+            db.faces.count(),
             other_files=others,
-            unfinished=store.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
+            unfinished=db.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
         )
-        return _with_differences(sound, store) if photos else sound, store.stamp()
+        return _with_differences(sound, db) if photos else sound, db.stamp.read()
 
 
-def _faults_of_vectors(gallery: Gallery, store: Store) -> Iterator[str]:
-    stamp = store.stamp()
+def _faults_of_vectors(gallery: Gallery, db: Database) -> Iterator[str]:
+    stamp = db.stamp.read()
     if stamp is None or not gallery.vectors.exists():
         return  # the next query makes it
     ids = ids_in(gallery.vectors, stamp)
     if ids is None:
         yield f"{gallery.vectors.name} is not the file that belongs to the database"
         return
-    stored = store.faces.ids()
+    stored = db.faces.ids()
     lacking = np.setdiff1d(stored[stored <= stamp.newest_id], ids)
     if len(lacking):
         yield f"{gallery.vectors.name} lacks {len(lacking):,} faces, of which {lacking[0]} is the first"
 
 
-def _with_differences(sound: Soundness, store: Store) -> Soundness:
+def _with_differences(sound: Soundness, db: Database) -> Soundness:
     new: list[str] = []
     changed: list[str] = []
     gone: list[str] = []
     away: list[Away] = []
-    roots_gone = tuple(root for root in store.roots() if is_gone(root))
-    for root in store.roots():
+    roots_gone = tuple(root for root in db.roots.paths() if is_gone(root))
+    for root in db.roots.paths():
         if root in roots_gone:
             continue
         if reason := why_away(root):
-            away.append(Away(root, reason, len(store.removal.under(root))))
+            away.append(Away(root, reason, len(db.removal.under(root))))
             continue
-        unseen = _compare(root, store, new, changed)
-        found = whereabouts(store.present(root), root, unseen)
+        unseen = _compare(root, db, new, changed)
+        found = whereabouts(db.photos.present(root), root, unseen)
         gone += found.gone
         away += found.away
     return replace(
@@ -134,7 +135,7 @@ def _once(paths: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(paths))
 
 
-def _compare(root: str, store: Store, new: list[str], changed: list[str]) -> dict[str, str]:
+def _compare(root: str, db: Database, new: list[str], changed: list[str]) -> dict[str, str]:
     """Adds what differs under a root; what there cannot be seen, each with the reason."""
     unseen: dict[str, str] = {}
 
@@ -142,17 +143,17 @@ def _compare(root: str, store: Store, new: list[str], changed: list[str]) -> dic
         unseen[path] = f"cannot be read ({error.strerror})"
 
     for part in chunks(walk(root, cannot_see), _AT_ONCE):
-        known = store.known([file.path for file in part])
+        known = db.photos.known([file.path for file in part])
         for file in part:
             has = known.get(file.path)
             if has is None or has.status == Status.MISSING:
                 new += [file.path] * looks_like_photo(file.path)
-            elif not has.agrees_with(file) and not _is_only_touched(store, has, file):
+            elif not has.agrees_with(file) and not _is_only_touched(db, has, file):
                 changed.append(file.path)
     return unseen
 
 
-def _is_only_touched(store: Store, has: KnownPhoto, file: PhotoFile) -> bool:
+def _is_only_touched(db: Database, has: KnownPhoto, file: PhotoFile) -> bool:
     """Whether ctime alone is another, as when rights or links change, and the content is as it was."""
     if (has.size, has.mtime_ns) != (file.size, file.mtime_ns):
         return False
@@ -160,7 +161,7 @@ def _is_only_touched(store: Store, has: KnownPhoto, file: PhotoFile) -> bool:
         photo = load(file)
     except PhotoError:
         return False
-    return photo is not None and store.has_content(has, photo.digest)
+    return photo is not None and db.photos.has_content(has, photo.digest)
 
 
 def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> Repaired:
@@ -176,14 +177,14 @@ def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outc
     with gallery.locked():
         found = tuple(faults(gallery.database))
         backup = _replaced(gallery) if found else None
-    with gallery.writing() as store:
-        settings, roots = store.settings(), store.roots()
-        stamp = store.stamp()
+    with gallery.writing() as db:
+        settings, roots = db.settings.read(), db.roots.paths()
+        stamp = db.stamp.read()
         if stamp is None or not belongs(gallery.vectors, stamp):
             gallery.vectors.unlink(missing_ok=True)
         if settings:
-            gallery.sync(store, settings)
-        kept = sum(store.counts().values()), store.faces.count()
+            gallery.sync(db, settings)
+        kept = sum(db.photos.counts().values()), db.faces.count()
     runs = tuple(_indexed_again(gallery, roots, on_outcome)) if backup else ()
     return Repaired(found or before.faults, backup, *kept, runs)
 
@@ -205,8 +206,8 @@ def _indexed_again(
 ) -> Iterator[RunSummary]:
     """The folders are looked at again, with names where photos under them have names of their folders."""
     for root in roots:
-        with Store.open(gallery.database) as store:
-            named = store.names_of_folders(root)
+        with Database.open(gallery.database) as db:
+            named = db.people.are_named_by_folder(root)
         try:
             yield gallery.index([root], people_from="folder" if named else "none", on_outcome=on_outcome)
         except FaceSearchError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.files import PART, printable
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.home import home, model_dir
 from facesearch.models.card import CHECKPOINT, PEOPLE, valid_model_name
 from facesearch.models.cards import broken_cards, card_path, model_cards, shipped_cards
@@ -75,8 +75,8 @@ def galleries_with(model: str) -> list[str]:
     found = []
     for database in sorted((home() / "indexes").glob("*/faces.db")):
         try:
-            with Store.open(database) as store:
-                settings = store.settings()
+            with Database.open(database) as db:
+                settings = db.settings.read()
         except FaceSearchError:
             found.append(f"{database.parent.name} (which cannot be read)")
             continue

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from facesearch import Gallery
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.records import Outcome
 from facesearch.photos import file as photo_file
 from facesearch.photos.status import Cause, Status
@@ -235,8 +235,8 @@ def test_a_gallery_of_before_is_taken_over(gallery: Gallery, photo: Path, monkey
     assert read == [str(broken)]
     assert gallery.index([photo.parent]).failing == {"unreadable": 1}
     assert read == [str(broken)]
-    with Store.open(gallery.database) as store:
-        assert store.known([str(photo)])[str(photo)].ctime_ns == photo.stat().st_ctime_ns
+    with Database.open(gallery.database) as db:
+        assert db.photos.known([str(photo)])[str(photo)].ctime_ns == photo.stat().st_ctime_ns
 
 
 # What is of another kind is counted, and fails nothing

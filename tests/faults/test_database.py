@@ -138,9 +138,9 @@ def test_a_database_that_is_damaged_is_repaired(
 
 
 def _ask(gallery: Gallery, few: Any) -> None:
-    with gallery.reading() as (store, _):
-        store.faces.count()
-        store.known(list(few.files))
+    with gallery.reading() as (db, _):
+        db.faces.count()
+        db.photos.known(list(few.files))
 
 
 def test_repair_embeds_again_only_what_is_lost(victim: Any, few: Any, trusted: Any, full: Path) -> None:

@@ -18,7 +18,8 @@ import pytest
 
 from facesearch import Gallery, packages
 from facesearch.gallery import indexing
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.salvage import faults, salvage
 from facesearch.gallery.upkeep import check
 from facesearch.packages import how_to_install
@@ -92,13 +93,13 @@ def test_all_failures_are_listed_for_people_and_programs(cli: Callable[..., Any]
 
 def test_a_damaged_gallery_keeps_the_causes_of_failures(tmp_path: Path) -> None:
     path = tmp_path / "faces.db"
-    with Store.create(path) as store, store.atomic():
+    with Database.create(path) as db, db.transaction():
         file = PhotoFile("/a/large.jpg", 5, 6, 7)
-        store.save(file, Status.TOO_LARGE, reason="it is large", cause=Cause.OPTION, needs="250.5")
+        db.photos.save(PhotoRow(file, Status.TOO_LARGE, reason="it is large", cause=Cause.OPTION, needs="250.5"))
     assert list(faults(path)) == []
     salvage(path, tmp_path / "anew.db")
-    with Store.open(tmp_path / "anew.db") as store:
-        known = store.known(["/a/large.jpg"])["/a/large.jpg"]
+    with Database.open(tmp_path / "anew.db") as db:
+        known = db.photos.known(["/a/large.jpg"])["/a/large.jpg"]
     assert (known.cause, known.needs, known.ctime_ns, known.reason) == (Cause.OPTION, "250.5", 7, "it is large")
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute("UPDATE photos SET cause = 'the moon'")

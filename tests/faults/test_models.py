@@ -226,8 +226,8 @@ def test_a_face_without_an_embedding_costs_its_photo_alone(
     assert summary.photos == {"ok": 6, "crashed": 3}
     assert summary.failures[0].reason == "'dlib-resnet' gives an embedding without length or number"
     assert {name[:5] for name, status in statuses.items() if status == "crashed"} == {"Tiger"}
-    with gallery.reading() as (store, _):
-        for _, rows in store.faces.embeddings(card.dim):
+    with gallery.reading() as (db, _):
+        for _, rows in db.faces.embeddings(card.dim):
             np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     photos = [str(path) for path in sorted(album.rglob("*.jpg"))]
     with Decoders(1) as decoders:

@@ -13,7 +13,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.forgetting import forget, forget_missing
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.upkeep import check
@@ -28,8 +28,8 @@ def gallery(home: Path, victim: Any, few: Any) -> Gallery:
 
 def _secrets(gallery: Gallery, where: str) -> list[bytes]:
     """What of these faces can be found in a file: their embeddings, as they are and a part of them, and landmarks."""
-    with Store.open(gallery.database) as store:
-        rows = store._conn.execute(
+    with Database.open(gallery.database) as db:
+        rows = db._conn.execute(
             "SELECT embedding, landmarks FROM faces JOIN photos ON photos.id = photo_id "
             f"LEFT JOIN people ON people.id = person_id WHERE {where}"
         ).fetchall()
@@ -168,9 +168,9 @@ def test_who_was_forgotten_among_others_comes_back_when_that_is_asked_for(
     photo = write(tmp_path / "photos" / "two.png", two)
     gallery = Gallery.open(device="cpu")
     assert gallery.index([photo.parent]).faces == 2
-    with gallery.writing() as store, store.atomic():
-        store._conn.execute("INSERT INTO people (name) VALUES ('Ann')")
-        store._conn.execute("UPDATE faces SET person_id = 1 WHERE id = (SELECT min(id) FROM faces)")
+    with gallery.writing() as db, db.transaction():
+        db._conn.execute("INSERT INTO people (name) VALUES ('Ann')")
+        db._conn.execute("UPDATE faces SET person_id = 1 WHERE id = (SELECT min(id) FROM faces)")
     assert forget(gallery, "Ann").faces == 1
     assert gallery.index([photo.parent]).photos == {"unchanged": 1}
     assert gallery.facts().faces == 1

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facesearch.gallery.database import Store
+from facesearch.gallery.database import Database
 from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.upkeep import check
 from facesearch.geometry.face import Face
@@ -31,6 +32,7 @@ import sys, time
 import numpy as np
 from facesearch.gallery.gallery import Gallery
 from facesearch.geometry.face import Box, Face, Point
+from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -39,27 +41,28 @@ chosen = np.random.default_rng(0)
 end = time.monotonic() + float(sys.argv[1])
 face = Face(Box(0, 0, 9, 9), 1.0, (Point(1, 1),) * 5)
 photo = 0
-with Gallery.open().writing() as store:
-    with store.atomic():
-        if store.settings() is None:
-            store.set_settings(settings)
-        run = store.begin_run(["/photos"])
+with Gallery.open().writing() as db:
+    with db.transaction():
+        if db.settings.read() is None:
+            db.settings.write(settings)
+        db.roots.add(["/photos"])
+        run = db.runs.begin()
     while time.monotonic() < end:
-        with store.atomic():
+        with db.transaction():
             for _ in range(20):
                 rows = chosen.normal(size=(2, 128)).astype(np.float32)
                 rows /= np.linalg.norm(rows, axis=1, keepdims=True)
                 # Now and then a photo is stored anew: its faces go, and others come.
                 path = f"/photos/{photo if photo % 7 else chosen.integers(photo + 1)}.jpg"
-                store.save(PhotoFile(path, 1, 1), Status.OK, digest=photo.to_bytes(16), size=(9, 9), faces=[face] * 2,
-                           embeddings=rows)
+                db.photos.save(PhotoRow(PhotoFile(path, 1, 1), Status.OK, photo.to_bytes(16), size=(9, 9),
+                                           faces=[face] * 2, embeddings=rows))
                 photo += 1
-            store.forget_displaced()
+            db.photos.delete_displaced()
         if photo % 100 == 0:
-            Gallery.open().sync(store, settings)
-    with store.atomic():
-        store.end_run(run, photo, 2 * photo)
-    Gallery.open().sync(store, settings)
+            Gallery.open().sync(db, settings)
+    with db.transaction():
+        db.runs.end(run, photo, 2 * photo)
+    Gallery.open().sync(db, settings)
 print(photo)
 """
 
@@ -72,14 +75,14 @@ def _reader(home: str, until: float, number: int, said: Any) -> None:
     looks, wrong, states = 0, [], set()
     while time.monotonic() < until:
         try:
-            with gallery.reading() as (store, settings), gallery._searching(store, settings) as index:
-                ids = store.faces.ids()
+            with gallery.reading() as (db, settings), gallery._searching(db, settings) as index:
+                ids = db.faces.ids()
                 if not len(ids):
                     continue
                 few = chosen.choice(ids, min(5, len(ids)), replace=False)
-                asked, queries = store.faces.embeddings_of(few.tolist(), _DIM)
+                asked, queries = db.faces.embeddings_of(few.tolist(), _DIM)
                 similarities, found = index.search(queries, 1)
-                matches = store.faces.matches({int(i): 1.0 for i in found[:, 0]})
+                matches = db.faces.matches({int(i): 1.0 for i in found[:, 0]})
                 if (found[:, 0] != asked).any() or similarities.min() < 0.9999 or len(matches) != len(asked):
                     wrong.append(f"of {len(ids)} faces: {asked} gave {found[:, 0]}, {similarities[:, 0]}")
                 looks += 1
@@ -140,16 +143,16 @@ def _has_faces(home: Path) -> bool:
 
 def test_readers_cannot_write_and_never_empty_the_log(home: Path, face: Face) -> None:
     gallery = Gallery.open()
-    with gallery.writing() as store:
-        with store.atomic():
-            store.set_settings(GallerySettings("dlib-resnet", "mtcnn", _DIM, 20.0, 1280))
-            store.save(PhotoFile("/a.jpg", 1, 1), Status.NO_FACE)
+    with gallery.writing() as db:
+        with db.transaction():
+            db.settings.write(GallerySettings("dlib-resnet", "mtcnn", _DIM, 20.0, 1280))
+            db.photos.save(PhotoRow(PhotoFile("/a.jpg", 1, 1), Status.NO_FACE))
         log = gallery.database.with_name("faces.db-wal")
         before = log.read_bytes()
         assert before
         for _ in range(3):
-            with Store.open(gallery.database) as reader:
-                assert reader.counts() == {"no_face": 1}
+            with Database.open(gallery.database) as reader:
+                assert reader.photos.counts() == {"no_face": 1}
                 with pytest.raises(sqlite3.OperationalError, match="readonly"):
                     reader._conn.execute("DELETE FROM photos")
         assert log.read_bytes() == before

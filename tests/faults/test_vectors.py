@@ -71,8 +71,8 @@ def test_a_damaged_file_is_found_out_and_made_again(
         return reader(path, *words)
 
     monkeypatch.setattr(faiss, "read_index", noting)
-    with gallery.reading() as (store, settings), gallery._searching(store, settings) as searched:
-        _, embeddings = store.faces.embeddings_of([1], settings.dim)
+    with gallery.reading() as (db, settings), gallery._searching(db, settings) as searched:
+        _, embeddings = db.faces.embeddings_of([1], settings.dim)
         similarities, ids = searched.search(embeddings, 1)
     assert (ids[0, 0], len(searched)) == (1, 6)
     assert similarities[0, 0] == pytest.approx(1, abs=1e-5)
@@ -91,7 +91,7 @@ def test_a_file_from_before_is_found_out(gallery: Gallery, few: Any, home: Path,
     assert victim(home, other)["code"] == 0
     gallery.vectors.write_bytes(old)
     assert check(gallery).faults
-    with gallery.reading() as (store, settings), gallery._searching(store, settings) as searched:
+    with gallery.reading() as (db, settings), gallery._searching(db, settings) as searched:
         assert len(searched) == 8
     assert check(gallery).faults == ()
     trusted.sound(home, expected)
@@ -99,8 +99,8 @@ def test_a_file_from_before_is_found_out(gallery: Gallery, few: Any, home: Path,
 
 def test_faiss_may_not_take_more_than_the_file_has(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a file agree with its stamp and lie all the same."""
-    with gallery.reading() as (store, _):
-        stamp = store.stamp()
+    with gallery.reading() as (db, _):
+        stamp = db.stamp.read()
     assert stamp is not None
     data = bytearray(gallery.vectors.read_bytes())
     at = data.index((6 * 128).to_bytes(8, "little"))  # how many numbers follow

@@ -1,0 +1,220 @@
+"""The photos in a gallery's database: one row a path, with its status and the cause of a failure."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from facesearch.arrays import Embeddings
+from facesearch.gallery.faces_table import Faces
+from facesearch.gallery.people_table import People
+from facesearch.gallery.records import Outcome
+from facesearch.gallery.removal import LOST_A_FACE
+from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, marks, parts, to_sql
+from facesearch.geometry.face import Face
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import FAILURES, Cause, Status
+
+# What a photo's content alone decides, so that a copy has it too; so does a failure whose cause is the file.
+_SETTLED = (Status.OK, Status.NO_FACE, Status.FORGOTTEN)
+_DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
+_KNOWN = "SELECT id, path, size, mtime_ns, status, face_count, {ctime_ns}, reason, {cause}, {needs} FROM photos"
+_ABSENT = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables of an earlier facesearch
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    """What was found in a photo, as it is to be stored. `size` is width and height in pixels; `embeddings` has one
+    row for each of `faces`, (n, dim); `person` names all of them. Of a failure `reason` is half a sentence, and
+    `cause` and `needs` say when it is worth trying again."""
+
+    file: PhotoFile
+    status: Status
+    digest: bytes | None = None
+    reason: str | None = None
+    cause: Cause | None = None
+    needs: str = ""
+    size: tuple[int, int] | None = None
+    faces: Sequence[Face] = ()
+    embeddings: Embeddings | None = None
+    person: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo as the database has it."""
+
+    id: int
+    path: str
+    size: int
+    mtime_ns: int
+    status: Status
+    faces: int
+    ctime_ns: int = 0
+    reason: str | None = None
+    cause: Cause | None = None
+    needs: str = ""
+
+    @property
+    def status_on_disk(self) -> Status:
+        """What it is again when it turns up somewhere."""
+        if self.status != Status.MISSING:
+            return self.status
+        return Status.OK if self.faces else Status.NO_FACE
+
+    @property
+    def has_lost_a_face(self) -> bool:
+        """Whether one of several people in it was forgotten."""
+        return self.status not in FAILURES and self.needs == LOST_A_FACE
+
+    def agrees_with(self, file: PhotoFile) -> bool:
+        """Whether size and times say that the file is unchanged. A ctime that is not known says nothing."""
+        is_unchanged = file.ctime_ns == self.ctime_ns or not file.ctime_ns or not self.ctime_ns
+        return is_unchanged and (file.size, file.mtime_ns) == (self.size, self.mtime_ns)
+
+
+class Photos:
+    """Reads and writes photos through an open connection; writes inside of the caller's transactions."""
+
+    def __init__(self, conn: sqlite3.Connection, faces: Faces, people: People) -> None:
+        self._conn, self._faces, self._people = conn, faces, people
+
+    # What is known
+
+    def known(self, paths: Sequence[str]) -> dict[str, KnownPhoto]:
+        """What is known of these paths, by path."""
+        found = {}
+        for part in parts([to_sql(path) for path in paths]):
+            for row in self._conn.execute(f"{self._known} WHERE path IN ({marks(part)})", part):
+                photo = _known_photo(row)
+                found[photo.path] = photo
+        return found
+
+    def has_content(self, known: KnownPhoto, digest: bytes) -> bool:
+        """Whether the photo was stored with this digest."""
+        statement = "SELECT EXISTS (SELECT 1 FROM photos WHERE id = ? AND digest = ?)"
+        return bool(self._conn.execute(statement, (known.id, digest)).fetchone()[0])
+
+    def known_content(self, digest: bytes, path: str = "") -> KnownPhoto | None:
+        """A photo with the same bytes that need not be analysed again: the one that has this path, else one that is
+        on disk before one that is missing or forgotten."""
+        row = self._conn.execute(
+            f"{self._known} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count "
+            f"> 0 OR status IN ({marks(FAILURES)}) AND cause = ?) "
+            "ORDER BY path != ?, status = 'missing', status = 'forgotten', id LIMIT 1",
+            (digest, *_SETTLED, *FAILURES, Cause.FILE, to_sql(path)),
+        ).fetchone()
+        return _known_photo(row) if row else None
+
+    def present(self, root: str) -> Iterator[str]:
+        """The photos under a folder that were on disk when they were last looked for."""
+        rows = self._conn.execute(
+            f"SELECT path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND {BELOW}", below(root)
+        )
+        return (from_sql(path) for (path,) in rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many photos have each status."""
+        rows = self._conn.execute("SELECT status, count(*) FROM photos GROUP BY status ORDER BY count(*) DESC")
+        return dict(rows.fetchall())
+
+    def unread(self) -> Iterator[Outcome]:
+        """The photos whose content is not known, by path: failures, and files of kinds that nothing here reads."""
+        rows = self._conn.execute(f"{self._known} WHERE status IN ({marks(FAILURES)}) ORDER BY path", FAILURES)
+        for photo in map(_known_photo, rows):
+            yield Outcome(photo.path, photo.status, 0, reason=photo.reason, cause=photo.cause)
+
+    # What a run writes
+
+    def save(self, row: PhotoRow) -> None:
+        """Stores what was found in a photo, in place of what its path held before."""
+        photo = self._insert(row, len(row.faces))
+        self._faces.add(photo, self._people.id_of(row.person), row.faces, row.embeddings)
+
+    def move(self, known: KnownPhoto, file: PhotoFile) -> None:
+        """The photo lies at another path now, or was only touched; its faces stay as they are."""
+        if known.path != file.path:
+            self._set_aside(file.path)
+        self._conn.execute(
+            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, ctime_ns = ?, status = ? WHERE id = ?",
+            (to_sql(file.path), file.size, file.mtime_ns, file.ctime_ns, known.status_on_disk, known.id),
+        )
+        self._mark_seen([known.id])
+
+    def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None) -> None:
+        """The photo lies at a second path too: its faces are stored for that one as well."""
+        digest, *size = self._conn.execute(
+            "SELECT digest, width, height FROM photos WHERE id = ?", (known.id,)
+        ).fetchone()
+        why = (known.reason, known.cause, known.needs)
+        photo = self._insert(PhotoRow(file, known.status, digest, *why, (size[0], size[1])), known.faces)
+        self._faces.copy(known.id, photo, self._people.id_of(person))
+
+    def _insert(self, row: PhotoRow, face_count: int) -> int:
+        file = row.file
+        self._set_aside(file.path)
+        lies = (to_sql(file.path), file.size, file.mtime_ns, file.ctime_ns)
+        why = (row.reason, row.cause, row.needs or None)
+        width, height = row.size or (None, None)
+        cursor = self._conn.execute(
+            "INSERT INTO photos (path, size, mtime_ns, ctime_ns, digest, status, reason, cause, needs, width, "
+            "height, face_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*lies, row.digest, row.status, *why, width, height, face_count),
+        )
+        photo = int(cursor.lastrowid or 0)
+        self._mark_seen([photo])
+        return photo
+
+    def _set_aside(self, path: str) -> None:
+        """Sets aside the photo that had this path: its content may lie at another path now, as when photos are
+        renumbered, and is then not embedded again. `delete_displaced` deletes it."""
+        self._conn.execute(
+            "UPDATE photos SET path = id || ?, status = iif(status = 'forgotten', status, 'missing') WHERE path = ?",
+            (_DISPLACED, to_sql(path)),
+        )
+
+    def delete_displaced(self) -> None:
+        """Deletes the photos whose path another content has taken and that were found nowhere else."""
+        self._conn.execute("DELETE FROM photos WHERE path = id || ?", (_DISPLACED,))
+
+    def note_ctimes(self, files: Iterable[tuple[KnownPhoto, PhotoFile]]) -> None:
+        """Notes the ctime of photos that an earlier facesearch stored without it."""
+        values = [(file.ctime_ns, known.id) for known, file in files if file.ctime_ns and not known.ctime_ns]
+        self._conn.executemany("UPDATE photos SET ctime_ns = ? WHERE id = ?", values)
+
+    def mark_seen(self, photos: Iterable[KnownPhoto]) -> None:
+        """Notes that this run has met these photos on disk, for `unseen`."""
+        self._mark_seen([photo.id for photo in photos])
+
+    def _mark_seen(self, ids: Iterable[int]) -> None:
+        self._conn.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(i,) for i in ids])
+
+    def unseen(self, root: str) -> dict[str, int]:
+        """The photos under a folder that this run has not met, by path, with their ids; without those that are
+        known to be missing or are forgotten, wherever they are."""
+        rows = self._conn.execute(
+            "SELECT path, id FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN (SELECT id FROM "
+            f"seen) AND {BELOW}",
+            below(root),
+        )
+        return {from_sql(path): photo for path, photo in rows}
+
+    def mark_missing(self, photos: Iterable[int]) -> None:
+        """Notes that the photos with these ids are gone. Their faces are kept, and found no longer."""
+        self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i in photos])
+
+    @cached_property
+    def _known(self) -> str:
+        """The statement that reads what is known of photos, from tables of an earlier facesearch too."""
+        there = columns(self._conn, "photos")
+        return _KNOWN.format(**{name: name if name in there else otherwise for name, otherwise in _ABSENT.items()})
+
+
+def _known_photo(row: Sequence[Any]) -> KnownPhoto:
+    photo_id, path, size, mtime_ns, status, faces, ctime_ns, reason, cause, needs = row
+    for value, kind in ((status, Status), (cause or Cause.FILE, Cause)):
+        if value not in tuple(kind):
+            raise sqlite3.DatabaseError(f"the photo {photo_id} has the unknown {kind.__name__.lower()} {value!r}")
+    why = (reason, Cause(cause) if cause else None, str(needs or ""))
+    return KnownPhoto(photo_id, from_sql(path), size, mtime_ns, Status(status), faces, ctime_ns, *why)
