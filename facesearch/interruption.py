@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 _is_asked = False
-_stops: list[Callable[[], None] | None] = []
+_stops: list[list[Callable[[], None] | None]] = []  # innermost last
 
 
 def listen() -> None:
@@ -45,11 +45,12 @@ def at_once() -> Iterator[None]:
 
 @contextmanager
 def _inside(stop: Callable[[], None] | None) -> Iterator[None]:
-    _stops.append(stop)
+    entry = [stop]
+    _stops.append(entry)
     try:
         yield
-    finally:
-        _stops.pop()
+    finally:  # another may lie above it: generators end in any order
+        _stops[:] = [each for each in _stops if each is not entry]
 
 
 def _handle(*_: object) -> None:
@@ -57,7 +58,7 @@ def _handle(*_: object) -> None:
     for each in _SIGNALS:
         signal.signal(each, _end)
     _is_asked = True
-    stop = _stops[-1] if _stops else None
+    stop = _stops[-1][0] if _stops else None
     if stop is None:
         raise KeyboardInterrupt
     stop()

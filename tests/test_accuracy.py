@@ -7,8 +7,7 @@ import pytest
 
 from facesearch import Gallery, verify
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery.answers import Asked, ask
-from facesearch.photos.pool import Decoders
+from facesearch.gallery.answers import Asked, embed_asked
 
 _EACH = 150
 
@@ -34,11 +33,10 @@ def test_the_default_threshold_tells_pairs_of_lfw_apart(data: Path, analyser: An
     pairs = _pairs(data)
     photos = sorted({photo for a, b, _ in pairs for photo in (a, b)})
     found = {}
-    with Decoders(2) as decoders:
-        for start in range(0, len(photos), 32):
-            for item in ask(analyser, photos[start : start + 32], decoders.look):
-                assert isinstance(item, Asked)
-                found[item.sighting.photo] = item.embedding
+    for part in embed_asked(photos, lambda: analyser, analyser.max_side):
+        for item in part:
+            assert isinstance(item, Asked)
+            found[item.sighting.photo] = item.embedding
     similarities = np.array([found[a] @ found[b] for a, b, _ in pairs])
     same = np.array([same for _, _, same in pairs])
     assert ((similarities >= 0.914) == same).mean() >= 0.97

@@ -11,10 +11,10 @@ import pytest
 
 from facesearch.arrays import Pixels
 from facesearch.faces.analyser import Analyser
+from facesearch.faces.choosing import largest_and_most_central
 from facesearch.geometry.chips import ByBox
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.view import read
-from facesearch.training.crops import largest_and_most_central
 
 Cli = Callable[..., Any]
 

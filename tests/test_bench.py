@@ -22,8 +22,9 @@ from facesearch.errors import FaceSearchError, UsageError
 from facesearch.evaluation import lfw as labeled_faces
 from facesearch.evaluation import synthetic
 from facesearch.evaluation.cache import Cache, Entry, key_of
-from facesearch.evaluation.portraits import Model, Usual, embed_portraits, most_central
+from facesearch.evaluation.portraits import Model, Usual, embed_portraits
 from facesearch.faces.analyser import Analyser
+from facesearch.faces.choosing import most_central
 from facesearch.geometry.face import Box, Face
 from facesearch.models.cards import detector_card, embedder_card, index_recipes
 from facesearch.photos.view import look_at

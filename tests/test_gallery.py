@@ -392,7 +392,7 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
         return behind
 
     monkeypatch.setattr("facesearch.gallery.gallery.on_gpu", on_gpu)
-    monkeypatch.setattr("facesearch.gallery.gallery._QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr("facesearch.flow.pace.BATCH", 2)
     expected = list(gallery.query_many(photos, 2))  # on the CPU, as was said when it was opened
     assert asked == []
     auto = Gallery.open("test", "auto")

@@ -289,7 +289,7 @@ def test_a_disk_that_fills_keeps_the_last_good_checkpoint(trainer: Callable[...,
 @pytest.fixture(scope="session")
 def upright(data: Path, analyser: Analyser, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve people with three crops each, turned by their landmarks."""
-    from facesearch.training.crops import align_people, by_landmarks
+    from facesearch.training.crops import CropOptions, align_people, by_landmarks
 
     photos, folder = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("upright")
     images = data / "lfw" / "images"
@@ -297,7 +297,7 @@ def upright(data: Path, analyser: Analyser, write: Write, tmp_path_factory: pyte
     for person in several:
         for photo in sorted(person.iterdir())[:3]:
             write(photos / person.name / f"{photo.stem}.png", read(str(photo)))
-    done = list(align_people(str(photos), folder, lambda: analyser.detector, by_landmarks(150, "mtcnn")))
+    done = list(align_people(str(photos), folder, lambda: analyser.detector, CropOptions(by_landmarks(150, "mtcnn"))))
     assert sum(each.crops for each in done) == 36
     return folder
 

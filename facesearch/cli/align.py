@@ -36,7 +36,7 @@ def align(
 
     from facesearch.files import printable
     from facesearch.models.cards import detector_card
-    from facesearch.training.crops import align_people, by_box, by_landmarks
+    from facesearch.training.crops import CropOptions, align_people, by_box, by_landmarks
 
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
     counts: Counter[str] = Counter()
@@ -48,10 +48,7 @@ def align(
             str(source),
             target,
             lambda: _detector(detector, device),
-            cut,
-            all_faces=all_faces,
-            suffix=".png" if form == "png" else ".jpg",
-            max_side=detector_card(detector).max_side,
+            CropOptions(cut, all_faces, ".png" if form == "png" else ".jpg", detector_card(detector).max_side),
         )
         for photo in done:
             bar.advance(task)

@@ -6,7 +6,7 @@ was embedded is kept by model, alignment and content, so that a second run reads
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -16,19 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.errors import FaceSearchError, Note, PhotoError
+from facesearch.errors import FaceSearchError, Note
 from facesearch.evaluation.cache import Cache, Entry, key_of
 from facesearch.faces.analyser import Analyser, cut_out, find_faces
+from facesearch.faces.choosing import most_central
 from facesearch.files import printable
-from facesearch.flow.pace import ANALYSED_AHEAD, BATCH, BATCH_PIXELS, DECODED_AHEAD, LOADED_AHEAD, MOST_WORKERS
-from facesearch.flow.stream import batched, ordered, threads
+from facesearch.flow import stages
+from facesearch.flow.pace import Pace
 from facesearch.geometry.face import Box, Face, Point
-from facesearch.home import cores
 from facesearch.models.cards import DetectorCard, EmbedderCard
 from facesearch.models.device import Device, device_of
-from facesearch.photos.file import LoadedPhoto, PhotoFile, load
-from facesearch.photos.pool import Decoders
-from facesearch.photos.view import View
+from facesearch.photos.file import PhotoFile
 
 _NAMED = 5  # photos that an error names
 _SAVE_EVERY = 4096  # photos: what an interrupted run loses at most
@@ -119,41 +117,44 @@ def embed_portraits(
     return work.portraits()
 
 
-class _Item(NamedTuple):
-    """A photo on its way: `row` is its place in the list; what is known of it grows."""
+class _Cached(NamedTuple):
+    """A photo of which an earlier run, or this one, knows all: its place in the list, and that."""
 
-    row: int
-    file: PhotoFile
-    digest: bytes = b""
-    loaded: LoadedPhoto | None = None
-    view: View | None = None
-    entry: Entry | None = None
-    error: str | None = None
+    place: int
+    entry: Entry
+
+
+_Read: TypeAlias = stages.Loaded[int] | stages.Failed[int] | _Cached
 
 
 class _Work:
-    """What the stages share."""
+    """What is known of the photos so far, and what is done with the others."""
 
     def __init__(self, photos: Sequence[str], model: Model, usual: Usual, note: Note) -> None:
         self._photos, self._model, self._usual, self._note = photos, model, usual, note
         self._started = time.perf_counter()
         self._seconds = Seconds()
-        self._device = device_of(model.embedder, model.device)
+        device = device_of(model.embedder, model.device)
         key = key_of(model.embedder, model.detector, usual)
-        self._cache = Cache(f"{model.embedder.name}-{self._device}-{usual.data_set}", key, model.embedder.dim)
+        self._cache = Cache(f"{model.embedder.name}-{device}-{usual.data_set}", key, model.embedder.dim)
         self._entries: list[Entry | None] = [None] * len(photos)
         self._errors: list[tuple[str, str]] = []
         self._computed = 0
-        self._analyser: Analyser | None = None
 
     def run(self) -> Iterator[None]:
         """Embeds what the cache does not hold; yields once a photo."""
+        detector = self._model.detector
+        work = stages.Work(self._analysis, Pace.of_machine("cpu"), max_side=detector.max_side)
         try:
-            yield from self._stages()
+            for rows in stages.run(self._jobs(), work, self._pass_cached):
+                for row in rows:
+                    self._take(row)
+                    yield
         finally:
             self._cache.save()
 
     def portraits(self) -> Portraits:
+        """All rows. Raises FaceSearchError that names the photos which cannot be read."""
         if self._errors:
             raise FaceSearchError(_cannot_read(self._errors))
         entries = [entry for entry in self._entries if entry is not None]
@@ -167,69 +168,27 @@ class _Work:
             computed=self._computed,
         )
 
-    def _stages(self) -> Iterator[None]:
-        workers = min(cores(), MOST_WORKERS)
-        with ExitStack() as stack:
-            readers = stack.enter_context(threads(workers + 1))
-            analysts = stack.enter_context(threads(workers))
-            on = partial(ordered, weigh=self._weight, is_finished=_is_finished)
-            loaded = on(readers, self._load, self._items(), 2 * BATCH, LOADED_AHEAD)
-            decode = partial(self._decode, stack.enter_context(Decoders(workers + 1)))
-            decoded = on(readers, decode, loaded, 2 * BATCH, DECODED_AHEAD)
-            for batch in on(analysts, self._analyse, self._batches(decoded), workers + 1, ANALYSED_AHEAD):
-                for item in batch:
-                    self._take(item)
-                    yield
-
-    def _items(self) -> Iterator[_Item]:
-        for row, photo in enumerate(self._photos):
-            try:
+    def _jobs(self) -> Iterator[stages.Job[int]]:
+        """Each photo with its place in the list."""
+        for place, photo in enumerate(self._photos):
+            size = 0
+            with suppress(OSError):  # to read it will say why
                 size = os.stat(photo).st_size  # noqa: PTH116 (a path may hold bytes that are no UTF-8)
-            except OSError as error:
-                yield _Item(row, PhotoFile(photo, 0, 0), error=f"cannot be opened: {error.strerror}")
-            else:
-                yield _Item(row, PhotoFile(photo, size, 0))
+            yield stages.Job(place, PhotoFile(photo, size, 0))
 
-    def _load(self, item: _Item) -> _Item:
-        try:
-            loaded = load(item.file)
-        except PhotoError as error:
-            return item._replace(error=error.reason)
-        if loaded is None:
-            return item._replace(error="its content is not an image of a known format")
-        entry = self._cache.get(loaded.digest)
-        return item._replace(digest=loaded.digest, loaded=None if entry else loaded, entry=entry)
+    def _pass_cached(self, items: Iterator[_Read]) -> Iterator[_Read]:
+        for item in items:
+            entry = self._cache.get(item.photo.digest) if isinstance(item, stages.Loaded) else None
+            yield item if entry is None or not isinstance(item, stages.Loaded) else _Cached(item.key, entry)
 
-    def _decode(self, decoders: Decoders, item: _Item) -> _Item:
-        assert item.loaded is not None
-        started = time.perf_counter()
-        try:
-            view = decoders.look(item.loaded.data, self._model.detector.max_side, item.loaded.size)
-        except PhotoError as error:
-            return item._replace(loaded=None, error=error.reason)
-        self._seconds.add("decode", started)
-        return item._replace(loaded=None, view=view)
-
-    def _batches(self, items: Iterable[_Item]) -> Iterator[list[_Item]]:
-        """Batches of photos to analyse; the networks are loaded before the first one that needs them."""
-        for batch in batched(items, BATCH, BATCH_PIXELS, _pixels):
-            if self._analyser is None and any(map(_pixels, batch)):
-                self._analyser = self._loaded()
-            yield batch
-
-    def _loaded(self) -> Analyser:
+    def _analysis(self) -> stages.Analyse[int, Entry]:
         """The networks, each call on one core, as each core takes whole batches."""
-        return Analyser.load(self._model.detector, self._model.embedder, self._model.device, 1, self._note)
+        analyser = Analyser.load(self._model.detector, self._model.embedder, self._model.device, 1, self._note)
+        return partial(self._embed, analyser)
 
-    def _analyse(self, batch: list[_Item]) -> list[_Item]:
-        views = [item.view for item in batch if item.view is not None]
-        if not views or self._analyser is None:
-            return batch
-        entries = iter(self._embedded(self._analyser, views))
-        return [item if item.view is None else item._replace(view=None, entry=next(entries)) for item in batch]
-
-    def _embedded(self, analyser: Analyser, views: list[View]) -> Iterator[Entry]:
+    def _embed(self, analyser: Analyser, photos: Sequence[stages.Decoded[int]]) -> list[Entry]:
         now = time.perf_counter()
+        views = [photo.view for photo in photos]
         found: list[list[Face]] = [[]] * len(views)
         if not self._usual.is_aligned:
             found = find_faces(analyser.detector, views)
@@ -243,38 +202,23 @@ class _Work:
         now = self._seconds.add("align", now)
         rows = analyser.embedder.embed(np.concatenate(chips))
         self._seconds.add("embed", now)
-        for faces, face, row in zip(found, chosen, rows, strict=True):
-            yield Entry(bool(faces) or self._usual.is_aligned, face.box, row)
+        return [
+            Entry(bool(faces) or self._usual.is_aligned, face.box, row)
+            for faces, face, row in zip(found, chosen, rows, strict=True)
+        ]
 
-    def _weight(self, item: object) -> int:
-        """What a call with this item holds in memory: bytes of a file, or pixels."""
-        if isinstance(item, list):
-            return sum(map(_pixels, item))
-        assert isinstance(item, _Item)
-        loaded = item.loaded
-        return item.file.size if loaded is None else loaded.bytes_to_look(self._model.detector.max_side)
-
-    def _take(self, item: _Item) -> None:
-        if item.error is not None:
-            self._errors.append((item.file.path, item.error))
-            return
-        assert item.entry is not None
-        self._entries[item.row] = item.entry
-        if self._cache.put(item.digest, item.entry):
-            self._computed += 1
-            if self._computed % _SAVE_EVERY == 0:
-                self._cache.save()
-
-
-def most_central(size: tuple[int, int], faces: Sequence[Face]) -> Face:
-    """The face whose box's centre is nearest to that of the photo, whose width and height are given."""
-    width, height = size
-
-    def distance(face: Face) -> float:
-        box = face.box
-        return float(np.hypot(box.left + box.right - width, box.top + box.bottom - height))
-
-    return min(faces, key=distance)
+    def _take(self, row: stages.Found[int, Entry] | stages.Failed[int] | _Cached) -> None:
+        if isinstance(row, stages.Failed):
+            self._errors.append((row.file.path, row.error.reason))
+        elif isinstance(row, _Cached):
+            self._entries[row.place] = row.entry
+        else:
+            self._entries[row.key] = row.result
+            self._seconds.decode += row.seconds
+            if self._cache.put(row.digest, row.result):
+                self._computed += 1
+                if self._computed % _SAVE_EVERY == 0:
+                    self._cache.save()
 
 
 def name_some(paths: Sequence[str]) -> str:
@@ -292,11 +236,3 @@ def _cannot_read(errors: Sequence[tuple[str, str]]) -> str:
 def _five(points: Iterable[Point]) -> Landmarks:
     a, b, c, d, e = points
     return a, b, c, d, e
-
-
-def _pixels(item: _Item) -> int:
-    return 0 if item.view is None else item.view.pixels.size // 3
-
-
-def _is_finished(item: object) -> bool:
-    return isinstance(item, _Item) and (item.entry is not None or item.error is not None)

@@ -10,9 +10,7 @@ BATCH = 32  # photos
 GPU_BATCH = 256
 # Batches and queues are also cut short by their weight, so that large photos do not fill the memory.
 BATCH_PIXELS = 6_000_000
-ANALYSED_AHEAD = 4 * BATCH_PIXELS
-LOADED_AHEAD = 64_000_000  # bytes
-DECODED_AHEAD = LOADED_AHEAD + 6 * BATCH_PIXELS  # bytes: of files, and of the pixels that come of two batches
+LOADED_AHEAD = 64_000_000  # bytes of files that are read and not yet decoded
 MOST_WORKERS = 16
 
 
@@ -33,3 +31,13 @@ class Pace:
     def pixels(self) -> int:
         """How many of them, at most, a batch holds."""
         return self.batch * BATCH_PIXELS // BATCH
+
+    @property
+    def bytes_decoded_ahead(self) -> int:
+        """Of files that are being decoded, and of the pixels, three bytes each, that come of two batches."""
+        return LOADED_AHEAD + 6 * self.pixels
+
+    @property
+    def pixels_analysed_ahead(self) -> int:
+        """In all batches that are being analysed or wait to be taken."""
+        return 4 * self.pixels

@@ -7,23 +7,21 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-QUEUE = 1024  # items at most that wait to be taken, those that are finished included
+QUEUE = 1024  # items at most that wait to be taken, those that pass by included
 
-_Given = TypeVar("_Given")
+Item = TypeVar("Item")
 
 
-def chunks(items: Iterable[_Given], size: int) -> Iterator[list[_Given]]:
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """The items in lists of that size; the last one may be shorter."""
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
 
 
-def batched(
-    items: Iterable[_Given], most: int, most_weight: int, weigh: Callable[[_Given], int]
-) -> Iterator[list[_Given]]:
+def batched(items: Iterable[Item], most: int, most_weight: int, weigh: Callable[[Item], int]) -> Iterator[list[Item]]:
     """The items in lists of so many, or fewer where their weights come to `most_weight`."""
-    batch: list[_Given] = []
+    batch: list[Item] = []
     weight = 0
     for item in items:
         batch.append(item)
@@ -52,23 +50,23 @@ def ordered(
     ahead: int,
     weight_ahead: int,
     *,
-    weigh: Callable[[Any], int],
-    is_finished: Callable[[Any], bool],
+    weigh: Callable[[Any], int | None],
 ) -> Iterator[Any]:
-    """Maps a function over items on a pool, in their order.
+    """Maps a function over items on a pool, in their order. `weigh` says what a call with an item costs; an item
+    without a weight (None) is not mapped: it passes by in its place.
 
     At most `ahead` calls are begun and not yet taken, and fewer where the sum of their items' weights would pass
-    `weight_ahead`; a single item may weigh more. A finished item is not mapped: it passes by in its place."""
+    `weight_ahead`; a single item may weigh more."""
     queue: deque[tuple[Any, int]] = deque()
     pending = weight = 0
     for item in items:
         own = weigh(item)
-        while queue and (pending >= ahead or len(queue) >= QUEUE or weight + own > weight_ahead):
+        while queue and (pending >= ahead or len(queue) >= QUEUE or weight + (own or 0) > weight_ahead):
             first, first_weight = queue.popleft()
             pending -= isinstance(first, Future)
             weight -= first_weight
             yield _result(first)
-        if is_finished(item):
+        if own is None:
             queue.append((item, 0))
         else:
             queue.append((pool.submit(function, item), own))

@@ -1,7 +1,7 @@
 """Questions: are two photos the same person, and who in the gallery is nearest to a face."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,18 @@ import numpy as np
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, NoFaceError, Note, PhotoError, UsageError
 from facesearch.faces.analyser import Analysed, Analyser
+from facesearch.faces.choosing import by_size
 from facesearch.files import printable
+from facesearch.flow import stages
+from facesearch.flow.pace import Pace
 from facesearch.gallery.records import Limit, Match, Sighting, Unanswered, Verdict
 from facesearch.gallery.vectors import NONE, Searchable
 from facesearch.models.cards import default_embedder, detector_card, embedder_card
 from facesearch.models.device import Device
+from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
-from facesearch.photos.view import Look, View, look_at
+from facesearch.photos.view import Look, look_at, read_asked
 
 if TYPE_CHECKING:
     from facesearch.gallery.faces_table import Faces
@@ -36,38 +40,50 @@ class Asked:
     embedding: Embeddings
 
 
-def ask(analyser: Analyser, paths: Sequence[str], look: Look, face: int | None = None) -> list[Asked | Unanswered]:
-    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest). `look`
-    decodes the photos. Raises UsageError when a photo has fewer faces than that."""
-    views: dict[int, View] = {}
-    asked: list[Asked | Unanswered] = []
-    for i, path in enumerate(paths):
-        try:
-            views[i] = look_at(path, analyser.max_side, look)
-        except PhotoError as error:
-            asked.append(Unanswered(path, Status(error.status), error.reason))
-        else:
-            asked.append(Unanswered(path, Status.NO_FACE, "no face was found"))
+def embed_asked(
+    paths: Iterable[str], load_analyser: Callable[[], Analyser], max_side: int
+) -> Iterator[list[Asked | Unanswered]]:
+    """The largest face of each photo, in order, a batch at a time. A photo that cannot be read or shows no face is
+    said to be so in its place. `max_side` is the detector's."""
+
+    def analysis() -> stages.Analyse[str, Analysed]:
+        analyser = load_analyser()
+        return lambda photos: analyser.analyse([photo.view for photo in photos])
+
+    jobs = (stages.Job(path, _file_of(path)) for path in paths)
+    work = stages.Work(analysis, Pace.of_machine("cpu"), max_side=max_side, read=read_asked)
+    rows: list[stages.Found[str, Analysed] | stages.Failed[str]]
+    for rows in stages.run(jobs, work):
+        yield [_asked_or_not(row) for row in rows]
+
+
+def _file_of(path: str) -> PhotoFile:
+    """The file with its size, 0 where that is not known, as of a pipe."""
     try:
-        results = analyser.analyse(list(views.values()))
+        return PhotoFile(path, os.stat(path).st_size, 0)
+    except (OSError, ValueError):  # to read it will say why
+        return PhotoFile(path, 0, 0)
+
+
+def _asked_or_not(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Asked | Unanswered:
+    if isinstance(row, stages.Failed):
+        return Unanswered(row.key, Status(row.error.status), row.error.reason)
+    if not row.result.faces:
+        return Unanswered(row.key, Status.NO_FACE, "no face was found")
+    return _chosen(row.key, row.result, None)
+
+
+def embed_one(analyser: Analyser, path: str, look: Look, face: int | None = None) -> Asked:
+    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `look` decodes
+    the photo. Raises FaceSearchError when it cannot be read, NoFaceError when it has no face, UsageError when it has
+    fewer than that."""
+    try:
+        (found,) = analyser.analyse([look_at(path, analyser.max_side, look)])
     except PhotoError as error:
-        if len(paths) == 1:
-            return [Unanswered(paths[0], Status(error.status), error.reason)]
-        return [answer for path in paths for answer in ask(analyser, [path], look, face)]
-    for i, found in zip(views, results, strict=True):
-        if found.faces:
-            asked[i] = _chosen(paths[i], found, face)
-    return asked
-
-
-def ask_one(analyser: Analyser, path: str, look: Look, face: int | None = None) -> Asked:
-    """As `ask`, for one photo. Raises FaceSearchError when it cannot be read and NoFaceError when it has no face."""
-    (asked,) = ask(analyser, [path], look, face)
-    if isinstance(asked, Asked):
-        return asked
-    if asked.status == Status.NO_FACE:
+        raise FaceSearchError(f"{printable(path)} cannot be used: {error.reason}.") from error
+    if not found.faces:
         raise NoFaceError(f"There is no face in {printable(path)}; try a larger or clearer photo.")
-    raise FaceSearchError(f"{printable(path)} cannot be used: {asked.reason}.")
+    return _chosen(path, found, face)
 
 
 def verify(
@@ -97,7 +113,7 @@ def compare(load: Callable[[], Analyser], a: str | Path, b: str | Path, limit: L
     with Decoders(1) as decoders:
         decoders.start_one()
         analyser = load()
-        first, second = (ask_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
+        first, second = (embed_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if limit is None:
@@ -136,8 +152,7 @@ def _chosen(path: str, found: Analysed, face: int | None) -> Asked:
         raise UsageError(
             f"{printable(path)} shows {count} face{'s' if count > 1 else ''}; --face takes a number up to {count}."
         )
-    by_size = sorted(range(count), key=lambda i: -found.faces[i].box.area)
-    i = by_size[(face or 1) - 1]
+    i = by_size(found.faces)[(face or 1) - 1]
     chosen = found.faces[i]
     return Asked(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
 

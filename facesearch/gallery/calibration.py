@@ -3,19 +3,18 @@ two photos of a burst are most likely one person."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.errors import FaceSearchError
+from facesearch.flow import stages
+from facesearch.flow.pace import Pace
 from facesearch.gallery.faces_table import PhotoFaces
 from facesearch.gallery.records import Calibration
-from facesearch.home import cores
-from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Look, read
+from facesearch.photos.file import PhotoFile
 
 _LEAST_BEYOND = 3  # pairs of strangers that must reach a threshold, or it would hang on a single one
 _MOST_OF_A_PHOTO = 45  # pairs: ten faces; a photo of a crowd shall not decide alone
@@ -121,21 +120,30 @@ def _at_one_place(a: PhotoFaces, b: PhotoFaces) -> NDArray[np.float32]:
 
 def _near_duplicates(bursts: Sequence[tuple[str, str, NDArray[np.float32]]]) -> Iterator[NDArray[np.float32]]:
     """The similarities of those pairs of photos that look alike."""
-    with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
-        alike = pool.map(lambda burst: _look_alike(burst[0], burst[1], decoders.look), bursts)
-        yield from (burst[2] for burst, is_alike in zip(bursts, alike, strict=True) if is_alike)
+    small: dict[tuple[int, int], NDArray[np.float64]] = {}
+    jobs = (
+        stages.Job((number, place), PhotoFile(path, 0, 0))
+        for number, burst in enumerate(bursts)
+        for place, path in enumerate(burst[:2])
+    )
+    work = stages.Work(lambda: _shrunk, Pace.of_machine("cpu"))
+    rows: list[stages.Found[tuple[int, int], NDArray[np.float64]] | stages.Failed[tuple[int, int]]]
+    for rows in stages.run(jobs, work):
+        small |= {row.key: row.result for row in rows if isinstance(row, stages.Found)}
+    for number, burst in enumerate(bursts):
+        pair = small.get((number, 0)), small.get((number, 1))
+        if pair[0] is not None and pair[1] is not None and _look_alike(pair[0], pair[1]):
+            yield burst[2]
 
 
-def _look_alike(a: str, b: str, how: Look) -> bool:
-    try:
-        first, second = _small(a, how), _small(b, how)
-    except PhotoError:
-        return False
+def _look_alike(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
     if min(first.std(), second.std()) == 0:  # of a photo without any contrast nothing can be said
         return False
     return bool(np.corrcoef(first, second)[0, 1] >= _NEAR_DUPLICATE)
 
 
-def _small(path: str, how: Look) -> NDArray[np.float64]:
-    shrunk = np.asarray(cv2.resize(read(path, how), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), np.float64)
-    return np.asarray(shrunk.mean(axis=2).ravel())
+def _shrunk(photos: Sequence[stages.Decoded[tuple[int, int]]]) -> list[NDArray[np.float64]]:
+    """Each photo as a small grey picture, (_SMALL * _SMALL,)."""
+    size = (_SMALL, _SMALL)
+    small = (cv2.resize(photo.view.pixels, size, interpolation=cv2.INTER_AREA) for photo in photos)
+    return [np.asarray(each, np.float64).mean(axis=2).ravel() for each in small]

@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,11 @@ from facesearch.errors import (
 )
 from facesearch.faces.analyser import Analyser
 from facesearch.flow.pace import Pace
-from facesearch.flow.stream import chunks
 from facesearch.gallery import answers, contents
 from facesearch.gallery.calibration import calibrate, gather
 from facesearch.gallery.database import Database
-from facesearch.gallery.indexing import PeopleFrom, Wanted, index_photos, usable_roots
+from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
+from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.records import (
     Answer,
     Calibration,
@@ -57,7 +57,6 @@ from facesearch.photos.status import Status
 from facesearch.privacy import narrow_home
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
-_QUERIES_AT_ONCE = 32  # photos
 _MOST_FAR = 0.1
 _MOST_FAILURES = 1000  # photos that are named in a summary
 _LOOKS = 4  # for the file of vectors, while another process writes
@@ -121,12 +120,12 @@ class Gallery:
         settings = self._agreed(model, detector, min_face_px, max_side)
         tally = _Tally(self.name)
         tally.roots_failed += failed
-        wanted = Wanted(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
+        options = IndexOptions(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
         analyser = partial(self._load_to_index, settings, tally)
         with self.writing() as db, self._run(db, settings, roots, tally):
             synced = db.faces.count()
-            for outcome in index_photos(db, roots, analyser, _finder(settings), wanted, self.note, pace):
+            for outcome in index_photos(db, roots, analyser, _finder(settings), pace, options, self.note):
                 if isinstance(outcome, RootFailure):
                     tally.roots_failed.append(outcome)
                     continue
@@ -176,7 +175,7 @@ class Gallery:
         limits.check("face", face, limits.FACE)
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
-            asked = answers.ask_one(self._load(settings), os.fspath(photo), decoders.look, face)
+            asked = answers.embed_one(self._load(settings), os.fspath(photo), decoders.look, face)
             with self._searching(db, settings) as index:
                 (matches,) = answers.identify(db.faces, index, asked.embedding[None], k, group, threshold)
                 limit = _limit(db, settings)
@@ -196,17 +195,14 @@ class Gallery:
         be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
         range."""
         _check_question(k, threshold)
-        with self.reading() as (db, settings), ExitStack() as stack:
-            analyser = self._load(settings)
-            index = stack.enter_context(self._searching(db, settings))
-            decoders = stack.enter_context(Decoders(1))
+        with self.reading() as (db, settings), self._searching(db, settings) as index:
             limit = _limit(db, settings)
-            paths = iter(os.fspath(photo) for photo in photos)
             searchable: Searchable = index
-            for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
+            load = partial(self._load, settings, 1)  # each core takes whole batches
+            paths = (os.fspath(photo) for photo in photos)
+            for number, asked in enumerate(answers.embed_asked(paths, load, _finder(settings).max_side)):
                 if number == 1 and self._device != "cpu":  # many are asked about
                     searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), behind=index)
-                asked = answers.ask(analyser, batch, decoders.look)
                 found = [item for item in asked if isinstance(item, answers.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
                 matches = iter(answers.identify(db.faces, searchable, queries, k, group, threshold))

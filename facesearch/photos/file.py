@@ -84,6 +84,14 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
     return LoadedPhoto(file, data, digest, size)
 
 
+def load_named_photo(file: PhotoFile) -> LoadedPhoto:
+    """As `load`, of a file that somebody called a photo. Raises PhotoError too where it is not one."""
+    loaded = load(file)
+    if loaded is None:
+        raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
+    return loaded
+
+
 def open_regular(path: str) -> BinaryIO:
     """The file, if it is one still: to open a pipe for reading would wait for whoever writes to it."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

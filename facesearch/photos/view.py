@@ -16,8 +16,15 @@ from facesearch.files import printable as printable
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
 from facesearch.photos import formats
-from facesearch.photos.file import MAX_MEGAPIXELS, PhotoFile, load, refuse_raw, refuse_too_large
-from facesearch.photos.header import HEAD, announced_size, shrink_to_fit
+from facesearch.photos.file import (
+    MAX_MEGAPIXELS,
+    LoadedPhoto,
+    PhotoFile,
+    load_named_photo,
+    refuse_raw,
+    refuse_too_large,
+)
+from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
 from facesearch.photos.orientation import orientation
 from facesearch.photos.pixels import decode, decoded, reduction_for, register_heic
 from facesearch.photos.status import Cause, Status
@@ -88,6 +95,12 @@ def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
     return (how or look)(_asked(path), max_side)
 
 
+def read_asked(file: PhotoFile) -> LoadedPhoto:
+    """As `load`, of a photo that a question is about, which may be standard input or a pipe. Its digest is empty."""
+    data = _asked(file.path)
+    return LoadedPhoto(file, data, b"", header_size(data))
+
+
 def _asked(path: str) -> bytes:
     """The bytes of a photo that a question is about: `-` is standard input, and a pipe is read to its end."""
     if path != "-" and not stat.S_ISFIFO(_mode(path)):
@@ -118,10 +131,7 @@ def _mode(path: str) -> int:
 
 
 def _loaded_bytes(path: str) -> bytes:
-    loaded = load(PhotoFile(path, 0, 0))
-    if loaded is None:
-        raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
-    return loaded.data
+    return load_named_photo(PhotoFile(path, 0, 0)).data
 
 
 def read(path: str, how: Look | None = None) -> Pixels:

@@ -1,25 +1,29 @@
 """Folders of people as batches: several photos of each of several people, turned and cropped at random."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Chips, Pixels
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.errors import FaceSearchError
 from facesearch.files import printable
+from facesearch.flow import stages
+from facesearch.flow.pace import MOST_WORKERS, Pace
+from facesearch.flow.stream import chunks
 from facesearch.home import cores
+from facesearch.photos.file import PhotoFile
 from facesearch.photos.formats import looks_like_photo
-from facesearch.photos.pool import Decoders
-from facesearch.photos.view import read
 
 _LARGEST = 1.15  # times a chip: a photo's size before the chip is cut from it at random
 _LEAST = 2  # photos of a person who can be an anchor
+_AT_ONCE = 256  # photos
+
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +95,26 @@ class Batches:
         self._prepared = prepared
 
     def __iter__(self) -> Iterator[tuple[Chips, NDArray[np.intp]]]:
-        """Chips, (n, chip_px, chip_px, 3), and who is in each, (n,). Photos are read ahead on threads."""
-        rows = self._triplets() if self._prepared else self._groups()
-        with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
-            ahead = [self._begun(pool, decoders, next(rows)) for _ in range(2)]
-            while True:
-                chips, who = ahead.pop(0)
-                ahead.append(self._begun(pool, decoders, next(rows)))
-                yield np.stack(list(chips)), who
+        """Chips, (n, chip_px, chip_px, 3), and who is in each, (n,). Photos are read ahead on threads. Raises
+        FaceSearchError for a photo that cannot be read."""
+        size = 3 * (self._people * self._per_person // 3) if self._prepared else self._people * self._per_person
+        work = _reading(self._cut, size)
+        for part in chunks(_results(stages.run(self._jobs(), work)), size):
+            yield np.stack([chip for _, chip in part]), self._data.who[[draw.row for draw, _ in part]]
 
-    def _begun(
-        self, pool: ThreadPoolExecutor, decoders: Decoders, rows: NDArray[np.intp]
-    ) -> tuple[Iterator[Pixels], NDArray[np.intp]]:
-        seeds = self._rng.integers(0, 2**63, len(rows))
-        photos = [self._data.photos[i] for i in rows]
-        return pool.map(partial(self._chip, decoders), photos, seeds), self._data.who[rows]
+    def _jobs(self) -> Iterator[stages.Job["_Draw"]]:
+        for rows in self._triplets() if self._prepared else self._groups():
+            seeds = self._rng.integers(0, 2**63, len(rows))
+            for row, seed in zip(rows, seeds, strict=True):
+                yield stages.Job(_Draw(int(row), int(seed)), PhotoFile(self._data.photos[row], 0, 0))
+
+    def _cut(self, photo: stages.Decoded["_Draw"]) -> Pixels:
+        """A chip of the photo, a little enlarged, cut and mirrored at random."""
+        rng = np.random.default_rng(photo.key.seed)
+        chip = _resized(photo.view.pixels, round(self._chip_px * rng.uniform(1, _LARGEST)))
+        left, top = rng.integers(0, chip.shape[0] - self._chip_px + 1, 2)
+        chip = chip[top : top + self._chip_px, left : left + self._chip_px]
+        return chip[:, ::-1] if rng.random() < 0.5 else chip
 
     def _groups(self) -> Iterator[NDArray[np.intp]]:
         """The photos of a batch. Where there are people with one photo, as many of them as one or more others have
@@ -134,28 +143,42 @@ class Batches:
         while True:
             yield from self._rng.permutation(prepared)
 
-    def _chip(self, decoders: Decoders, photo: str, seed: int) -> Pixels:
-        rng = np.random.default_rng(seed)
-        chip = load_chip(photo, round(self._chip_px * rng.uniform(1, _LARGEST)), decoders)
-        left, top = rng.integers(0, chip.shape[0] - self._chip_px + 1, 2)
-        chip = chip[top : top + self._chip_px, left : left + self._chip_px]
-        return chip[:, ::-1] if rng.random() < 0.5 else chip
 
+class _Draw(NamedTuple):
+    """A photo that was drawn for a batch, by its row, and the seed of what is random in its chip."""
 
-def load_chip(photo: str, size: int, decoders: Decoders) -> Pixels:
-    """A photo as a chip, (size, size, 3). Raises FaceSearchError when it cannot be read."""
-    try:
-        pixels = read(photo, decoders.look)
-    except PhotoError as error:
-        raise FaceSearchError(f"{printable(photo)} cannot be trained on: {error.reason}; remove it.") from error
-    shrinks = pixels.shape[0] > size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (size, size), interpolation=method), np.uint8)
+    row: int
+    seed: int
 
 
 def load_chips(photos: Sequence[str], size: int) -> Iterator[Chips]:
-    """All photos as chips, some hundred at a time, as they are: nothing is random."""
-    with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
-        for start in range(0, len(photos), 256):
-            part = photos[start : start + 256]
-            yield np.stack(list(pool.map(lambda photo: load_chip(photo, size, decoders), part)))
+    """All photos as chips, (n, size, size, 3), some hundred at a time, as they are: nothing is random. Raises
+    FaceSearchError for a photo that cannot be read."""
+    jobs = (stages.Job(None, PhotoFile(photo, 0, 0)) for photo in photos)
+    work: stages.Work[None, Pixels] = _reading(lambda photo: _resized(photo.view.pixels, size), _AT_ONCE)
+    for part in chunks(_results(stages.run(jobs, work)), _AT_ONCE):
+        yield np.stack([chip for _, chip in part])
+
+
+def _reading(cut: Callable[[stages.Decoded[_Key]], Pixels], batch: int) -> stages.Work[_Key, Pixels]:
+    """Crops are read and made chips; no network takes part."""
+    pace = Pace(min(cores(), MOST_WORKERS), batch)
+    return stages.Work(lambda: lambda photos: [cut(photo) for photo in photos], pace)
+
+
+def _results(
+    batches: Iterator[list[stages.Found[_Key, Pixels] | stages.Failed[_Key]]],
+) -> Iterator[tuple[_Key, Pixels]]:
+    for rows in batches:
+        for row in rows:
+            if isinstance(row, stages.Failed):
+                raise FaceSearchError(
+                    f"{printable(row.file.path)} cannot be trained on: {row.error.reason}; remove it."
+                )
+            yield row.key, row.result
+
+
+def _resized(pixels: Pixels, size: int) -> Pixels:
+    """A photo as a chip, (size, size, 3)."""
+    method = cv2.INTER_AREA if pixels.shape[0] > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (size, size), interpolation=method), np.uint8)

@@ -22,8 +22,8 @@ from PIL import Image
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.flow import stages
 from facesearch.flow.stream import threads
-from facesearch.gallery import indexing
 from facesearch.gallery.records import Outcome
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.header import decoding_cost, header_size
@@ -162,7 +162,7 @@ def test_the_photo_of_a_decoder_that_is_killed_from_outside_is_tried_again(galle
 def test_a_stopped_decoder_does_not_stop_the_run(
     gallery: Gallery, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexing, "Decoders", lambda count, most, _: Decoders(count, most, 2))
+    monkeypatch.setattr(stages, "Decoders", lambda count, most, _: Decoders(count, most, 2))
     assert _disturbed(gallery, faces, signal.SIGSTOP, times=1) == {"ok": _SOME}
 
 
@@ -438,7 +438,7 @@ def test_what_a_photo_takes_too_long_for_is_said_once(
     outcomes: list[Outcome] = []
     for photo in sorted(faces.iterdir())[2:]:
         photo.unlink()
-    monkeypatch.setattr(indexing, "Decoders", lambda count, most, _: Decoders(count, most, 1, "own_decoder"))
+    monkeypatch.setattr(stages, "Decoders", lambda count, most, _: Decoders(count, most, 1, "own_decoder"))
     gallery.index([faces], on_outcome=outcomes.append)
     assert [outcome.status for outcome in outcomes] == [Status.TIMEOUT] * 2
     assert outcomes[0].reason == "it was not decoded within 1 seconds"

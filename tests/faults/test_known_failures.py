@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from facesearch import Gallery, packages
-from facesearch.gallery import indexing
+from facesearch.flow import stages
 from facesearch.gallery.database import Database
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.salvage import faults, salvage
@@ -53,12 +53,12 @@ def test_a_photo_whose_decoder_the_system_killed_is_tried_again(
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "killed_decoder.py").write_text(_KILLED)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"), prepend=os.pathsep)
-    monkeypatch.setattr(indexing, "Decoders", partial(Decoders, program="killed_decoder"))
+    monkeypatch.setattr(stages, "Decoders", partial(Decoders, program="killed_decoder"))
     for _ in range(2):
         summary = gallery.index([photo.parent])
         assert summary.failing == {"crashed": 1}
         assert [each.cause for each in summary.failures] == [Cause.MACHINE]
-    monkeypatch.setattr(indexing, "Decoders", Decoders)
+    monkeypatch.setattr(stages, "Decoders", Decoders)
     again = gallery.index([photo.parent])
     assert (again.photos, again.failing) == ({"ok": 1}, {})
 

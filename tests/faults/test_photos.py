@@ -22,16 +22,17 @@ from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.faces.analyser import Analyser, load_detector
+from facesearch.flow import stages
 from facesearch.gallery import gallery as gallery_module
 from facesearch.gallery import indexing
-from facesearch.gallery.indexing import Wanted
+from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.records import Answer, Unanswered
 from facesearch.models.cards import detector_card
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
 from facesearch.photos.walk import walk
-from facesearch.training import crops as align_module
+from facesearch.training.crops import CropOptions, align_people, by_landmarks
 
 _KINDS = ("jpg", "png", "webp", "tiff", "bmp", "gif", "pgm")
 _MB = 1 << 20
@@ -141,8 +142,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., De
 def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_alone(
     gallery: Gallery, album: Path, hostile: object, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexing, "Decoders", hostile)
-    monkeypatch.setattr(gallery_module, "Wanted", partial(Wanted, seconds=1))
+    monkeypatch.setattr(stages, "Decoders", hostile)
+    monkeypatch.setattr(gallery_module, "IndexOptions", partial(IndexOptions, seconds=1))
     bad = {"CRASH": "crashed", "EXIT": "crashed", "HANG": "timeout", "SLEEP": "timeout", "MEMORY": "too_large"}
     for word in bad:
         (album / f"{word}.jpg").write_bytes(astronaut_file.read_bytes() + word.encode())
@@ -176,9 +177,8 @@ def test_many_questions_and_crops_survive_a_crash_too(
     astronaut_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gallery_module, "Decoders", hostile)
-    monkeypatch.setattr(align_module, "Decoders", hostile)
     gallery.index([album])
+    monkeypatch.setattr(stages, "Decoders", hostile)
     bad = album / "Tiger_Woods" / "crash.jpg"
     bad.write_bytes(astronaut_file.read_bytes() + b"CRASH")
     photos = sorted(album.rglob("*.jpg"))
@@ -186,10 +186,8 @@ def test_many_questions_and_crops_survive_a_crash_too(
     assert isinstance(answers.pop(bad), Unanswered)
     assert all(isinstance(answer, Answer) and answer.matches[0].similarity > 0.999 for answer in answers.values())
     card = detector_card("mtcnn")
-    aligner = align_module.by_landmarks(160, "mtcnn")
-    made = list(
-        align_module.align_people(str(album), tmp_path / "crops", lambda: load_detector(card, "cpu"), aligner)
-    )
+    options = CropOptions(by_landmarks(160, "mtcnn"))
+    made = list(align_people(str(album), tmp_path / "crops", lambda: load_detector(card, "cpu"), options))
     assert {Path(each.photo).name for each in made if each.reason} == {"crash.jpg"}
     assert len(list((tmp_path / "crops").rglob("*.*"))) == 9
 

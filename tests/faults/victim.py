@@ -20,7 +20,8 @@ import numpy as np
 
 from facesearch.errors import FaceSearchError
 from facesearch.faces.analyser import Analysed
-from facesearch.gallery import forgetting, indexing, upkeep
+from facesearch.flow import stages
+from facesearch.gallery import forgetting, upkeep
 from facesearch.gallery.gallery import Gallery
 from facesearch.photos.view import View, look
 from tests.faults import failing
@@ -91,7 +92,7 @@ def main(remembered: Path) -> None:
 def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
     os.environ["FACESEARCH_HOME"] = order["home"]
     if not order.get("decoders"):
-        indexing.__dict__["Decoders"] = Here
+        stages.__dict__["Decoders"] = Here
     signal.alarm(_SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     disk = failing.Disk(order.get("at", 0), order.get("how", "kill"), order.get("lasting", False))

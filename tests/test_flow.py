@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesearch.flow import stream
+from facesearch.flow import stages, stream
 from facesearch.flow.pace import Pace
-from facesearch.gallery.indexing import _batches, _Decoded, _Failed, _is_finished, _Item
 from facesearch.gallery.records import Outcome
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -25,18 +24,18 @@ class Gate:
         self.begun = self.taken = self.most = 0
         self._lock = threading.Lock()
 
-    def count(self, items: Iterator[_Item]) -> Iterator[_Item]:
+    def count(self, items: Iterator[object]) -> Iterator[object]:
         for item in items:
             self.begun += 1
             self.most = max(self.most, self.begun - self.taken)
             yield item
 
 
-def _weigh(item: object) -> int:
-    return item.size if isinstance(item, PhotoFile) else 0
+def _weigh(item: object) -> int | None:
+    return item.size if isinstance(item, PhotoFile) else None
 
 
-_ordered = partial(stream.ordered, weigh=_weigh, is_finished=_is_finished)
+_ordered = partial(stream.ordered, weigh=_weigh)
 _NO_LIMIT = 1 << 60
 
 
@@ -64,7 +63,7 @@ def test_one_item_heavier_than_the_limit_still_passes() -> None:
 
 
 def test_what_is_finished_keeps_its_place_and_is_not_mapped() -> None:
-    items: list[_Item] = [_file(0), Outcome("/1", Status.OK, 1, "unchanged"), _file(2), Outcome("/3", Status.OK, 0)]
+    items: list[object] = [_file(0), Outcome("/1", Status.OK, 1, "unchanged"), _file(2), Outcome("/3", Status.OK, 0)]
     with ThreadPoolExecutor(2) as pool:
         assert list(_ordered(pool, lambda item: ("mapped", item), items, 2, _NO_LIMIT)) == [
             ("mapped", items[0]),
@@ -92,8 +91,8 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
         list(_ordered(pool, fail, [_file(0), _file(1)], 2, _NO_LIMIT))
 
 
-def _decoded(pixels: int) -> _Decoded:
-    return _Decoded(_file(0), b"", whole(np.zeros((1, pixels, 3), np.uint8)))
+def _decoded(pixels: int) -> stages.Decoded[None]:
+    return stages.Decoded(None, _file(0), b"", whole(np.zeros((1, pixels, 3), np.uint8)), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +104,13 @@ def _decoded(pixels: int) -> _Decoded:
         (lambda: [], []),
     ],
 )
-def test_batches_end_at_a_count_a_weight_or_a_queue(make: Callable[[], list[_Item]], sizes: list[int]) -> None:
-    assert [len(batch) for batch in _batches(make(), Pace(1, 32))] == sizes
+def test_batches_end_at_a_count_a_weight_or_a_queue(make: Callable[[], list[object]], sizes: list[int]) -> None:
+    assert [len(batch) for batch in stages._batches(make(), Pace(1, 32))] == sizes
 
 
 def test_a_failure_keeps_its_place_too(tmp_path: Path) -> None:
     from facesearch.errors import PhotoError
 
-    failed = _Failed(_file(0), None, PhotoError(Status.UNREADABLE, "broken"))
+    failed = stages.Failed(None, _file(0), None, PhotoError(Status.UNREADABLE, "broken"))
     with ThreadPoolExecutor(1) as pool:
         assert list(_ordered(pool, lambda item: "mapped", [failed, _file(1)], 2, _NO_LIMIT)) == [failed, "mapped"]

@@ -1,0 +1,19 @@
+"""What a run of indexing is asked for."""
+
+from dataclasses import dataclass
+
+from facesearch.photos.file import MAX_MEGAPIXELS
+from facesearch.photos.pool import SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """What a run does with the photos that it meets. `names_people` names the faces of each after its folder.
+    `retry_failed` looks again at those that failed before, `again_forgotten` at those that were forgotten. A photo of
+    more than `max_megapixels` is not decoded, and none for longer than so many `seconds`."""
+
+    names_people: bool = False
+    retry_failed: bool = False
+    again_forgotten: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+    seconds: float = SECONDS

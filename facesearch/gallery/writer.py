@@ -1,0 +1,82 @@
+"""What was found in photos, into the database: the one writer of a run."""
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from facesearch.faces.analyser import Analysed
+from facesearch.flow.stages import Failed, Found
+from facesearch.gallery.database import Database
+from facesearch.gallery.options import IndexOptions
+from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.records import Outcome
+from facesearch.gallery.selection import outcome_of
+from facesearch.models.cards import DetectorCard
+from facesearch.people import names
+from facesearch.photos.status import FAILURES, Cause, Status
+
+Row: TypeAlias = Found[None, Analysed] | Failed[None] | Outcome
+
+
+class Writer:
+    """Stores rows, each batch in one transaction."""
+
+    def __init__(self, db: Database, options: IndexOptions, detector: DetectorCard) -> None:
+        self._db, self._options, self._detector = db, options, detector
+
+    def write(self, rows: Sequence[Row]) -> list[Outcome]:
+        """Stores a batch whole or not at all; one outcome a row. What passed by is stored already."""
+        if all(isinstance(row, Outcome) for row in rows):
+            return [row for row in rows if isinstance(row, Outcome)]
+        with self._db.transaction():
+            return [self._write(row) for row in rows]
+
+    def _write(self, row: Row) -> Outcome:
+        if isinstance(row, Found):
+            return self._write_faces(row)
+        return self._write_failure(row) if isinstance(row, Failed) else row
+
+    def _write_faces(self, row: Found[None, Analysed]) -> Outcome:
+        file, found = row.file, row.result
+        status = Status.OK if found.faces else Status.NO_FACE
+        reason = row.note or self._why_none(row)
+        self._db.photos.save(
+            PhotoRow(
+                file,
+                status,
+                digest=row.digest,
+                reason=reason,
+                size=row.size,
+                faces=found.faces,
+                embeddings=found.embeddings,
+                person=names.of_folder(file.path) if self._options.names_people else None,
+            )
+        )
+        return Outcome(file.path, status, len(found.faces), reason=reason)
+
+    def _why_none(self, row: Found[None, Analysed]) -> str | None:
+        """Why no face can be found in a photo as small as this."""
+        width, height = row.seen_size
+        if min(width, height) >= self._detector.min_face_px:
+            return None
+        shrunk = "" if row.seen_size == row.size else f", looked at in {width} x {height}"
+        return f"{row.size[0]} x {row.size[1]} pixels{shrunk}, smaller than the smallest face"
+
+    def _write_failure(self, row: Failed[None]) -> Outcome:
+        """Stores why a photo cannot be used; `unchanged` if that was known. What is known of a file that cannot be
+        read for now is kept: its content may well be as it was."""
+        file, error = row.file, row.error
+        status, cause = Status(error.status), Cause(error.cause)
+        known = self._db.photos.known([file.path]).get(file.path)
+        if known and known.status not in FAILURES and cause == Cause.MACHINE and row.digest is None:
+            self._db.photos.mark_seen([known])
+            if known.status == Status.FORGOTTEN:
+                return outcome_of(file, known, "unchanged")
+            reason = f"{error.reason}; what is known of it is kept"
+            return Outcome(file.path, status, known.faces, "unchanged", reason, cause)
+        needs = error.needs
+        if cause == Cause.OPTION and not needs:  # whatever it is, it is more than this
+            needs = str(math.nextafter(self._options.max_megapixels, math.inf))
+        self._db.photos.save(PhotoRow(file, status, row.digest, error.reason, cause, needs))
+        is_as_before = known and (known.status, known.size, known.mtime_ns) == (status, file.size, file.mtime_ns)
+        return Outcome(file.path, status, 0, "unchanged" if is_as_before else "indexed", error.reason, cause)
