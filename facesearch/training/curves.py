@@ -2,9 +2,12 @@
 
 import csv
 import importlib.util
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facesearch.files import write_whole
 from facesearch.pictures.plots import Course, draw_courses
 
 if TYPE_CHECKING:
@@ -38,20 +41,15 @@ class Curves:
         Raises OSError."""
         path = self._folder / "curves.csv"
         row = _row(epoch)
-        is_new = epoch.number == 1 or not path.exists()
-        with path.open("w" if is_new else "a", newline="") as file:
-            table = csv.DictWriter(file, _COLUMNS)
-            if is_new:
-                table.writeheader()
-            table.writerow({name: "" if value is None else value for name, value in row.items()})
+        before = [] if epoch.number == 1 or not path.exists() else _read(path)
+        _write(path, [*before, row])
         self._draw(path)
         self._tell_tensorboard(row)
-        for written in (path, path.with_suffix(".png"), *self._folder.glob("events/*")):
+        for written in self._folder.glob("events/*"):
             written.chmod(0o600)
 
     def _draw(self, path: Path) -> None:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = _read(path)
         pairs = self._pairs or "pairs"
         curves = (
             ("softmax", "loss", "loss", "softmax"),
@@ -85,6 +83,20 @@ class Curves:
                 if isinstance(value, float):
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
         self._events.flush()
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the table whole or not at all; None is an empty field."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, _COLUMNS)
+    table.writeheader()
+    table.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def _row(epoch: "Epoch") -> dict[str, Any]:
