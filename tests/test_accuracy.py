@@ -36,7 +36,7 @@ def test_the_default_threshold_tells_pairs_of_lfw_apart(data: Path, analyser: An
     found = {}
     with Decoders(2) as decoders:
         for start in range(0, len(photos), 32):
-            for item in ask(analyser, photos[start : start + 32], decoders.look):
+            for item in ask(analyser, photos[start : start + 32], decoders.decode):
                 assert isinstance(item, Asked)
                 found[item.sighting.photo] = item.embedding
     similarities = np.array([found[a] @ found[b] for a, b, _ in pairs])

@@ -26,7 +26,7 @@ from facesearch.evaluation.portraits import Model, Usual, embed_portraits, most_
 from facesearch.faces.analyser import Analyser
 from facesearch.geometry.face import Box, Face
 from facesearch.models.cards import detector_card, embedder_card, index_recipes
-from facesearch.photos.view import look_at
+from facesearch.photos.view import read_view
 
 Cli = Callable[..., Any]
 _EACH = 3  # pairs of each kind in a fold
@@ -259,7 +259,7 @@ def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(
     found = embed_portraits([*photos, photos[0]], model, _CENTRE, on_photo=lambda: counted.append(None))
     assert (len(counted), found.computed) == (71, 70)
     for i in (0, 40, 69, 70):
-        view = look_at(found.photos[i])
+        view = read_view(found.photos[i])
         (analysed,) = analyser.analyse([view])
         own = analysed.faces.index(most_central(view.size, analysed.faces))
         assert found.embeddings[i] @ analysed.embeddings[own] > 0.9999

@@ -15,7 +15,7 @@ from facesearch.gallery.indexing import _batches, _Decoded, _Failed, _is_finishe
 from facesearch.gallery.records import Outcome
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
-from facesearch.photos.view import whole
+from facesearch.photos.view import whole_view
 
 
 class Gate:
@@ -93,7 +93,7 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
 
 
 def _decoded(pixels: int) -> _Decoded:
-    return _Decoded(_file(0), b"", whole(np.zeros((1, pixels, 3), np.uint8)))
+    return _Decoded(_file(0), b"", whole_view(np.zeros((1, pixels, 3), np.uint8)))
 
 
 @pytest.mark.parametrize(

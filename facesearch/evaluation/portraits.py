@@ -204,7 +204,7 @@ class _Work:
         assert item.loaded is not None
         started = time.perf_counter()
         try:
-            view = decoders.look(item.loaded.data, self._model.detector.max_side, item.loaded.size)
+            view = decoders.decode(item.loaded.data, self._model.detector.max_side, item.loaded.size)
         except PhotoError as error:
             return item._replace(loaded=None, error=error.reason)
         self._seconds.add("decode", started)
@@ -252,7 +252,7 @@ class _Work:
             return sum(map(_pixels, item))
         assert isinstance(item, _Item)
         loaded = item.loaded
-        return item.file.size if loaded is None else loaded.bytes_to_look(self._model.detector.max_side)
+        return item.file.size if loaded is None else loaded.bytes_when_decoded(self._model.detector.max_side)
 
     def _take(self, item: _Item) -> None:
         if item.error is not None:

@@ -18,7 +18,7 @@ from facesearch.models.cards import default_embedder, detector_card, embedder_ca
 from facesearch.models.device import Device
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
-from facesearch.photos.view import Look, View, look_at
+from facesearch.photos.view import Decode, View, read_view
 
 if TYPE_CHECKING:
     from facesearch.gallery.faces_table import Faces
@@ -36,14 +36,16 @@ class Asked:
     embedding: Embeddings
 
 
-def ask(analyser: Analyser, paths: Sequence[str], look: Look, face: int | None = None) -> list[Asked | Unanswered]:
-    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest). `look`
-    decodes the photos. Raises UsageError when a photo has fewer faces than that."""
+def ask(
+    analyser: Analyser, paths: Sequence[str], decode: Decode, face: int | None = None
+) -> list[Asked | Unanswered]:
+    """The face that each photo of a batch is about: the largest, or the `face`-th largest (1 is the largest).
+    `decode` decodes the photos. Raises UsageError when a photo has fewer faces than that."""
     views: dict[int, View] = {}
     asked: list[Asked | Unanswered] = []
     for i, path in enumerate(paths):
         try:
-            views[i] = look_at(path, analyser.max_side, look)
+            views[i] = read_view(path, analyser.max_side, decode)
         except PhotoError as error:
             asked.append(Unanswered(path, Status(error.status), error.reason))
         else:
@@ -53,16 +55,16 @@ def ask(analyser: Analyser, paths: Sequence[str], look: Look, face: int | None =
     except PhotoError as error:
         if len(paths) == 1:
             return [Unanswered(paths[0], Status(error.status), error.reason)]
-        return [answer for path in paths for answer in ask(analyser, [path], look, face)]
+        return [answer for path in paths for answer in ask(analyser, [path], decode, face)]
     for i, found in zip(views, results, strict=True):
         if found.faces:
             asked[i] = _chosen(paths[i], found, face)
     return asked
 
 
-def ask_one(analyser: Analyser, path: str, look: Look, face: int | None = None) -> Asked:
+def ask_one(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Asked:
     """As `ask`, for one photo. Raises FaceSearchError when it cannot be read and NoFaceError when it has no face."""
-    (asked,) = ask(analyser, [path], look, face)
+    (asked,) = ask(analyser, [path], decode, face)
     if isinstance(asked, Asked):
         return asked
     if asked.status == Status.NO_FACE:
@@ -97,7 +99,7 @@ def compare(load: Callable[[], Analyser], a: str | Path, b: str | Path, limit: L
     with Decoders(1) as decoders:
         decoders.start_one()
         analyser = load()
-        first, second = (ask_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
+        first, second = (ask_one(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if limit is None:

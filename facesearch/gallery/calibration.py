@@ -15,7 +15,7 @@ from facesearch.gallery.faces_table import PhotoFaces
 from facesearch.gallery.records import Calibration
 from facesearch.home import cores
 from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Look, read
+from facesearch.photos.view import Decode, read
 
 _LEAST_BEYOND = 3  # pairs of strangers that must reach a threshold, or it would hang on a single one
 _MOST_OF_A_PHOTO = 45  # pairs: ten faces; a photo of a crowd shall not decide alone
@@ -122,13 +122,13 @@ def _at_one_place(a: PhotoFaces, b: PhotoFaces) -> NDArray[np.float32]:
 def _near_duplicates(bursts: Sequence[tuple[str, str, NDArray[np.float32]]]) -> Iterator[NDArray[np.float32]]:
     """The similarities of those pairs of photos that look alike."""
     with ThreadPoolExecutor(cores()) as pool, Decoders(cores()) as decoders:
-        alike = pool.map(lambda burst: _look_alike(burst[0], burst[1], decoders.look), bursts)
+        alike = pool.map(lambda burst: _look_alike(burst[0], burst[1], decoders.decode), bursts)
         yield from (burst[2] for burst, is_alike in zip(bursts, alike, strict=True) if is_alike)
 
 
-def _look_alike(a: str, b: str, how: Look) -> bool:
+def _look_alike(a: str, b: str, decode: Decode) -> bool:
     try:
-        first, second = _small(a, how), _small(b, how)
+        first, second = _small(a, decode), _small(b, decode)
     except PhotoError:
         return False
     if min(first.std(), second.std()) == 0:  # of a photo without any contrast nothing can be said
@@ -136,6 +136,6 @@ def _look_alike(a: str, b: str, how: Look) -> bool:
     return bool(np.corrcoef(first, second)[0, 1] >= _NEAR_DUPLICATE)
 
 
-def _small(path: str, how: Look) -> NDArray[np.float64]:
-    shrunk = np.asarray(cv2.resize(read(path, how), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), np.float64)
+def _small(path: str, decode: Decode) -> NDArray[np.float64]:
+    shrunk = np.asarray(cv2.resize(read(path, decode), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), np.float64)
     return np.asarray(shrunk.mean(axis=2).ravel())

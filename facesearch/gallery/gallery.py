@@ -175,7 +175,7 @@ class Gallery:
         limits.check("face", face, limits.FACE)
         with self.reading() as (store, settings), Decoders(1) as decoders:
             decoders.start_one()
-            asked = answers.ask_one(self._load(settings), os.fspath(photo), decoders.look, face)
+            asked = answers.ask_one(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self._searching(store, settings) as index:
                 (matches,) = answers.identify(store.faces, index, asked.embedding[None], k, group, threshold)
                 limit = _limit(store, settings)
@@ -205,7 +205,7 @@ class Gallery:
             for number, batch in enumerate(chunks(paths, _QUERIES_AT_ONCE)):
                 if number == 1 and self._device != "cpu":  # many are asked about
                     searchable = on_gpu(store.faces, settings.dim, index_recipes("gpu"), behind=index)
-                asked = answers.ask(analyser, batch, decoders.look)
+                asked = answers.ask(analyser, batch, decoders.decode)
                 found = [item for item in asked if isinstance(item, answers.Asked)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
                 matches = iter(answers.identify(store.faces, searchable, queries, k, group, threshold))

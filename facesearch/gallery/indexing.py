@@ -200,7 +200,7 @@ class _Run:
     def _stop(self, decoders: Decoders) -> None:
         """Nothing more is begun; what is being analysed is still stored."""
         self._is_stopped = True
-        decoders.end()
+        decoders.stop()
 
     def _pass_unchanged(self, files: Iterable[PhotoFile]) -> Iterator[_Item]:
         """The files; an outcome in place of each whose path, size and times are known."""
@@ -266,7 +266,7 @@ class _Run:
         if not isinstance(item, LoadedPhoto):
             return item
         try:
-            return _Decoded(item.file, item.digest, decoders.look(item.data, self._detector.max_side, item.size))
+            return _Decoded(item.file, item.digest, decoders.decode(item.data, self._detector.max_side, item.size))
         except PhotoError as error:
             return _Failed(item.file, item.digest, error)
 
@@ -276,7 +276,7 @@ class _Run:
             case PhotoFile():
                 return item.size
             case LoadedPhoto():
-                return item.bytes_to_look(self._detector.max_side)
+                return item.bytes_when_decoded(self._detector.max_side)
             case list():
                 return sum(each.weight for each in item if isinstance(each, _Decoded))
         return 0

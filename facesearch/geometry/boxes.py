@@ -37,7 +37,7 @@ def squared(boxes: Boxes) -> Boxes:
     return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
-def cut(photo: Pixels, box: NDArray[np.float64], side: int, scale: tuple[float, float], out: Pixels) -> None:
+def cut_window(photo: Pixels, box: NDArray[np.float64], side: int, scale: tuple[float, float], out: Pixels) -> None:
     """Writes what lies in the box to `out`, (side, side, 3); grey where the box leaves the photo. `photo` may be
     a smaller version of the one that the box belongs to: scale is its size over that one's, (x, y)."""
     width, height = (box[2] - box[0]) * scale[0] / side, (box[3] - box[1]) * scale[1] / side

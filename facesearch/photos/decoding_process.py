@@ -21,7 +21,7 @@ from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
 from facesearch.photos.status import Cause, Status
-from facesearch.photos.view import View, look
+from facesearch.photos.view import View, decode_view
 
 READY = b"ready\n"
 LONGEST_LINE = 4096  # bytes of an answer, beside its array
@@ -65,7 +65,7 @@ def serve(calls: Sequence[Call] = ()) -> None:
     Image.MAX_IMAGE_PIXELS = None  # our own limit holds
     max_megapixels, seconds = float(sys.argv[1]), float(sys.argv[2])
     _be_modest(max_megapixels)
-    known: dict[str, Call] = {"look": look_at_data, "cut": cut_sharper}
+    known: dict[str, Call] = {"decode": answer_decode, "cut": answer_cut}
     known |= {call.__name__: call for call in calls}
     given, answers = sys.stdin.buffer, _own_output()
     answers.write(READY)
@@ -84,13 +84,13 @@ def serve(calls: Sequence[Call] = ()) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def look_at_data(data: bytes, max_side: int, max_megapixels: float) -> tuple[Given, Pixels]:
-    """The call "look": as photos.look."""
-    view = look(data, max_side, max_megapixels)
+def answer_decode(data: bytes, max_side: int, max_megapixels: float) -> tuple[Given, Pixels]:
+    """The call "decode": as `view.decode_view`."""
+    view = decode_view(data, max_side, max_megapixels)
     return Given(view.pixels.shape, view.size, view.shrink, bool(view.data), view.note), view.pixels
 
 
-def cut_sharper(view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> tuple[Given, Pixels]:
+def answer_cut(view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> tuple[Given, Pixels]:
     """The call "cut": the faces' chips from a sharper version of a photo. Raises PhotoError where there is none."""
     sharper = view.sharper(shrink)
     if sharper is view:

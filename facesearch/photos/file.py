@@ -53,7 +53,7 @@ class LoadedPhoto:
     digest: bytes
     size: tuple[int, int]
 
-    def bytes_to_look(self, max_side: int) -> int:
+    def bytes_when_decoded(self, max_side: int) -> int:
         """How many it takes here while it is looked at with this longest side: its file, and the pixels that come
         of it."""
         width, height = self.size

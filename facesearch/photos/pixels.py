@@ -24,11 +24,11 @@ _FILL, _FILL_CMYK = 128, 65  # what libjpeg leaves where rows are missing
 
 
 def decode(data: bytes, reduction: int = 1) -> Pixels:
-    """As `decoded`, the image alone."""
-    return decoded(data, reduction)[0]
+    """As `decode_with_note`, the image alone."""
+    return decode_with_note(data, reduction)[0]
 
 
-def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
+def decode_with_note(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
     shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up;
     and what is to be said of it where its end is missing. Raises PhotoError when the data cannot be decoded."""

@@ -76,11 +76,11 @@ class Decoders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        self.stop()
         for decoder in tuple(self._all):
             decoder.bury()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Ends all decoders, those that still work too: whoever waits for one hears that it is gone."""
         self._closed.set()
         with self._change:
@@ -94,11 +94,11 @@ class Decoders:
             with self._change:
                 self._idle.append(decoder)
 
-    def look(self, data: bytes, max_side: int, size: tuple[int, int] | None = None) -> View:
-        """As `photos.look`; `size` is the width and height that the header announces, where it is known. Raises
+    def decode(self, data: bytes, max_side: int, size: tuple[int, int] | None = None) -> View:
+        """As `view.decode_view`; `size` is the width and height that the header announces, where it is known. Raises
         PhotoError too when the photo crashed its decoder or took too long, twice."""
         cost = decoding_cost(data, header_size(data) if size is None else size, max_side)
-        given, pixels = self._call(cost, None, "look", data, max_side, self._max_megapixels)
+        given, pixels = self._call(cost, None, "decode", data, max_side, self._max_megapixels)
         assert given.size is not None
         note = printable(given.note)
         if given.more:

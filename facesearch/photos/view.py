@@ -19,7 +19,7 @@ from facesearch.photos import formats
 from facesearch.photos.file import MAX_MEGAPIXELS, PhotoFile, load, refuse_raw, refuse_too_large
 from facesearch.photos.header import HEAD, announced_size, shrink_to_fit
 from facesearch.photos.orientation import orientation
-from facesearch.photos.pixels import decode, decoded, reduction_for, register_heic
+from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
 from facesearch.photos.status import Cause, Status
 
 _MOST_PIPED = 256_000_000  # bytes
@@ -44,7 +44,8 @@ class View:
             return self
         reduction = reduction_for(self.data, shrink)
         with suppress(PhotoError):
-            return View(decode(self.data, reduction), self.size, (reduction, reduction))
+            pixels, _ = decode_with_note(self.data, reduction)
+            return View(pixels, self.size, (reduction, reduction))
         return self
 
     def cut(self, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
@@ -53,20 +54,20 @@ class View:
         return aligner.cut(sharper.pixels, faces, sharper.shrink)
 
 
-Look: TypeAlias = Callable[[bytes, int], View]
+Decode: TypeAlias = Callable[[bytes, int], View]
 
 
-def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
+def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
     """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
     it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
-    quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
+    quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than `max_megapixels`."""
     refuse_raw(io.BytesIO(data), data[:HEAD])
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
     announced = announced_size(data)
     refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, shrink_to_fit(announced, max_side))
-    pixels, note = decoded(data, reduction)
+    pixels, note = decode_with_note(data, reduction)
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
     if shrink_to_fit(size, max_side) == 1:
@@ -78,20 +79,20 @@ def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS)
     return View(small, size, shrink, data, note)  # type: ignore[arg-type]
 
 
-def whole(pixels: Pixels) -> View:
+def whole_view(pixels: Pixels) -> View:
     """The view of a photo that is already decoded."""
     return View(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
-def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
-    """As `look`, by the photo's path; with another function of its kind, that one."""
-    return (how or look)(_asked(path), max_side)
+def read_view(path: str, max_side: int = 0, decode: Decode = decode_view) -> View:
+    """The photo at a path that a user typed, as `decode` gives it: `-` is standard input, and a pipe is read to its
+    end. Raises PhotoError."""
+    return decode(_bytes_from(path), max_side)
 
 
-def _asked(path: str) -> bytes:
-    """The bytes of a photo that a question is about: `-` is standard input, and a pipe is read to its end."""
+def _bytes_from(path: str) -> bytes:
     if path != "-" and not stat.S_ISFIFO(_mode(path)):
-        return _loaded_bytes(path)
+        return _bytes_of_file(path)
     try:
         with open(0 if path == "-" else path, "rb", closefd=path != "-") as opened:
             if path == "-" and stat.S_ISCHR(os.fstat(0).st_mode):
@@ -117,17 +118,17 @@ def _mode(path: str) -> int:
         return 0  # to open it will say why
 
 
-def _loaded_bytes(path: str) -> bytes:
+def _bytes_of_file(path: str) -> bytes:
     loaded = load(PhotoFile(path, 0, 0))
     if loaded is None:
         raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
     return loaded.data
 
 
-def read(path: str, how: Look | None = None) -> Pixels:
+def read(path: str, decode: Decode = decode_view) -> Pixels:
     """One photo by its path, whole, upright RGB, (height, width, 3); never from a pipe, which can be read once only.
     Raises PhotoError."""
-    return (how or look)(_loaded_bytes(path), 0).pixels
+    return decode(_bytes_of_file(path), 0).pixels
 
 
 def _turned(announced: tuple[int, int], jpeg: bytes) -> tuple[int, int]:

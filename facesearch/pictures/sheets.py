@@ -13,7 +13,7 @@ from facesearch.files import printable
 from facesearch.gallery.records import Answer
 from facesearch.geometry.face import Box
 from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Look, read
+from facesearch.photos.view import Decode, read
 from facesearch.pictures import output
 
 _TILE = 176  # pixels: the side of a face
@@ -68,7 +68,7 @@ def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
     top = 0
     with Decoders(1) as decoders:
         for answer in drawn:
-            strip = _strip(answer, width, decoders.look)
+            strip = _strip(answer, width, decoders.decode)
             sheet[top : top + len(strip)] = strip
             top += len(strip)
     return sheet, sum(len(answer.matches) for answer in drawn), sum(len(answer.matches) for answer in answers)
@@ -78,8 +78,8 @@ def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], thresh
     """Pairs of two people that were accepted on the left, pairs of one person that were rejected on the right, each
     with the worst above."""
     with Decoders(1) as decoders:
-        left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on", decoders.look)
-        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.look)
+        left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on", decoders.decode)
+        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.decode)
     height = max(left.shape[0], right.shape[0])
     sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
     sheet[: left.shape[0], : left.shape[1]] = left
@@ -101,7 +101,7 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
     output.write(path, data.tobytes())
 
 
-def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
+def _column(pairs: Sequence[FacePair], title: str, decode: Decode) -> Pixels:
     """A title, and below it the two faces of each pair side by side."""
     width = 2 * (_TILE + _GAP) + 2 * _GAP
     strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
@@ -110,7 +110,7 @@ def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
         strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
         sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
         for column, (photo, box, below) in enumerate(sides):
-            _place(strip, 0, column, _crop(photo, box, how))
+            _place(strip, 0, column, _crop(photo, box, decode))
             _write(strip, 0, column, Path(photo).stem, below, _INK, _FAINT)
         strips.append(strip)
     return np.concatenate(strips)
@@ -120,17 +120,17 @@ def _rows_of(answer: Answer) -> int:
     return max(1, -(-len(answer.matches) // _PER_ROW))
 
 
-def _strip(answer: Answer, width: int, how: Look) -> Pixels:
+def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
     rows = _rows_of(answer)
     strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
-    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, how))
+    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, decode))
     _write(strip, 0, 0, Path(answer.query.photo).name, "asked about", _INK, _FAINT)
     divider = _GAP + _TILE + _GAP
     cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
-        _place(strip, row, column, _crop(match.photo, match.box, how))
+        _place(strip, row, column, _crop(match.photo, match.box, decode))
         same = answer.threshold is not None and match.similarity >= answer.threshold
         colour = _SAME if same else _FAINT
         name = match.person or Path(match.photo).name
@@ -178,11 +178,11 @@ def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
     return int(left + width)
 
 
-def _crop(photo: str, box: Box, how: Look) -> Pixels:
+def _crop(photo: str, box: Box, decode: Decode) -> Pixels:
     """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
     tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
     try:
-        pixels = read(photo, how)
+        pixels = read(photo, decode)
     except PhotoError:
         return tile
     height, width = pixels.shape[:2]

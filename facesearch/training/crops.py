@@ -196,7 +196,9 @@ class _Work:
     def _decode(self, decoders: Decoders, item: _Item) -> _Item:
         assert item.loaded is not None
         try:
-            return item._replace(loaded=None, view=decoders.look(item.loaded.data, self._max_side, item.loaded.size))
+            return item._replace(
+                loaded=None, view=decoders.decode(item.loaded.data, self._max_side, item.loaded.size)
+            )
         except PhotoError as error:
             return item._replace(loaded=None, done=Aligned(item.file.path, 0, reason=error.reason))
 
@@ -237,7 +239,7 @@ class _Work:
         if isinstance(item, list):
             return sum(map(_pixels, item))
         assert isinstance(item, _Item)
-        return item.loaded.bytes_to_look(self._max_side) if item.loaded is not None else item.file.size
+        return item.loaded.bytes_when_decoded(self._max_side) if item.loaded is not None else item.file.size
 
 
 def _refuse_another_size(crop: Path, size: int) -> None:

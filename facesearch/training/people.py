@@ -145,7 +145,7 @@ class Batches:
 def load_chip(photo: str, size: int, decoders: Decoders) -> Pixels:
     """A photo as a chip, (size, size, 3). Raises FaceSearchError when it cannot be read."""
     try:
-        pixels = read(photo, decoders.look)
+        pixels = read(photo, decoders.decode)
     except PhotoError as error:
         raise FaceSearchError(f"{printable(photo)} cannot be trained on: {error.reason}; remove it.") from error
     shrinks = pixels.shape[0] > size

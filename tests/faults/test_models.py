@@ -231,7 +231,7 @@ def test_a_face_without_an_embedding_costs_its_photo_alone(
             np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     photos = [str(path) for path in sorted(album.rglob("*.jpg"))]
     with Decoders(1) as decoders:
-        asked = ask(gallery._load(_settings(gallery)), photos, decoders.look)
+        asked = ask(gallery._load(_settings(gallery)), photos, decoders.decode)
     assert [getattr(answer, "status", "asked") for answer in asked].count("crashed") == 3
 
 
@@ -256,10 +256,10 @@ _WOODS: list[np.ndarray] = []
 
 @pytest.fixture
 def gallery(home: Path, analyser: Any, lfw: Callable[..., Path]) -> Gallery:
-    from facesearch.photos.view import look_at
+    from facesearch.photos.view import read_view
 
     if not _WOODS:
-        (found,) = analyser.analyse([look_at(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
+        (found,) = analyser.analyse([read_view(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
         _WOODS.append(found.embeddings[0])
     return Gallery.open(device="cpu")
 
