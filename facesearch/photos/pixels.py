@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.packages import how_to_install
-from facesearch.photos import formats, tails
+from facesearch.photos import formats, truncation
 from facesearch.photos.orientation import orientation, upright
 from facesearch.photos.status import Cause, Status
 
@@ -60,12 +60,12 @@ def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels,
         flags |= cv2.IMREAD_ANYDEPTH
     if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    if kind == "WebP" and tails.ends_in_zeros(data):
+    if kind == "WebP" and truncation.ends_in_zeros(data):
         raise ValueError("its end is missing")
-    given, note = (tails.completed(data) if kind == "JPEG" else data), ""
+    given, note = (truncation.completed(data) if kind == "JPEG" else data), ""
     pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
     if pixels is None and kind == "PNG":
-        given, share = tails.completed_png(data)
+        given, share = truncation.completed_png(data)
         note = _said_of(share)
         pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
     if pixels is None:
@@ -90,8 +90,8 @@ def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels
 def _note_of_tail(data: bytes, pixels: Pixels) -> str:
     """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
     last = pixels[-1, -1]
-    share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
-    if share == 1 and tails.may_lack_detail(data) and _ends_early(data):
+    share = truncation.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
+    if share == 1 and truncation.may_lack_detail(data) and _ends_early(data):
         return "cut off, with less detail"
     return _said_of(share)
 
@@ -102,7 +102,7 @@ def _ends_early(jpeg: bytes) -> bool:
     kept = os.dup(2)
     os.dup2(go, 2)
     try:
-        cv2.imdecode(np.frombuffer(tails.completed(jpeg), np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        cv2.imdecode(np.frombuffer(truncation.completed(jpeg), np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
     finally:
         os.dup2(kept, 2)
         for each in (kept, go):

@@ -25,9 +25,10 @@ from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.flow.stream import threads
 from facesearch.gallery import indexing
 from facesearch.gallery.records import Outcome
+from facesearch.photos.decoder import LARGE
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.header import decoding_cost, header_size
-from facesearch.photos.pool import LARGE, Decoders
+from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Cause, Status
 from facesearch.training.people import load_chips
 from tests.faults import failing
