@@ -3,9 +3,11 @@ ends everything at once, which no file minds."""
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,6 +43,13 @@ def at_once() -> Iterator[None]:
         if _is_asked:
             raise KeyboardInterrupt
         yield
+
+
+def out_of_its_reach() -> dict[str, Any]:
+    """The options with which `subprocess.Popen` starts a process that Ctrl-C in a terminal does not interrupt."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 @contextmanager

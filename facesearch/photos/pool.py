@@ -15,8 +15,8 @@ from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.files import printable
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
-from facesearch.photos.decoder import GONE, LARGE, Decoder
-from facesearch.photos.decoding_process import Given
+from facesearch.photos.decoder import LARGE, LOST, Decoder, Shape
+from facesearch.photos.decoding_process import Reply
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.header import decoding_cost, header_size
 from facesearch.photos.status import Cause, Status
@@ -25,21 +25,21 @@ from facesearch.photos.view import View
 SECONDS = 60  # that a photo may take, at most
 _PROGRAM = "facesearch.photos.decoding_process"
 _TRIES = 3
-_BETWEEN_LOOKS = 0.2  # seconds, at whether a decoder has had its time
-_NOTHING = np.empty((0, 0, 3), np.uint8)
+_BETWEEN_CHECKS = 0.2  # seconds between two checks whether a decoder is late
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
-class _DiedError(Exception):
-    """A decoder ended over a photo; what the photo is then said to be."""
+class _LostError(Exception):
+    """A decoder ended over a photo. `photo_error` is what is to be said of the photo."""
 
-    def __init__(self, status: Status, reason: str, cause: Cause) -> None:
-        super().__init__(reason)
-        self.said = PhotoError(status, reason, cause)
+    def __init__(self, photo_error: PhotoError) -> None:
+        super().__init__(photo_error.reason)
+        self.photo_error = photo_error
 
 
 class Decoders:
-    """Some decoders, started when they are needed. Calls from several threads at once are allowed, also while it is
-    closed: they hear that the run was interrupted."""
+    """A pool of decoders, each started when it is needed. Threads may call it at the same time, also while it is
+    closed: they get the error that the run was interrupted."""
 
     def __init__(
         self, count: int, max_megapixels: float = MAX_MEGAPIXELS, seconds: float = SECONDS, program: str = _PROGRAM
@@ -48,10 +48,10 @@ class Decoders:
         self._max_megapixels, self._seconds, self._program = max_megapixels, seconds, program
         self._slots = threading.Semaphore(count)
         self._one_large = threading.Lock()
-        self._change = threading.Lock()  # of what follows
+        self._change = threading.Lock()  # guards the three below
         self._idle: list[Decoder] = []
         self._all: set[Decoder] = set()
-        self._watch: threading.Thread | None = None
+        self._timekeeper: threading.Thread | None = None
         self._closed = threading.Event()
 
     def __enter__(self) -> "Decoders":
@@ -60,17 +60,17 @@ class Decoders:
     def __exit__(self, *_: object) -> None:
         self.stop()
         for decoder in tuple(self._all):
-            decoder.bury()
+            decoder.close()
 
     def stop(self) -> None:
-        """Ends all decoders, those that still work too: whoever waits for one hears that it is gone."""
+        """Ends all decoders, those that are at work too: whoever waits for one gets an error."""
         self._closed.set()
         with self._change:
             for decoder in self._all:
                 decoder.kill()
 
     def start_one(self) -> None:
-        """Starts a decoder now, so that it comes to life beside other work."""
+        """Starts a decoder now, so that it is ready when the first photo comes."""
         with suppress(FaceSearchError):  # the first call says what is wrong
             decoder = self._started()
             with self._change:
@@ -80,67 +80,67 @@ class Decoders:
         """As `view.decode_view`; `size` is the width and height that the header announces, where it is known. Raises
         PhotoError too when the photo crashed its decoder or took too long, twice."""
         cost = decoding_cost(data, header_size(data) if size is None else size, max_side)
-        given, pixels = self._call(cost, None, "decode", data, max_side, self._max_megapixels)
-        assert given.size is not None
-        note = printable(given.note)
-        if given.more:
-            return _DistantView(pixels, given.size, given.shrink, data, note, self)
-        return View(pixels, given.size, given.shrink, note=note)
+        reply, pixels = self._call(cost, None, "decode", data, max_side, self._max_megapixels)
+        assert reply.size is not None
+        note = printable(reply.note)
+        if reply.more:
+            return _RemoteView(pixels, reply.size, reply.shrink, data, note, self)
+        return View(pixels, reply.size, reply.shrink, note=note)
 
     def cut(self, view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
         """As `View.cut`. Raises PhotoError too when the file cannot give a sharper version."""
-        file = View(_NOTHING, view.size, view.shrink, view.data)
+        file = View(_NO_PIXELS, view.size, view.shrink, view.data)
         cost = decoding_cost(view.data, view.size, ceil(max(view.size) / shrink))
         expected = (len(faces), aligner.chip_px, aligner.chip_px, 3)
         return self._call(cost, expected, "cut", file, list(faces), aligner, shrink)[1]
 
     def _call(
-        self, cost: int, expected: tuple[int, ...] | None, name: str, *words: object
-    ) -> tuple[Given, NDArray[np.uint8]]:
-        # A photo whose decoder died may be innocent: the system ends a process for the memory that others take, and
-        # anybody may stop or end one. It is tried again, now beside no other large photo; and once more, where it is
-        # still not at fault.
-        died: _DiedError | None = None
+        self, cost: int, expected: Shape | None, name: str, *arguments: object
+    ) -> tuple[Reply, NDArray[np.uint8]]:
+        # A photo whose decoder was lost may be innocent: the system ends a process for the memory that others take,
+        # and anybody may stop or end one. It is tried again, now beside no other large photo; and once more, where it
+        # is still not at fault.
+        lost: _LostError | None = None
         for attempt in range(_TRIES):
-            if attempt == _TRIES - 1 and died and died.said.cause != Cause.MACHINE:
+            if attempt == _TRIES - 1 and lost and lost.photo_error.cause != Cause.MACHINE:
                 break
             try:
                 with self._one_large if attempt or cost > LARGE else nullcontext():
-                    return self._try(expected, name, words)
-            except _DiedError as error:
-                died = error
+                    return self._try(expected, name, arguments)
+            except _LostError as error:
+                lost = error
             except MemoryError as error:
                 raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
             if self._closed.is_set():
-                raise _interrupted() from died
-        assert died is not None
-        raise died.said from died
+                raise _interrupted() from lost
+        assert lost is not None
+        raise lost.photo_error from lost
 
     def _try(
-        self, expected: tuple[int, ...] | None, name: str, words: tuple[object, ...]
-    ) -> tuple[Given, NDArray[np.uint8]]:
-        """One call of one decoder. Raises _DiedError when that was its last."""
+        self, expected: Shape | None, name: str, arguments: tuple[object, ...]
+    ) -> tuple[Reply, NDArray[np.uint8]]:
+        """One call of one decoder. Raises _LostError when that was its last."""
         with self._slots:
             with self._change:
                 decoder = self._idle.pop() if self._idle else None
             decoder = decoder or self._started()
             try:
-                answer = decoder.call(expected, name, words, self._seconds)
-            except BaseException as error:  # half of an answer may still be on its way
+                reply = decoder.call(expected, name, arguments)
+            except BaseException as error:  # half of a reply may still be on its way
                 with self._change:
                     self._all.discard(decoder)
-                if isinstance(error, GONE):
-                    raise _DiedError(*decoder.autopsy(self._seconds)) from error
-                decoder.bury()
+                if isinstance(error, LOST):
+                    raise _LostError(decoder.failure()) from error
+                decoder.close()
                 raise
             with self._change:
                 self._idle.append(decoder)
-        if isinstance(answer, PhotoError):
-            raise answer
-        return answer
+        if isinstance(reply, PhotoError):
+            raise reply
+        return reply
 
-    def _started(self) -> "Decoder":
-        """A new decoder. Raises PhotoError when there is to be none any more, FaceSearchError when there is none."""
+    def _started(self) -> Decoder:
+        """A new decoder. Raises PhotoError when the pool is closed, FaceSearchError when no process starts."""
         try:
             decoder = Decoder(self._program, self._max_megapixels, self._seconds)
         except OSError as error:
@@ -149,22 +149,22 @@ class Decoders:
             ) from error
         with self._change:
             if self._closed.is_set():
-                decoder.bury()
+                decoder.close()
                 raise _interrupted()
             self._all.add(decoder)
-            if self._watch is None:
-                self._watch = threading.Thread(target=self._keep_time, daemon=True)
-                self._watch.start()
+            if self._timekeeper is None:
+                self._timekeeper = threading.Thread(target=self._keep_time, daemon=True)
+                self._timekeeper.start()
         return decoder
 
     def _keep_time(self) -> None:
-        while not self._closed.wait(_BETWEEN_LOOKS):
+        while not self._closed.wait(_BETWEEN_CHECKS):
             for decoder in tuple(self._all):
-                decoder.end_if_late()
+                decoder.kill_if_late()
 
 
 @dataclass(frozen=True, slots=True)
-class _DistantView(View):
+class _RemoteView(View):
     """A view whose chips are cut where the photo is decoded."""
 
     decoders: Decoders | None = None
