@@ -14,7 +14,10 @@ _OURS = ("models", "indexes", "cache")
 
 def narrow_home(note: Callable[[str], None]) -> None:
     """Takes the rights of others from the home and from all that is ours in it, and says so, or that it cannot. What
-    a symbolic link leads to stays as it is. Never raises."""
+    a symbolic link leads to stays as it is. Windows has no such rights: there a user's folders are private by their
+    place. Never raises."""
+    if not hasattr(os, "geteuid"):
+        return
     top = home()
     narrowed, others = 0, 0
     for path in _all_of_ours(top):

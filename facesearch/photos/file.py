@@ -86,7 +86,7 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
 
 def open_regular(path: str) -> BinaryIO:
     """The file, if it is one still: to open a pipe for reading would wait for whoever writes to it."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise PhotoError(Status.UNREADABLE, "it is not a file any more", Cause.MACHINE)

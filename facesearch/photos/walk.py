@@ -42,7 +42,7 @@ def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
         folder = folders.pop()
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:  # 0: the disk does not number its files
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
