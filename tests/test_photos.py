@@ -419,5 +419,5 @@ def test_a_progressive_jpeg_whose_last_pass_brings_new_detail_is_whole(image: Im
     scan = "FFDA0008010100"
     bands = [bytes.fromhex(f"{scan}{first:02X}{last:02X}00") for first, last in ((0, 0), (1, 8), (9, 63))]
     data = b"\xff\xd8\xff\xc2\0\x0b\x08\0\x08\0\x08\x01\x01\x11\0" + b"".join(band + b"\x15" * 9 for band in bands)
-    assert truncation.share(data + b"\xff\xd9", ends_flat=False) == 1
-    assert truncation.share(data, ends_flat=False) < 0.5
+    assert truncation.share_of_rows(data + b"\xff\xd9", ends_flat=False) == 1
+    assert truncation.share_of_rows(data, ends_flat=False) < 0.5

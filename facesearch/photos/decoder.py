@@ -104,7 +104,7 @@ class Decoder:
         return code
 
     def failure(self) -> PhotoError:
-        """Closes a process that is lost. Returns what is to be said of the photo that it was busy with."""
+        """Closes a process that is lost. Returns the error to report for the photo that it was busy with."""
         try:
             code: int | None = self._process.wait(timeout=_TO_END)
         except subprocess.TimeoutExpired:

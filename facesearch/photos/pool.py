@@ -30,7 +30,7 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 class _LostError(Exception):
-    """A decoder ended over a photo. `photo_error` is what is to be said of the photo."""
+    """A decoder ended over a photo. `photo_error` is the error to report for the photo."""
 
     def __init__(self, photo_error: PhotoError) -> None:
         super().__init__(photo_error.reason)

@@ -1,4 +1,4 @@
-"""A photo as it is looked at: decoded, upright, perhaps in a smaller version."""
+"""A view of a photo: its pixels, upright, perhaps in a smaller version."""
 
 import io
 import os
@@ -12,7 +12,6 @@ import cv2
 
 from facesearch.arrays import Chips, Pixels
 from facesearch.errors import PhotoError
-from facesearch.files import printable as printable
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
 from facesearch.photos import formats
@@ -27,7 +26,7 @@ _MOST_PIPED = 256_000_000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A photo as it is looked at, upright RGB, perhaps in a smaller version. `size` is the whole photo's width and
+    """A photo's pixels, upright RGB, perhaps in a smaller version. `size` is the whole photo's width and
     height, `shrink` how many of its pixels, (x, y), one of the view's stands for; `data` is the file where there is
     more to see."""
 
@@ -35,7 +34,7 @@ class View:
     size: tuple[int, int]
     shrink: tuple[float, float] = (1.0, 1.0)
     data: bytes = b""
-    note: str = ""  # what is to be said of a photo that is there in part
+    note: str = ""  # for the user, of a photo that is there in part
 
     def sharper(self, shrink: float) -> "View":
         """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the
@@ -59,8 +58,9 @@ Decode: TypeAlias = Callable[[bytes, int], View]
 
 def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
     """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
-    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
-    quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than `max_megapixels`."""
+    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large enough,
+    which takes a quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than
+    `max_megapixels`."""
     refuse_raw(io.BytesIO(data), data[:HEAD])
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
@@ -73,9 +73,9 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     if shrink_to_fit(size, max_side) == 1:
         return View(pixels, size, note=note)
     share = 1 / shrink_to_fit((width, height), max_side)
-    looked_at = max(1, round(width * share)), max(1, round(height * share))
-    small = cv2.resize(pixels, looked_at, interpolation=cv2.INTER_AREA)
-    shrink = reduction * width / looked_at[0], reduction * height / looked_at[1]
+    small_size = max(1, round(width * share)), max(1, round(height * share))
+    small = cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA)
+    shrink = reduction * width / small_size[0], reduction * height / small_size[1]
     return View(small, size, shrink, data, note)  # type: ignore[arg-type]
 
 

@@ -69,7 +69,7 @@ def is_gone(root: str) -> bool:
 
 
 def _of_photo(path: str, root: str, places: dict[str, _Found]) -> _Found:
-    if isinstance(places.get(path), _Hidden):  # it was listed, but could not be looked at
+    if isinstance(places.get(path), _Hidden):  # it was listed, but could not be examined
         return _Hidden(os.path.dirname(path), places[path].reason)  # type: ignore[union-attr]
     folder = os.path.dirname(path)
     found = _of_folder(folder, root, places)
@@ -92,12 +92,12 @@ def _of_folder(folder: str, root: str, places: dict[str, _Found]) -> _Found:
     found: _Found = _THERE
     for each in reversed(upwards):
         if each not in places:
-            places[each] = found if found != _THERE else _looked_at(each, root)
+            places[each] = found if found != _THERE else _state_of(each, root)
         found = places[each]
     return found
 
 
-def _looked_at(folder: str, root: str) -> _Found:
+def _state_of(folder: str, root: str) -> _Found:
     try:
         with os.scandir(folder) as entries:
             # As a folder is on which no disk is mounted; that a root's own parents are empty says nothing.
