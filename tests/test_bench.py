@@ -205,7 +205,7 @@ def test_made_up_identities_are_what_they_are_said_to_be() -> None:
     [
         (["lfw", "--data", "{empty}"], 3, "no photo such as NAME/NAME_0001"),
         (["lfw", "--data", "{lfw}", "--pairs", "{empty}/none.txt"], 3, "none.txt cannot be read: No such file"),
-        (["lfw", "--data", "{lfw}", "--roc", "x.txt"], 2, "names no picture"),
+        (["lfw", "--data", "{lfw}", "--roc", "x.txt"], 2, "cannot draw"),
         (["lfw", "--data", "{lfw}", "--protocol", "identify", "--roc", "x.png"], 2, "which --protocol identify"),
         (["lfw", "--data", "{lfw}", "--protocol", "random", "--pairs", "x"], 2, "does not use; leave it out"),
         (["lfw", "--data", "{lfw}", "--model", "none"], 6, "no model named 'none'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesearch.files import write_whole
-from facesearch.pictures.plots import Course, draw_courses
+from facesearch.pictures.plots import Series, draw_series
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
@@ -64,10 +64,10 @@ class Curves:
         for panel, name, column, phase in curves:
             of_phase = [row for row in rows if row[column] and phase in ("", row["phase"])]
             if of_phase:
-                drawn.append(Course(panel, name, [(int(row["epoch"]), float(row[column])) for row in of_phase]))
+                drawn.append(Series(panel, name, [(int(row["epoch"]), float(row[column])) for row in of_phase]))
         phases = [row["phase"] for row in rows]
         changes = [int(rows[i]["epoch"]) - 0.5 for i in range(1, len(rows)) if phases[i] != phases[i - 1]]
-        draw_courses(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
+        draw_series(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
 
     def _tell_tensorboard(self, row: dict[str, Any]) -> None:
         if importlib.util.find_spec("tensorflow") is None:
