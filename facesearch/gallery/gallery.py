@@ -46,7 +46,7 @@ from facesearch.gallery.store import Store
 from facesearch.gallery.vectors import Searchable, import_faiss
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
 from facesearch.gallery.vectors_gpu import on_gpu
-from facesearch.home import gallery_dir, home, private_folder, valid_name
+from facesearch.home import gallery_dir, home, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.models.device import Device
@@ -54,7 +54,6 @@ from facesearch.models.identity import identity_of
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
-from facesearch.privacy import narrow_home
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _QUERIES_AT_ONCE = 32  # photos
