@@ -13,8 +13,8 @@ _others: int | None = None  # the user's umask, where this process has one of it
 
 
 def keep_private() -> None:
-    """From now on all that this process and its children make is its owner's alone, but for what the user asked for:
-    `whole_file` and `folder_for` follow the user's umask. For a process that belongs to facesearch alone."""
+    """From now on all that this process and its children make is its owner's alone, but for files that the user asked
+    for: `whole_file` and `folder_for` can follow the user's umask. For a process that belongs to facesearch alone."""
     global _others
     before = os.umask(0o077)
     if _others is None:
@@ -22,7 +22,7 @@ def keep_private() -> None:
 
 
 def folder_for(path: Path) -> None:
-    """Makes the folder of a file that the user asked for, by the user's umask. Raises OSError."""
+    """Makes the folder of a file that the user asked for, with the rights of the user's umask. Raises OSError."""
     folder = path.parent
     if not folder.is_dir():
         folder_for(folder)
@@ -89,5 +89,6 @@ def sha256_of(path: Path) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that a terminal shows and does not obey: control characters and bytes that are not UTF-8 are escaped."""
+    """Text that a terminal shows and does not execute: control characters and bytes that are not UTF-8 are
+    escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,5 @@
-"""Where facesearch keeps its own files, and what they may be called."""
+"""Where facesearch keeps its own files, what they may be called, and that they are their owner's alone; and what this
+machine has: processors and memory."""
 
 import os
 import re
@@ -85,7 +86,7 @@ def narrow_home(note: Callable[[str], None]) -> None:
     if others:
         note(
             f"Others can read {top} or what is in it, and that cannot be changed: it is another user's, or its disk "
-            "knows no such rights."
+            "does not have such rights."
         )
 
 
@@ -105,17 +106,17 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _is_home_alone(top: Path) -> bool:
-    """Not a folder that FACESEARCH_HOME names although it has another use: the user's own home, one that all write
-    to, the top of a disk."""
+    """Whether the folder serves as facesearch's home alone. FACESEARCH_HOME may name one that has another use: the
+    user's own home, one that everybody writes to, the top of a disk."""
     try:
         is_shared = bool(top.stat().st_mode & stat.S_ISVTX)
         return not is_shared and not os.path.ismount(top) and not top.samefile(Path.home())
-    except (OSError, RuntimeError):  # the user has no home
+    except (OSError, RuntimeError):  # the user does not have a home
         return True
 
 
 def _narrow(path: Path) -> bool | None:
-    """Whether it was narrowed; None where that is not needed."""
+    """True where the rights of others are gone now, False where they remain, None where there were none."""
     try:
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode) or not found.st_mode & _OTHERS:
@@ -124,7 +125,7 @@ def _narrow(path: Path) -> bool | None:
             with suppress(PermissionError, NotImplementedError):
                 path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
         return not path.lstat().st_mode & _OTHERS  # some disks take it and do nothing
-    except FileNotFoundError:  # it has just gone
+    except FileNotFoundError:  # it has just been removed
         return None
     except OSError:
         return False

@@ -1,5 +1,5 @@
-"""A process of its own for what strangers made, with limits of memory and of time: what happens in it costs this
-process nothing."""
+"""A process of its own for models that strangers made, with limits of memory and of time: whatever it does, this
+process goes on."""
 
 import os
 import queue
@@ -26,11 +26,11 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class TimedOutError(Exception):
-    """It did not come to its next step in time, and was ended."""
+    """The process did not reach its next step in time, and was ended."""
 
 
 class DiedError(Exception):
-    """It ended before its work did. `code` is its exit code, negative where a signal ended it."""
+    """The process ended before its work was done. `code` is its exit code, negative where a signal ended it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
@@ -48,7 +48,7 @@ def lines_of(module: str, request: bytes, limits: Iterator[float]) -> Generator[
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # what libraries say there is said better by the answer
+        stderr=subprocess.DEVNULL,  # libraries complain there of what the answer says better
         **out_of_its_reach(),
     )
     try:
