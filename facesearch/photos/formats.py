@@ -36,6 +36,8 @@ _STARTS = (
 _AVIF_BRANDS = frozenset((b"avif", b"avis", b"MA1A", b"MA1B"))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"MiHE", b"MiHB"))
 _PICTURE_BRANDS = frozenset((b"mif1", b"msf1", b"mif2", b"miaf"))  # of any codec
+_PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 _RAW_NAMES = frozenset((".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".pef", ".srw", ".3fr", ".erf"))
 _RAW_NAMES |= {".mef", ".mos", ".iiq", ".kdc", ".dcr", ".rwl", ".gpr", ".orf", ".rw2"}
 
@@ -68,7 +70,7 @@ def is_raw(file: BinaryIO, path: str = "") -> bool:
 
 
 def orientation_of(exif: bytes) -> int:
-    """How a block of EXIF says that its picture is turned, 1 to 8; 0 where it says nothing that makes sense."""
+    """The orientation in a block of EXIF, 1 to 8; 0 where it has none that makes sense."""
     try:
         tags = next(_folders(io.BytesIO(exif.removeprefix(b"Exif\0\0"))), {})
     except (ValueError, OverflowError):
@@ -78,7 +80,7 @@ def orientation_of(exif: bytes) -> int:
 
 
 def _by_brands(head: bytes) -> str | None:
-    """Of the many names for the same files the first is often that of the family: the others tell the codec."""
+    """The first brand is often that of the whole family of formats; the others name the codec."""
     length = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
     if brands[0] == b"crx ":
@@ -140,10 +142,6 @@ def _folder(file: BinaryIO, at: int, order: Literal["little", "big"], wide: int)
         if read:
             tags.setdefault(int.from_bytes(one[:2], order), read)
     return tags, following
-
-
-_PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
-_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 
 
 def looks_like_photo(path: str) -> bool:

@@ -30,8 +30,7 @@ def announced_size(data: bytes) -> tuple[int, int]:
 
 
 def header_size(data: bytes) -> tuple[int, int]:
-    """As `announced_size`, read in bounded time and memory and without any library in C; 0 where it is not found
-    so."""
+    """As `announced_size`, but read in bounded time and memory, by Python alone; 0 where that does not find it."""
     return size_in_header(io.BytesIO(data))
 
 

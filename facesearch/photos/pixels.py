@@ -21,6 +21,8 @@ _GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
 _PNM_HEADER = re.compile(rb"P[2356]" + 2 * (_GAP + rb"\d+") + _GAP + rb"(\d{1,5})(?!\d)")
 _ENOUGH_ROWS = 0.5  # of a photo that was cut off
 _FILL, _FILL_CMYK = 128, 65  # of 255: what libjpeg leaves where rows are missing
+# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
+_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
 
 
 def decode(data: bytes, reduction: int = 1) -> Pixels:
@@ -137,7 +139,3 @@ def register_heic() -> None:
         reason = f"HEIC needs one more package: {how_to_install('pillow_heif')}"
         raise PhotoError(Status.UNSUPPORTED, reason, Cause.PACKAGE, "pillow_heif") from error
     pillow_heif.register_heif_opener()
-
-
-# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
-_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}

@@ -13,7 +13,13 @@ END = b"\xff\xd9"
 _ONES = b"\xff\0" * 16  # ones alone are never a code of a JPEG (ITU T.81, Annex C): what comes before them is read
 _ZEROS = 16  # bytes at the end of a picture's data; an encoder does not write so many
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_AT_ONCE = 1 << 12  # bytes, so that little of what comes before the damage is lost
 _LUMA = range(64)  # coefficients of a block of brightness, 8 x 8
+
+_PNG_START = 8  # bytes before the first chunk
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of colour
+_MOST_ROWS = 1 << 20
+_MOST_FILTER = 4  # the largest number of a row's filter (PNG specification, 9.2)
 
 
 def completed_jpeg(data: bytes) -> bytes:
@@ -138,12 +144,6 @@ def may_lack_detail(data: bytes) -> bool:
     return bool(scan) and _end(data, scan) < 0 and _has_passes(data, scan)
 
 
-_PNG_START = 8  # bytes before the first chunk
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of colour
-_MOST_ROWS = 1 << 20
-_MOST_FILTER = 4  # the largest number of a row's filter (PNG specification, 9.2)
-
-
 def completed_png(data: bytes) -> tuple[bytes, float]:
     """A PNG that was cut off, with rows of one colour in place of those that are missing, and which part of its rows
     is there, 0 to 1. Raises ValueError for one that cannot be completed, as where its rows come in several passes."""
@@ -196,9 +196,6 @@ def _inflated(parts: Iterator[bytes], most: int) -> bytes:
     except zlib.error:  # what came before is sound: it is damaged from here on
         pass
     return bytes(found)
-
-
-_AT_ONCE = 1 << 12  # bytes, so that little of what comes before the damage is lost
 
 
 def ends_in_zeros(data: bytes) -> bool:

@@ -18,8 +18,8 @@ CannotSee = Callable[[str, OSError], None]
 
 def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterator[PhotoFile]:
     """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
-    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` hears of each
-    folder that cannot be listed and of each file that cannot be examined, but for those that vanish meanwhile.
+    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` is called
+    with each folder that cannot be listed and each file that cannot be examined, but for those that vanish meanwhile.
     Raises RootError for a root that cannot be read."""
     path = os.path.abspath(root)
     try:

@@ -1,4 +1,4 @@
-"""Where photos are that a run did not meet: gone for good, or only away, as on a disk that is not mounted."""
+"""What became of photos that a run did not find: gone for good, or only away, as on a disk that is not mounted."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Photos that cannot be seen at the moment: the folder that hides them, why (half a sentence of which it is the
-    subject), and how many they are."""
+    """Photos that cannot be reached at the moment: in or below which folder, why (the end of a sentence that begins
+    with the folder), and how many they are."""
 
     folder: str
     reason: str
@@ -20,7 +20,7 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Paths of photos by what became of them; `away` is one entry a folder. `there` can be seen."""
+    """Paths of photos by what became of them: `gone` for good, `there` after all, and `away`, one record a folder."""
 
     gone: tuple[str, ...]
     there: tuple[str, ...]

@@ -20,8 +20,8 @@ _COMMENT = b"\xff\xfe"  # in a JPEG
 
 
 def check_name(path: Path, option: str, is_drawable: bool, asked: Iterable[str | Path] = ()) -> None:
-    """Raises UsageError when a picture cannot be written there, as nothing draws what the name ends with or there is
-    not such a folder, or must not be: see `refuse_taken`."""
+    """Raises UsageError when a picture cannot be written there, for want of a format (`is_drawable`) or a folder, or
+    must not be: see `refuse_taken`. `option` is the one that named it."""
     if not is_drawable:
         raise UsageError(f"{option} cannot draw '{path.name}'; end it with .png or .jpg.")
     if not path.absolute().parent.is_dir():
@@ -86,7 +86,7 @@ def _crc(chunk: bytes) -> bytes:
 
 
 def _lstat(path: Path) -> os.stat_result | None:
-    """None where nothing is. Raises UsageError for a name that cannot be."""
+    """None where there is not a file. Raises UsageError for a name that cannot be a file's."""
     try:
         return path.lstat()
     except FileNotFoundError:
