@@ -1,12 +1,15 @@
 """facesearch needs nothing that POSIX alone has, and its import changes nothing of other libraries. (Windows and
 macOS cannot be tried here: a Python without these modules and names stands for them.)"""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from facesearch.models.sandbox import TimedOutError, lines_of
 
 _HIDE = """
 import os, signal, sys
@@ -54,6 +57,18 @@ def test_index_query_and_verify_need_nothing_that_posix_alone_has(
         done = process(*words)
         assert done.returncode == 0, (words, done.stderr)
     assert "facesearch.photos.decoding_process" in without_posix.read_text()
+
+
+def test_a_process_of_its_own_is_ended_in_time_without_groups_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never_ending.py").write_text("import time; print('begun', flush=True); time.sleep(1000)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delattr(os, "killpg")
+    lines = lines_of("never_ending", b"", iter((60, 0.1)))
+    assert next(lines) == b"begun"
+    with pytest.raises(TimedOutError):
+        next(lines)
 
 
 _COMPARE = """
