@@ -17,7 +17,7 @@ from facesearch.home import cores, home
 from facesearch.models.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.models.device import Device, choose_device
 from facesearch.photos.pixels import decode
-from facesearch.photos.view import whole
+from facesearch.photos.view import whole_view
 
 # Eileen Collins, photographed by NASA: in the public domain.
 _PHOTO = Path(__file__).with_name("astronaut.jpg")
@@ -47,7 +47,7 @@ def _try_models(device: Device, note: Note) -> dict[str, Any]:
     analyser = Analyser.load(detector, card, device, note=note)
     photo = decode(_PHOTO.read_bytes())
     other = cv2.convertScaleAbs(cv2.resize(photo[:, ::-1], None, fx=0.6, fy=0.6), alpha=0.7)
-    (first, second) = analyser.analyse([whole(photo), whole(np.asarray(other, np.uint8))])
+    (first, second) = analyser.analyse([whole_view(photo), whole_view(np.asarray(other, np.uint8))])
     if (len(first.faces), len(second.faces)) != (1, 1):
         raise FaceSearchError(
             f"The test photo shows one face, but {len(first.faces)} and {len(second.faces)} were found; "
@@ -62,7 +62,7 @@ def _try_models(device: Device, note: Note) -> dict[str, Any]:
         )
     started = time.perf_counter()
     for _ in range(_ROUNDS // 8):
-        analyser.analyse([whole(photo)] * 8)
+        analyser.analyse([whole_view(photo)] * 8)
     rate = _ROUNDS / (time.perf_counter() - started)
     return {
         "models": f"{detector.name}, {card.name}",

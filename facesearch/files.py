@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all, and their names as a terminal may show them."""
+"""Files that are written whole or not at all, their SHA-256, and their names as a terminal may show them."""
 
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -12,8 +13,8 @@ _others: int | None = None  # the user's umask, where this process has one of it
 
 
 def keep_private() -> None:
-    """From now on all that this process and its children make is its owner's alone, but for what the user asked for:
-    `whole_file` and `folder_for` follow the user's umask. For a process that belongs to facesearch alone."""
+    """From now on all that this process and its children make is its owner's alone, but for files that the user asked
+    for: `whole_file` and `folder_for` can follow the user's umask. For a process that belongs to facesearch alone."""
     global _others
     before = os.umask(0o077)
     if _others is None:
@@ -21,7 +22,7 @@ def keep_private() -> None:
 
 
 def folder_for(path: Path) -> None:
-    """Makes the folder of a file that the user asked for, by the user's umask. Raises OSError."""
+    """Makes the folder of a file that the user asked for, with the rights of the user's umask. Raises OSError."""
     folder = path.parent
     if not folder.is_dir():
         folder_for(folder)
@@ -31,18 +32,23 @@ def folder_for(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, private: bool = True) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, private: bool = True, before_replacing: Callable[[], None] = lambda: None
+) -> Iterator[BinaryIO]:
     """A file to write that takes its place at `path` when the block ends: synced, and renamed. If the block raises,
-    what was at `path` stays. `private` files are their owner's alone; others follow the umask. Raises OSError."""
+    what was at `path` stays. `private` files are their owner's alone; others follow the umask. `before_replacing` is
+    called when the new file is on the disk and the old one is still in its place. Raises OSError."""
     unfinished = path.with_name(f".{secrets.token_hex(4)}{PART}")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if private else 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(unfinished, flags, 0o600 if private else 0o666)
     try:
-        with open(handle, "wb") as file:  # noqa: PTH123 (a handle is no path)
+        with open(handle, "wb") as file:  # noqa: PTH123 (a handle is not a path)
             if not private and _others is not None:
-                os.fchmod(handle, 0o666 & ~_others)
+                unfinished.chmod(0o666 & ~_others)
             yield file
             file.flush()
             os.fsync(file.fileno())
+        before_replacing()
         unfinished.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -57,15 +63,32 @@ def write_whole(path: Path, data: bytes, private: bool = True) -> None:
         file.write(data)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Removes what writers that were killed have left in a folder in which nobody writes now. Raises OSError."""
+    for path in folder.glob(f".*{PART}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
-    """Returns when what was renamed in a folder is on the disk. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Returns when what was renamed in a folder is on the disk, on systems that open folders: Windows does not.
+    Raises OSError."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits, read block by block. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def printable(text: str) -> str:
-    """Text that a terminal shows and does not obey: control characters and bytes that are no UTF-8 are escaped."""
+    """Text that a terminal shows and does not execute: control characters and bytes that are not UTF-8 are
+    escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,7 +1,11 @@
-"""Where facesearch keeps its own files, and what they may be called."""
+"""Where facesearch keeps its own files, what they may be called, and that they are their owner's alone; and what this
+machine has: processors and memory."""
 
 import os
 import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +14,8 @@ from facesearch.errors import UsageError
 
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST = 100  # characters: a file's name has 255 bytes, and a name gets endings
+_OTHERS = 0o077  # the rights of others
+_OURS = ("models", "indexes", "cache")
 
 
 def home() -> Path:
@@ -53,3 +59,73 @@ def model_dir(name: str) -> Path:
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """How many bytes of memory this machine has; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows does not have the function
+        return None
+
+
+def narrow_home(note: Callable[[str], None]) -> None:
+    """Takes the rights of others from the home and from all that is ours in it, and says so, or that it cannot. What
+    a symbolic link leads to stays as it is. Windows has no such rights: there a user's folders are private by their
+    place. Never raises."""
+    if not hasattr(os, "geteuid"):
+        return
+    top = home()
+    narrowed, others = 0, 0
+    for path in _all_of_ours(top):
+        done = _narrow(path)
+        narrowed += done is True
+        others += done is False
+    if narrowed:
+        note(f"Others could read {top} or what is in it; now its owner alone can.")
+    if others:
+        note(
+            f"Others can read {top} or what is in it, and that cannot be changed: it is another user's, or its disk "
+            "does not have such rights."
+        )
+
+
+def _all_of_ours(top: Path) -> Iterator[Path]:
+    if not os.path.isdir(top):  # noqa: PTH112 (never raises)
+        return
+    if _is_home_alone(top):
+        yield top.resolve()
+    for name in _OURS:
+        yield from _below(top / name)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    yield folder
+    for inside, folders, files in os.walk(folder):  # does not follow links
+        yield from (Path(inside, name) for name in (*folders, *files))
+
+
+def _is_home_alone(top: Path) -> bool:
+    """Whether the folder serves as facesearch's home alone. FACESEARCH_HOME may name one that has another use: the
+    user's own home, one that everybody writes to, the top of a disk."""
+    try:
+        is_shared = bool(top.stat().st_mode & stat.S_ISVTX)
+        return not is_shared and not os.path.ismount(top) and not top.samefile(Path.home())
+    except (OSError, RuntimeError):  # the user does not have a home
+        return True
+
+
+def _narrow(path: Path) -> bool | None:
+    """True where the rights of others are gone now, False where they remain, None where there were none."""
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or not found.st_mode & _OTHERS:
+            return None
+        if found.st_uid == os.geteuid():
+            with suppress(PermissionError, NotImplementedError):
+                path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+        return not path.lstat().st_mode & _OTHERS  # some disks take it and do nothing
+    except FileNotFoundError:  # it has just been removed
+        return None
+    except OSError:
+        return False

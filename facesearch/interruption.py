@@ -1,11 +1,13 @@
-"""Ctrl-C, and the system's wish that this process ends: long work hears of it where it can end well, and a second one
-ends everything at once, which no file minds."""
+"""Interruptions: Ctrl-C, and the system's request that this process ends. Long work is stopped where it can end well;
+a second interruption ends the process at once, which does no harm to any file."""
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -16,7 +18,7 @@ _stops: list[list[Callable[[], None] | None]] = []  # innermost last
 
 
 def listen() -> None:
-    """From now on the signals are handled here; for the main thread of a command."""
+    """Handles the signals from now on. For the main thread of a process that belongs to facesearch alone."""
     global _is_asked
     _is_asked = False
     for each in _SIGNALS:
@@ -25,8 +27,8 @@ def listen() -> None:
 
 @contextmanager
 def orderly(stop: Callable[[], None]) -> Iterator[None]:
-    """Inside, an interruption calls `stop`, from between two steps of the main thread, in place of raising
-    KeyboardInterrupt. It is raised at the end, when what `stop` could not spare is done."""
+    """Inside, an interruption calls `stop`, between two steps of the main thread, and does not raise
+    KeyboardInterrupt. That is raised at the end of the block, when the work that cannot be broken off is done."""
     with _inside(stop):
         yield
     if _is_asked:
@@ -35,12 +37,19 @@ def orderly(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Inside, an interruption raises KeyboardInterrupt, also inside of `orderly`: for a long step that stores nothing
+    """Inside, an interruption raises KeyboardInterrupt, even within `orderly`: for a long step that stores nothing
     until its end."""
     with _inside(None):
         if _is_asked:
             raise KeyboardInterrupt
         yield
+
+
+def out_of_its_reach() -> dict[str, Any]:
+    """The options with which `subprocess.Popen` starts a process that Ctrl-C in a terminal does not interrupt."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 @contextmanager

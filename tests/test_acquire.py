@@ -22,7 +22,7 @@ from facesearch.faces.mtcnn import MtcnnDetector
 from facesearch.models.adding import add, pull
 from facesearch.models.cards import EmbedderCard, detector_card, embedder_card, model_cards
 from facesearch.models.serving import serve
-from facesearch.photos.view import look_at
+from facesearch.photos.view import read_view
 
 Cli = Callable[..., Any]
 
@@ -186,7 +186,7 @@ def test_yunet_finds_the_faces_that_mtcnn_finds(
     yunet: Analyser, analyser: Analyser, lfw: Callable[..., Path]
 ) -> None:
     assert isinstance(analyser.detector, MtcnnDetector)
-    photos = [look_at(str(lfw(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
+    photos = [read_view(str(lfw(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
     for ours, theirs in zip(yunet.analyse(photos), analyser.analyse(photos), strict=True):
         similarities = ours.embeddings @ theirs.embeddings[0]  # the surest face of MTCNN
         best = int(similarities.argmax())

@@ -27,7 +27,7 @@ from facesearch.faces.analyser import Analyser
 from facesearch.faces.choosing import most_central
 from facesearch.geometry.face import Box, Face
 from facesearch.models.cards import detector_card, embedder_card, index_recipes
-from facesearch.photos.view import look_at
+from facesearch.photos.view import read_view
 
 Cli = Callable[..., Any]
 _EACH = 3  # pairs of each kind in a fold
@@ -206,7 +206,7 @@ def test_made_up_identities_are_what_they_are_said_to_be() -> None:
     [
         (["lfw", "--data", "{empty}"], 3, "no photo such as NAME/NAME_0001"),
         (["lfw", "--data", "{lfw}", "--pairs", "{empty}/none.txt"], 3, "none.txt cannot be read: No such file"),
-        (["lfw", "--data", "{lfw}", "--roc", "x.txt"], 2, "names no picture"),
+        (["lfw", "--data", "{lfw}", "--roc", "x.txt"], 2, "cannot draw"),
         (["lfw", "--data", "{lfw}", "--protocol", "identify", "--roc", "x.png"], 2, "which --protocol identify"),
         (["lfw", "--data", "{lfw}", "--protocol", "random", "--pairs", "x"], 2, "does not use; leave it out"),
         (["lfw", "--data", "{lfw}", "--model", "none"], 6, "no model named 'none'"),
@@ -260,7 +260,7 @@ def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(
     found = embed_portraits([*photos, photos[0]], model, _CENTRE, on_photo=lambda: counted.append(None))
     assert (len(counted), found.computed) == (71, 70)
     for i in (0, 40, 69, 70):
-        view = look_at(found.photos[i])
+        view = read_view(found.photos[i])
         (analysed,) = analyser.analyse([view])
         own = analysed.faces.index(most_central(view.size, analysed.faces))
         assert found.embeddings[i] @ analysed.embeddings[own] > 0.9999

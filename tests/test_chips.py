@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.geometry.boxes import cut, non_maximum_suppression, squared, suppress_nested
+from facesearch.geometry.boxes import cut_window, non_maximum_suppression, squared, suppress_nested
 from facesearch.geometry.chips import ByLandmarks, similarity_transforms
 from facesearch.geometry.face import Box, Face, Point
 
@@ -112,9 +112,9 @@ def test_align_without_faces_gives_no_chips() -> None:
 def test_cut_takes_exactly_the_box_and_grey_outside() -> None:
     photo = np.arange(100, dtype=np.uint8).reshape(10, 10)[..., None].repeat(3, axis=2)
     out = np.empty((4, 4, 3), np.uint8)
-    cut(photo, np.array([3.0, 2, 7, 6]), 4, (1.0, 1.0), out)
+    cut_window(photo, np.array([3.0, 2, 7, 6]), 4, (1.0, 1.0), out)
     np.testing.assert_array_equal(out, photo[2:6, 3:7])
-    cut(photo, np.array([-4.0, 2, 0, 6]), 4, (1.0, 1.0), out)
+    cut_window(photo, np.array([-4.0, 2, 0, 6]), 4, (1.0, 1.0), out)
     assert (out == 128).all()
 
 
@@ -123,5 +123,5 @@ def test_cut_from_a_smaller_version_shows_the_same_place() -> None:
     large[10:20, 20:30] = 200
     small = np.ascontiguousarray(large[::2, ::2])
     out = np.empty((5, 5, 3), np.uint8)
-    cut(small, np.array([20.0, 10, 30, 20]), 5, (0.5, 0.5), out)
+    cut_window(small, np.array([20.0, 10, 30, 20]), 5, (0.5, 0.5), out)
     assert (out == 200).all()

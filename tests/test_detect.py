@@ -15,7 +15,7 @@ from facesearch.faces.mtcnn import MtcnnDetector
 from facesearch.geometry.face import Box, Face
 from facesearch.models.cards import detector_card
 from facesearch.models.serving import serve
-from facesearch.photos.view import look, read, whole
+from facesearch.photos.view import decode_view, read, whole_view
 
 
 def iou(a: Box, b: Box) -> float:
@@ -139,7 +139,7 @@ def test_a_large_photo_is_looked_at_in_small_and_its_faces_embedded_in_full(
 ) -> None:
     """The faces are those of the whole photo, in its pixels, and so are their embeddings."""
     data = _large(astronaut, kind)
-    small, full = analyser.analyse([look(data, 1200), look(data)])
+    small, full = analyser.analyse([decode_view(data, 1200), decode_view(data)])
     assert len(small.faces) == len(full.faces) == 3
     for i, face in enumerate(small.faces):
         j = max(range(3), key=lambda k: iou(face.box, full.faces[k].box))
@@ -154,14 +154,14 @@ def test_a_chip_is_cut_from_a_version_that_has_its_pixels(analyser: Analyser, as
     """Of a face 80 pixels wide, seen in 27, the chip is as sharp as from the whole photo; of a large one the small
     version is enough."""
     data = _large(astronaut, ".jpg")
-    view = look(data, 1200)
+    view = decode_view(data, 1200)
     (found,) = analyser.analyse([view])
     aligner = analyser.embedder.aligner
     chips = cut_out(view, found.faces, aligner)
-    sharp = aligner.cut(look(data).pixels, found.faces)
+    sharp = aligner.cut(decode_view(data).pixels, found.faces)
     blurred = aligner.cut(view.pixels, found.faces, view.shrink)
     for face, chip, best, worst in zip(found.faces, chips, sharp, blurred, strict=True):
         small = face.box.right - face.box.left < 100
         assert abs(chip.astype(int) - best).mean() < (1 if small else 4)
         assert (chip == worst).all() != small
-    assert (cut_out(whole(look(data).pixels), found.faces, aligner) == sharp).all()
+    assert (cut_out(whole_view(decode_view(data).pixels), found.faces, aligner) == sharp).all()

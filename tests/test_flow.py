@@ -14,7 +14,7 @@ from facesearch.flow.pace import Pace
 from facesearch.gallery.records import Outcome
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
-from facesearch.photos.view import whole
+from facesearch.photos.view import whole_view
 
 
 class Gate:
@@ -92,7 +92,7 @@ def test_an_error_in_a_stage_reaches_the_caller() -> None:
 
 
 def _decoded(pixels: int) -> stages.Decoded[None]:
-    return stages.Decoded(None, _file(0), b"", whole(np.zeros((1, pixels, 3), np.uint8)), 0.0)
+    return stages.Decoded(None, _file(0), b"", whole_view(np.zeros((1, pixels, 3), np.uint8)), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from facesearch.errors import PhotoError
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.formats import format_of, is_raw, orientation_of
 from facesearch.photos.status import Status
-from facesearch.photos.view import look, look_at, read
+from facesearch.photos.view import decode_view, read, read_view
 
 _LONG, _BYTES = 4, 1
 
@@ -102,14 +102,14 @@ def test_a_raw_photo_is_said_to_be_one_whatever_its_name(tmp_path: Path, start: 
 
 def test_a_raw_photo_is_not_seen_as_its_thumbnail() -> None:
     with pytest.raises(PhotoError, match="RAW"):
-        look(_tiff("<", {50706: (_BYTES, 1), 256: (_LONG, 160)}))
+        decode_view(_tiff("<", {50706: (_BYTES, 1), 256: (_LONG, 160)}))
 
 
 def test_a_tiff_of_several_pages_is_read_as_before() -> None:
     page = Image.new("RGB", (40, 30), (200, 10, 10))
     out = io.BytesIO()
     page.save(out, "TIFF", save_all=True, append_images=[page.resize((20, 15))])
-    assert look(out.getvalue()).size == (40, 30)
+    assert decode_view(out.getvalue()).size == (40, 30)
 
 
 def test_a_photo_may_come_through_a_pipe(tmp_path: Path, astronaut_file: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_photo_may_come_through_a_pipe(tmp_path: Path, astronaut_file: Path) -
 
         writer = threading.Thread(target=fill)
         writer.start()
-        assert look_at(path).size == look(data).size
+        assert read_view(path).size == decode_view(data).size
         writer.join()
     os.close(reading)
 
@@ -132,7 +132,7 @@ def test_a_photo_may_come_through_a_pipe(tmp_path: Path, astronaut_file: Path) -
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
 def test_a_device_is_not_a_photo(path: str) -> None:
     with pytest.raises(PhotoError):
-        look_at(path)
+        read_view(path)
 
 
 def test_what_is_drawn_later_does_not_wait_for_a_pipe(tmp_path: Path) -> None:

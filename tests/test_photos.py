@@ -18,11 +18,11 @@ from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.faces.analyser import Analyser
 from facesearch.files import printable
-from facesearch.photos import tails
+from facesearch.photos import truncation
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.pixels import decode
 from facesearch.photos.status import Status
-from facesearch.photos.view import look, read
+from facesearch.photos.view import decode_view, read
 from facesearch.photos.walk import walk
 
 _ORIENTATION = 0x0112
@@ -150,7 +150,7 @@ def test_a_view_is_the_photo_in_at_most_that_size(
     upright = image.crop((0, 0, 301, 384))
     turn = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}.get(orientation)
     data = _encoded(upright.transpose(turn) if turn is not None else upright, kind, exif=exif)
-    view = look(data, max_side)
+    view = decode_view(data, max_side)
     height, width = view.pixels.shape[:2]
     assert view.size == (301, 384)
     assert height == min(max_side or 384, 384)
@@ -166,7 +166,7 @@ def test_a_view_is_the_photo_in_at_most_that_size(
 
 
 def test_a_panorama_keeps_twice_its_height(image: Image.Image) -> None:
-    view = look(_encoded(image.resize((2000, 100)), "PNG"), 100)
+    view = decode_view(_encoded(image.resize((2000, 100)), "PNG"), 100)
     assert view.pixels.shape == (50, 1000, 3)
     assert view.shrink == (2, 2)
 
@@ -174,11 +174,11 @@ def test_a_panorama_keeps_twice_its_height(image: Image.Image) -> None:
 def test_a_damaged_photo_looked_at_in_small_says_so(image: Image.Image) -> None:
     data = _encoded(image, "JPEG")
     with pytest.raises(PhotoError, match="damaged"):
-        look(data[:100], 100)  # within its tables
+        decode_view(data[:100], 100)  # within its tables
 
 
 def test_the_sharper_view_of_a_file_that_cannot_give_it_is_the_view_itself(image: Image.Image) -> None:
-    view = replace(look(_encoded(image, "JPEG"), 100), data=b"\xff\xd8\xff no more than a beginning")
+    view = replace(decode_view(_encoded(image, "JPEG"), 100), data=b"\xff\xd8\xff no more than a beginning")
     assert view.sharper(1.0) is view
 
 
@@ -216,27 +216,27 @@ def test_a_truncated_photo_is_unreadable(image: Image.Image, kind: str, share: f
 def test_a_png_without_its_end_is_read_as_far_as_it_goes(image: Image.Image, mode: str, tail: bytes) -> None:
     wide = np.asarray(image.convert("L")).astype(np.uint16) * 257
     data = _encoded(Image.fromarray(wide) if mode == "I;16" else image.convert(mode), "PNG")
-    view = look(data[: len(data) * 3 // 4] + tail)
+    view = decode_view(data[: len(data) * 3 // 4] + tail)
     said = re.fullmatch(r"cut off after (\d+) %", view.note)
     assert said
     rows = view.pixels.shape[0] * int(said[1]) // 100
     np.testing.assert_array_equal(view.pixels[:rows], decode(data)[:rows])
     with pytest.raises(PhotoError, match=r"cut off after \d+ %"):
-        look(data[: len(data) // 4] + tail)
+        decode_view(data[: len(data) // 4] + tail)
 
 
 def test_a_webp_that_ends_in_zeros_is_unreadable(image: Image.Image) -> None:
     data = _encoded(image, "WEBP")
-    assert look(data).note == ""
+    assert decode_view(data).note == ""
     with pytest.raises(PhotoError, match="damaged"):
-        look(data[:-2000] + bytes(2000))
+        decode_view(data[:-2000] + bytes(2000))
 
 
 @pytest.mark.parametrize("share", [0.7, 0.99])
 def test_a_progressive_jpeg_that_lost_detail_says_so(image: Image.Image, share: float) -> None:
     data = _encoded(image, "JPEG", progressive=True)
-    assert look(data).note == ""
-    assert look(data[: int(len(data) * share)]).note == "cut off, with less detail"
+    assert decode_view(data).note == ""
+    assert decode_view(data[: int(len(data) * share)]).note == "cut off, with less detail"
 
 
 _END = b"\xff\xd9"
@@ -250,17 +250,17 @@ def test_a_jpeg_without_its_end_is_read_as_far_as_it_goes(
     image: Image.Image, mode: str, options: dict[str, Any], max_side: int, tail: bytes
 ) -> None:
     data = _encoded(image.convert(mode), "JPEG", quality=90, **options)
-    view = look(data[: len(data) * 3 // 4] + tail, max_side)
+    view = decode_view(data[: len(data) * 3 // 4] + tail, max_side)
     said = re.fullmatch(r"cut off after (\d+) %", view.note)
     assert said is not None
     assert 65 < int(said[1]) < 85
     assert view.size == image.size
-    whole = look(data, max_side)
+    whole = decode_view(data, max_side)
     assert whole.note == ""
     upper = slice(0, view.pixels.shape[0] // 2)
     assert abs(view.pixels[upper].astype(int) - whole.pixels[upper]).max() <= 1
     with pytest.raises(PhotoError, match=r"cut off after \d %|cut off after 1\d %") as raised:
-        look(data[: len(data) // 10] + tail[-2:], max_side)
+        decode_view(data[: len(data) // 10] + tail[-2:], max_side)
     assert raised.value.status == Status.UNREADABLE
 
 
@@ -271,7 +271,7 @@ def test_a_jpeg_that_lacks_its_last_mark_alone_is_whole(
     image: Image.Image, options: dict[str, Any], lost: int, tail: bytes
 ) -> None:
     data = _encoded(image, "JPEG", **options)
-    view = look(data[:-lost] + tail)
+    view = decode_view(data[:-lost] + tail)
     assert view.note == ""
     np.testing.assert_array_equal(view.pixels, decode(data))
 
@@ -287,14 +287,14 @@ def test_a_progressive_jpeg_that_lost_most_of_its_detail_is_unreadable(image: Im
 @pytest.mark.parametrize("colour", [0, 64, 128, 255])
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
 def test_a_flat_jpeg_is_whole(colour: int, options: dict[str, Any]) -> None:
-    assert look(_encoded(Image.new("RGB", (600, 400), (colour,) * 3), "JPEG", **options)).note == ""
+    assert decode_view(_encoded(Image.new("RGB", (600, 400), (colour,) * 3), "JPEG", **options)).note == ""
 
 
 def test_the_face_in_the_part_that_is_left_is_the_same(
     image: Image.Image, astronaut: Pixels, analyser: Analyser
 ) -> None:
     data = _encoded(image, "JPEG", quality=95)
-    views = [look(data), look(data[: len(data) * 2 // 3])]
+    views = [decode_view(data), decode_view(data[: len(data) * 2 // 3])]
     assert views[1].note.startswith("cut off after")
     first, second = analyser.analyse(views)
     assert first.embeddings[0] @ second.embeddings[0] > 0.99
@@ -303,7 +303,7 @@ def test_the_face_in_the_part_that_is_left_is_the_same(
 def test_a_photo_beyond_the_limit_is_too_large(tmp_path: Path) -> None:
     data = b"P6\n20000 20000\n255\n" + bytes(100)  # 400 megapixels
     (tmp_path / "large.ppm").write_bytes(data)
-    for open_it in (lambda: read(str(tmp_path / "large.ppm")), lambda: look(data, 100)):
+    for open_it in (lambda: read(str(tmp_path / "large.ppm")), lambda: decode_view(data, 100)):
         with pytest.raises(PhotoError, match="400 megapixels, more than the 200") as raised:
             open_it()
         assert raised.value.status == Status.TOO_LARGE
@@ -419,5 +419,5 @@ def test_a_progressive_jpeg_whose_last_pass_brings_new_detail_is_whole(image: Im
     scan = "FFDA0008010100"
     bands = [bytes.fromhex(f"{scan}{first:02X}{last:02X}00") for first, last in ((0, 0), (1, 8), (9, 63))]
     data = b"\xff\xd8\xff\xc2\0\x0b\x08\0\x08\0\x08\x01\x01\x11\0" + b"".join(band + b"\x15" * 9 for band in bands)
-    assert tails.share(data + b"\xff\xd9", ends_flat=False) == 1
-    assert tails.share(data, ends_flat=False) < 0.5
+    assert truncation.share_of_rows(data + b"\xff\xd9", ends_flat=False) == 1
+    assert truncation.share_of_rows(data, ends_flat=False) < 0.5

@@ -14,8 +14,8 @@ from facesearch import __version__, interruption
 from facesearch.cli import align, bench, calibrate, exits, forget, index, info, models, query, show, train, upkeep
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import keep_private
+from facesearch.home import narrow_home
 from facesearch.libraries import settle_all
-from facesearch.privacy import narrow_home
 
 _NOTHING_CHANGED = "Interrupted; nothing was changed."
 _EMBEDDINGS_KEPT = "Interrupted; embeddings of earlier runs are kept, and the same command goes on with them."

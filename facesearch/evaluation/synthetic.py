@@ -3,7 +3,6 @@
 Identities are spread like embeddings of real faces: around a common direction, in fewer dimensions than there are
 numbers. Each is enrolled once; a query is another face of one of them."""
 
-import os
 import statistics
 import tempfile
 import time
@@ -19,7 +18,7 @@ from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, Note, UsageError
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import open_index, sync
-from facesearch.home import home, private_folder
+from facesearch.home import home, memory, private_folder
 from facesearch.models.cards import IndexRecipe
 
 DIM = 128
@@ -59,8 +58,8 @@ class Identities:
     def __init__(self, count: int, noise: float) -> None:
         """Raises UsageError when so many do not fit in the memory."""
         self._count, self._noise = count, noise
-        needed, there = count * _BYTES_A_FACE, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > there:
+        needed, there = count * _BYTES_A_FACE, memory()
+        if there is not None and needed > there:
             raise UsageError(
                 f"{count:,} identities need about {needed / 1e9:,.0f} GB of memory, and this machine has "
                 f"{there / 1e9:,.0f}; take a smaller --n."

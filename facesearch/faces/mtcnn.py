@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Boxes, Indices, Pixels, Scores
-from facesearch.geometry.boxes import cut, non_maximum_suppression, squared, suppress_nested
+from facesearch.geometry.boxes import cut_window, non_maximum_suppression, squared, suppress_nested
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import DetectorCard
 from facesearch.models.engines import Network
@@ -161,7 +161,7 @@ def _look(
             pyramid = pyramids[photo[k]]
             version = pyramid.nearest((boxes[k, 2] - boxes[k, 0]) / side)
             height, width = pyramid.photo.shape[:2]
-            cut(version, boxes[k], side, (version.shape[1] / width, version.shape[0] / height), window)
+            cut_window(version, boxes[k], side, (version.shape[1] / width, version.shape[0] / height), window)
         outputs.append(network(windows))
     return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True)) if outputs else None
 

@@ -154,7 +154,7 @@ class _Stages(Generic[Key, Result]):
     def _stop(self, decoders: Decoders) -> None:
         """Nothing more is begun; what is being analysed still reaches the end of the stream."""
         self._is_stopped = True
-        decoders.end()
+        decoders.stop()
 
     def _load(self, job: Job[Key]) -> Loaded[Key] | Failed[Key] | None:
         try:
@@ -166,7 +166,7 @@ class _Stages(Generic[Key, Result]):
     def _decode(self, decoders: Decoders, item: Loaded[Key]) -> Decoded[Key] | Failed[Key]:
         photo, started = item.photo, time.perf_counter()
         try:
-            view = decoders.look(photo.data, self._work.max_side, photo.size)
+            view = decoders.decode(photo.data, self._work.max_side, photo.size)
         except PhotoError as error:
             return Failed(item.key, photo.file, photo.digest, error)
         return Decoded(item.key, photo.file, photo.digest, view, time.perf_counter() - started)
@@ -177,7 +177,7 @@ class _Stages(Generic[Key, Result]):
             case Job():
                 return item.file.size
             case Loaded():
-                return item.photo.bytes_to_look(self._work.max_side)
+                return item.photo.bytes_when_decoded(self._work.max_side)
         return None
 
     def _with_analysis(self, batches: Iterable[list[object]]) -> Iterator[list[object]]:

@@ -22,13 +22,13 @@ from facesearch.models.device import Device
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
-from facesearch.photos.view import Look, look_at, read_asked
+from facesearch.photos.view import Decode, load_any, read_view
 
 if TYPE_CHECKING:
     from facesearch.gallery.faces_table import Faces
 
 _FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
-_WIDER = 4  # times as many at each next look
+_WIDER = 4  # times as many at each next search
 _WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk through the whole gallery
 
 
@@ -51,7 +51,7 @@ def embed_asked(
         return lambda photos: analyser.analyse([photo.view for photo in photos])
 
     jobs = (stages.Job(path, _file_of(path)) for path in paths)
-    work = stages.Work(analysis, Pace.of_machine("cpu"), max_side=max_side, read=read_asked)
+    work = stages.Work(analysis, Pace.of_machine("cpu"), max_side=max_side, read=load_any)
     rows: list[stages.Found[str, Analysed] | stages.Failed[str]]
     for rows in stages.run(jobs, work):
         yield [_asked_or_not(row) for row in rows]
@@ -73,12 +73,12 @@ def _asked_or_not(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Aske
     return _chosen(row.key, row.result, None)
 
 
-def embed_one(analyser: Analyser, path: str, look: Look, face: int | None = None) -> Asked:
-    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `look` decodes
-    the photo. Raises FaceSearchError when it cannot be read, NoFaceError when it has no face, UsageError when it has
+def embed_one(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Asked:
+    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `decode` gives its view.
+    Raises FaceSearchError when it cannot be read, NoFaceError when it has no face, UsageError when it has
     fewer than that."""
     try:
-        (found,) = analyser.analyse([look_at(path, analyser.max_side, look)])
+        (found,) = analyser.analyse([read_view(path, analyser.max_side, decode)])
     except PhotoError as error:
         raise FaceSearchError(f"{printable(path)} cannot be used: {error.reason}.") from error
     if not found.faces:
@@ -113,7 +113,7 @@ def compare(load: Callable[[], Analyser], a: str | Path, b: str | Path, limit: L
     with Decoders(1) as decoders:
         decoders.start_one()
         analyser = load()
-        first, second = (embed_one(analyser, os.fspath(photo), decoders.look) for photo in (a, b))
+        first, second = (embed_one(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if limit is None:

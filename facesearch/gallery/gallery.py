@@ -46,7 +46,7 @@ from facesearch.gallery.records import (
 from facesearch.gallery.vectors import Searchable, import_faiss
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
 from facesearch.gallery.vectors_gpu import on_gpu
-from facesearch.home import gallery_dir, home, private_folder, valid_name
+from facesearch.home import gallery_dir, home, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import DetectorCard, default_embedder, detector_card, embedder_card, index_recipes
 from facesearch.models.device import Device
@@ -54,7 +54,6 @@ from facesearch.models.identity import identity_of
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
-from facesearch.privacy import narrow_home
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _MOST_FAR = 0.1
@@ -175,7 +174,7 @@ class Gallery:
         limits.check("face", face, limits.FACE)
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
-            asked = answers.embed_one(self._load(settings), os.fspath(photo), decoders.look, face)
+            asked = answers.embed_one(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self._searching(db, settings) as index:
                 (matches,) = answers.identify(db.faces, index, asked.embedding[None], k, group, threshold)
                 limit = _limit(db, settings)

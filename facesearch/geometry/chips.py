@@ -1,4 +1,4 @@
-"""Geometry: overlaps of boxes, windows cut from a photo, and chips, the aligned face crops.
+"""Chips, the aligned face crops that networks see: where they lie in a photo, and how they are cut out of it.
 
 Positions are continuous: a pixel covers a square of side 1, the photo's upper left corner is (0, 0) and the
 centre of its first pixel (0.5, 0.5)."""
@@ -15,8 +15,8 @@ from facesearch.arrays import Chips, Pixels
 from facesearch.geometry.face import Face
 
 _BLACK = (0, 0, 0)
-_TINY = 1e-6
-_MOST_SHRINK = 2.0  # bilinear interpolation skips pixels, and aliases, when it shrinks by more than this
+_TINY = 1e-6  # pixels: keeps a division defined where all landmarks are one point
+_MOST_SHRINK = 2.0  # bilinear interpolation reads 2 x 2 pixels: shrunk by more, it skips some, and aliases
 
 
 def similarity_transforms(
@@ -28,26 +28,26 @@ def similarity_transforms(
 
     Weighted least squares in the complex plane, where turn and scale are one factor (Umeyama 1991, without
     reflection)."""
-    z = landmarks[..., 0] + 1j * landmarks[..., 1]
-    w = template[:, 0] + 1j * template[:, 1]
-    shares = weights / weights.sum()
-    z_mean, w_mean = (z * shares).sum(axis=1, keepdims=True), (w * shares).sum()
-    spread = (shares * np.abs(z - z_mean) ** 2).sum(axis=1)
-    product = (shares * (z - z_mean).conj() * (w - w_mean)).sum(axis=1)
-    factor = product / np.maximum(spread, np.finfo(np.float64).tiny)
-    shift = w_mean - factor * z_mean[:, 0]
-    rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
-    return np.moveaxis(np.array(rows), -1, 0)
+    z = landmarks[..., 0] + 1j * landmarks[..., 1]  # (n, points)
+    w = template[:, 0] + 1j * template[:, 1]  # (points,)
+    shares = weights / weights.sum()  # (points,)
+    z_mean, w_mean = (z * shares).sum(axis=1, keepdims=True), (w * shares).sum()  # (n, 1), a number
+    spread = (shares * np.abs(z - z_mean) ** 2).sum(axis=1)  # (n,)
+    product = (shares * (z - z_mean).conj() * (w - w_mean)).sum(axis=1)  # (n,)
+    factor = product / np.maximum(spread, np.finfo(np.float64).tiny)  # (n,)
+    shift = w_mean - factor * z_mean[:, 0]  # (n,)
+    rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]  # (2, 3, n)
+    return np.moveaxis(np.array(rows), -1, 0)  # (n, 2, 3)
 
 
 class Aligner(Protocol):
-    """How a face's chip of chip_px x chip_px pixels is cut out of a photo."""
+    """Cuts chips of chip_px x chip_px pixels out of photos."""
 
     @property
     def chip_px(self) -> int: ...
 
     def shrinks(self, faces: Sequence[Face]) -> NDArray[np.float64]:
-        """How many of the photo's pixels, along one side, each chip shows in one of its own: (n,)."""
+        """For each face, how many of the photo's pixels one pixel of its chip stands for along a side: (n,)."""
         ...
 
     def cut(self, photo: Pixels, faces: Sequence[Face], shrink: tuple[float, float] = (1.0, 1.0)) -> Chips:
@@ -58,8 +58,8 @@ class Aligner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ByLandmarks:
-    """Brings the landmarks to the template, (points, 2) in pixels of the chip, each as near as its weight, (points,),
-    demands. Black where the chip leaves the photo."""
+    """Turns, scales and shifts a face so that its landmarks come near the template, (points, 2) in pixels of the
+    chip; `weights`, (points,), say how much each point counts. Chips are black outside the photo."""
 
     template: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -84,8 +84,8 @@ class ByLandmarks:
 
 @dataclass(frozen=True, slots=True)
 class ByBox:
-    """Does not turn the face: the box widened by half the margin (pixels of the photo) on each side and cut at the
-    photo's edge, then stretched bilinearly, as the original FaceNet's were."""
+    """Does not turn the face: the box is widened by half the margin (pixels of the photo) on each side, cut at the
+    photo's edge and stretched to the chip, as by align_dataset_mtcnn.py of David Sandberg's facenet (MIT)."""
 
     margin: float
     chip_px: int
@@ -100,18 +100,19 @@ class ByBox:
         half = self.margin / 2
         for chip, face in zip(chips, faces, strict=True):
             corners = np.array(face.box).reshape(2, 2) + np.array([[-half], [half]])
-            (left, top), (right, bottom) = np.clip(corners / shrink, 0, limits).astype(int)
+            (left, top), (right, bottom) = np.clip(corners / shrink, 0, limits).astype(int)  # pixels of `photo`
             part = photo[
                 min(top, limits[1] - 1) : max(bottom, top + 1), min(left, limits[0] - 1) : max(right, left + 1)
             ]
-            how = cv2.INTER_AREA if part.shape[0] > _MOST_SHRINK * self.chip_px else cv2.INTER_LINEAR
-            cv2.resize(part, (self.chip_px, self.chip_px), dst=chip, interpolation=how)
+            interpolation = cv2.INTER_AREA if part.shape[0] > _MOST_SHRINK * self.chip_px else cv2.INTER_LINEAR
+            cv2.resize(part, (self.chip_px, self.chip_px), dst=chip, interpolation=interpolation)
         return chips
 
 
 def _warp(photo: Pixels, transform: NDArray[np.float64], chip: Pixels) -> None:
-    """Fills the chip. A face much larger than its chip is first averaged down, or its pixels would alias."""
-    shrink = 1 / max(float(np.hypot(*transform[:, 0])), _TINY)  # photo pixels for each chip pixel
+    """Fills the chip, (chip_px, chip_px, 3), by a transform, (2, 3), from the photo to the chip. A face much larger
+    than its chip is first averaged down, or its pixels would alias."""
+    shrink = 1 / max(float(np.hypot(*transform[:, 0])), _TINY)  # pixels of the photo for each of the chip
     if shrink > _MOST_SHRINK:
         photo, transform = _reduced(photo, transform, chip.shape[0], shrink)
     # cv2 takes positions of pixel centres, half a pixel less than ours on both sides.
@@ -126,16 +127,17 @@ def _reduced(
 ) -> tuple[Pixels, NDArray[np.float64]]:
     """The part of the photo that the chip shows, averaged down to about the chip's scale, and the transform
     from it."""
-    corners = np.array([[0, 0], [chip_px, 0], [0, chip_px], [chip_px, chip_px]], np.float64)
-    inverse = np.linalg.inv(transform[:, :2])
-    seen = (corners - transform[:, 2]) @ inverse.T
+    corners = np.array([[0, 0], [chip_px, 0], [0, chip_px], [chip_px, chip_px]], np.float64)  # (4, 2)
+    inverse = np.linalg.inv(transform[:, :2])  # (2, 2)
+    seen = (corners - transform[:, 2]) @ inverse.T  # (4, 2), pixels of the photo
     height, width = photo.shape[:2]
+    # (2,) each: the first and, not included, the last column and row of the part.
     low = np.clip(np.floor(seen.min(axis=0) - shrink), 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(seen.max(axis=0) + shrink), low + 1, [width, height]).astype(int)
     part = photo[low[1] : high[1], low[0] : high[0]]
     size = np.maximum(np.round((high - low) / shrink), 1).astype(int)
     small = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
-    scale = (high - low) / size  # pixels of the part for each pixel of the small one, (x, y)
+    scale = (high - low) / size  # (2,): pixels of the part for each of the small one, (x, y)
     reduced = transform.copy()
     reduced[:, :2] = transform[:, :2] * scale
     reduced[:, 2] = transform[:, :2] @ low + transform[:, 2]

@@ -1,6 +1,5 @@
 """A file from a server, of a known SHA-256 and of no more than so many bytes."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.files import printable
+from facesearch.files import printable, sha256_of
 from facesearch.models.card import is_web_address
 
 _BLOCK = 1 << 14  # bytes
@@ -29,9 +28,7 @@ def download(url: str, unfinished: Path, target: Path, sha256: str, most: int, o
         raise UsageError(f"{printable(url)} is not an address of the web (https:// or http://), nor a file.")
     try:
         _try_hard(url, unfinished, most, on_bytes)
-        with unfinished.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256.lower():
+        if sha256_of(unfinished) != sha256.lower():
             raise wrong_bytes(url, sha256)
         unfinished.replace(target)
     except ModelError:

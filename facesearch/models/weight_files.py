@@ -1,14 +1,13 @@
 """The files that a card's weights lie in: where they are, whether they are the right ones, how to get them."""
 
-import hashlib
 import importlib.util
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from facesearch import files
 from facesearch.errors import FaceSearchError, ModelError
-from facesearch.files import write_whole
 from facesearch.home import model_dir
 from facesearch.models.cards import ModelCard, Weights, shipped_cards
 
@@ -66,8 +65,7 @@ def sha256_of(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ModelError(f"{path} has more than {MOST_BYTES / 1e9:g} GB, which no model here has.")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256_of(path)
     except OSError as error:
         raise FaceSearchError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -98,7 +96,7 @@ def _remembered(path: Path, facts: list[int]) -> str:
         return known[-1]
     digest = sha256_of(path)
     with suppress(OSError):  # it is a convenience
-        write_whole(sums, json.dumps(kept | {path.name: [*facts, digest]}).encode())
+        files.write_whole(sums, json.dumps(kept | {path.name: [*facts, digest]}).encode())
     return digest
 
 

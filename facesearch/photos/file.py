@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from facesearch.errors import PhotoError
-from facesearch.files import printable as printable
 from facesearch.photos import formats
 from facesearch.photos.formats import looks_like_photo
 from facesearch.photos.header import HEAD, shrink_to_fit, size_in_header
@@ -25,7 +24,7 @@ _MOST_STORED = 2**63 - 1  # SQLite's integers; nanoseconds until the year 2262
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """A photo as the file system knows it. Paths may hold bytes that are no UTF-8 (surrogate escapes). `ctime_ns` is
+    """A photo as the file system knows it. Paths may hold bytes that are not UTF-8 (surrogate escapes). `ctime_ns` is
     when its content, name or rights changed last, which nobody can set back; 0 where that is not known."""
 
     path: str
@@ -53,9 +52,9 @@ class LoadedPhoto:
     digest: bytes
     size: tuple[int, int]
 
-    def bytes_to_look(self, max_side: int) -> int:
-        """How many it takes here while it is looked at with this longest side: its file, and the pixels that come
-        of it."""
+    def bytes_when_decoded(self, max_side: int) -> int:
+        """How many bytes it takes in this process while it is decoded with this longest side: its file, and the
+        pixels of its view."""
         width, height = self.size
         shrink = shrink_to_fit(self.size, max_side) if width and height else 1.0
         return len(self.data) + math.ceil(3 * width * height / shrink**2)
@@ -63,8 +62,8 @@ class LoadedPhoto:
 
 def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:
     """The file's bytes; None for a file that neither is an image nor is named like one.
-    Raises PhotoError when it is named like a photo and is none, cannot be read, or is larger than a photo of
-    `max_megapixels`: its memory is then not taken."""
+    Raises PhotoError when it is named like a photo and is not one, cannot be read, or is larger than a photo of
+    `max_megapixels`, for which no memory is then taken."""
     try:
         with open_regular(file.path) as opened:
             head = opened.read(HEAD)
@@ -93,8 +92,9 @@ def load_named_photo(file: PhotoFile) -> LoadedPhoto:
 
 
 def open_regular(path: str) -> BinaryIO:
-    """The file, if it is one still: to open a pipe for reading would wait for whoever writes to it."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    """The file, opened for reading. Raises OSError, and PhotoError where something else has taken its place: opening
+    a pipe would wait for whoever writes to it."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise PhotoError(Status.UNREADABLE, "it is not a file any more", Cause.MACHINE)
@@ -117,6 +117,7 @@ def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
 
 
 def refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
+    """Raises PhotoError for a width and height of more pixels than are read."""
     pixels = math.prod(size)
     if pixels > max_megapixels * 1e6:
         reason = f"{math.ceil(pixels / 1e6):,} megapixels, more than the {max_megapixels:g} that are read"
@@ -124,7 +125,8 @@ def refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
 
 
 def refuse_raw(file: BinaryIO, head: bytes, path: str = "") -> None:
-    """A camera's raw photo would be seen as the thumbnail that it begins with."""
+    """Raises PhotoError for a camera's raw photo, of which decoders would return the thumbnail that it begins
+    with."""
     kind = formats.format_of(head)
     if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file, path)):
         raise PhotoError(Status.RAW, _RAW)

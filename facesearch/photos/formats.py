@@ -1,19 +1,17 @@
-"""A file's format, told by its bytes and never by its name alone, and what a TIFF's tags say of it."""
+"""A file's format, found by its bytes and never by its name alone, and what the tags of a TIFF say about it."""
 
 import io
 import os
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-from facesearch.files import printable as printable
-
 HEAD = 256  # bytes that tell every format, the list of a HEIC's brands included
 
-ORIENTATION = 274  # the tags of a TIFF folder that are asked for here
+ORIENTATION = 274  # the tags of a TIFF that are read here, by their numbers in TIFF 6.0, TIFF/EP and DNG
 _PHOTOMETRIC, _SUBFILE, _SUB_FOLDERS, _DNG_VERSION = 262, 254, 330, 50706
 _SENSOR = (32803, 34892)  # photometric: a colour filter array, and linear raw
-_MOST_FOLDERS, _MOST_TAGS = 16, 512  # that are looked at
-_SIZES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of a whole number, by its type
+_MOST_FOLDERS, _MOST_TAGS = 16, 512  # that are read, at most
+_SIZES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of an integer, by TIFF type
 _SIGNED = (6, 8, 9, 17)
 
 _STARTS = (
@@ -38,12 +36,14 @@ _STARTS = (
 _AVIF_BRANDS = frozenset((b"avif", b"avis", b"MA1A", b"MA1B"))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"MiHE", b"MiHB"))
 _PICTURE_BRANDS = frozenset((b"mif1", b"msf1", b"mif2", b"miaf"))  # of any codec
+_PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 _RAW_NAMES = frozenset((".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".pef", ".srw", ".3fr", ".erf"))
 _RAW_NAMES |= {".mef", ".mos", ".iiq", ".kdc", ".dcr", ".rwl", ".gpr", ".orf", ".rw2"}
 
 
 def format_of(head: bytes) -> str | None:
-    """The format that the first bytes announce, None where they are of no picture."""
+    """The format that the first bytes announce; None where they do not begin a picture."""
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
@@ -59,8 +59,8 @@ def format_of(head: bytes) -> str | None:
 
 
 def is_raw(file: BinaryIO, path: str = "") -> bool:
-    """Whether a TIFF holds what a camera's sensor saw, and pictures only to preview it. A name that says so is
-    believed of a TIFF. At most 16 of its folders are looked at, and 512 tags of each."""
+    """Whether a TIFF holds what a camera's sensor saw, and pictures only to preview it. A TIFF
+    that is named like a raw photo is taken as one. At most 16 of its folders are read, and 512 tags of each."""
     if os.path.splitext(path)[1].lower() in _RAW_NAMES:
         return True
     try:
@@ -70,17 +70,17 @@ def is_raw(file: BinaryIO, path: str = "") -> bool:
 
 
 def orientation_of(exif: bytes) -> int:
-    """How a block of EXIF says that its picture is turned, 1 to 8; 0 where it says nothing that makes sense."""
+    """The orientation in a block of EXIF, 1 to 8; 0 where it has none that makes sense."""
     try:
         tags = next(_folders(io.BytesIO(exif.removeprefix(b"Exif\0\0"))), {})
     except (ValueError, OverflowError):
         return 0
-    said = tags.get(ORIENTATION, [0])[0]
-    return said if 1 <= said <= 8 else 0
+    orientation = tags.get(ORIENTATION, [0])[0]
+    return orientation if 1 <= orientation <= 8 else 0
 
 
 def _by_brands(head: bytes) -> str | None:
-    """Of the many names for the same files the first is often that of the family: the others tell the codec."""
+    """The first brand is often that of the whole family of formats; the others name the codec."""
     length = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
     if brands[0] == b"crx ":
@@ -142,10 +142,6 @@ def _folder(file: BinaryIO, at: int, order: Literal["little", "big"], wide: int)
         if read:
             tags.setdefault(int.from_bytes(one[:2], order), read)
     return tags, following
-
-
-_PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
-_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
 
 
 def looks_like_photo(path: str) -> bool:

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from facesearch.files import printable as printable
 from facesearch.photos import formats
 from facesearch.photos.pixels import reduction_for
 
@@ -21,7 +20,7 @@ _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
 HEAD = formats.HEAD
-_NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far behind
+_NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far from the start
 
 
 def announced_size(data: bytes) -> tuple[int, int]:
@@ -31,14 +30,13 @@ def announced_size(data: bytes) -> tuple[int, int]:
 
 
 def header_size(data: bytes) -> tuple[int, int]:
-    """As `announced_size`, read in bounded time and memory and without any library in C; 0 where that tells
-    nothing."""
+    """As `announced_size`, but read in bounded time and memory, by Python alone; 0 where that does not find it."""
     return size_in_header(io.BytesIO(data))
 
 
 def decoding_cost(data: bytes, size: tuple[int, int], max_side: int) -> int:
-    """How many pixels a decoder holds while it looks at a photo whose header announces this width and height: all of
-    them, but of a JPEG that can be shrunk on its way. More than any where the size is unknown."""
+    """How many pixels a decoder holds while it decodes a photo whose header announces this width and height: all of
+    them, or fewer of a JPEG that is decoded at a smaller scale. `sys.maxsize` where the size is unknown."""
     pixels = math.prod(size)
     if not pixels:
         return sys.maxsize
@@ -62,8 +60,8 @@ def _comes_in_scans(data: bytes) -> bool:
 
 
 class _Head:
-    """A file for Pillow's readers, of which they get no more than a header can need, wherever they look. (One that is
-    told of a segment of a terabyte asks for it.)"""
+    """A file for Pillow's readers, of which they get no more than a header can need, wherever they seek. (Where a
+    header announces a segment of a terabyte they ask for a terabyte.)"""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._bytes, self._reads = file, _HEADER_BYTES, _HEADER_READS
@@ -78,6 +76,7 @@ class _Head:
 
 
 def size_in_header(file: BinaryIO) -> tuple[int, int]:
+    """As `header_size`, of an open file, of which only the header is read."""
     file.seek(0)
     if formats.format_of(file.read(HEAD)) in _RISKY:
         return _noted_size(file)
@@ -134,6 +133,6 @@ def _places(data: bytes, word: bytes) -> Iterator[int]:
 
 
 def shrink_to_fit(size: tuple[int, int], max_side: int) -> float:
-    """By how much a photo of this width and height is shrunk to look at it, 1 or more. All of a panorama's length
-    would cost it its faces."""
+    """By how much a photo of this width and height is shrunk to be at most `max_side` pixels long (0: any length), 1
+    or more. A panorama counts as twice as long as it is high: shrunk by its whole length it would lose its faces."""
     return max(1.0, min(max(size), 2 * min(size)) / max_side) if max_side else 1.0

@@ -9,7 +9,7 @@ import numpy as np
 from facesearch.arrays import Pixels
 from facesearch.photos.formats import orientation_of
 
-_MOST = 1 << 17  # bytes of a block that are looked at
+_MOST = 1 << 17  # bytes of a block that are read, at most
 _XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\s*[\"'<]")
 
 

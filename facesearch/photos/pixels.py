@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.packages import how_to_install
-from facesearch.photos import formats, tails
+from facesearch.photos import formats, truncation
 from facesearch.photos.orientation import orientation, upright
 from facesearch.photos.status import Cause, Status
 
@@ -20,18 +20,20 @@ _NOTED_WITHIN = 1 << 16  # bytes, for a PNM's header
 _GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
 _PNM_HEADER = re.compile(rb"P[2356]" + 2 * (_GAP + rb"\d+") + _GAP + rb"(\d{1,5})(?!\d)")
 _ENOUGH_ROWS = 0.5  # of a photo that was cut off
-_FILL, _FILL_CMYK = 128, 65  # what libjpeg leaves where rows are missing
+_FILL, _FILL_CMYK = 128, 65  # of 255: what libjpeg leaves where rows are missing
+# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
+_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
 
 
 def decode(data: bytes, reduction: int = 1) -> Pixels:
-    """As `decoded`, the image alone."""
-    return decoded(data, reduction)[0]
+    """As `decode_with_note`, the image alone."""
+    return decode_with_note(data, reduction)[0]
 
 
-def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
-    """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation; with each side
-    shrunk to a half, fourth or eighth (`reduction`, only of a JPEG) and rounded up;
-    and what is to be said of it where its end is missing. Raises PhotoError when the data cannot be decoded."""
+def decode_with_note(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
+    """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation, and a note for
+    the user where its end is missing. A JPEG's sides are divided by `reduction` (1, 2, 4 or 8) and rounded up. Raises
+    PhotoError when the data cannot be decoded."""
     kind = formats.format_of(data[: formats.HEAD])
     if kind == "HEIC":
         register_heic()
@@ -48,7 +50,8 @@ def decoded(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
 
 
 def reduction_for(data: bytes, shrink: float) -> int:
-    """By how much a file can shrink while it is decoded, at most `shrink`: only a JPEG can."""
+    """The largest divisor of its sides, at most `shrink`, by which a file can be decoded: 1, or 2, 4 or 8 of a
+    JPEG."""
     if formats.format_of(data[: formats.HEAD]) != "JPEG":
         return 1
     return max(each for each in (1, *_REDUCED) if each <= max(shrink, 1))
@@ -60,25 +63,25 @@ def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels,
         flags |= cv2.IMREAD_ANYDEPTH
     if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    if kind == "WebP" and tails.ends_in_zeros(data):
+    if kind == "WebP" and truncation.ends_in_zeros(data):
         raise ValueError("its end is missing")
-    given, note = (tails.completed(data) if kind == "JPEG" else data), ""
+    given, note = (truncation.completed_jpeg(data) if kind == "JPEG" else data), ""
     pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
     if pixels is None and kind == "PNG":
-        given, share = tails.completed_png(data)
-        note = _said_of(share)
+        given, share = truncation.completed_png(data)
+        note = _note_of_share(share)
         pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
     if pixels is None:
         raise ValueError("OpenCV does not say why")
     if kind == "JPEG":
-        note = _note_of_tail(data, pixels)  # type: ignore[arg-type]
+        note = _note_of_jpeg(data, pixels)  # type: ignore[arg-type]
     if kind == "PNM":
         return _in_eight_bits(data, pixels), note  # type: ignore[arg-type]
     return upright(pixels, orientation(data, kind)), note  # type: ignore[arg-type]
 
 
 def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels:
-    """A PNM's numbers go up to a number of its own, which OpenCV does not ask for."""
+    """The pixels in 0..255. A PNM's header names the number that stands for white, which OpenCV does not read."""
     found = _PNM_HEADER.match(data[:_NOTED_WITHIN])
     most = int(found[1]) if found else int(np.iinfo(pixels.dtype).max)
     if most == 255 or not 0 < most <= 65535:
@@ -87,33 +90,34 @@ def _in_eight_bits(data: bytes, pixels: NDArray[np.uint8 | np.uint16]) -> Pixels
     return scale[pixels]
 
 
-def _note_of_tail(data: bytes, pixels: Pixels) -> str:
-    """What is to be said of a JPEG that was cut off. Raises PhotoError where less than half of its rows are there."""
+def _note_of_jpeg(data: bytes, pixels: Pixels) -> str:
+    """The note for a JPEG that was cut off, empty for a whole one. Raises PhotoError where less than half of its rows
+    are there."""
     last = pixels[-1, -1]
-    share = tails.share(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
-    if share == 1 and tails.may_lack_detail(data) and _ends_early(data):
+    share = truncation.share_of_rows(data, bool((last == _FILL).all() or (last == _FILL_CMYK).all()))
+    if share == 1 and truncation.may_lack_detail(data) and _is_premature_end(data):
         return "cut off, with less detail"
-    return _said_of(share)
+    return _note_of_share(share)
 
 
-def _ends_early(jpeg: bytes) -> bool:
-    """Whether the decoder misses data. libjpeg says that on the standard error and nowhere else."""
-    come, go = os.pipe()
-    kept = os.dup(2)
-    os.dup2(go, 2)
+def _is_premature_end(jpeg: bytes) -> bool:
+    """Whether the decoder lacks data. libjpeg reports that on standard error and nowhere else."""
+    reading, writing = os.pipe()
+    stderr = os.dup(2)
+    os.dup2(writing, 2)
     try:
-        cv2.imdecode(np.frombuffer(tails.completed(jpeg), np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        cv2.imdecode(np.frombuffer(truncation.completed_jpeg(jpeg), np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
     finally:
-        os.dup2(kept, 2)
-        for each in (kept, go):
+        os.dup2(stderr, 2)
+        for each in (stderr, writing):
             os.close(each)
-    with open(come, "rb") as said:
-        return b"premature end" in said.read()
+    with open(reading, "rb") as warnings:
+        return b"premature end" in warnings.read()
 
 
-def _said_of(share: float) -> str:
-    """What is said of a photo that has this share of its rows, 0 to 1: nothing, where that is all. Raises PhotoError
-    where it is too little."""
+def _note_of_share(share: float) -> str:
+    """The note for a photo that has this share of its rows, 0 to 1; empty where it has all. Raises PhotoError where
+    it has too few."""
     if share == 1:
         return ""
     reason = f"cut off after {int(share * 100)} %"
@@ -135,7 +139,3 @@ def register_heic() -> None:
         reason = f"HEIC needs one more package: {how_to_install('pillow_heif')}"
         raise PhotoError(Status.UNSUPPORTED, reason, Cause.PACKAGE, "pillow_heif") from error
     pillow_heif.register_heif_opener()
-
-
-# OpenCV's names say "grayscale" of the flags that only shrink; its colour ones mean BGR.
-_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}

@@ -1,4 +1,4 @@
-"""What has changed since a photo could not be read: whether another look at it may help."""
+"""What has changed since a photo could not be read: whether another try may help."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Remedies:
     _packages: dict[str, bool] = field(default_factory=dict)
 
     def may_help(self, cause: Cause | None, needs: str) -> bool:
-        """Whether a photo that failed for this cause is worth another look, though its file is as it was. Of the
+        """Whether a photo that failed for this cause is worth another try, though its file is as it was. Of the
         failures of an earlier facesearch no cause is known: they are tried once more."""
         match cause:
             case Cause.FILE:

@@ -9,8 +9,8 @@ class Status(StrEnum):
     OK = "ok"
     NO_FACE = "no_face"
     UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
-    UNSUPPORTED = "unsupported"  # its content is no image, or of a format that nothing here reads
-    RAW = "raw"  # of a camera's sensor, which nothing here reads yet: it is counted, and is no failure
+    UNSUPPORTED = "unsupported"  # its content is not an image, or of a format that is not read here
+    RAW = "raw"  # of a camera's sensor, not read here yet: it is counted, and is not a failure
     TOO_LARGE = "too_large"
     CRASHED = "crashed"  # it broke its decoder, or a stage after it
     TIMEOUT = "timeout"  # its decoder did not come to an end
@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 class Cause(StrEnum):
-    """Where the reason of a failure lies, which says when a photo is worth another look."""
+    """Where the reason of a failure lies, which says when a photo is worth another try."""
 
     FILE = "file"  # in its bytes: when they change
     MACHINE = "machine"  # in permissions, a disk, a share or too little memory: in every run

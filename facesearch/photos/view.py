@@ -1,4 +1,4 @@
-"""A photo as it is looked at: decoded, upright, perhaps in a smaller version."""
+"""A view of a photo: its pixels, upright, perhaps in a smaller version."""
 
 import io
 import os
@@ -12,7 +12,6 @@ import cv2
 
 from facesearch.arrays import Chips, Pixels
 from facesearch.errors import PhotoError
-from facesearch.files import printable as printable
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
 from facesearch.photos import formats
@@ -26,7 +25,7 @@ from facesearch.photos.file import (
 )
 from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
 from facesearch.photos.orientation import orientation
-from facesearch.photos.pixels import decode, decoded, reduction_for, register_heic
+from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
 from facesearch.photos.status import Cause, Status
 
 _MOST_PIPED = 256_000_000  # bytes
@@ -34,7 +33,7 @@ _MOST_PIPED = 256_000_000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A photo as it is looked at, upright RGB, perhaps in a smaller version. `size` is the whole photo's width and
+    """A photo's pixels, upright RGB, perhaps in a smaller version. `size` is the whole photo's width and
     height, `shrink` how many of its pixels, (x, y), one of the view's stands for; `data` is the file where there is
     more to see."""
 
@@ -42,7 +41,7 @@ class View:
     size: tuple[int, int]
     shrink: tuple[float, float] = (1.0, 1.0)
     data: bytes = b""
-    note: str = ""  # what is to be said of a photo that is there in part
+    note: str = ""  # for the user, of a photo that is there in part
 
     def sharper(self, shrink: float) -> "View":
         """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the
@@ -51,7 +50,8 @@ class View:
             return self
         reduction = reduction_for(self.data, shrink)
         with suppress(PhotoError):
-            return View(decode(self.data, reduction), self.size, (reduction, reduction))
+            pixels, _ = decode_with_note(self.data, reduction)
+            return View(pixels, self.size, (reduction, reduction))
         return self
 
     def cut(self, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
@@ -60,51 +60,53 @@ class View:
         return aligner.cut(sharper.pixels, faces, sharper.shrink)
 
 
-Look: TypeAlias = Callable[[bytes, int], View]
+Decode: TypeAlias = Callable[[bytes, int], View]
 
 
-def look(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
+def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
     """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
-    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that serves, which takes a
-    quarter of the time. Raises as `decode`, and PhotoError for more than `max_megapixels`."""
+    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large enough,
+    which takes a quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than
+    `max_megapixels`."""
     refuse_raw(io.BytesIO(data), data[:HEAD])
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
     announced = announced_size(data)
     refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, shrink_to_fit(announced, max_side))
-    pixels, note = decoded(data, reduction)
+    pixels, note = decode_with_note(data, reduction)
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
     if shrink_to_fit(size, max_side) == 1:
         return View(pixels, size, note=note)
     share = 1 / shrink_to_fit((width, height), max_side)
-    looked_at = max(1, round(width * share)), max(1, round(height * share))
-    small = cv2.resize(pixels, looked_at, interpolation=cv2.INTER_AREA)
-    shrink = reduction * width / looked_at[0], reduction * height / looked_at[1]
+    small_size = max(1, round(width * share)), max(1, round(height * share))
+    small = cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA)
+    shrink = reduction * width / small_size[0], reduction * height / small_size[1]
     return View(small, size, shrink, data, note)  # type: ignore[arg-type]
 
 
-def whole(pixels: Pixels) -> View:
+def whole_view(pixels: Pixels) -> View:
     """The view of a photo that is already decoded."""
     return View(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
-def look_at(path: str, max_side: int = 0, how: Look | None = None) -> View:
-    """As `look`, by the photo's path; with another function of its kind, that one."""
-    return (how or look)(_asked(path), max_side)
+def read_view(path: str, max_side: int = 0, decode: Decode = decode_view) -> View:
+    """The photo at a path that a user typed, as `decode` gives it: `-` is standard input, and a pipe is read to its
+    end. Raises PhotoError."""
+    return decode(_bytes_from(path), max_side)
 
 
-def read_asked(file: PhotoFile) -> LoadedPhoto:
-    """As `load`, of a photo that a question is about, which may be standard input or a pipe. Its digest is empty."""
-    data = _asked(file.path)
+def load_any(file: PhotoFile) -> LoadedPhoto:
+    """The bytes of a photo at a path that a user typed, which may be standard input (`-`) or a pipe; the digest is
+    left empty. Raises PhotoError."""
+    data = _bytes_from(file.path)
     return LoadedPhoto(file, data, b"", header_size(data))
 
 
-def _asked(path: str) -> bytes:
-    """The bytes of a photo that a question is about: `-` is standard input, and a pipe is read to its end."""
+def _bytes_from(path: str) -> bytes:
     if path != "-" and not stat.S_ISFIFO(_mode(path)):
-        return _loaded_bytes(path)
+        return _bytes_of_file(path)
     try:
         with open(0 if path == "-" else path, "rb", closefd=path != "-") as opened:
             if path == "-" and stat.S_ISCHR(os.fstat(0).st_mode):
@@ -130,14 +132,14 @@ def _mode(path: str) -> int:
         return 0  # to open it will say why
 
 
-def _loaded_bytes(path: str) -> bytes:
+def _bytes_of_file(path: str) -> bytes:
     return load_named_photo(PhotoFile(path, 0, 0)).data
 
 
-def read(path: str, how: Look | None = None) -> Pixels:
+def read(path: str, decode: Decode = decode_view) -> Pixels:
     """One photo by its path, whole, upright RGB, (height, width, 3); never from a pipe, which can be read once only.
     Raises PhotoError."""
-    return (how or look)(_loaded_bytes(path), 0).pixels
+    return decode(_bytes_of_file(path), 0).pixels
 
 
 def _turned(announced: tuple[int, int], jpeg: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from facesearch.errors import PhotoError, RootError
-from facesearch.files import printable as printable
+from facesearch.files import printable
 from facesearch.photos import formats
 from facesearch.photos.file import PhotoFile, open_regular
 from facesearch.photos.formats import looks_like_photo
@@ -18,8 +18,8 @@ CannotSee = Callable[[str, OSError], None]
 
 def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterator[PhotoFile]:
     """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
-    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` hears of each
-    folder that cannot be listed and of each file that cannot be looked at, but for those that vanish meanwhile.
+    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` is called
+    with each folder that cannot be listed and each file that cannot be examined, but for those that vanish meanwhile.
     Raises RootError for a root that cannot be read."""
     path = os.path.abspath(root)
     try:
@@ -42,7 +42,7 @@ def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
         folder = folders.pop()
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:  # 0: the disk does not number its files
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:

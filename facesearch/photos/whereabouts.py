@@ -1,4 +1,4 @@
-"""Where photos are that a run did not meet: gone for good, or only away, as on a disk that is not mounted."""
+"""What became of photos that a run did not find: gone for good, or only away, as on a disk that is not mounted."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Photos that cannot be seen at the moment: the folder that hides them, why (half a sentence of which it is the
-    subject), and how many they are."""
+    """Photos that cannot be reached at the moment: in or below which folder, why (the end of a sentence that begins
+    with the folder), and how many they are."""
 
     folder: str
     reason: str
@@ -20,7 +20,7 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Paths of photos by what became of them; `away` is one entry a folder. `there` can be seen."""
+    """Paths of photos by what became of them: `gone` for good, `there` after all, and `away`, one record a folder."""
 
     gone: tuple[str, ...]
     there: tuple[str, ...]
@@ -69,7 +69,7 @@ def is_gone(root: str) -> bool:
 
 
 def _of_photo(path: str, root: str, places: dict[str, _Found]) -> _Found:
-    if isinstance(places.get(path), _Hidden):  # it was listed, but could not be looked at
+    if isinstance(places.get(path), _Hidden):  # it was listed, but could not be examined
         return _Hidden(os.path.dirname(path), places[path].reason)  # type: ignore[union-attr]
     folder = os.path.dirname(path)
     found = _of_folder(folder, root, places)
@@ -92,12 +92,12 @@ def _of_folder(folder: str, root: str, places: dict[str, _Found]) -> _Found:
     found: _Found = _THERE
     for each in reversed(upwards):
         if each not in places:
-            places[each] = found if found != _THERE else _looked_at(each, root)
+            places[each] = found if found != _THERE else _state_of(each, root)
         found = places[each]
     return found
 
 
-def _looked_at(folder: str, root: str) -> _Found:
+def _state_of(folder: str, root: str) -> _Found:
     try:
         with os.scandir(folder) as entries:
             # As a folder is on which no disk is mounted; that a root's own parents are empty says nothing.

@@ -19,6 +19,16 @@ _PNG_HEAD = 33  # bytes: signature and IHDR
 _COMMENT = b"\xff\xfe"  # in a JPEG
 
 
+def check_name(path: Path, option: str, is_drawable: bool, asked: Iterable[str | Path] = ()) -> None:
+    """Raises UsageError when a picture cannot be written there, for want of a format (`is_drawable`) or a folder, or
+    must not be: see `refuse_taken`. `option` is the one that named it."""
+    if not is_drawable:
+        raise UsageError(f"{option} cannot draw '{path.name}'; end it with .png or .jpg.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.absolute().parent} is not a folder; make it, or give {option} another place.")
+    refuse_taken(path, option, asked)
+
+
 def refuse_taken(path: Path, option: str, asked: Iterable[str | Path] = ()) -> None:
     """Raises UsageError when a picture must not be written there: the name is that of a photo that was asked about,
     or of any file that facesearch has not drawn. (What it has drawn carries a mark, and is replaced.)"""
@@ -76,7 +86,7 @@ def _crc(chunk: bytes) -> bytes:
 
 
 def _lstat(path: Path) -> os.stat_result | None:
-    """None where nothing is. Raises UsageError for a name that cannot be."""
+    """None where there is not a file. Raises UsageError for a name that cannot be a file's."""
     try:
         return path.lstat()
     except FileNotFoundError:

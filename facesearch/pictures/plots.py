@@ -1,4 +1,4 @@
-"""Figures of a benchmark as curves: the ROC, and the histograms of similarities."""
+"""Plots of figures: the ROC and the histograms of similarities of a benchmark, and the epochs of a training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.errors import UsageError
 from facesearch.files import write_whole
 from facesearch.libraries import settle
 from facesearch.pictures import output
@@ -39,15 +38,12 @@ class Curve:
 
 
 def check_plot_name(path: Path) -> None:
-    """Raises UsageError when no plot can be written under that name."""
+    """Raises UsageError when a plot cannot be written under that name, or must not: see `output.check_name`."""
     settle("matplotlib")
     from matplotlib.backend_bases import FigureCanvasBase
 
-    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
-        raise UsageError(f"'{path.name}' names no picture that can be drawn; end it with .png, .pdf or .svg.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the curve.")
-    output.refuse_taken(path, "--roc")
+    is_drawable = path.suffix.lstrip(".").lower() in FigureCanvasBase.get_supported_filetypes()
+    output.check_name(path, "--roc", is_drawable)
 
 
 def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
@@ -68,16 +64,16 @@ def draw_roc(title: str, curves: Sequence[Curve], path: Path) -> None:
 
 def _rendered(figure: "Figure", path: Path) -> bytes:
     """The picture in the format that the name ends with."""
-    to = BytesIO()
-    figure.savefig(to, format=path.suffix.lstrip(".").lower())
-    return to.getvalue()
+    data = BytesIO()
+    figure.savefig(data, format=path.suffix.lstrip(".").lower())
+    return data.getvalue()
 
 
 def _draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
     strangers = max(int((~curve.same).sum()) for curve in curves)
     least = min(10.0 ** np.floor(np.log10(1 / strangers)), 0.1)
-    seen = [curve.tar[np.searchsorted(curve.far, _MARKED[0], side="right") - 1] for curve in curves]
-    bottom = max(0.0, np.floor((min(seen) - 0.1) * 10) / 10)
+    at_first_mark = [curve.tar[np.searchsorted(curve.far, _MARKED[0], side="right") - 1] for curve in curves]
+    bottom = max(0.0, np.floor((min(at_first_mark) - 0.1) * 10) / 10)
     for curve, style in zip(curves, _STYLES, strict=False):
         name = curve.name if len(curves) > 1 else None
         axes.step(np.maximum(curve.far, least), curve.tar, where="post", color=_SAME, linestyle=style, label=name)
@@ -130,28 +126,29 @@ def _draw_histograms(axes: "Axes", curve: Curve, is_last: bool, is_only: bool) -
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How a figure went: points (epoch, value), on the panel that is called `panel`."""
+class Series:
+    """How one figure of a training changed: points (epoch, value), to be drawn on the panel of this name."""
 
     panel: str
     name: str
     points: Sequence[tuple[int, float]]
 
 
-def draw_courses(title: str, courses: Sequence[Course], changes: Sequence[float], path: Path) -> None:
-    """Draws figures by epoch, a panel below the other; a vertical line at each of `changes`. Raises OSError."""
+def draw_series(title: str, series: Sequence[Series], changes: Sequence[float], path: Path) -> None:
+    """Draws figures by epoch, one panel below the other, with a vertical line at each epoch of `changes`. Raises
+    OSError."""
     settle("matplotlib")
     from matplotlib.figure import Figure
 
-    panels = list(dict.fromkeys(course.panel for course in courses))
+    panels = list(dict.fromkeys(each.panel for each in series))
     figure = Figure(figsize=(7.5, 0.8 + 2.4 * len(panels)), dpi=_DPI, layout="constrained")
     figure.suptitle(title, fontsize=11)
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(rows, panels, strict=True):
-        own = [course for course in courses if course.panel == panel]
-        for course, colour, style in zip(own, (_SAME, _STRANGERS), _STYLES, strict=False):
-            epochs, values = zip(*course.points, strict=True)
-            axes.plot(epochs, values, style, color=colour, marker=".", label=course.name)
+        own = [each for each in series if each.panel == panel]
+        for each, colour, style in zip(own, (_SAME, _STRANGERS), _STYLES, strict=False):
+            epochs, values = zip(*each.points, strict=True)
+            axes.plot(epochs, values, style, color=colour, marker=".", label=each.name)
         for change in changes:
             axes.axvline(change, color="0.6", linewidth=1)
         axes.legend(frameon=False, fontsize=9)

@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 
 from facesearch.arrays import Pixels
-from facesearch.errors import FaceSearchError, PhotoError, UsageError
+from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.files import printable
 from facesearch.gallery.records import Answer
 from facesearch.geometry.face import Box
 from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Look, read
+from facesearch.photos.view import Decode, read
 from facesearch.pictures import output
 
 _TILE = 176  # pixels: the side of a face
 _GAP = 20
 _CAPTION = 50
 _PER_ROW = 6  # matches beside a query
-_TALLEST = 65_000  # pixels: a JPEG has at most 65,500 a side
-_AROUND = 0.35  # of the box's size is shown on each side of it
+_TALLEST = 65_000  # pixels: libjpeg writes at most 65,500 a side (JPEG_MAX_DIMENSION)
+_AROUND = 0.35  # of the box's longer side is shown on each side of the box
 
 _PAPER = (255, 255, 255)
 _INK = (34, 34, 34)
@@ -42,18 +42,14 @@ class FacePair:
 
 
 def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | Path] = ()) -> None:
-    """Raises UsageError when no picture can be written under that name, or must not: see outputs.refuse_taken."""
-    if not cv2.haveImageWriter(path.name):
-        raise UsageError(f"'{path.name}' names no picture that can be written; end it with .jpg or .png.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path.absolute().parent} is no folder; make it, or choose another place for the sheet.")
-    output.refuse_taken(path, option, asked)
+    """Raises UsageError when a sheet cannot be written under that name, or must not: see `output.check_name`."""
+    output.check_name(path, option, cv2.haveImageWriter(path.name), asked)
 
 
 def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
-    """One line of faces for each answer: the one that was asked about, then its matches with name and similarity,
-    which is green where it reaches the threshold. Beside the picture how many matches it shows, and of how many: no
-    picture is higher than a JPEG can be."""
+    """A picture with a line of faces for each answer: the face that was asked about, then its matches with name and
+    similarity, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and how
+    many there are: a picture is not made taller than a JPEG can be."""
     drawn, height = [], 0
     for answer in answers:
         rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // (_TILE + _CAPTION))
@@ -68,7 +64,7 @@ def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
     top = 0
     with Decoders(1) as decoders:
         for answer in drawn:
-            strip = _strip(answer, width, decoders.look)
+            strip = _strip(answer, width, decoders.decode)
             sheet[top : top + len(strip)] = strip
             top += len(strip)
     return sheet, sum(len(answer.matches) for answer in drawn), sum(len(answer.matches) for answer in answers)
@@ -78,8 +74,8 @@ def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], thresh
     """Pairs of two people that were accepted on the left, pairs of one person that were rejected on the right, each
     with the worst above."""
     with Decoders(1) as decoders:
-        left = _column(accepts, f"two people, taken for one: similarity from {threshold:.3f} on", decoders.look)
-        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.look)
+        left = _column(accepts, f"two people, taken for one: similarity of {threshold:.3f} or more", decoders.decode)
+        right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.decode)
     height = max(left.shape[0], right.shape[0])
     sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
     sheet[: left.shape[0], : left.shape[1]] = left
@@ -101,7 +97,7 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
     output.write(path, data.tobytes())
 
 
-def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
+def _column(pairs: Sequence[FacePair], title: str, decode: Decode) -> Pixels:
     """A title, and below it the two faces of each pair side by side."""
     width = 2 * (_TILE + _GAP) + 2 * _GAP
     strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
@@ -110,8 +106,8 @@ def _column(pairs: Sequence[FacePair], title: str, how: Look) -> Pixels:
         strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
         sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
         for column, (photo, box, below) in enumerate(sides):
-            _place(strip, 0, column, _crop(photo, box, how))
-            _write(strip, 0, column, Path(photo).stem, below, _INK, _FAINT)
+            _place_tile(strip, 0, column, _crop(photo, box, decode))
+            _write_caption(strip, 0, column, Path(photo).stem, below, _FAINT)
         strips.append(strip)
     return np.concatenate(strips)
 
@@ -120,21 +116,21 @@ def _rows_of(answer: Answer) -> int:
     return max(1, -(-len(answer.matches) // _PER_ROW))
 
 
-def _strip(answer: Answer, width: int, how: Look) -> Pixels:
+def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
     rows = _rows_of(answer)
     strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
-    _place(strip, 0, 0, _crop(answer.query.photo, answer.query.box, how))
-    _write(strip, 0, 0, Path(answer.query.photo).name, "asked about", _INK, _FAINT)
+    _place_tile(strip, 0, 0, _crop(answer.query.photo, answer.query.box, decode))
+    _write_caption(strip, 0, 0, Path(answer.query.photo).name, "asked about", _FAINT)
     divider = _GAP + _TILE + _GAP
     cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
-        _place(strip, row, column, _crop(match.photo, match.box, how))
+        _place_tile(strip, row, column, _crop(match.photo, match.box, decode))
         same = answer.threshold is not None and match.similarity >= answer.threshold
         colour = _SAME if same else _FAINT
         name = match.person or Path(match.photo).name
-        _write(strip, row, column, name, f"{match.similarity:.3f}", _INK, colour)
+        _write_caption(strip, row, column, name, f"{match.similarity:.3f}", colour)
     return strip
 
 
@@ -144,26 +140,19 @@ def _corner(row: int, column: int) -> tuple[int, int]:
     return left, _GAP + row * (_TILE + _CAPTION)
 
 
-def _place(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
+def _place_tile(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
     left, top = _corner(row, column)
     strip[top : top + _TILE, left : left + _TILE] = tile
 
 
-def _write(
-    strip: Pixels,
-    row: int,
-    column: int,
-    name: str,
-    below: str,
-    ink: tuple[int, int, int],
-    ink_below: tuple[int, int, int],
-) -> None:
+def _write_caption(strip: Pixels, row: int, column: int, name: str, below: str, colour: tuple[int, int, int]) -> None:
+    """Writes a name under a tile, and under the name something else in this colour."""
     left, top = _corner(row, column)
-    _put(strip, printable(name), (left, top + _TILE + 18), ink, 15)
-    _put(strip, below, (left, top + _TILE + 36), ink_below, 14)
+    _put_text(strip, printable(name), (left, top + _TILE + 18), _INK, 15)
+    _put_text(strip, below, (left, top + _TILE + 36), colour, 14)
 
 
-def _put(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
+def _put_text(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
     """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width."""
     font = cv2.FontFace("uni")
     shown = text
@@ -178,11 +167,11 @@ def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
     return int(left + width)
 
 
-def _crop(photo: str, box: Box, how: Look) -> Pixels:
+def _crop(photo: str, box: Box, decode: Decode) -> Pixels:
     """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
     tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
     try:
-        pixels = read(photo, how)
+        pixels = read(photo, decode)
     except PhotoError:
         return tile
     height, width = pixels.shape[:2]

@@ -2,10 +2,13 @@
 
 import csv
 import importlib.util
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facesearch.pictures.plots import Course, draw_courses
+from facesearch.files import write_whole
+from facesearch.pictures.plots import Series, draw_series
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
@@ -38,20 +41,15 @@ class Curves:
         Raises OSError."""
         path = self._folder / "curves.csv"
         row = _row(epoch)
-        is_new = epoch.number == 1 or not path.exists()
-        with path.open("w" if is_new else "a", newline="") as file:
-            table = csv.DictWriter(file, _COLUMNS)
-            if is_new:
-                table.writeheader()
-            table.writerow({name: "" if value is None else value for name, value in row.items()})
+        before = [] if epoch.number == 1 or not path.exists() else _read(path)
+        _write(path, [*before, row])
         self._draw(path)
         self._tell_tensorboard(row)
-        for written in (path, path.with_suffix(".png"), *self._folder.glob("events/*")):
+        for written in self._folder.glob("events/*"):
             written.chmod(0o600)
 
     def _draw(self, path: Path) -> None:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = _read(path)
         pairs = self._pairs or "pairs"
         curves = (
             ("softmax", "loss", "loss", "softmax"),
@@ -66,10 +64,10 @@ class Curves:
         for panel, name, column, phase in curves:
             of_phase = [row for row in rows if row[column] and phase in ("", row["phase"])]
             if of_phase:
-                drawn.append(Course(panel, name, [(int(row["epoch"]), float(row[column])) for row in of_phase]))
+                drawn.append(Series(panel, name, [(int(row["epoch"]), float(row[column])) for row in of_phase]))
         phases = [row["phase"] for row in rows]
         changes = [int(rows[i]["epoch"]) - 0.5 for i in range(1, len(rows)) if phases[i] != phases[i - 1]]
-        draw_courses(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
+        draw_series(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
 
     def _tell_tensorboard(self, row: dict[str, Any]) -> None:
         if importlib.util.find_spec("tensorflow") is None:
@@ -85,6 +83,20 @@ class Curves:
                 if isinstance(value, float):
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
         self._events.flush()
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the table whole or not at all; None is an empty field."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, _COLUMNS)
+    table.writeheader()
+    table.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def _row(epoch: "Epoch") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A training from folder to model: split the people, train, keep what came of it under its name."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ import numpy as np
 
 from facesearch.errors import FaceSearchError, ModelError, Note, UsageError
 from facesearch.evaluation.leakage import keep_people
+from facesearch.files import sha256_of
 from facesearch.home import model_dir, private_folder
 from facesearch.models.card import CHECKPOINT, valid_model_name
 from facesearch.models.cards import EmbedderCard, card_path, keep_card, model_cards
@@ -179,5 +179,5 @@ def _trained(
             with suppress(OSError):  # what holds a checkpoint stays
                 home.rmdir()
     (weights,) = card.weights
-    digest = hashlib.sha256((home / weights.path).read_bytes()).hexdigest()
+    digest = sha256_of(home / weights.path)
     return msgspec.structs.replace(card, weights=(msgspec.structs.replace(weights, sha256=digest),))

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from facesearch.faces.analyser import Analyser
-from facesearch.photos.view import look
+from facesearch.photos.view import decode_view
 from facesearch.photos.walk import walk
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def victim(few: Album, analyser: Analyser, tmp_path_factory: pytest.TempPathFact
     found = {}
     for path in few.files:
         if not path.endswith("cut.jpg"):
-            view = look(Path(path).read_bytes(), analyser.max_side)
+            view = decode_view(Path(path).read_bytes(), analyser.max_side)
             key = hashlib.blake2b(view.pixels.tobytes(), digest_size=16).digest()
             (found[key],) = analyser.analyse([view])
     remembered = tmp_path_factory.mktemp("remembered") / "found"

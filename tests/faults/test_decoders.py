@@ -25,9 +25,10 @@ from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.flow import stages
 from facesearch.flow.stream import threads
 from facesearch.gallery.records import Outcome
+from facesearch.photos.decoder import LARGE
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.header import decoding_cost, header_size
-from facesearch.photos.pool import LARGE, Decoders
+from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Cause, Status
 from facesearch.training.people import load_chips
 from tests.faults import failing
@@ -61,12 +62,12 @@ def test_a_run_ends_whatever_its_threads_are_waiting_for(astronaut_file: Path) -
 
     def work() -> None:
         with threads(3) as readers, threads(2) as workers, Decoders(3) as decoders:
-            list(readers.map(lambda _: decoders.look(data, 1280), range(9)))  # all decoders live, and idle
+            list(readers.map(lambda _: decoders.decode(data, 1280), range(9)))  # all decoders live, and idle
             workers.submit(time.sleep, 0.3)
             for _ in range(3):
                 readers.submit(time.sleep, 0.1)
             for _ in range(6):
-                readers.submit(decoders.look, data, 1280)
+                readers.submit(decoders.decode, data, 1280)
             raise OSError(28, "No space left on device")
 
     said: list[str | None] = []
@@ -171,7 +172,7 @@ def test_a_photo_whose_decoder_is_always_killed_is_for_a_later_run(
 ) -> None:
     _program(tmp_path, monkeypatch, "os.kill(os.getpid(), 9)")
     with Decoders(1, program="own_decoder") as decoders, pytest.raises(PhotoError) as refused:
-        decoders.look(astronaut_file.read_bytes(), 1280)
+        decoders.decode(astronaut_file.read_bytes(), 1280)
     assert (refused.value.status, refused.value.cause) == (Status.CRASHED, Cause.MACHINE)
 
 
@@ -179,12 +180,12 @@ def test_waiting_for_other_large_photos_is_not_time_of_ones_own(tmp_path: Path) 
     data = _png(9000, 8000)
     assert decoding_cost(data, header_size(data), 1280) > LARGE
     with Decoders(1) as decoders:
-        decoders.look(data, 1280)
+        decoders.decode(data, 1280)
         started = time.monotonic()
-        decoders.look(data, 1280)
+        decoders.decode(data, 1280)
         alone = time.monotonic() - started
     with Decoders(4, seconds=max(3 * alone, 1.0)) as decoders, ThreadPoolExecutor(4) as pool:
-        views = list(pool.map(lambda _: decoders.look(data, 1280), range(8)))
+        views = list(pool.map(lambda _: decoders.decode(data, 1280), range(8)))
     assert {view.size for view in views} == {(9000, 8000)}
 
 
@@ -267,7 +268,7 @@ def test_an_answer_that_makes_no_sense_costs_its_photo_alone(tmp_path: Path, mon
 
     def look(number: int) -> str:
         with pytest.raises(PhotoError) as refused:
-            decoders.look(str(number).encode(), 1280, (1, 1))
+            decoders.decode(str(number).encode(), 1280, (1, 1))
         return refused.value.status
 
     with Decoders(4, seconds=2, program="own_decoder") as decoders, ThreadPoolExecutor(4) as pool:
@@ -282,7 +283,7 @@ def test_the_reason_of_a_decoder_is_printable(
     said = json.dumps({"type": "refused", "status": "unreadable", "reason": "\x1b[31m"}).encode() + b"\n"
     _program(tmp_path, monkeypatch, f"sys.stdout.buffer.write({said!r})")
     with Decoders(1, program="own_decoder") as decoders, pytest.raises(PhotoError) as refused:
-        decoders.look(astronaut_file.read_bytes(), 1280)
+        decoders.decode(astronaut_file.read_bytes(), 1280)
     assert refused.value.reason == "\\x1b[31m"
 
 

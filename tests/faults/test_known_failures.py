@@ -31,9 +31,9 @@ from facesearch.photos.status import Cause, Status
 _KILLED = """
 import os, signal
 from facesearch.photos import decoding_process
-def look(*words):
+def decode(*words):
     os.kill(os.getpid(), signal.SIGKILL)
-decoding_process.serve([look])
+decoding_process.serve([decode])
 """
 
 

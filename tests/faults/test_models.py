@@ -255,10 +255,10 @@ _WOODS: list[np.ndarray] = []
 
 @pytest.fixture
 def gallery(home: Path, analyser: Any, lfw: Callable[..., Path]) -> Gallery:
-    from facesearch.photos.view import look_at
+    from facesearch.photos.view import read_view
 
     if not _WOODS:
-        (found,) = analyser.analyse([look_at(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
+        (found,) = analyser.analyse([read_view(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
         _WOODS.append(found.embeddings[0])
     return Gallery.open(device="cpu")
 

@@ -112,7 +112,7 @@ def test_mutants_of_every_format_get_a_status(
 _HOOK = """
 import os, signal, time
 from facesearch.photos import decoding_process
-def look(data, max_side, max_megapixels):
+def decode(data, max_side, max_megapixels):
     if data.endswith(b"CRASH"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if data.endswith(b"EXIT"):
@@ -125,8 +125,8 @@ def look(data, max_side, max_megapixels):
         bytearray(1 << 40)
     if data.endswith(b"NOISE"):
         os.write(1, b"x" * 10000)  # as a library that prints
-    return decoding_process.look_at_data(data, max_side, max_megapixels)
-decoding_process.serve([look])
+    return decoding_process.answer_decode(data, max_side, max_megapixels)
+decoding_process.serve([decode])
 """
 
 
@@ -241,7 +241,7 @@ _GIF_FRAME = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x08\x02\x4
 def test_a_bomb_is_too_large_before_memory_is_taken(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     with Decoders(1) as decoders:
-        decoders.look(_png(1, 1, zlib.compress(bytes(4))), 100)  # it runs
+        decoders.decode(_png(1, 1, zlib.compress(bytes(4))), 100)  # it runs
         (pid,) = (decoder._process.pid for decoder in decoders._all)
         before = _most_memory(pid), _most_memory(os.getpid())
         with pytest.raises(PhotoError) as refused:
@@ -249,7 +249,7 @@ def test_a_bomb_is_too_large_before_memory_is_taken(name: str, data: bytes, tmp_
         assert refused.value.status == Status.TOO_LARGE
         assert "megapixels, more than the 200 that are read" in refused.value.reason
         with pytest.raises(PhotoError) as refused:  # should the first look have missed it
-            decoders.look(data, 1280)
+            decoders.decode(data, 1280)
         assert refused.value.status == Status.TOO_LARGE
         grown = [now - then for now, then in zip((_most_memory(pid), _most_memory(os.getpid())), before, strict=True)]
     print(f"{name}: {[round(each / _MB) for each in grown]} MB more")
@@ -265,10 +265,10 @@ def test_a_panorama_is_looked_at_in_a_reduced_size(
     path = write(tmp_path / "panorama" / "wide.jpg", wide)
     del wide
     with Decoders(1) as decoders:
-        decoders.look(_png(1, 1, zlib.compress(bytes(4))), 100)
+        decoders.decode(_png(1, 1, zlib.compress(bytes(4))), 100)
         (pid,) = (decoder._process.pid for decoder in decoders._all)
         before = _most_memory(pid)
-        decoders.look(path.read_bytes(), 1280)
+        decoders.decode(path.read_bytes(), 1280)
         assert _most_memory(pid) - before < 200 * _MB
     assert gallery.index([path.parent]).photos == {"ok": 1}
     (tmp_path / "panorama" / "again.jpg").write_bytes(path.read_bytes() + b"more")
@@ -314,7 +314,7 @@ def test_all_orientations_show_the_same_face(
     path.write_bytes(plain[:2] + _orientation(orientation) + plain[2:])
     upright = write(tmp_path / "upright.jpg", astronaut)
     with Decoders(1) as decoders:
-        views = [decoders.look(each.read_bytes(), 1280) for each in (path, upright)]
+        views = [decoders.decode(each.read_bytes(), 1280) for each in (path, upright)]
     assert views[0].pixels.shape == views[1].pixels.shape
     first, second = analyser.analyse(views)
     assert first.embeddings[0] @ second.embeddings[0] > 0.99
@@ -342,7 +342,7 @@ def test_what_a_photo_says_of_itself_does_no_harm(
     segments: tuple[bytes, ...], analyser: Analyser, astronaut: Pixels, astronaut_file: Path
 ) -> None:
     with Decoders(1, seconds=20) as decoders:
-        view = decoders.look(_jpeg_with(astronaut_file, *segments), 1280)
+        view = decoders.decode(_jpeg_with(astronaut_file, *segments), 1280)
     np.testing.assert_array_equal(view.pixels, astronaut)
 
 

@@ -23,7 +23,7 @@ from facesearch.faces.analyser import Analysed
 from facesearch.flow import stages
 from facesearch.gallery import forgetting, upkeep
 from facesearch.gallery.gallery import Gallery
-from facesearch.photos.view import View, look
+from facesearch.photos.view import View, decode_view
 from tests.faults import failing
 
 _SECONDS = 60  # for a run, at most
@@ -53,12 +53,12 @@ class Here:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def end(self) -> None: ...
+    def stop(self) -> None: ...
 
     def start_one(self) -> None: ...
 
-    def look(self, data: bytes, max_side: int, size: object = None) -> View:
-        return look(data, max_side)
+    def decode(self, data: bytes, max_side: int, size: object = None) -> View:
+        return decode_view(data, max_side)
 
 
 def key_of(pixels: np.ndarray) -> bytes:

@@ -10,23 +10,29 @@ from collections.abc import Iterator
 from PIL import Image
 
 END = b"\xff\xd9"
-_ONES = b"\xff\0" * 16  # bits that no JPEG has as a code: the last codes before them are read all the same
+_ONES = b"\xff\0" * 16  # ones alone are never a code of a JPEG (ITU T.81, Annex C): what comes before them is read
 _ZEROS = 16  # bytes at the end of a picture's data; an encoder does not write so many
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_LUMA = range(64)  # coefficients
+_AT_ONCE = 1 << 12  # bytes, so that little of what comes before the damage is lost
+_LUMA = range(64)  # coefficients of a block of brightness, 8 x 8
+
+_PNG_START = 8  # bytes before the first chunk
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of colour
+_MOST_ROWS = 1 << 20
+_MOST_FILTER = 4  # the largest number of a row's filter (PNG specification, 9.2)
 
 
-def completed(data: bytes) -> bytes:
-    """The file, with an end where it has none: decoders then take what is there."""
+def completed_jpeg(data: bytes) -> bytes:
+    """The file, with an end mark where it has none: decoders then take what is there."""
     scan = _scan(data)
     if not scan or _end(data, scan) >= 0:
         return data
     return _without_zeros(data, len(data)) + END
 
 
-def share(data: bytes, ends_flat: bool) -> float:
-    """Which part of a JPEG's rows is there, 0 to 1. `ends_flat` says that its last pixels are of one colour, as
-    decoders leave what is missing: without it, and with an end, it is taken as whole."""
+def share_of_rows(data: bytes, ends_flat: bool) -> float:
+    """The share of a JPEG's rows that are there, 0 to 1. `ends_flat` says that its last pixels have the colour which
+    decoders give to what is missing: without it, a JPEG with an end mark is taken as whole."""
     scan = _scan(data)
     if not scan:
         return 1.0
@@ -125,8 +131,8 @@ def _are_all(passes: list[tuple[int, range, int]]) -> bool:
 
 
 def _share_of_passes(passes: list[tuple[int, range, int]]) -> float:
-    """All rows when every coefficient of the brightness was sent at least roughly before the last pass began; else
-    the coefficients that were, as what is missing of them is missing in all rows."""
+    """1 when every coefficient of the brightness was sent at least roughly before the last pass began; else the share
+    of coefficients that were, as what is missing of them is missing in all rows."""
     luma = passes[0][0]
     seen = {k for component, band, _ in passes[:-1] if component == luma for k in band}
     return len(seen & set(_LUMA)) / len(_LUMA)
@@ -136,12 +142,6 @@ def may_lack_detail(data: bytes) -> bool:
     """Whether a progressive JPEG has no end: all of it may have been sent once, and its last details not."""
     scan = _scan(data)
     return bool(scan) and _end(data, scan) < 0 and _has_passes(data, scan)
-
-
-_PNG_START = 8  # bytes before the first chunk
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of colour
-_MOST_ROWS = 1 << 20
-_MOST_FILTER = 4  # of the ways in which a row is told from the one above
 
 
 def completed_png(data: bytes) -> tuple[bytes, float]:
@@ -196,9 +196,6 @@ def _inflated(parts: Iterator[bytes], most: int) -> bytes:
     except zlib.error:  # what came before is sound: it is damaged from here on
         pass
     return bytes(found)
-
-
-_AT_ONCE = 1 << 12  # bytes, so that little of what comes before the damage is lost
 
 
 def ends_in_zeros(data: bytes) -> bool:
