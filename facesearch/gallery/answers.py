@@ -74,9 +74,9 @@ def _asked_or_not(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Aske
 
 
 def embed_one(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Asked:
-    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `decode` gives its view.
-    Raises FaceSearchError when it cannot be read, NoFaceError when it has no face, UsageError when it has
-    fewer than that."""
+    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `decode` is the
+    pool's. Raises FaceSearchError when the photo cannot be read, NoFaceError when it has no face, UsageError when it
+    has fewer than that."""
     try:
         (found,) = analyser.analyse([read_view(path, analyser.max_side, decode)])
     except PhotoError as error:
