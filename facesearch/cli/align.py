@@ -8,11 +8,11 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, Json
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.faces.detector import Detector as FaceDetector
 
-_SOME_UNREAD = 7
 _LISTED = 10  # photos without a crop
 
 
@@ -27,7 +27,7 @@ def align(
     detector: Annotated[str, typer.Option(help="Face detector.", metavar="NAME")] = "mtcnn",
     device: Device = "auto",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Cut out faces for training, as the original FaceNet did.
 
     Run it again to go on: what was cut out already is passed over. Exit code 7 when photos could not be read."""
@@ -72,7 +72,9 @@ def align(
             show.note(f"{failure.photo}: {failure.reason}")
         if len(failures) > _LISTED:
             show.note("... and more; --json lists them all.")
-    return _SOME_UNREAD if any(failure.reason != "no face was found" for failure in failures) else 0
+    return (
+        ExitCode.SOME_UNREAD if any(failure.reason != "no face was found" for failure in failures) else ExitCode.DONE
+    )
 
 
 def _detector(name: str, device: Device) -> "FaceDetector":

@@ -11,6 +11,7 @@ from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.bench_reports import finish, rounded
 from facesearch.cli.options import Detector, Device, Json, Model
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.evaluation.benchmark import Benchmark
@@ -63,7 +64,7 @@ def lfw(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model on Labeled Faces in the Wild.
 
     Of several faces in a photo the most central one counts. Embeddings are kept: a second run takes seconds."""
@@ -102,7 +103,7 @@ def yaleb(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model under extreme light, on the cropped Extended Yale B: pairs within and across lights, and who is
     recognised from one frontally lit photo, by the light's angle."""
     from facesearch.evaluation import yaleb as extended_yale_b
@@ -123,7 +124,7 @@ def pairs(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model on your own pairs: a CSV file with two photos and 1 or 0 (one person or two) in each line."""
     from facesearch.evaluation import own_pairs
     from facesearch.files import printable
@@ -141,7 +142,7 @@ def search(
         float, typer.Option(help="How far a face lies from its identity; 1 is as far as a stranger.", min=0, max=1)
     ] = 0.5,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure every kind of index on made-up identities, beside exact search."""
     from facesearch.evaluation import synthetic
     from facesearch.models.cards import index_recipes
@@ -149,7 +150,7 @@ def search(
     measured = list(synthetic.measure(synthetic.Identities(n, noise), index_recipes(), show.note))
     if json:
         show.as_json({"identities": n, "noise": noise, "recipes": [rounded(each) for each in measured]})
-        return 0
+        return ExitCode.DONE
     names = ("recipe", "built in", "size", "one query", "1,000 at once", "recall@1", "recall@10", "identified")
     rows = show.table(*names, right=names[1:])
     for each in measured:
@@ -174,7 +175,7 @@ def search(
         "Up to how many faces each recipe is used: "
         + ", ".join(f"{r.name} {r.up_to_faces:,}" if r.up_to_faces else f"{r.name} any" for r in index_recipes())
     )
-    return 0
+    return ExitCode.DONE
 
 
 class _Progress:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesearch.cli import show
+from facesearch.errors import ExitCode
 from facesearch.evaluation.leakage import warning
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 _WORST = 8  # errors of each kind that are drawn
 
 
-def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> int:
+def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> ExitCode:
     """Shows the report, draws what was asked for, and gives the exit code."""
     if json:
         show.as_json(_json(report))
@@ -22,7 +23,7 @@ def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) 
         _draw_roc(report, roc)
     if errors is not None:
         _draw_errors(report, errors)
-    return 0
+    return ExitCode.DONE
 
 
 def _draw_roc(report: "Report", path: Path) -> None:

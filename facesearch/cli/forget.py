@@ -7,13 +7,12 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import GalleryName, Json
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.forgetting import Kind, ToForget
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.records import Forgotten
-
-_NO = 1
 
 
 def forget(
@@ -31,7 +30,7 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be forgotten.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Delete the faces of a person, of a photo, of a folder or of all photos that are gone, so that no byte of them
     stays in the gallery. The photos themselves are not touched. What will go is shown first, and you are asked.
 
@@ -61,7 +60,7 @@ def forget(
     return _show(opened, forgetting.forget(opened, what, kind), json)
 
 
-def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> int:
+def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> ExitCode:
     from facesearch.gallery import forgetting
 
     chosen = forgetting.to_forget_missing(opened)
@@ -127,14 +126,14 @@ def _note_away(chosen: "ToForget") -> None:
             show.note(kept_while_away(away))
 
 
-def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> int:
+def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
     if json:
         show.as_json(_choice_json(opened, chosen))
-        return 0
+        return ExitCode.DONE
     for line in _described(chosen):
         show.console().print(_printable(line))
     _note_away(chosen)
-    return 0
+    return ExitCode.DONE
 
 
 def _choice_json(opened: "Gallery", chosen: "ToForget") -> dict[str, Any]:
@@ -150,14 +149,14 @@ def _choice_json(opened: "Gallery", chosen: "ToForget") -> dict[str, Any]:
     }
 
 
-def _nothing(opened: "Gallery", json: bool) -> int:
+def _nothing(opened: "Gallery", json: bool) -> ExitCode:
     if json:
         show.as_json({"photos": 0, "faces": 0, "roots": [], "finished": False, "gallery": opened.name})
     show.note("Nothing was forgotten.")
-    return _NO
+    return ExitCode.NO
 
 
-def _show(opened: "Gallery", done: "Forgotten", json: bool) -> int:
+def _show(opened: "Gallery", done: "Forgotten", json: bool) -> ExitCode:
     if json:
         counts = {"photos": done.photos, "faces": done.faces, "roots": done.roots, "finished": done.finished}
         show.as_json(counts | {"gallery": opened.name})
@@ -167,7 +166,7 @@ def _show(opened: "Gallery", done: "Forgotten", json: bool) -> int:
         show.console().print(f"Forgot {_amount(done.photos, done.faces)}.")
         for root in done.roots:
             show.note(f"The folder {root} is not looked after any more.")
-    return 0
+    return ExitCode.DONE
 
 
 def _amount(photos: int, faces: int) -> str:

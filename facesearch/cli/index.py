@@ -8,11 +8,11 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import Outcome, RunSummary
 
-SOME_UNREAD = 7
 _LISTED = 10  # photos that could not be read, of this run
 
 
@@ -80,7 +80,7 @@ def index(
         bool, typer.Option("--again-forgotten", help="Look again at photos that were forgotten.")
     ] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Find all faces in folders of photos and remember them.
 
     Run it again at any time: only what is new or changed is looked at, a photo that moved is recognised by its
@@ -110,7 +110,7 @@ def index(
         show.as_json(show.summary(summary))
     else:
         show_summary(summary)
-    return SOME_UNREAD if summary.failing or summary.roots_failed else 0
+    return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE
 
 
 class Progress:

@@ -6,6 +6,7 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -18,7 +19,7 @@ def info(
         bool, typer.Option("--failures", help="List all photos that could not be read, each with its reason.")
     ] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Show what a gallery holds."""
     from facesearch.files import printable
     from facesearch.gallery.gallery import Gallery
@@ -28,7 +29,7 @@ def info(
     facts = Gallery.open(gallery).facts()
     if json:
         show.as_json(_gallery_json(facts))
-        return 0
+        return ExitCode.DONE
     index, limit = facts.index, facts.limit
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
     photos = ", ".join(f"{count:,} {status}" for status, count in facts.photos.items())
@@ -53,18 +54,18 @@ def info(
     if facts.failing or facts.unsupported:
         which = "" if gallery == "default" else f" --gallery {gallery}"
         show.note(f"facesearch info --failures{which} lists them with their reasons.")
-    return 0
+    return ExitCode.DONE
 
 
-def _list_unread(gallery: "Gallery", json: bool) -> int:
+def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
     """All photos that could not be read, on stdout: a line each."""
     if json:
         show.as_json({"gallery": gallery.name, "failures": [show.failure(each) for each in gallery.unread()]})
-        return 0
+        return ExitCode.DONE
     for each in gallery.unread():
         lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
         show.say(f"{each.status}: {each.path}: {each.reason}{lies_in}")
-    return 0
+    return ExitCode.DONE
 
 
 _CAUSES = {  # when such a photo is looked at again
@@ -80,7 +81,7 @@ def _what_is_looked_for(settings: "GallerySettings") -> str:
     return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 
 
-def doctor(device: Device = "auto", json: Json = False) -> int:
+def doctor(device: Device = "auto", json: Json = False) -> ExitCode:
     """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
     from facesearch.doctor import examine
 
@@ -89,7 +90,7 @@ def doctor(device: Device = "auto", json: Json = False) -> int:
         show.as_json(report)
     else:
         show.facts((name.replace("_", " "), str(value)) for name, value in report.items())
-    return 0
+    return ExitCode.DONE
 
 
 def _limit_text(limit: "Limit | None") -> str:

@@ -10,14 +10,10 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import Answer, Unanswered, Verdict
-
-_NO = 1
-_NO_FACE = 4
-_NOT_KNOWN = 6
-_SOME_UNREAD = 7
 
 
 def query(
@@ -42,7 +38,7 @@ def query(
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
     device: Device = "auto",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Who is this? Shows the nearest people in a gallery.
 
     Exit code 1 when nothing reaches the threshold that was asked for, 4 when there is no face in the photo."""
@@ -74,7 +70,10 @@ def query(
     if sheet is not None:
         _draw([answer for answer in answers if isinstance(answer, Answer)], sheet)
     # What could not be read comes first, then what has no face; a no counts when every answer is a no.
-    return next((code for code in (_SOME_UNREAD, _NO_FACE) if code in codes), min(codes, default=0))
+    return next(
+        (code for code in (ExitCode.SOME_UNREAD, ExitCode.NO_FACE) if code in codes),
+        min(codes, default=ExitCode.DONE),
+    )
 
 
 def verify(
@@ -93,7 +92,7 @@ def verify(
         ),
     ] = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces.
 
     Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
@@ -115,8 +114,8 @@ def verify(
             f"--threshold X, or measure it with: facesearch bench lfw --protocol strangers --save --model "
             f"{verdict.model} --data LFW."
         )
-        return _NOT_KNOWN
-    return 0 if verdict.same else _NO
+        return ExitCode.MODEL
+    return ExitCode.DONE if verdict.same else ExitCode.NO
 
 
 def _show_verdict(verdict: "Verdict") -> None:
@@ -156,7 +155,7 @@ def _photos(paths: list[Path]) -> Iterable[str]:
             raise FaceSearchError(f"There is no photo in the folder {printable(str(path))}; name a photo.")
 
 
-def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
+def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> ExitCode:
     """Shows one answer; the exit code that it alone would have."""
     from facesearch.gallery.records import Unanswered
     from facesearch.photos.status import Status
@@ -166,15 +165,15 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: fl
             show.as_json(show.unanswered(answer))
         else:
             show.note(f"{answer.photo}: {answer.reason}.")
-        return _NO_FACE if answer.status == Status.NO_FACE else _SOME_UNREAD
+        return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
     if json:
         show.as_json(show.answer(answer))
     else:
         _show_table(answer, face)
     if not answer.matches and asked is not None:
         show.note(f"Nobody in the gallery reaches a similarity of {asked:g}.")
-        return _NO
-    return 0
+        return ExitCode.NO
+    return ExitCode.DONE
 
 
 def _show_table(answer: "Answer", face: int | None) -> None:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.index import SOME_UNREAD, Progress, show_summary
+from facesearch.cli.index import Progress, show_summary
 from facesearch.cli.options import GalleryName, Json
+from facesearch.errors import ExitCode
 
-_DIFFERS = 1
 _LISTED = 10  # photos of a kind
 
 
@@ -16,7 +16,7 @@ def check(
     gallery: GalleryName = "default",
     photos: Annotated[bool, typer.Option("--photos", help="Compare it with the photos on disk, too.")] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Check that a gallery is as it was stored: every row, every face, the file of vectors. Nothing is written.
 
     Exit code 0: it is sound. 1: it is, but photos on disk differ from it. 5: it is damaged."""
@@ -45,7 +45,7 @@ def check(
             if len(paths or ()) > _LISTED:
                 show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
         _note_what_cannot_be_seen(found, gallery)
-    return _DIFFERS if found.differences else 0
+    return ExitCode.NO if found.differences else ExitCode.DONE
 
 
 def _note_what_cannot_be_seen(found: Any, gallery: str) -> None:
@@ -76,7 +76,7 @@ def _check_json(found: Any) -> dict[str, Any]:
     }
 
 
-def repair(gallery: GalleryName = "default", json: Json = False) -> int:
+def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     """Repair a damaged gallery: what it was is copied aside first, what can be read is kept, and the photos of the
     rest are looked at again."""
     from facesearch.gallery import upkeep
@@ -106,4 +106,4 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> int:
             show_summary(run)
         if done.backup and not done.runs:
             show.note("Which folders it was made from cannot be read any more; run: facesearch index PHOTOS.")
-    return SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else 0
+    return ExitCode.SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else ExitCode.DONE
