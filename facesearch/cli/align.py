@@ -8,7 +8,8 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, Json
-from facesearch.errors import ExitCode
+from facesearch.cli.progress import Progress
+from facesearch.errors import ExitCode, Note
 
 if TYPE_CHECKING:
     from facesearch.faces.detector import Detector as FaceDetector
@@ -31,9 +32,6 @@ def align(
     """Cut out faces for training, as the original FaceNet did.
 
     Run it again to go on: what was cut out already is passed over. Exit code 7 when photos could not be read."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from facesearch.files import printable
     from facesearch.models.cards import detector_card
     from facesearch.training.crops import align_people, by_box, by_landmarks
@@ -41,20 +39,19 @@ def align(
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
     counts: Counter[str] = Counter()
     failures = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Aligning", total=None)
+    with Progress() as progress:
+        progress.begin("Aligning", detail="photos")
         done = align_people(
             str(source),
             target,
-            lambda: _detector(detector, device),
+            lambda: _detector(detector, device, progress.note),
             cut,
             all_faces=all_faces,
             suffix=".png" if form == "png" else ".jpg",
             max_side=detector_card(detector).max_side,
         )
         for photo in done:
-            bar.advance(task)
+            progress.advance()
             counts["known" if photo.known else "aligned" if photo.crops else "failed"] += 1
             counts["crops"] += 0 if photo.known else photo.crops
             if photo.reason:
@@ -77,9 +74,9 @@ def align(
     )
 
 
-def _detector(name: str, device: Device) -> "FaceDetector":
+def _detector(name: str, device: Device, note: Note) -> "FaceDetector":
     from facesearch.faces.analyser import load_detector
     from facesearch.models.cards import detector_card
 
     card = detector_card(name)
-    return load_detector(card, device, threads=1, note=show.note)
+    return load_detector(card, device, threads=1, note=note)

@@ -1,9 +1,7 @@
 """`facesearch bench`: the field's protocols, your own pairs, and the speed of search."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +9,7 @@ from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.bench_reports import finish, rounded
 from facesearch.cli.options import Detector, Device, Json, Model
+from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -78,10 +77,12 @@ def lfw(
         raise UsageError(f"--pairs names the official pairs, which --protocol {protocol} does not use; leave it out.")
     if save and protocol != "strangers":
         raise UsageError(f"--save keeps a threshold, which --protocol {protocol} does not measure; leave it out.")
-    with _progress() as progress:
-        folder = data or labeled_faces.fetch(progress.downloaded)
+    with Progress() as progress:
+        if data is None:
+            progress.begin("Downloading LFW", detail="MB")
+        folder = data or labeled_faces.fetch(lambda size: progress.update(done=size // 1_000_000))
         found = labeled_faces.find(folder)
-        benchmark = progress.benchmark(model, detector, device, on_missing)
+        benchmark = _benchmark(progress, model, detector, device, on_missing)
         if protocol == "random":
             report = benchmark.lfw_random(found, seed)
         elif protocol == "identify":
@@ -110,8 +111,8 @@ def yaleb(
 
     _check_pictures(roc, errors)
     found = extended_yale_b.find(data)
-    with _progress() as progress:
-        report = progress.benchmark(model, None, device, "centre").yaleb(found, seed)
+    with Progress() as progress:
+        report = _benchmark(progress, model, None, device, "centre").yaleb(found, seed)
     return finish(report, roc, errors, json)
 
 
@@ -131,8 +132,8 @@ def pairs(
 
     _check_pictures(roc, errors)
     listed = own_pairs.read_pairs(file)
-    with _progress() as progress:
-        report = progress.benchmark(model, detector, device, on_missing).own_pairs(printable(file.name), listed)
+    with Progress() as progress:
+        report = _benchmark(progress, model, detector, device, on_missing).own_pairs(printable(file.name), listed)
     return finish(report, roc, errors, json)
 
 
@@ -178,57 +179,25 @@ def search(
     return ExitCode.DONE
 
 
-class _Progress:
-    """A bar on stderr for downloading and for embedding."""
+def _benchmark(
+    progress: Progress,
+    model: str | None,
+    detector: str | None,
+    device: Device,
+    on_missing: OnMissing,
+) -> "Benchmark":
+    """A benchmark that moves the bar."""
+    from facesearch.evaluation.benchmark import Benchmark
 
-    def __init__(self, bar: Any) -> None:
-        self._bar, self._task = bar, None
-
-    def benchmark(
-        self, model: str | None, detector: str | None, device: Device, on_missing: OnMissing
-    ) -> "Benchmark":
-        """The benchmark, which moves the bar."""
-        from facesearch.evaluation.benchmark import Benchmark
-
-        return Benchmark(
-            model, detector, device, on_missing, on_start=self._start, on_photo=self._advance, note=self._note
-        )
-
-    def downloaded(self, size: int) -> None:
-        """So many bytes of a file are there; how many there will be is not known."""
-        if self._task is None:
-            self._task = self._bar.add_task("Downloading LFW", total=None, unit="MB")
-        self._bar.update(self._task, completed=size // 1_000_000)
-
-    def _start(self, photos: int) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task("Embedding", total=photos, unit="photos")
-
-    def _advance(self) -> None:
-        self._bar.advance(self._task)
-
-    def _note(self, text: str) -> None:
-        from facesearch.files import printable
-
-        self._bar.console.print(printable(text), markup=False, highlight=False)
-
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    return Benchmark(
+        model,
+        detector,
+        device,
+        on_missing,
+        on_start=lambda photos: progress.begin("Embedding", photos, "photos"),
+        on_photo=progress.advance,
+        note=progress.note,
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield _Progress(bar)
 
 
 def _check_pictures(roc: Path | None, errors: Path | None) -> None:

@@ -8,10 +8,11 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Detector, Device, GalleryName, Json
+from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import Outcome, RunSummary
+    from facesearch.gallery.records import RunSummary
 
 _LISTED = 10  # photos that could not be read, of this run
 
@@ -90,7 +91,7 @@ def index(
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
 
-    with Progress([str(path) for path in paths]) as progress:
+    with IndexingProgress([str(path) for path in paths]) as progress:
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
             paths,
@@ -104,82 +105,13 @@ def index(
             max_megapixels=max_megapixels,
             retry_failed=retry_failed,
             again_forgotten=again_forgotten,
-            on_outcome=progress.advance,
+            on_outcome=progress.add,
         )
     if json:
         show.as_json(show.summary(summary))
     else:
         show_summary(summary)
     return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE
-
-
-class Progress:
-    """A bar on stderr: photos, photos a second, faces, time left. The files are counted on a thread of their own,
-    beside the work; until that is done (never, where no roots are given) the time left is not known."""
-
-    def __init__(self, roots: list[str]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._roots = roots
-        self._faces = self._photos = 0
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}, {task.fields[faces]:,} faces"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> "Progress":
-        import threading
-
-        self._task = self._bar.add_task("Indexing", total=None, rate=show.rate(0), faces=0)
-        self._bar.start()
-        self._stopped = threading.Event()
-        if self._roots:
-            threading.Thread(target=self._count, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._bar.stop()
-
-    def advance(self, outcome: "Outcome") -> None:
-        """One photo more."""
-        from facesearch.photos.status import Status
-
-        self._photos += outcome.status != Status.MISSING
-        self._faces += outcome.faces
-        task = self._bar.tasks[0]
-        rate = show.rate(self._photos / task.elapsed if task.elapsed else 0)
-        self._bar.update(self._task, completed=self._photos, rate=rate, faces=self._faces)
-
-    def note(self, text: str) -> None:
-        """A note above the bar."""
-        from facesearch.files import printable
-
-        self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
-
-    def _count(self) -> None:
-        from facesearch.errors import FaceSearchError
-        from facesearch.photos.formats import looks_like_photo
-        from facesearch.photos.walk import walk
-
-        total = 0
-        try:
-            for root in self._roots:
-                for file in walk(root):
-                    total += looks_like_photo(file.path)
-                    if self._stopped.is_set():
-                        return
-        except FaceSearchError:
-            return  # the run itself says what is wrong
-        self._bar.update(self._task, total=max(total, self._photos))
 
 
 def show_summary(summary: "RunSummary") -> None:

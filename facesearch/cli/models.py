@@ -8,6 +8,7 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Json
+from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
 
@@ -77,17 +78,16 @@ def pull_model(
     ] = None,
 ) -> ExitCode:
     """Download a model's weights. What was interrupted goes on from there."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
     from facesearch.models.adding import pull
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"Downloading {name}", total=None)
-        pulled = pull(name, source, lambda done, total: bar.update(task, completed=done, total=total), show.note)
+    with Progress() as progress:
+        progress.begin(f"Downloading {name}", detail="MB")
+        pulled = pull(name, source, lambda done, total: _show_megabytes(progress, done, total), progress.note)
     return _ready(pulled)
+
+
+def _show_megabytes(progress: Progress, done: int, total: int | None) -> None:
+    progress.update(done=done // 1_000_000, total=total and round(total / 1e6))
 
 
 def remove_model(

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.index import Progress, show_summary
+from facesearch.cli.index import show_summary
 from facesearch.cli.options import GalleryName, Json
+from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 
 _LISTED = 10  # photos of a kind
@@ -82,8 +83,8 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     from facesearch.gallery import upkeep
     from facesearch.gallery.gallery import Gallery
 
-    with Progress([]) as progress:
-        done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.advance)
+    with IndexingProgress() as progress:
+        done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.add)
     if json:
         show.as_json(
             {
