@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import show
-from facesearch.cli.bench_reports import finish, rounded
+from facesearch.cli.bench_tables import finish, rounded
 from facesearch.cli.options import Detector, Device, Json, Model
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
