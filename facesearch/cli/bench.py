@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
-from facesearch.cli.bench_tables import finish, rounded
+from facesearch.cli import json_forms, show
+from facesearch.cli.bench_tables import finish
 from facesearch.cli.options import Detector, Device, Json, Model
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
@@ -150,7 +150,7 @@ def search(
 
     measured = list(synthetic.measure(synthetic.Identities(n, noise), index_recipes(), show.note))
     if json:
-        show.as_json({"identities": n, "noise": noise, "recipes": [rounded(each) for each in measured]})
+        show.as_json({"identities": n, "noise": noise, "recipes": [json_forms.rounded(each) for each in measured]})
         return ExitCode.DONE
     names = ("recipe", "built in", "size", "one query", "1,000 at once", "recall@1", "recall@10", "identified")
     rows = show.table(*names, right=names[1:])

@@ -1,11 +1,11 @@
 """`facesearch forget`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.options import GalleryName, Json
 from facesearch.errors import ExitCode
 
@@ -128,7 +128,7 @@ def _note_away(chosen: "ToForget") -> None:
 
 def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
     if json:
-        show.as_json(_choice_json(opened, chosen))
+        show.as_json(json_forms.to_forget(chosen, opened.name))
         return ExitCode.DONE
     for line in _described(chosen):
         show.console().print(_printable(line))
@@ -136,30 +136,18 @@ def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _choice_json(opened: "Gallery", chosen: "ToForget") -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "photos": chosen.photos,
-        "faces": chosen.faces,
-        "paths": chosen.paths,
-        "roots": chosen.roots,
-        "gone_roots": [{"root": each.path, "photos": each.photos, "faces": each.faces} for each in chosen.gone_roots],
-        "away": [show.away(each) for each in chosen.away],
-        "gallery": opened.name,
-    }
-
-
 def _nothing(opened: "Gallery", json: bool) -> ExitCode:
+    from facesearch.gallery.records import Forgotten
+
     if json:
-        show.as_json({"photos": 0, "faces": 0, "roots": [], "finished": False, "gallery": opened.name})
+        show.as_json(json_forms.forgotten(Forgotten(0, 0), opened.name))
     show.note("Nothing was forgotten.")
     return ExitCode.NO
 
 
 def _show(opened: "Gallery", done: "Forgotten", json: bool) -> ExitCode:
     if json:
-        counts = {"photos": done.photos, "faces": done.faces, "roots": done.roots, "finished": done.finished}
-        show.as_json(counts | {"gallery": opened.name})
+        show.as_json(json_forms.forgotten(done, opened.name))
     elif done.finished:
         show.console().print("What was forgotten before has now left all files.")
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.options import Detector, Device, GalleryName, Json
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
@@ -108,7 +108,7 @@ def index(
             on_outcome=progress.add,
         )
     if json:
-        show.as_json(show.summary(summary))
+        show.as_json(json_forms.run_summary(summary))
     else:
         show_summary(summary)
     return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE

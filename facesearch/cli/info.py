@@ -1,16 +1,16 @@
 """`facesearch info` and `facesearch doctor`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.options import Device, GalleryName, Json
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import GalleryFacts, GallerySettings, Limit
+    from facesearch.gallery.records import GallerySettings, Limit
 
 
 def info(
@@ -28,7 +28,7 @@ def info(
         return _list_unread(Gallery.open(gallery), json)
     facts = Gallery.open(gallery).facts()
     if json:
-        show.as_json(_gallery_json(facts))
+        show.as_json(json_forms.gallery_facts(facts))
         return ExitCode.DONE
     index, limit = facts.index, facts.limit
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
@@ -60,7 +60,7 @@ def info(
 def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
     """All photos that could not be read, on stdout: a line each."""
     if json:
-        show.as_json({"gallery": gallery.name, "failures": [show.failure(each) for each in gallery.unread()]})
+        show.as_json({"gallery": gallery.name, "failures": [json_forms.failure(each) for each in gallery.unread()]})
         return ExitCode.DONE
     for each in gallery.unread():
         lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
@@ -97,25 +97,3 @@ def _limit_text(limit: "Limit | None") -> str:
     if limit is None:
         return "not known of this model; facesearch calibrate may learn it"
     return f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"
-
-
-def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
-    index, limit = facts.index, facts.limit
-    return {
-        "gallery": facts.name,
-        "directory": str(facts.directory),
-        "bytes_on_disk": facts.bytes_on_disk,
-        "photos": facts.photos,
-        "faces": facts.faces,
-        "people": facts.people,
-        "folders": list(facts.roots),
-        "model": facts.settings.model,
-        "detector": facts.settings.detector,
-        "min_face": facts.settings.min_face_px,
-        "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
-        "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
-        "last_run": facts.last_run,
-        "failing": facts.failing,
-        "unsupported": facts.unsupported,
-        "failures": [show.failure(outcome) for outcome in facts.failures],
-    }

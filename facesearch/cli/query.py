@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
 from facesearch.errors import ExitCode
 
@@ -102,7 +102,7 @@ def verify(
     verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
     with suppress(show.ClosedPipeError):  # the code is an answer, too
         if json:
-            show.as_json(show.verdict(verdict))
+            show.as_json(json_forms.verdict(verdict))
         else:
             for sighting in (verdict.a, verdict.b):
                 if sighting.faces > 1:
@@ -127,11 +127,10 @@ def _show_verdict(verdict: "Verdict") -> None:
             printable(f"not known: similarity {verdict.similarity:.3f}, no threshold of {verdict.model} is known")
         )
         return
-    learned = "of this gallery " if verdict.learned else ""
-    of = f" ({show.odds(verdict.far, learned)})" if verdict.far else ""
+    odds = f" ({show.odds(verdict.far, verdict.learned)})" if verdict.far else ""
     out.print(
         f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-        f"threshold {verdict.threshold:.3f}{of}"
+        f"threshold {verdict.threshold:.3f}{odds}"
     )
 
 
@@ -162,12 +161,12 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: fl
 
     if isinstance(answer, Unanswered):
         if json:
-            show.as_json(show.unanswered(answer))
+            show.as_json(json_forms.unanswered(answer))
         else:
             show.note(f"{answer.photo}: {answer.reason}.")
         return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
     if json:
-        show.as_json(show.answer(answer))
+        show.as_json(json_forms.answer(answer))
     else:
         _show_table(answer, face)
     if not answer.matches and asked is not None:
@@ -198,9 +197,8 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     if answer.threshold is None or answer.far is None:
         out.print(f"same: not known of {printable(answer.model)}; facesearch calibrate may learn it from the gallery")
         return
-    learned = "of this gallery " if answer.learned else ""
     out.print(
-        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, learned)}: "
+        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: "
         f"expect {answer.far * answer.compared:,.1f} among {answer.compared:,} faces)"
     )
 

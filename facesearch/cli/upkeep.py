@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.index import show_summary
 from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.progress import IndexingProgress
@@ -27,7 +27,7 @@ def check(
 
     found = upkeep.check(Gallery.open(gallery), photos)
     if json:
-        show.as_json(_check_json(found))
+        show.as_json(json_forms.soundness(found))
     for name in found.other_files:
         show.note(f"{name} in {Gallery.open(gallery).directory} is not a part of the gallery; it is left alone.")
     if found.unfinished:
@@ -63,20 +63,6 @@ def _note_what_cannot_be_seen(found: Any, gallery: str) -> None:
         )
 
 
-def _check_json(found: Any) -> dict[str, Any]:
-    names = ("photos", "faces", "new", "changed", "gone", "roots_gone")
-    away = None if found.away is None else [show.away(each) for each in found.away]
-    return {
-        "gallery": found.gallery,
-        "sound": not found.faults,
-        "faults": found.faults,
-        **{name: getattr(found, name) for name in names},
-        "away": away,
-        "other_files": found.other_files,
-        "unfinished": found.unfinished,
-    }
-
-
 def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     """Repair a damaged gallery: what it was is copied aside first, what can be read is kept, and the photos of the
     rest are looked at again."""
@@ -86,15 +72,7 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     with IndexingProgress() as progress:
         done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.add)
     if json:
-        show.as_json(
-            {
-                "faults": done.faults,
-                "backup": str(done.backup) if done.backup else None,
-                "photos": done.photos,
-                "faces": done.faces,
-                "runs": [show.summary(run) for run in done.runs],
-            }
-        )
+        show.as_json(json_forms.repaired(done))
     elif not done.faults:
         show.console().print(f"The gallery '{gallery}' is sound; there is nothing to repair.")
     else:
