@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import align, bench, calibrate, exits, forget, index, info, models, query, show, train, upkeep
+from facesearch.cli import (
+    align,
+    bench,
+    calibrate,
+    exits,
+    forget,
+    index,
+    info,
+    models,
+    query,
+    show,
+    train,
+    upkeep,
+    verify,
+)
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import keep_private
 from facesearch.libraries import settle_all
@@ -71,7 +85,7 @@ app.command("index")(
     _command(index.index, "Interrupted; what was finished is stored, and the same command goes on from there.")
 )
 app.command("query")(_command(query.query))
-app.command("verify")(_command(query.verify))
+app.command("verify")(_command(verify.verify))
 app.command("calibrate")(
     _command(calibrate.calibrate, "Interrupted; the gallery goes by the threshold that it had, or by the new one.")
 )

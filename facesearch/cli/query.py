@@ -1,7 +1,6 @@
-"""`facesearch query` and `facesearch verify`."""
+"""`facesearch query`."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +8,11 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
+from facesearch.cli.options import Device, GalleryName, Json
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import Answer, Unanswered, Verdict
+    from facesearch.gallery.records import Answer, Unanswered
 
 
 def query(
@@ -73,64 +72,6 @@ def query(
     return next(
         (code for code in (ExitCode.SOME_UNREAD, ExitCode.NO_FACE) if code in codes),
         min(codes, default=ExitCode.DONE),
-    )
-
-
-def verify(
-    a: Annotated[Path, typer.Argument(help="A photo.", metavar="A")],
-    b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
-    model: Model = None,
-    detector: Detector = None,
-    gallery: Annotated[
-        str | None,
-        typer.Option("--gallery", "-g", help="Judge by this gallery's models and threshold.", metavar="NAME"),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="From this similarity on it is one person; without it, as the model's card says.", min=-1, max=1
-        ),
-    ] = None,
-    json: Json = False,
-) -> ExitCode:
-    """Do two photos show the same person? Compares their largest faces.
-
-    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
-    from which similarity on faces are the same of this model."""
-    from facesearch.verification import verify as compare
-
-    verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
-    with suppress(show.ClosedPipeError):  # the code is an answer, too
-        if json:
-            show.as_json(json_forms.verdict(verdict))
-        else:
-            for sighting in (verdict.a, verdict.b):
-                if sighting.faces > 1:
-                    show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
-            _show_verdict(verdict)
-    if verdict.same is None:
-        show.note(
-            f"From which similarity on two faces are one person is not known of '{verdict.model}'; say it with "
-            f"--threshold X, or measure it with: facesearch bench lfw --protocol strangers --save --model "
-            f"{verdict.model} --data LFW."
-        )
-        return ExitCode.MODEL
-    return ExitCode.DONE if verdict.same else ExitCode.NO
-
-
-def _show_verdict(verdict: "Verdict") -> None:
-    from facesearch.files import printable
-
-    out = show.console()
-    if verdict.threshold is None:
-        out.print(
-            printable(f"not known: similarity {verdict.similarity:.3f}, no threshold of {verdict.model} is known")
-        )
-        return
-    odds = f" ({show.odds(verdict.far, verdict.learned)})" if verdict.far else ""
-    out.print(
-        f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-        f"threshold {verdict.threshold:.3f}{odds}"
     )
 
 
