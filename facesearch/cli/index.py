@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Detector, Device, GalleryName, Json
+from facesearch.cli.options import Detector, Device, GalleryName, Json, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from facesearch.gallery.records import RunSummary
 
 _LISTED = 10  # photos that could not be read, of this run
+_WORDS = {
+    "ok": "with faces",
+    "no_face": "without a face",
+    "unreadable": "unreadable",
+    "unsupported": "of other kinds",
+    "raw": "RAW, not read yet",
+    "too_large": "too large",
+    "crashed": "crashed a decoder",
+    "timeout": "took too long",
+    "forgotten": "forgotten",
+    "missing": "no longer there",
+    "unchanged": "unchanged",
+    "moved": "moved",
+    "copied": "copies of known photos",
+}
 
 
 def index(
@@ -115,42 +130,24 @@ def index(
 
 
 def show_summary(summary: "RunSummary") -> None:
-    """What a run did, for people."""
+    """Shows what a run did."""
     rows = show.table("photos", "count", right=["count"])
     for status, count in summary.photos.items():
         rows.add_row(_WORDS.get(status, status), f"{count:,}")
     show.console().print(rows)
     where = f"gallery '{summary.gallery}'"
     if summary.photos_per_second:
-        new = "1 new face" if summary.faces == 1 else f"{summary.faces:,} new faces"
         took = f"{summary.seconds:.1f} s, {show.rate(summary.photos_per_second)}"
-        show.console().print(f"{new} in {where}: {took}.")
+        show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
-        show.console().print(f"Nothing is new in {where}: looked through in {summary.seconds:.1f} s.")
+        show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
     for sentence in show.unread(summary.failing, summary.unsupported):
         show.note(sentence)
     for outcome in summary.failures[:_LISTED]:
         show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
     more = sum(summary.failing.values()) - _LISTED
     if more > 0 or summary.unsupported:
-        which = "" if summary.gallery == "default" else f" --gallery {summary.gallery}"
-        show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}facesearch info --failures{which} lists all.")
+        command = f"facesearch info --failures{gallery_words(summary.gallery)}"
+        show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}{command} lists all.")
     for failed in summary.roots_failed:
         show.note(failed.reason)
-
-
-_WORDS = {
-    "ok": "with faces",
-    "no_face": "without a face",
-    "unreadable": "unreadable",
-    "unsupported": "of other kinds",
-    "raw": "RAW, not read yet",
-    "too_large": "too large",
-    "crashed": "crashed a decoder",
-    "timeout": "took too long",
-    "forgotten": "forgotten",
-    "missing": "no longer there",
-    "unchanged": "unchanged",
-    "moved": "moved",
-    "copied": "copies of known photos",
-}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli.options import Device, GalleryName, Json, gallery_words
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def info(
             ("people with a name", f"{facts.people:,}"),
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
-            ("detector", f"{facts.settings.detector}, {_what_is_looked_for(facts.settings)}"),
+            ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
             ("same person from", _limit_text(limit)),
             ("last run", facts.last_run or "none"),
@@ -52,23 +52,22 @@ def info(
     for sentence in show.unread(facts.failing, facts.unsupported):
         show.note(sentence)
     if facts.failing or facts.unsupported:
-        which = "" if gallery == "default" else f" --gallery {gallery}"
-        show.note(f"facesearch info --failures{which} lists them with their reasons.")
+        show.note(f"facesearch info --failures{gallery_words(gallery)} lists them with their reasons.")
     return ExitCode.DONE
 
 
 def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
-    """All photos that could not be read, on stdout: a line each."""
+    """Shows all photos that could not be read, one a line."""
     if json:
         show.as_json({"gallery": gallery.name, "failures": [json_forms.failure(each) for each in gallery.unread()]})
         return ExitCode.DONE
     for each in gallery.unread():
-        lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
-        show.say(f"{each.status}: {each.path}: {each.reason}{lies_in}")
+        when = f" ({_TRIED_AGAIN[each.cause]})" if each.cause else ""
+        show.say(f"{each.status}: {each.path}: {each.reason}{when}")
     return ExitCode.DONE
 
 
-_CAUSES = {  # when such a photo is looked at again
+_TRIED_AGAIN = {  # when such a photo is looked at again
     "file": "until the file changes",
     "machine": "tried again in every run",
     "option": "until --max-megapixels is raised",
@@ -76,7 +75,7 @@ _CAUSES = {  # when such a photo is looked at again
 }
 
 
-def _what_is_looked_for(settings: "GallerySettings") -> str:
+def _faces_text(settings: "GallerySettings") -> str:
     smallest = f"faces from {settings.min_face_px:g} pixels"
     return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 

@@ -87,7 +87,7 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
         """Its cells are text that a terminal cannot be made to obey."""
 
         def add_row(self, *cells: Any, **options: Any) -> None:
-            super().add_row(*(_lines(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+            super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
     made = Careful(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -103,13 +103,18 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(_lines(name), _lines(value))
+        grid.add_row(printable(name), printable(value))
     console().print(grid)
 
 
 def as_json(value: Any) -> None:
     """Prints JSON on stdout: one line of ASCII, so that any path survives any terminal. Raises as `say` does."""
     say(json.dumps(value))
+
+
+def count(number: int, noun: str) -> str:
+    """Such as 1 photo, or 1,200 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def rate(photos_per_second: float) -> str:
@@ -129,12 +134,12 @@ def box_text(box: "Box") -> str:
 
 
 def unread(failing: dict[str, int], unsupported: dict[str, int]) -> Iterator[str]:
-    """How many photos cannot be read, by status, and how many files are of kinds that nothing here reads, by
-    reason."""
+    """A sentence on the photos that cannot be read, counted by status, and one on the files of kinds that nothing
+    here reads, counted by reason."""
     if total := sum(failing.values()):
-        parts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in failing.items())
-        yield f"{'1 photo' if total == 1 else f'{total:,} photos'} cannot be read: {parts}."
+        parts = ", ".join(f"{many:,} {status.replace('_', ' ')}" for status, many in failing.items())
+        yield f"{count(total, 'photo')} cannot be read: {parts}."
     if total := sum(unsupported.values()):
-        kinds = "; ".join(f"{reason} ({count:,})" for reason, count in unsupported.items())
+        kinds = "; ".join(f"{reason} ({many:,})" for reason, many in unsupported.items())
         what = "1 file is of a kind" if total == 1 else f"{total:,} files are of kinds"
         yield f"{what} that nothing here reads: {kinds}."

@@ -26,15 +26,17 @@ def verify(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="From this similarity on it is one person; without it, as the model's card says.", min=-1, max=1
+            help="The similarity from which two faces count as one person; by default that of the model's card.",
+            min=-1,
+            max=1,
         ),
     ] = None,
     json: Json = False,
 ) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces.
 
-    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
-    from which similarity on faces are the same of this model."""
+    Exit code 0: the same person. 1: different people. 4: a photo shows no face. 6: no threshold is known for this
+    model."""
     from facesearch.verification import verify as compare
 
     verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
@@ -42,31 +44,24 @@ def verify(
         if json:
             show.as_json(json_forms.verdict(verdict))
         else:
-            for sighting in (verdict.a, verdict.b):
-                if sighting.faces > 1:
-                    show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
-            _show_verdict(verdict)
+            _show(verdict)
     if verdict.same is None:
         show.note(
-            f"From which similarity on two faces are one person is not known of '{verdict.model}'; say it with "
-            f"--threshold X, or measure it with: facesearch bench lfw --protocol strangers --save --model "
-            f"{verdict.model} --data LFW."
+            f"No threshold is known for '{verdict.model}'; give one with --threshold X, or measure one with: "
+            f"facesearch bench lfw --protocol strangers --save --model {verdict.model} --data LFW."
         )
         return ExitCode.MODEL
     return ExitCode.DONE if verdict.same else ExitCode.NO
 
 
-def _show_verdict(verdict: "Verdict") -> None:
-    from facesearch.files import printable
-
-    out = show.console()
+def _show(verdict: "Verdict") -> None:
+    for sighting in (verdict.a, verdict.b):
+        if sighting.faces > 1:
+            show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
+    similarity = f"similarity {verdict.similarity:.3f}"
     if verdict.threshold is None:
-        out.print(
-            printable(f"not known: similarity {verdict.similarity:.3f}, no threshold of {verdict.model} is known")
-        )
+        show.say(f"not known: {similarity}, no threshold of {verdict.model} is known")
         return
+    answer = "same person" if verdict.same else "different people"
     odds = f" ({show.odds(verdict.far, verdict.learned)})" if verdict.far else ""
-    out.print(
-        f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-        f"threshold {verdict.threshold:.3f}{odds}"
-    )
+    show.say(f"{answer}: {similarity}, threshold {verdict.threshold:.3f}{odds}")
