@@ -17,8 +17,8 @@ import numpy as np
 
 from facesearch.models.cards import EmbedderCard
 from facesearch.models.engines.keras import import_keras
+from facesearch.training.initial_network import fresh
 from facesearch.training.people import Batches, find, split
-from facesearch.training.start import fresh
 
 _PEOPLE, _PER_PERSON, _STEPS, _ROUNDS = 20, 4, 4, 3
 

@@ -2,18 +2,35 @@
 that says what happened, with the value, and what to type next."""
 
 from collections.abc import Callable
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """How a command ends. This is the one table of these numbers; the README explains them to users."""
+
+    DONE = 0  # or yes
+    NO = 1  # an honest no, and nothing else
+    USAGE = 2
+    ERROR = 3  # any that has no number of its own, the unforeseen ones included
+    NO_FACE = 4
+    GALLERY = 5  # missing or damaged
+    MODEL = 6  # missing or wrong
+    SOME_UNREAD = 7  # done, but some photos could not be read
+    LOCKED = 8
+    INTERRUPTED = 130  # what shells give a command that SIGINT ended: 128 + 2
 
 
 class FaceSearchError(Exception):
     """The command cannot go on; the message is shown to the user as it stands."""
 
-    exit_code = 3
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
 
 class UsageError(FaceSearchError):
     """The words of the command do not fit together."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class RootError(FaceSearchError):
@@ -23,13 +40,13 @@ class RootError(FaceSearchError):
 class NoFaceError(FaceSearchError):
     """A photo that must show a face shows none."""
 
-    exit_code = 4
+    exit_code = ExitCode.NO_FACE
 
 
 class GalleryError(FaceSearchError):
     """The gallery does not exist or is damaged."""
 
-    exit_code = 5
+    exit_code = ExitCode.GALLERY
 
 
 class DamagedGalleryError(GalleryError):
@@ -39,13 +56,13 @@ class DamagedGalleryError(GalleryError):
 class ModelError(FaceSearchError):
     """A model is unknown, missing or wrong."""
 
-    exit_code = 6
+    exit_code = ExitCode.MODEL
 
 
 class GalleryLockedError(FaceSearchError):
     """Another process is writing to the gallery."""
 
-    exit_code = 8
+    exit_code = ExitCode.LOCKED
 
 
 class PhotoError(FaceSearchError):

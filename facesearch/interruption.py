@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-EXIT_CODE = 130
+from facesearch.errors import ExitCode
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
@@ -76,4 +77,4 @@ def _handle(*_: object) -> None:
 def _end(*_: object) -> None:
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), _SHOW_CURSOR)
-    os._exit(EXIT_CODE)
+    os._exit(ExitCode.INTERRUPTED)

@@ -218,8 +218,8 @@ _PLAN: dict[str, Any] = {
 def trainer(crops: Path, home: Path) -> Callable[..., Any]:
     """A training of a network of 32 numbers on chips of 64 pixels, by its plan."""
     import_keras()
+    from facesearch.training.initial_network import fresh
     from facesearch.training.loop import Exams, Plan, Trainer
-    from facesearch.training.start import fresh
 
     people = find(crops)
     folder = home / "models" / "learner"

@@ -11,8 +11,22 @@ from typing import Annotated
 import typer
 
 from facesearch import __version__, interruption
-from facesearch.cli import align, bench, calibrate, exits, forget, index, info, models, query, show, train, upkeep
-from facesearch.errors import FaceSearchError, UsageError
+from facesearch.cli import (
+    align,
+    bench,
+    calibrate,
+    exits,
+    forget,
+    index,
+    info,
+    models,
+    query,
+    show,
+    train,
+    upkeep,
+    verify,
+)
+from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import keep_private
 from facesearch.home import narrow_home
 from facesearch.libraries import settle_all
@@ -21,7 +35,7 @@ _NOTHING_CHANGED = "Interrupted; nothing was changed."
 _EMBEDDINGS_KEPT = "Interrupted; embeddings of earlier runs are kept, and the same command goes on with them."
 
 
-def _command(function: Callable[..., int], interrupted: str = _NOTHING_CHANGED) -> Callable[..., None]:
+def _command(function: Callable[..., ExitCode], interrupted: str = _NOTHING_CHANGED) -> Callable[..., None]:
     """A command whose returned number is its exit code, and whose interruption is an error like any other, with what
     is then true of this command. The core's own sentence, `raise KeyboardInterrupt("...")`, goes first."""
 
@@ -34,9 +48,9 @@ def _command(function: Callable[..., int], interrupted: str = _NOTHING_CHANGED) 
             narrow_home(show.note)
             code = function(**words)
         except KeyboardInterrupt as error:
-            raise exits.InterruptedError(str(error) or interrupted) from None
+            raise exits.InterruptedCommandError(str(error) or interrupted) from None
         except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
-            raise FaceSearchError(exits.sentence_of(error)) from error
+            raise FaceSearchError(exits.describe(error)) from error
         raise typer.Exit(code)
 
     # The help is wrapped to the terminal's width, not to that of the source.
@@ -71,7 +85,7 @@ app.command("index")(
     _command(index.index, "Interrupted; what was finished is stored, and the same command goes on from there.")
 )
 app.command("query")(_command(query.query))
-app.command("verify")(_command(query.verify))
+app.command("verify")(_command(verify.verify))
 app.command("calibrate")(
     _command(calibrate.calibrate, "Interrupted; the gallery goes by the threshold that it had, or by the new one.")
 )
@@ -111,11 +125,11 @@ def main() -> None:
     """The command line of a process of its own: puts that in order, runs the command, and ends with its code."""
     keep_private()
     settle_all()
-    exits.prepare()
+    exits.prepare_process()
     sys.exit(run())
 
 
 def run() -> int:
     """Runs the command and turns what it raises into a sentence; its exit code."""
     interruption.listen()
-    return exits.code_of(lambda: typer.main.get_command(app)(standalone_mode=False))
+    return exits.run_to_exit_code(lambda: typer.main.get_command(app)(standalone_mode=False))

@@ -8,11 +8,12 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, Json
+from facesearch.cli.progress import Progress
+from facesearch.errors import ExitCode, Note
 
 if TYPE_CHECKING:
     from facesearch.faces.detector import Detector as FaceDetector
 
-_SOME_UNREAD = 7
 _LISTED = 10  # photos without a crop
 
 
@@ -27,13 +28,10 @@ def align(
     detector: Annotated[str, typer.Option(help="Face detector.", metavar="NAME")] = "mtcnn",
     device: Device = "auto",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Cut out faces for training, as the original FaceNet did.
 
     Run it again to go on: what was cut out already is passed over. Exit code 7 when photos could not be read."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from facesearch.files import printable
     from facesearch.models.cards import detector_card
     from facesearch.training.crops import CropOptions, align_people, by_box, by_landmarks
@@ -41,9 +39,8 @@ def align(
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
     counts: Counter[str] = Counter()
     failures = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Aligning", total=None)
+    with Progress() as progress:
+        progress.begin("Aligning", detail="photos")
         done = align_people(
             str(source),
             target,
@@ -51,7 +48,7 @@ def align(
             CropOptions(cut, all_faces, ".png" if form == "png" else ".jpg", detector_card(detector).max_side),
         )
         for photo in done:
-            bar.advance(task)
+            progress.advance()
             counts["known" if photo.known else "aligned" if photo.crops else "failed"] += 1
             counts["crops"] += 0 if photo.known else photo.crops
             if photo.reason:
@@ -69,12 +66,14 @@ def align(
             show.note(f"{failure.photo}: {failure.reason}")
         if len(failures) > _LISTED:
             show.note("... and more; --json lists them all.")
-    return _SOME_UNREAD if any(failure.reason != "no face was found" for failure in failures) else 0
+    return (
+        ExitCode.SOME_UNREAD if any(failure.reason != "no face was found" for failure in failures) else ExitCode.DONE
+    )
 
 
-def _detector(name: str, device: Device) -> "FaceDetector":
+def _detector(name: str, device: Device, note: Note) -> "FaceDetector":
     from facesearch.faces.analyser import load_detector
     from facesearch.models.cards import detector_card
 
     card = detector_card(name)
-    return load_detector(card, device, threads=1, note=show.note)
+    return load_detector(card, device, threads=1, note=note)

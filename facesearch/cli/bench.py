@@ -1,16 +1,16 @@
 """`facesearch bench`: the field's protocols, your own pairs, and the speed of search."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
-from facesearch.cli.bench_reports import finish, rounded
+from facesearch.cli import json_forms, show
+from facesearch.cli.bench_tables import finish
 from facesearch.cli.options import Detector, Device, Json, Model
+from facesearch.cli.progress import Progress
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.evaluation.benchmark import Benchmark
@@ -63,7 +63,7 @@ def lfw(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model on Labeled Faces in the Wild.
 
     Of several faces in a photo the most central one counts. Embeddings are kept: a second run takes seconds."""
@@ -77,10 +77,12 @@ def lfw(
         raise UsageError(f"--pairs names the official pairs, which --protocol {protocol} does not use; leave it out.")
     if save and protocol != "strangers":
         raise UsageError(f"--save keeps a threshold, which --protocol {protocol} does not measure; leave it out.")
-    with _progress() as progress:
-        folder = data or labeled_faces.fetch(progress.downloaded)
+    with Progress() as progress:
+        if data is None:
+            progress.begin("Downloading LFW", detail="MB")
+        folder = data or labeled_faces.fetch(lambda size: progress.update(done=size // 1_000_000))
         found = labeled_faces.find(folder)
-        benchmark = progress.benchmark(model, detector, device, on_missing)
+        benchmark = _benchmark(progress, model, detector, device, on_missing)
         if protocol == "random":
             report = benchmark.lfw_random(found, seed)
         elif protocol == "identify":
@@ -102,15 +104,15 @@ def yaleb(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model under extreme light, on the cropped Extended Yale B: pairs within and across lights, and who is
     recognised from one frontally lit photo, by the light's angle."""
     from facesearch.evaluation import yaleb as extended_yale_b
 
     _check_pictures(roc, errors)
     found = extended_yale_b.find(data)
-    with _progress() as progress:
-        report = progress.benchmark(model, None, device, "centre").yaleb(found, seed)
+    with Progress() as progress:
+        report = _benchmark(progress, model, None, device, "centre").yaleb(found, seed)
     return finish(report, roc, errors, json)
 
 
@@ -123,15 +125,15 @@ def pairs(
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure a model on your own pairs: a CSV file with two photos and 1 or 0 (one person or two) in each line."""
     from facesearch.evaluation import own_pairs
     from facesearch.files import printable
 
     _check_pictures(roc, errors)
     listed = own_pairs.read_pairs(file)
-    with _progress() as progress:
-        report = progress.benchmark(model, detector, device, on_missing).own_pairs(printable(file.name), listed)
+    with Progress() as progress:
+        report = _benchmark(progress, model, detector, device, on_missing).own_pairs(printable(file.name), listed)
     return finish(report, roc, errors, json)
 
 
@@ -141,15 +143,15 @@ def search(
         float, typer.Option(help="How far a face lies from its identity; 1 is as far as a stranger.", min=0, max=1)
     ] = 0.5,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Measure every kind of index on made-up identities, beside exact search."""
     from facesearch.evaluation import synthetic
     from facesearch.models.cards import index_recipes
 
     measured = list(synthetic.measure(synthetic.Identities(n, noise), index_recipes(), show.note))
     if json:
-        show.as_json({"identities": n, "noise": noise, "recipes": [rounded(each) for each in measured]})
-        return 0
+        show.as_json({"identities": n, "noise": noise, "recipes": [json_forms.rounded(each) for each in measured]})
+        return ExitCode.DONE
     names = ("recipe", "built in", "size", "one query", "1,000 at once", "recall@1", "recall@10", "identified")
     rows = show.table(*names, right=names[1:])
     for each in measured:
@@ -174,60 +176,28 @@ def search(
         "Up to how many faces each recipe is used: "
         + ", ".join(f"{r.name} {r.up_to_faces:,}" if r.up_to_faces else f"{r.name} any" for r in index_recipes())
     )
-    return 0
+    return ExitCode.DONE
 
 
-class _Progress:
-    """A bar on stderr for downloading and for embedding."""
+def _benchmark(
+    progress: Progress,
+    model: str | None,
+    detector: str | None,
+    device: Device,
+    on_missing: OnMissing,
+) -> "Benchmark":
+    """A benchmark that moves the bar."""
+    from facesearch.evaluation.benchmark import Benchmark
 
-    def __init__(self, bar: Any) -> None:
-        self._bar, self._task = bar, None
-
-    def benchmark(
-        self, model: str | None, detector: str | None, device: Device, on_missing: OnMissing
-    ) -> "Benchmark":
-        """The benchmark, which moves the bar."""
-        from facesearch.evaluation.benchmark import Benchmark
-
-        return Benchmark(
-            model, detector, device, on_missing, on_start=self._start, on_photo=self._advance, note=self._note
-        )
-
-    def downloaded(self, size: int) -> None:
-        """So many bytes of a file are there; how many there will be is not known."""
-        if self._task is None:
-            self._task = self._bar.add_task("Downloading LFW", total=None, unit="MB")
-        self._bar.update(self._task, completed=size // 1_000_000)
-
-    def _start(self, photos: int) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task("Embedding", total=photos, unit="photos")
-
-    def _advance(self) -> None:
-        self._bar.advance(self._task)
-
-    def _note(self, text: str) -> None:
-        from facesearch.files import printable
-
-        self._bar.console.print(printable(text), markup=False, highlight=False)
-
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    return Benchmark(
+        model,
+        detector,
+        device,
+        on_missing,
+        on_start=lambda photos: progress.begin("Embedding", photos, "photos"),
+        on_photo=progress.advance,
+        note=progress.note,
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield _Progress(bar)
 
 
 def _check_pictures(roc: Path | None, errors: Path | None) -> None:

@@ -8,6 +8,7 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import GalleryName, Json
+from facesearch.errors import ExitCode
 
 
 def calibrate(
@@ -20,7 +21,7 @@ def calibrate(
     ] = 0.001,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold of the model's card.")] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Learn from your own photos how similar two faces must be to count as one person.
 
     Faces in one photo are different people: their similarities show how alike strangers look here. Photos of a burst
@@ -31,11 +32,11 @@ def calibrate(
     if reset:
         opened.forget_calibration()
         show.note(f"The gallery '{gallery}' goes by the card's threshold again.")
-        return 0
+        return ExitCode.DONE
     learned = opened.calibrate(far)
     if json:
         show.as_json(dataclasses.asdict(learned))
-        return 0
+        return ExitCode.DONE
     of_card = f"1 in {1 / learned.card_far:,.0f}" if learned.card_far else "none"
     accepted = "" if learned.likely_accepted is None else f", of which {learned.likely_accepted:.1%} reach it"
     before = "not known"
@@ -52,4 +53,4 @@ def calibrate(
             ("before", before),
         ]
     )
-    return 0
+    return ExitCode.DONE

@@ -1,5 +1,4 @@
-"""How a command ends: whatever happens, with one sentence and an exit code of the README's table. 1 is an honest no
-and nothing else."""
+"""The end of a command: whatever happens, one sentence and an exit code of `ExitCode`."""
 
 import errno
 import io
@@ -14,36 +13,35 @@ from contextlib import suppress
 
 import typer
 
-from facesearch import interruption
 from facesearch.cli import show
-from facesearch.errors import FaceSearchError, UsageError
+from facesearch.errors import ExitCode, FaceSearchError
 
-_UNFORESEEN = FaceSearchError.exit_code
-_WHERE = "FACESEARCH_DEBUG=1 shows where, and facesearch doctor looks at this machine"
+_ADVICE = "set FACESEARCH_DEBUG=1 to see where, or run facesearch doctor to check this machine"
 _LONGEST = 300  # characters of a library's own words
 
 
-class InterruptedError(FaceSearchError):
-    """Ctrl-C, or the system asked the process to end."""
+class InterruptedCommandError(FaceSearchError):
+    """Ctrl-C was pressed, or the system asked the process to end."""
 
-    exit_code = interruption.EXIT_CODE
+    exit_code = ExitCode.INTERRUPTED
 
 
-def code_of(command: Callable[[], object]) -> int:
-    """Runs a command to its end, of whatever kind, and gives its exit code. Never raises."""
-    ended: int | None = None
+def run_to_exit_code(command: Callable[[], object]) -> int:
+    """Runs a command to its end, whatever that is, and returns its exit code. Never raises."""
+    code = ExitCode.DONE
     try:
-        ended = _number(command())
+        result = command()
+        code = ExitCode(result) if isinstance(result, int) else ExitCode.DONE
         show.flush()
-        return ended
+        return code
     except BaseException as error:
-        return _explained(error, ended)
+        return _report(error, code)
     finally:
-        _close()
+        _close_streams()
 
 
-def prepare() -> None:
-    """Puts this process in order: open streams, text that any terminal can show, and libraries that say nothing."""
+def prepare_process() -> None:
+    """Opens all three streams, makes them print any text, and silences libraries unless FACESEARCH_DEBUG is set."""
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -53,41 +51,34 @@ def prepare() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    threading.excepthook = lambda _: None  # what a thread has raised is heard of where its result is missing
+    threading.excepthook = lambda _: None  # a thread's error is reported where its result is missing
     sys.unraisablehook = lambda _: None
 
 
-def sentence_of(error: BaseException) -> str:
-    """What happened, and what to type next, for what nobody foresaw."""
+def describe(error: BaseException) -> str:
+    """One sentence for an error that no code foresaw: what happened, and what to type next."""
     if isinstance(error, MemoryError):
-        return "This machine's memory does not suffice; end other programs, or try it with --threads 1 --batch 8."
+        return "This machine has too little memory; close other programs, or try --threads 1 --batch 8."
     if isinstance(error, FileNotFoundError) and not _has_current_folder():
-        return "The folder in which this was started is gone; change to another one and run it again."
+        return "The current folder no longer exists; change to another folder and run the command again."
     if isinstance(error, OSError) and error.strerror:
-        where = (
-            f"{os.fsdecode(error.filename)} cannot be used" if _names_a_file(error) else "The system refused a step"
-        )
-        return f"{where} ({_short(error.strerror)}); {_WHERE}."
-    said = _short(" ".join(str(error).split()))
-    return f"Something unforeseen happened ({type(error).__name__}{f': {said}' if said else ''}); {_WHERE}."
-
-
-def _names_a_file(error: OSError) -> bool:
-    return isinstance(error.filename, str | bytes) and bool(error.filename)
+        named = isinstance(error.filename, str | bytes) and bool(error.filename)
+        what = f"{os.fsdecode(error.filename)} cannot be used" if named else "The system refused an operation"
+        return f"{what} ({_short(error.strerror)}); {_ADVICE}."
+    message = _short(" ".join(str(error).split()))
+    details = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"Something unforeseen happened ({details}); {_ADVICE}."
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _number(result: object) -> int:
-    return result if isinstance(result, int) else 0
-
-
-def _explained(error: BaseException, ended: int | None) -> int:
-    """Says what happened; the exit code. `ended` is the command's own, where only its output could not be written."""
+def _report(error: BaseException, code: ExitCode) -> int:
+    """Tells the user what happened and returns the exit code. `code` is the command's own: it is kept where the
+    reader of stdout has gone, or where Typer has ended the command."""
     if isinstance(error, SystemExit | show.ClosedPipeError):
-        return ended or 0  # whoever read the answer has seen enough: Typer and Rich end so, too
+        return code  # whoever read the answer has seen enough: Typer and Rich end like this, too
     if _is_debugging():
         with suppress(Exception):
             traceback.print_exception(error)
@@ -95,26 +86,25 @@ def _explained(error: BaseException, ended: int | None) -> int:
         show.note(str(error))
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        return _explained_usage(error)
+        return _report_usage(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         show.note(str(error) or "Interrupted.")
-        return interruption.EXIT_CODE
-    show.note(sentence_of(error))
-    return _UNFORESEEN
+        return ExitCode.INTERRUPTED
+    show.note(describe(error))
+    return ExitCode.ERROR
 
 
-def _explained_usage(error: Exception) -> int:
-    """The words of the command do not fit its options: usage, and what is wrong, in words that cannot be obeyed by a
-    terminal."""
-    context = getattr(error, "ctx", None)
-    said = str(getattr(error, "format_message", lambda: error)()).strip()
+def _report_usage(error: Exception) -> int:
+    """Shows the command's usage and what is wrong with the options that were given."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been shown
-        return UsageError.exit_code
+        return ExitCode.USAGE
+    context = getattr(error, "ctx", None)
     if context is not None:
         show.note(str(context.get_usage()))
         show.note(f"Try '{context.command_path} {context.help_option_names[0]}' for help.")
-    show.note(f"Error: {said}")
-    return UsageError.exit_code
+    message = str(getattr(error, "format_message", lambda: error)()).strip()
+    show.note(f"Error: {message}")
+    return ExitCode.USAGE
 
 
 def _is_debugging() -> bool:
@@ -130,8 +120,8 @@ def _has_current_folder() -> bool:
 
 
 def _open_streams() -> None:
-    """A stream that was closed before the start leads nowhere, or the next file to be opened would get its number,
-    and a library's complaint would be written into a gallery."""
+    """Points a stream that was closed before the start at nothing. Otherwise the next file to be opened would get its
+    number, and a library's complaint would be written into a gallery."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -144,8 +134,8 @@ def _open_streams() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
-def _close() -> None:
-    """What cannot be written now shall not be tried again when Python ends, which would have a code of its own."""
+def _close_streams() -> None:
+    """Drops what cannot be written. Python would try again at its end, and exit with a code of its own."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,19 +1,19 @@
 """`facesearch forget`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
 from facesearch.cli.options import GalleryName, Json
+from facesearch.errors import ExitCode
+from facesearch.files import printable
 
 if TYPE_CHECKING:
     from facesearch.gallery.forgetting import Kind, ToForget
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.records import Forgotten
-
-_NO = 1
 
 
 def forget(
@@ -25,55 +25,61 @@ def forget(
         bool,
         typer.Option("--missing", help="Forget all photos that are no longer on disk, and folders that are gone."),
     ] = False,
-    person: Annotated[bool, typer.Option("--person", help="It is a person that is meant.")] = False,
-    photo: Annotated[bool, typer.Option("--photo", help="It is a photo or a folder that is meant.")] = False,
+    person: Annotated[bool, typer.Option("--person", help="PERSON|PHOTO|FOLDER names a person.")] = False,
+    photo: Annotated[bool, typer.Option("--photo", help="PERSON|PHOTO|FOLDER names a photo or folder.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Forget without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be forgotten.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Delete the faces of a person, of a photo, of a folder or of all photos that are gone, so that no byte of them
-    stays in the gallery. The photos themselves are not touched. What will go is shown first, and you are asked.
+    stays in the gallery. The photos themselves are not touched. You see what will go, and are asked first.
 
-    A forgotten photo is not looked at again, until it is named itself, or: facesearch index --again-forgotten PATH.
+    A forgotten photo is not indexed again until you name that photo itself, or run: facesearch index
+    --again-forgotten PATH.
 
-    Exit code 0: done. 1: you said no. 3: it is found no longer, but somebody reads the gallery, and its bytes go
-    with the next command."""
+    Exit code 0: done. 1: you answered no. 3: nothing finds it any more, but another process reads the gallery; the
+    next command that writes removes the last bytes."""
     from facesearch.errors import UsageError
     from facesearch.gallery import forgetting
     from facesearch.gallery.gallery import Gallery
 
     if (not what) != missing or person + photo + missing > 1:
-        raise UsageError("Say what is to be forgotten: one person, one photo or folder, or --missing.")
+        raise UsageError("Name what to forget: one person, one photo or folder, or --missing.")
     opened = Gallery.open(gallery, note=show.note)
-    kind: Kind | None = "person" if person else "photo" if photo else None
     if what is None or missing:
         return _forget_missing(opened, yes, dry_run, json)
+    kind: Kind | None = "person" if person else "photo" if photo else None
     try:
-        kind = kind or _which(opened, what, yes or dry_run)
+        kind = kind or _ask_kind(opened, what, yes or dry_run)
         chosen = forgetting.to_forget(opened, what, kind)
     except forgetting.UnknownError:
         if dry_run:
-            raise
-        return _show(opened, forgetting.forget(opened, what, kind), json)  # perhaps an earlier one is to be finished
-    if dry_run or not _agreed(chosen, yes):
-        return _show_choice(opened, chosen, json) if dry_run else _nothing(opened, json)
-    return _show(opened, forgetting.forget(opened, what, kind), json)
+            raise  # else an earlier forgetting may have to be finished
+    else:
+        if dry_run:
+            return _show_choice(opened, chosen, json)
+        if not _is_confirmed(chosen, yes):
+            return _show_nothing(opened, json)
+    return _show_forgotten(opened, forgetting.forget(opened, what, kind), json)
 
 
-def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> int:
+def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> ExitCode:
     from facesearch.gallery import forgetting
 
     chosen = forgetting.to_forget_missing(opened)
-    if not dry_run:
-        _note_away(chosen)
-    if dry_run or not (chosen.is_nothing or _agreed(chosen, yes)):
-        return _show_choice(opened, chosen, json) if dry_run else _nothing(opened, json)
-    return _show(opened, forgetting.forget_missing(opened, [root.path for root in chosen.gone_roots]), json)
+    if dry_run:
+        return _show_choice(opened, chosen, json)
+    _note_away(chosen)
+    if not (chosen.is_nothing or _is_confirmed(chosen, yes)):
+        return _show_nothing(opened, json)
+    done = forgetting.forget_missing(opened, [root.path for root in chosen.gone_roots])
+    return _show_forgotten(opened, done, json)
 
 
-def _which(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None":
-    """What is meant by a name that is both; None where that is clear, or for the gallery to refuse."""
+def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None":
+    """Asks what is meant by a name that is both a person's and a path. None where it is only one of them, or where
+    the answer was neither; the gallery refuses that."""
     from facesearch.gallery import forgetting
 
     try:
@@ -86,18 +92,18 @@ def _which(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None":
     return None
 
 
-def _agreed(chosen: "ToForget", yes: bool) -> bool:
-    """Whether the user wants it, as was said by --yes or is answered now."""
+def _is_confirmed(chosen: "ToForget", yes: bool) -> bool:
+    """Whether the user agrees: by --yes, or by the answer to a question."""
     from facesearch.errors import UsageError
 
     if yes:
         return True
     if not _is_terminal():
         raise UsageError(
-            f"This would forget {_amount(chosen.photos, chosen.faces)} and cannot be undone; give --yes to do it, or "
+            f"This would forget {_count(chosen.photos, chosen.faces)} and cannot be undone; give --yes to do it, or "
             "--dry-run to see more."
         )
-    for line in _described(chosen):
+    for line in _choice_lines(chosen):
         show.note(line)
     return typer.confirm("Forget them?", err=True)
 
@@ -106,17 +112,22 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _described(chosen: "ToForget") -> list[str]:
-    lines = [f"{_amount(chosen.photos, chosen.faces)}:"]
+def _choice_lines(chosen: "ToForget") -> list[str]:
+    lines = [f"{_count(chosen.photos, chosen.faces)}:"]
     lines += [f"  {path}" for path in chosen.paths]
     if chosen.photos > len(chosen.paths):
         lines.append(f"  ... and {chosen.photos - len(chosen.paths):,} more")
-    lines += [f"The folder {root} is not looked after any more." for root in chosen.roots if not chosen.gone_roots]
+    if not chosen.gone_roots:
+        lines += [_no_longer_indexed(root) for root in chosen.roots]
     lines += [
-        f"The folder {root.path} is gone, with {_amount(root.photos, root.faces)}. (Is its disk mounted?)"
+        f"The folder {root.path} is gone, with {_count(root.photos, root.faces)}. (Is its disk mounted?)"
         for root in chosen.gone_roots
     ]
     return lines
+
+
+def _no_longer_indexed(root: str) -> str:
+    return f"The folder {root} is no longer looked after."
 
 
 def _note_away(chosen: "ToForget") -> None:
@@ -127,55 +138,36 @@ def _note_away(chosen: "ToForget") -> None:
             show.note(kept_while_away(away))
 
 
-def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> int:
+def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
     if json:
-        show.as_json(_choice_json(opened, chosen))
-        return 0
-    for line in _described(chosen):
-        show.console().print(_printable(line))
+        show.as_json(json_forms.to_forget(chosen, opened.name))
+        return ExitCode.DONE
+    for line in _choice_lines(chosen):
+        show.say(printable(line))
     _note_away(chosen)
-    return 0
+    return ExitCode.DONE
 
 
-def _choice_json(opened: "Gallery", chosen: "ToForget") -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "photos": chosen.photos,
-        "faces": chosen.faces,
-        "paths": chosen.paths,
-        "roots": chosen.roots,
-        "gone_roots": [{"root": each.path, "photos": each.photos, "faces": each.faces} for each in chosen.gone_roots],
-        "away": [show.away(each) for each in chosen.away],
-        "gallery": opened.name,
-    }
+def _show_nothing(opened: "Gallery", json: bool) -> ExitCode:
+    from facesearch.gallery.records import Forgotten
 
-
-def _nothing(opened: "Gallery", json: bool) -> int:
     if json:
-        show.as_json({"photos": 0, "faces": 0, "roots": [], "finished": False, "gallery": opened.name})
+        show.as_json(json_forms.forgotten(Forgotten(0, 0), opened.name))
     show.note("Nothing was forgotten.")
-    return _NO
+    return ExitCode.NO
 
 
-def _show(opened: "Gallery", done: "Forgotten", json: bool) -> int:
+def _show_forgotten(opened: "Gallery", done: "Forgotten", json: bool) -> ExitCode:
     if json:
-        counts = {"photos": done.photos, "faces": done.faces, "roots": done.roots, "finished": done.finished}
-        show.as_json(counts | {"gallery": opened.name})
+        show.as_json(json_forms.forgotten(done, opened.name))
     elif done.finished:
-        show.console().print("What was forgotten before has now left all files.")
+        show.say("What was forgotten earlier has now left all files.")
     else:
-        show.console().print(f"Forgot {_amount(done.photos, done.faces)}.")
+        show.say(f"Forgot {_count(done.photos, done.faces)}.")
         for root in done.roots:
-            show.note(f"The folder {root} is not looked after any more.")
-    return 0
+            show.note(_no_longer_indexed(root))
+    return ExitCode.DONE
 
 
-def _amount(photos: int, faces: int) -> str:
-    in_photos = "1 photo" if photos == 1 else f"{photos:,} photos"
-    return f"1 face in {in_photos}" if faces == 1 else f"{faces:,} faces in {in_photos}"
-
-
-def _printable(text: str) -> str:
-    from facesearch.files import printable
-
-    return printable(text)
+def _count(photos: int, faces: int) -> str:
+    return f"{show.count(faces, 'face')} in {show.count(photos, 'photo')}"

@@ -1,15 +1,16 @@
 """`facesearch info` and `facesearch doctor`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli import json_forms, show
+from facesearch.cli.options import Device, GalleryName, Json, gallery_words
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import GalleryFacts, GallerySettings, Limit
+    from facesearch.gallery.records import GallerySettings, Limit
 
 
 def info(
@@ -18,7 +19,7 @@ def info(
         bool, typer.Option("--failures", help="List all photos that could not be read, each with its reason.")
     ] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Show what a gallery holds."""
     from facesearch.files import printable
     from facesearch.gallery.gallery import Gallery
@@ -27,8 +28,8 @@ def info(
         return _list_unread(Gallery.open(gallery), json)
     facts = Gallery.open(gallery).facts()
     if json:
-        show.as_json(_gallery_json(facts))
-        return 0
+        show.as_json(json_forms.gallery_facts(facts))
+        return ExitCode.DONE
     index, limit = facts.index, facts.limit
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
     photos = ", ".join(f"{count:,} {status}" for status, count in facts.photos.items())
@@ -42,7 +43,7 @@ def info(
             ("people with a name", f"{facts.people:,}"),
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
-            ("detector", f"{facts.settings.detector}, {_what_is_looked_for(facts.settings)}"),
+            ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
             ("same person from", _limit_text(limit)),
             ("last run", facts.last_run or "none"),
@@ -51,23 +52,22 @@ def info(
     for sentence in show.unread(facts.failing, facts.unsupported):
         show.note(sentence)
     if facts.failing or facts.unsupported:
-        which = "" if gallery == "default" else f" --gallery {gallery}"
-        show.note(f"facesearch info --failures{which} lists them with their reasons.")
-    return 0
+        show.note(f"facesearch info --failures{gallery_words(gallery)} lists them with their reasons.")
+    return ExitCode.DONE
 
 
-def _list_unread(gallery: "Gallery", json: bool) -> int:
-    """All photos that could not be read, on stdout: a line each."""
+def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
+    """Shows all photos that could not be read, one a line."""
     if json:
-        show.as_json({"gallery": gallery.name, "failures": [show.failure(each) for each in gallery.unread()]})
-        return 0
+        show.as_json({"gallery": gallery.name, "failures": [json_forms.failure(each) for each in gallery.unread()]})
+        return ExitCode.DONE
     for each in gallery.unread():
-        lies_in = f" ({_CAUSES[each.cause]})" if each.cause else ""
-        show.say(f"{each.status}: {each.path}: {each.reason}{lies_in}")
-    return 0
+        when = f" ({_TRIED_AGAIN[each.cause]})" if each.cause else ""
+        show.say(f"{each.status}: {each.path}: {each.reason}{when}")
+    return ExitCode.DONE
 
 
-_CAUSES = {  # when such a photo is looked at again
+_TRIED_AGAIN = {  # when such a photo is looked at again
     "file": "until the file changes",
     "machine": "tried again in every run",
     "option": "until --max-megapixels is raised",
@@ -75,12 +75,12 @@ _CAUSES = {  # when such a photo is looked at again
 }
 
 
-def _what_is_looked_for(settings: "GallerySettings") -> str:
+def _faces_text(settings: "GallerySettings") -> str:
     smallest = f"faces from {settings.min_face_px:g} pixels"
     return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 
 
-def doctor(device: Device = "auto", json: Json = False) -> int:
+def doctor(device: Device = "auto", json: Json = False) -> ExitCode:
     """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
     from facesearch.doctor import examine
 
@@ -89,32 +89,10 @@ def doctor(device: Device = "auto", json: Json = False) -> int:
         show.as_json(report)
     else:
         show.facts((name.replace("_", " "), str(value)) for name, value in report.items())
-    return 0
+    return ExitCode.DONE
 
 
 def _limit_text(limit: "Limit | None") -> str:
     if limit is None:
         return "not known of this model; facesearch calibrate may learn it"
     return f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"
-
-
-def _gallery_json(facts: "GalleryFacts") -> dict[str, Any]:
-    index, limit = facts.index, facts.limit
-    return {
-        "gallery": facts.name,
-        "directory": str(facts.directory),
-        "bytes_on_disk": facts.bytes_on_disk,
-        "photos": facts.photos,
-        "faces": facts.faces,
-        "people": facts.people,
-        "folders": list(facts.roots),
-        "model": facts.settings.model,
-        "detector": facts.settings.detector,
-        "min_face": facts.settings.min_face_px,
-        "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
-        "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
-        "last_run": facts.last_run,
-        "failing": facts.failing,
-        "unsupported": facts.unsupported,
-        "failures": [show.failure(outcome) for outcome in facts.failures],
-    }

@@ -8,13 +8,14 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Json
+from facesearch.cli.progress import Progress
+from facesearch.errors import ExitCode
 
 
-def list_models(json: Json = False) -> int:
+def list_models(json: Json = False) -> ExitCode:
     """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready.
 
     Exit code 6 when a card in the home is broken; the others are listed all the same."""
-    from facesearch.errors import ModelError
     from facesearch.files import printable
     from facesearch.models.cards import broken_cards, model_cards
 
@@ -24,7 +25,7 @@ def list_models(json: Json = False) -> int:
         show.note(str(each.error))
     if json:
         show.as_json(cards)
-        return ModelError.exit_code if broken else 0
+        return ExitCode.MODEL if broken else ExitCode.DONE
     rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
     for card in cards:
         # A figure means nothing without its test, and less when its people were trained on.
@@ -33,10 +34,10 @@ def list_models(json: Json = False) -> int:
         facts = (card["name"], card["kind"], dim, card["licence"], accuracy, card["source"], card["ready"])
         rows.add_row(*map(printable, facts))
     show.console().print(rows)
-    return ModelError.exit_code if broken else 0
+    return ExitCode.MODEL if broken else ExitCode.DONE
 
 
-def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> int:
+def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> ExitCode:
     """Show all that is known of a model."""
     import msgspec
 
@@ -50,7 +51,7 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
     else:
         told = ((key, _text(value)) for key, value in facts.items() if value not in ("", {}, None))
         show.facts((key.replace("_", " "), printable(text)) for key, text in told)
-    return 0
+    return ExitCode.DONE
 
 
 def add_model(
@@ -59,7 +60,7 @@ def add_model(
     ],
     name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
     card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
-) -> int:
+) -> ExitCode:
     """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network.
 
     Only arrays and ONNX graphs are taken; nothing else in the file is ever run. It is opened, and tried on a face, in
@@ -75,25 +76,24 @@ def pull_model(
     source: Annotated[
         str | None, typer.Option("--from", help="A mirror, or a file that is there.", metavar="URL|FILE")
     ] = None,
-) -> int:
+) -> ExitCode:
     """Download a model's weights. What was interrupted goes on from there."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
     from facesearch.models.adding import pull
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"Downloading {name}", total=None)
-        pulled = pull(name, source, lambda done, total: bar.update(task, completed=done, total=total), show.note)
+    with Progress() as progress:
+        progress.begin(f"Downloading {name}", detail="MB")
+        pulled = pull(name, source, lambda done, total: _show_megabytes(progress, done, total), progress.note)
     return _ready(pulled)
+
+
+def _show_megabytes(progress: Progress, done: int, total: int | None) -> None:
+    progress.update(done=done // 1_000_000, total=total and round(total / 1e6))
 
 
 def remove_model(
     name: Annotated[str, typer.Argument(help="A model's name.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; remove a training's checkpoint too.")] = False,
-) -> int:
+) -> ExitCode:
     """Remove a model's card, weights and exports from the home. What comes with facesearch stays.
 
     A model is not removed while a gallery needs it."""
@@ -116,13 +116,13 @@ def remove_model(
     if found.is_shipped:
         show.note(f"The card of '{name}' that came with facesearch stays.")
     show.say(f"{name} is removed.")
-    return 0
+    return ExitCode.DONE
 
 
-def _ready(card: Any) -> int:
+def _ready(card: Any) -> ExitCode:
 
     show.say(f"{card.name} is ready: {card.title}.")
-    return 0
+    return ExitCode.DONE
 
 
 def _facts(card: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and words that advice shares."""
 
 from typing import Annotated, Literal
 
@@ -11,3 +11,8 @@ Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def gallery_words(name: str) -> str:
+    """The option that names this gallery, for a command that is shown to the user; nothing for the usual one."""
+    return "" if name == "default" else f" --gallery {name}"

@@ -1,23 +1,18 @@
-"""`facesearch query` and `facesearch verify`."""
+"""`facesearch query`."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
-from facesearch.cli.options import Detector, Device, GalleryName, Json, Model
+from facesearch.cli import json_forms, show
+from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import Answer, Unanswered, Verdict
-
-_NO = 1
-_NO_FACE = 4
-_NOT_KNOWN = 6
-_SOME_UNREAD = 7
+    from facesearch.gallery.records import Answer, Unanswered
 
 
 def query(
@@ -42,21 +37,16 @@ def query(
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
     device: Device = "auto",
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Who is this? Shows the nearest people in a gallery.
 
-    Exit code 1 when nothing reaches the threshold that was asked for, 4 when there is no face in the photo."""
-    from facesearch.errors import UsageError
+    Exit code 1: nobody reaches the threshold that was given. 4: the photo shows no face. 7: a photo of several could
+    not be read."""
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.records import Answer
 
-    if sheet is not None:
-        from facesearch.pictures.sheets import check_sheet_name
-
-        check_sheet_name(sheet, asked=photos)
     several = len(photos) > 1 or photos[0].is_dir()
-    if several and face is not None:
-        raise UsageError("--face picks a face of one photo; several were given.")
+    _check_options(photos, several, face, sheet)
     # One photo is embedded before a GPU would have started.
     chosen = "cpu" if device == "auto" and not several else device
     opened = Gallery.open(gallery, chosen, show.note)
@@ -65,79 +55,31 @@ def query(
         found: Iterable[Answer | Unanswered] = opened.query_many(_photos(photos), k, threshold=least, group=not faces)
     else:
         found = [opened.query(photos[0], k, face=face, threshold=least, group=not faces)]
-    answers = []
-    codes = set()
+    answers, codes = [], set()
     for answer in found:
-        codes.add(_show(answer, json, face, asked=threshold))
+        codes.add(_show(answer, json, face, threshold))
         show.flush()  # who reads them need not wait for the last one
         answers.append(answer)
     if sheet is not None:
         _draw([answer for answer in answers if isinstance(answer, Answer)], sheet)
     # What could not be read comes first, then what has no face; a no counts when every answer is a no.
-    return next((code for code in (_SOME_UNREAD, _NO_FACE) if code in codes), min(codes, default=0))
+    first = (code for code in (ExitCode.SOME_UNREAD, ExitCode.NO_FACE) if code in codes)
+    return next(first, min(codes, default=ExitCode.DONE))
 
 
-def verify(
-    a: Annotated[Path, typer.Argument(help="A photo.", metavar="A")],
-    b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
-    model: Model = None,
-    detector: Detector = None,
-    gallery: Annotated[
-        str | None,
-        typer.Option("--gallery", "-g", help="Judge by this gallery's models and threshold.", metavar="NAME"),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="From this similarity on it is one person; without it, as the model's card says.", min=-1, max=1
-        ),
-    ] = None,
-    json: Json = False,
-) -> int:
-    """Do two photos show the same person? Compares their largest faces.
+def _check_options(photos: list[Path], several: bool, face: int | None, sheet: Path | None) -> None:
+    from facesearch.errors import UsageError
 
-    Exit code 0 for the same person, 1 for different people, 4 when there is no face in a photo, 6 when nobody knows
-    from which similarity on faces are the same of this model."""
-    from facesearch.verification import verify as compare
+    if sheet is not None:
+        from facesearch.pictures.sheets import check_sheet_name
 
-    verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
-    with suppress(show.ClosedPipeError):  # the code is an answer, too
-        if json:
-            show.as_json(show.verdict(verdict))
-        else:
-            for sighting in (verdict.a, verdict.b):
-                if sighting.faces > 1:
-                    show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
-            _show_verdict(verdict)
-    if verdict.same is None:
-        show.note(
-            f"From which similarity on two faces are one person is not known of '{verdict.model}'; say it with "
-            f"--threshold X, or measure it with: facesearch bench lfw --protocol strangers --save --model "
-            f"{verdict.model} --data LFW."
-        )
-        return _NOT_KNOWN
-    return 0 if verdict.same else _NO
-
-
-def _show_verdict(verdict: "Verdict") -> None:
-    from facesearch.files import printable
-
-    out = show.console()
-    if verdict.threshold is None:
-        out.print(
-            printable(f"not known: similarity {verdict.similarity:.3f}, no threshold of {verdict.model} is known")
-        )
-        return
-    learned = "of this gallery " if verdict.learned else ""
-    of = f" ({show.odds(verdict.far, learned)})" if verdict.far else ""
-    out.print(
-        f"{'same person' if verdict.same else 'different people'}: similarity {verdict.similarity:.3f}, "
-        f"threshold {verdict.threshold:.3f}{of}"
-    )
+        check_sheet_name(sheet, asked=photos)
+    if several and face is not None:
+        raise UsageError("--face chooses a face of one photo, but several photos were given; leave it out.")
 
 
 def _photos(paths: list[Path]) -> Iterable[str]:
-    """The photos among files and folders; in a folder, what is named like one."""
+    """The files that were named, and in each folder the files whose names are those of photos."""
     from facesearch.errors import FaceSearchError
     from facesearch.files import printable
     from facesearch.photos.formats import looks_like_photo
@@ -156,25 +98,25 @@ def _photos(paths: list[Path]) -> Iterable[str]:
             raise FaceSearchError(f"There is no photo in the folder {printable(str(path))}; name a photo.")
 
 
-def _show(answer: "Answer | Unanswered", json: bool, face: int | None, asked: float | None) -> int:
-    """Shows one answer; the exit code that it alone would have."""
+def _show(answer: "Answer | Unanswered", json: bool, face: int | None, threshold: float | None) -> ExitCode:
+    """Shows one answer and returns the exit code that it alone would have."""
     from facesearch.gallery.records import Unanswered
     from facesearch.photos.status import Status
 
     if isinstance(answer, Unanswered):
         if json:
-            show.as_json(show.unanswered(answer))
+            show.as_json(json_forms.unanswered(answer))
         else:
             show.note(f"{answer.photo}: {answer.reason}.")
-        return _NO_FACE if answer.status == Status.NO_FACE else _SOME_UNREAD
+        return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
     if json:
-        show.as_json(show.answer(answer))
+        show.as_json(json_forms.answer(answer))
     else:
         _show_table(answer, face)
-    if not answer.matches and asked is not None:
-        show.note(f"Nobody in the gallery reaches a similarity of {asked:g}.")
-        return _NO
-    return 0
+    if not answer.matches and threshold is not None:
+        show.note(f"Nobody in the gallery reaches a similarity of {threshold:g}.")
+        return ExitCode.NO
+    return ExitCode.DONE
 
 
 def _show_table(answer: "Answer", face: int | None) -> None:
@@ -187,29 +129,31 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     rows = show.table("person", "similarity", "same", "photo", "box", right=["similarity"])
     for match in answer.matches:
         rows.add_row(
-            printable(match.person) if match.person else "-",
+            match.person or "-",
             f"{match.similarity:.3f}",
             "-" if answer.threshold is None else "yes" if match.similarity >= answer.threshold else "no",
-            printable(match.photo),
+            match.photo,
             show.box_text(match.box),
         )
     out = show.console()
     out.print(printable(answer.query.photo))
     out.print(rows)
+    out.print(_meaning(answer))
+
+
+def _meaning(answer: "Answer") -> str:
+    """What the column `same` says."""
     if answer.threshold is None or answer.far is None:
-        out.print(f"same: not known of {printable(answer.model)}; facesearch calibrate may learn it from the gallery")
-        return
-    learned = "of this gallery " if answer.learned else ""
-    out.print(
-        f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, learned)}: "
-        f"expect {answer.far * answer.compared:,.1f} among {answer.compared:,} faces)"
-    )
+        return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
+    by_chance = f"expect {answer.far * answer.compared:,.1f} among {answer.compared:,} faces"
+    return f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance})"
 
 
 def _draw(answers: "list[Answer]", path: Path) -> None:
     from facesearch.pictures.sheets import contact_sheet, write_sheet
 
     if answers:
-        sheet, shown, of = contact_sheet(answers)
+        sheet, shown, total = contact_sheet(answers)
         write_sheet(sheet, path)
-        show.note(f"The contact sheet is {path}." + (f" It shows {shown:,} of {of:,} faces." if shown < of else ""))
+        left_out = f" It shows {shown:,} of {total:,} faces." if shown < total else ""
+        show.note(f"The contact sheet is {path}.{left_out}")

@@ -1,4 +1,4 @@
-"""How results look: tables and sentences for people, JSON for programs, notes on stderr."""
+"""Output of all commands: the answer on stdout as text, tables or JSON, notes on stderr. All printing is here."""
 
 import json
 import sys
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from facesearch.gallery.records import Answer, Outcome, RunSummary, Sighting, Unanswered, Verdict
     from facesearch.geometry.face import Box
-    from facesearch.photos.whereabouts import Away
 
 
 class ClosedPipeError(Exception):
@@ -23,21 +21,21 @@ class ClosedPipeError(Exception):
 
 
 def say(text: str, end: str = "\n") -> None:
-    """A part of the answer, on stdout. All that is printed passes here or through a table of `table()`, `facts()` and
-    `console()`: a terminal shows it and does not obey it. Raises ClosedPipeError, and FaceSearchError when what is
-    behind stdout takes nothing more."""
+    """Prints a part of the answer on stdout. All that is printed passes here or through `table()`, `facts()` and
+    `console()`, which escape what a terminal would obey. Raises ClosedPipeError when the reader has gone, and
+    FaceSearchError when stdout takes nothing more, as on a full disk."""
     with _writing():
         print(_lines(text), end=end)
 
 
 def note(text: str) -> None:
-    """A note for the user, on stderr, where it does not disturb the answer; lost where nobody can hear it."""
+    """Prints a note for the user on stderr, apart from the answer. It is dropped where stderr cannot be written."""
     with suppress(OSError, ValueError):
         print(_lines(text), file=sys.stderr, flush=True)
 
 
 def line(text: str) -> None:
-    """A line on the terminal of stderr that the next one replaces."""
+    """Prints a line on the terminal of stderr that the next one replaces."""
     with suppress(OSError, ValueError):
         print(f"\r{_lines(text)}\033[K", end="", file=sys.stderr, flush=True)
 
@@ -63,15 +61,15 @@ def _lines(text: str) -> str:
 
 
 def console() -> "Console":
-    """For tables on stdout. Where no terminal says how wide it is, lines are not cut."""
+    """A console for tables on stdout. Where no terminal sets the width, it is 160 characters."""
     from rich.console import Console
 
     class Careful(Console):
         """Prints text that a terminal cannot be made to obey, and raises as `say` does."""
 
-        def print(self, *objects: Any, **how: Any) -> None:
+        def print(self, *objects: Any, **options: Any) -> None:
             with _writing():
-                super().print(*(_lines(each) if isinstance(each, str) else each for each in objects), **how)
+                super().print(*(_lines(each) if isinstance(each, str) else each for each in objects), **options)
 
         def on_broken_pipe(self) -> None:
             raise ClosedPipeError
@@ -88,8 +86,8 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
     class Careful(Table):
         """Its cells are text that a terminal cannot be made to obey."""
 
-        def add_row(self, *cells: Any, **how: Any) -> None:
-            super().add_row(*(_lines(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
     made = Careful(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -98,20 +96,25 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
-    """Name and value, a line each."""
+    """Prints names and values, one pair a line."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(_lines(name), _lines(value))
+        grid.add_row(printable(name), printable(value))
     console().print(grid)
 
 
 def as_json(value: Any) -> None:
-    """JSON on stdout, one line, in ASCII, so that any path survives any terminal. Raises as `say` does."""
+    """Prints JSON on stdout: one line of ASCII, so that any path survives any terminal. Raises as `say` does."""
     say(json.dumps(value))
+
+
+def count(number: int, noun: str) -> str:
+    """Such as 1 photo, or 1,200 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def rate(photos_per_second: float) -> str:
@@ -119,94 +122,24 @@ def rate(photos_per_second: float) -> str:
     return f"{photos_per_second:.{1 if photos_per_second < 10 else 0}f} photos/s"
 
 
-def odds(far: float, of: str = "") -> str:
-    """What a threshold means: the share of strangers that reach it."""
-    return f"1 in {round(1 / far):,} pairs of strangers {of}are this similar"
+def odds(far: float, is_learned: bool = False) -> str:
+    """What a threshold means: the share of strangers that reach it, those of the gallery where it was learned."""
+    strangers = "strangers of this gallery" if is_learned else "strangers"
+    return f"1 in {round(1 / far):,} pairs of {strangers} are this similar"
 
 
-def box(of: "Box") -> list[float]:
-    """Left, top, right, bottom in pixels, to a tenth."""
-    return [round(edge, 1) for edge in of]
-
-
-def box_text(of: "Box") -> str:
-    """The same for a table: whole pixels."""
-    return ", ".join(f"{edge:.0f}" for edge in of)
-
-
-def sighting(of: "Sighting") -> dict[str, Any]:
-    """A face that was asked about."""
-    return {"photo": of.photo, "box": box(of.box), "score": round(of.score, 4)}
-
-
-def verdict(of: "Verdict") -> dict[str, Any]:
-    """The JSON of `verify`."""
-    return {
-        "same": of.same,
-        "similarity": round(of.similarity, 4),
-        "threshold": of.threshold,
-        "model": of.model,
-        "a": sighting(of.a),
-        "b": sighting(of.b),
-    }
-
-
-def answer(of: "Answer") -> dict[str, Any]:
-    """The JSON of `query`."""
-    return {
-        "query": sighting(of.query) | {"faces": of.query.faces},
-        "model": of.model,
-        "threshold": of.threshold,
-        "matches": [
-            {
-                "person": match.person,
-                "similarity": round(match.similarity, 4),
-                "photo": match.photo,
-                "box": box(match.box),
-                "face_id": match.face_id,
-            }
-            for match in of.matches
-        ],
-    }
-
-
-def unanswered(of: "Unanswered") -> dict[str, Any]:
-    """The JSON of a photo of several that has no answer."""
-    return {"query": {"photo": of.photo}, "status": of.status, "reason": of.reason}
-
-
-def summary(of: "RunSummary") -> dict[str, Any]:
-    """The JSON of `index`."""
-    return {
-        "photos": of.photos,
-        "faces": of.faces,
-        "seconds": round(of.seconds, 2),
-        "photos_per_second": round(of.photos_per_second, 1),
-        "gallery": of.gallery,
-        "failing": of.failing,
-        "unsupported": of.unsupported,
-        "failures": [failure(outcome) for outcome in of.failures],
-        "roots_failed": [{"root": each.root, "reason": each.reason} for each in of.roots_failed],
-    }
-
-
-def away(of: "Away") -> dict[str, Any]:
-    """Photos that cannot be seen at the moment."""
-    return {"folder": of.folder, "reason": of.reason, "photos": of.photos}
-
-
-def failure(of: "Outcome") -> dict[str, Any]:
-    """A photo that could not be read."""
-    return {"photo": of.path, "status": of.status, "reason": of.reason, "cause": of.cause}
+def box_text(box: "Box") -> str:
+    """Left, top, right, bottom in whole pixels."""
+    return ", ".join(f"{edge:.0f}" for edge in box)
 
 
 def unread(failing: dict[str, int], unsupported: dict[str, int]) -> Iterator[str]:
-    """How many photos cannot be read, by status, and how many files are of kinds that nothing here reads, by
-    reason."""
+    """A sentence on the photos that cannot be read, counted by status, and one on the files of kinds that nothing
+    here reads, counted by reason."""
     if total := sum(failing.values()):
-        parts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in failing.items())
-        yield f"{'1 photo' if total == 1 else f'{total:,} photos'} cannot be read: {parts}."
+        parts = ", ".join(f"{many:,} {status.replace('_', ' ')}" for status, many in failing.items())
+        yield f"{count(total, 'photo')} cannot be read: {parts}."
     if total := sum(unsupported.values()):
-        kinds = "; ".join(f"{reason} ({count:,})" for reason, count in unsupported.items())
+        kinds = "; ".join(f"{reason} ({many:,})" for reason, many in unsupported.items())
         what = "1 file is of a kind" if total == 1 else f"{total:,} files are of kinds"
         yield f"{what} that nothing here reads: {kinds}."

@@ -9,6 +9,7 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.options import Device
+from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
@@ -70,7 +71,7 @@ def train(
     seed: Annotated[int, typer.Option(min=limits.SEED.least, max=limits.SEED.most)] = 0,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-) -> int:
+) -> ExitCode:
     """Train an embedder on your own folders of people, with triplets.
 
     Each epoch ends with an evaluation on people held out, and a checkpoint; Ctrl-C leaves one too. The result is a
@@ -99,7 +100,7 @@ def train(
     show.say(f"{card.name} is ready; same person from: {limit}.")
     for exam, reached in card.accuracy.items():
         show.say(f"{exam}: {reached}")
-    return 0
+    return ExitCode.DONE
 
 
 class _Line:

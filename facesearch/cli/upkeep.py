@@ -1,14 +1,18 @@
 """`facesearch check` and `facesearch repair`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
-from facesearch.cli.index import SOME_UNREAD, Progress, show_summary
-from facesearch.cli.options import GalleryName, Json
+from facesearch.cli import json_forms, show
+from facesearch.cli.index import show_summary
+from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.progress import IndexingProgress
+from facesearch.errors import ExitCode
 
-_DIFFERS = 1
+if TYPE_CHECKING:
+    from facesearch.gallery.upkeep import Repaired, Soundness
+
 _LISTED = 10  # photos of a kind
 
 
@@ -16,7 +20,7 @@ def check(
     gallery: GalleryName = "default",
     photos: Annotated[bool, typer.Option("--photos", help="Compare it with the photos on disk, too.")] = False,
     json: Json = False,
-) -> int:
+) -> ExitCode:
     """Check that a gallery is as it was stored: every row, every face, the file of vectors. Nothing is written.
 
     Exit code 0: it is sound. 1: it is, but photos on disk differ from it. 5: it is damaged."""
@@ -24,86 +28,70 @@ def check(
     from facesearch.gallery import upkeep
     from facesearch.gallery.gallery import Gallery
 
-    found = upkeep.check(Gallery.open(gallery), photos)
+    opened = Gallery.open(gallery)
+    found = upkeep.check(opened, photos)
     if json:
-        show.as_json(_check_json(found))
+        show.as_json(json_forms.soundness(found))
     for name in found.other_files:
-        show.note(f"{name} in {Gallery.open(gallery).directory} is not a part of the gallery; it is left alone.")
+        show.note(f"{name} in {opened.directory} is not part of the gallery; it is left alone.")
     if found.unfinished:
-        show.note("Something that was interrupted left files or bytes; the next command that writes removes them.")
+        show.note("An interrupted command left files or bytes behind; the next command that writes removes them.")
     for fault in found.faults:
         show.note(fault)
     if found.faults:
-        which = "" if gallery == "default" else f" --gallery {gallery}"
-        many = "1 fault" if len(found.faults) == 1 else f"{len(found.faults)} faults"
-        raise DamagedGalleryError(f"The gallery '{gallery}' has {many}; try: facesearch repair{which}.")
+        faults = show.count(len(found.faults), "fault")
+        raise DamagedGalleryError(
+            f"The gallery '{gallery}' has {faults}; try: facesearch repair{gallery_words(gallery)}."
+        )
     if not json:
-        show.console().print(f"The gallery '{gallery}' is sound: {found.photos:,} photos, {found.faces:,} faces.")
-        for word, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
-            for path in (paths or ())[:_LISTED]:
-                show.note(f"{word}: {path}")
-            if len(paths or ()) > _LISTED:
-                show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
-        _note_what_cannot_be_seen(found, gallery)
-    return _DIFFERS if found.differences else 0
+        show.say(f"The gallery '{gallery}' is sound: {found.photos:,} photos, {found.faces:,} faces.")
+        _note_differences(found)
+    return ExitCode.NO if found.differences else ExitCode.DONE
 
 
-def _note_what_cannot_be_seen(found: Any, gallery: str) -> None:
+def _note_differences(found: "Soundness") -> None:
     from facesearch.gallery.indexing import kept_while_away
 
+    for word, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
+        for path in (paths or ())[:_LISTED]:
+            show.note(f"{word}: {path}")
+        if len(paths or ()) > _LISTED:
+            show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
     for away in found.away or ():
         show.note(kept_while_away(away))
+    for root in found.roots_gone or ():
+        show.note(f"gone: the folder {root}")
     if found.roots_gone:
-        for root in found.roots_gone:
-            show.note(f"gone: the folder {root}")
-        which = "" if gallery == "default" else f" --gallery {gallery}"
-        show.note(
-            f"Mount their disks, or let folders that are gone for good leave: facesearch forget --missing{which}"
-        )
+        command = f"facesearch forget --missing{gallery_words(found.gallery)}"
+        show.note(f"Mount their disks; if the folders are gone for good, run: {command}")
 
 
-def _check_json(found: Any) -> dict[str, Any]:
-    names = ("photos", "faces", "new", "changed", "gone", "roots_gone")
-    away = None if found.away is None else [show.away(each) for each in found.away]
-    return {
-        "gallery": found.gallery,
-        "sound": not found.faults,
-        "faults": found.faults,
-        **{name: getattr(found, name) for name in names},
-        "away": away,
-        "other_files": found.other_files,
-        "unfinished": found.unfinished,
-    }
-
-
-def repair(gallery: GalleryName = "default", json: Json = False) -> int:
-    """Repair a damaged gallery: what it was is copied aside first, what can be read is kept, and the photos of the
-    rest are looked at again."""
+def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
+    """Repair a damaged gallery: a copy of it is kept, what can still be read becomes a new gallery, and the photos of
+    the rest are indexed again."""
     from facesearch.gallery import upkeep
     from facesearch.gallery.gallery import Gallery
 
-    with Progress([]) as progress:
-        done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.advance)
+    with IndexingProgress() as progress:
+        done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.add)
     if json:
-        show.as_json(
-            {
-                "faults": done.faults,
-                "backup": str(done.backup) if done.backup else None,
-                "photos": done.photos,
-                "faces": done.faces,
-                "runs": [show.summary(run) for run in done.runs],
-            }
-        )
-    elif not done.faults:
-        show.console().print(f"The gallery '{gallery}' is sound; there is nothing to repair.")
+        show.as_json(json_forms.repaired(done))
+    elif done.faults:
+        _show_repaired(done)
     else:
-        for fault in done.faults:
-            show.note(fault)
-        if done.backup:
-            show.note(f"What was there is now in {done.backup}; delete it when you miss nothing.")
-        show.console().print(f"Kept {done.photos:,} photos with {done.faces:,} faces.")
-        for run in done.runs:
-            show_summary(run)
-        if done.backup and not done.runs:
-            show.note("Which folders it was made from cannot be read any more; run: facesearch index PHOTOS.")
-    return SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else 0
+        show.say(f"The gallery '{gallery}' is sound; there is nothing to repair.")
+    return ExitCode.SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else ExitCode.DONE
+
+
+def _show_repaired(done: "Repaired") -> None:
+    for fault in done.faults:
+        show.note(fault)
+    if done.backup:
+        show.note(f"The damaged gallery is now in {done.backup}; delete it when you miss nothing.")
+    show.say(f"Kept {done.photos:,} photos with {done.faces:,} faces.")
+    for run in done.runs:
+        show_summary(run)
+    if done.backup and not done.runs:
+        show.note(
+            "The damaged gallery does not say any more which folders it was made from; run: facesearch index PHOTOS."
+        )

@@ -17,7 +17,9 @@ from facesearch.models.sandbox import MOST_MEMORY, DiedError, TimedOutError, lin
 SECONDS = 120  # for what runs as it is in a file: reading it, and its trial on a face
 KERAS_SECONDS = 600  # for our own code on arrays: TensorFlow starts, and exports a network
 _AS_THEY_ARE = ("onnx_graph", "yunet")
-_FAMILY = {error.exit_code: error for error in (FaceSearchError, ModelError, UsageError)}
+_FAMILY: dict[int, type[FaceSearchError]] = {
+    error.exit_code: error for error in (FaceSearchError, ModelError, UsageError)
+}
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -24,9 +24,9 @@ from facesearch.models.engines.keras import precision
 from facesearch.models.networks import ends
 from facesearch.models.weights import tensors
 from facesearch.training.curves import Curves
+from facesearch.training.initial_network import Start
 from facesearch.training.losses import CosineHead, CosineMarginLoss, Criterion, Miner, TripletLoss, active_share
 from facesearch.training.people import Batches, People, load_chips
-from facesearch.training.start import Start
 from facesearch.training.validation import Exam, figures, stranger_threshold
 
 RecipeName = Literal["triplet", "softmax-then-triplet"]

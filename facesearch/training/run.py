@@ -19,8 +19,8 @@ from facesearch.models.cards import EmbedderCard, card_path, keep_card, model_ca
 from facesearch.models.device import Device, choose_device
 from facesearch.models.engines.keras import hide_gpu, import_keras
 from facesearch.models.export import prepare
+from facesearch.training.initial_network import NetworkName, Start, fresh, learned
 from facesearch.training.people import People, find, split
-from facesearch.training.start import NetworkName, Start, fresh, learned
 from facesearch.training.validation import Exam, held_out_exam, pairs_exam
 
 if TYPE_CHECKING:

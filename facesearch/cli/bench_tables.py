@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facesearch.cli import show
+from facesearch.cli import json_forms, show
+from facesearch.errors import ExitCode
 from facesearch.evaluation.leakage import warning
 
 if TYPE_CHECKING:
@@ -12,17 +13,17 @@ if TYPE_CHECKING:
 _WORST = 8  # errors of each kind that are drawn
 
 
-def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> int:
+def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> ExitCode:
     """Shows the report, draws what was asked for, and gives the exit code."""
     if json:
-        show.as_json(_json(report))
+        show.as_json(json_forms.benchmark(report))
     else:
         _show(report)
     if roc is not None:
         _draw_roc(report, roc)
     if errors is not None:
         _draw_errors(report, errors)
-    return 0
+    return ExitCode.DONE
 
 
 def _draw_roc(report: "Report", path: Path) -> None:
@@ -157,69 +158,3 @@ _ON_MISSING = {
     "skip": "their pairs left out",
     "wrong": "their pairs counted as errors",
 }
-
-
-def _json(report: "Report") -> dict[str, Any]:
-    setup = report.setup
-    whole = {
-        "protocol": report.protocol,
-        "model": setup.model,
-        "detector": setup.detector,
-        "engine": setup.engine,
-        "alignment": setup.alignment,
-        "images": setup.images,
-        "people": report.people,
-        "people_trained_on": report.seen,
-        "on_missing": setup.on_missing,
-        "photos": report.photos,
-        "computed": report.computed,
-        "missing": len(report.missing),
-        "missing_photos": list(report.missing[:1000]),
-        "seconds": {stage: round(spent, 3) for stage, spent in report.seconds.items()},
-    }
-    if list(report.pairs) == ["all"]:
-        whole |= _pair_json(report.pairs["all"])
-    else:
-        whole |= {name.replace(" ", "_"): _pair_json(pairs) for name, pairs in report.pairs.items()}
-    if report.closed and report.opened:
-        whole |= {"closed_set": rounded(report.closed), "open_set": rounded(report.opened)}
-    if report.strangers:
-        whole["strangers"] = rounded(report.strangers)
-    if report.lights:
-        whole["lights"] = [rounded(light) for light in report.lights]
-    return whole
-
-
-def _pair_json(report: "PairReport") -> dict[str, Any]:
-    figures, accuracy, val = report.figures, report.figures.accuracy, report.figures.val
-    answer: dict[str, Any] = {"pairs": figures.pairs, "same": figures.same, "skipped": report.skipped}
-    if accuracy and val:
-        answer |= {
-            "accuracy": round(accuracy.mean, 6),
-            "accuracy_std": round(accuracy.std, 6),
-            "accuracy_error": round(accuracy.error, 6),
-            "threshold": round(sum(accuracy.thresholds) / len(accuracy.thresholds), 6),
-            "folds": [round(fold, 6) for fold in accuracy.folds],
-            "tp": accuracy.tp,
-            "tn": accuracy.tn,
-            "fp": accuracy.fp,
-            "fn": accuracy.fn,
-            "val": round(val.mean, 6),
-            "val_std": round(val.std, 6),
-            "far": 0.001,
-            "far_met": round(val.far, 6),
-        }
-    return answer | {
-        "tar": {f"{far:g}": None if tar is None else round(tar, 6) for far, tar in figures.tar.items()},
-        "auc": round(figures.auc, 6),
-        "eer": round(figures.eer, 6),
-        "card": report.at_card and rounded(report.at_card),
-    }
-
-
-def rounded(record: Any) -> dict[str, Any]:
-    """A record's fields, numbers to six places."""
-    import dataclasses
-
-    fields = dataclasses.asdict(record).items()
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields}

@@ -1,0 +1,246 @@
+"""What `--json` prints: each record as the object that docs describe. The keys are promises; programs read them."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from facesearch.evaluation.reports import PairReport, Report
+    from facesearch.gallery.forgetting import ToForget
+    from facesearch.gallery.records import (
+        Answer,
+        Forgotten,
+        GalleryFacts,
+        Outcome,
+        RunSummary,
+        Sighting,
+        Unanswered,
+        Verdict,
+    )
+    from facesearch.gallery.upkeep import Repaired, Soundness
+    from facesearch.geometry.face import Box
+    from facesearch.photos.whereabouts import Away
+
+Json: TypeAlias = dict[str, Any]
+
+_LISTED = 1000  # photos without a face, in a benchmark's report
+
+
+def verdict(record: "Verdict") -> Json:
+    """The answer of `verify`."""
+    return {
+        "same": record.same,
+        "similarity": round(record.similarity, 4),
+        "threshold": record.threshold,
+        "model": record.model,
+        "a": _sighting(record.a),
+        "b": _sighting(record.b),
+    }
+
+
+def answer(record: "Answer") -> Json:
+    """The answer of `query` for one photo."""
+    return {
+        "query": _sighting(record.query) | {"faces": record.query.faces},
+        "model": record.model,
+        "threshold": record.threshold,
+        "matches": [
+            {
+                "person": match.person,
+                "similarity": round(match.similarity, 4),
+                "photo": match.photo,
+                "box": _box(match.box),
+                "face_id": match.face_id,
+            }
+            for match in record.matches
+        ],
+    }
+
+
+def unanswered(record: "Unanswered") -> Json:
+    """A photo of several that `query` cannot answer."""
+    return {"query": {"photo": record.photo}, "status": record.status, "reason": record.reason}
+
+
+def run_summary(record: "RunSummary") -> Json:
+    """What one run of `index` did."""
+    return {
+        "photos": record.photos,
+        "faces": record.faces,
+        "seconds": round(record.seconds, 2),
+        "photos_per_second": round(record.photos_per_second, 1),
+        "gallery": record.gallery,
+        "failing": record.failing,
+        "unsupported": record.unsupported,
+        "failures": [failure(outcome) for outcome in record.failures],
+        "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
+    }
+
+
+def failure(record: "Outcome") -> Json:
+    """A photo that could not be read."""
+    return {"photo": record.path, "status": record.status, "reason": record.reason, "cause": record.cause}
+
+
+def gallery_facts(record: "GalleryFacts") -> Json:
+    """What a gallery holds, as `info` says it."""
+    index, limit = record.index, record.limit
+    return {
+        "gallery": record.name,
+        "directory": str(record.directory),
+        "bytes_on_disk": record.bytes_on_disk,
+        "photos": record.photos,
+        "faces": record.faces,
+        "people": record.people,
+        "folders": list(record.roots),
+        "model": record.settings.model,
+        "detector": record.settings.detector,
+        "min_face": record.settings.min_face_px,
+        "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
+        "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
+        "last_run": record.last_run,
+        "failing": record.failing,
+        "unsupported": record.unsupported,
+        "failures": [failure(outcome) for outcome in record.failures],
+    }
+
+
+def soundness(record: "Soundness") -> Json:
+    """What `check` found."""
+    return {
+        "gallery": record.gallery,
+        "sound": not record.faults,
+        "faults": record.faults,
+        "photos": record.photos,
+        "faces": record.faces,
+        "new": record.new,
+        "changed": record.changed,
+        "gone": record.gone,
+        "roots_gone": record.roots_gone,
+        "away": None if record.away is None else [_away(each) for each in record.away],
+        "other_files": record.other_files,
+        "unfinished": record.unfinished,
+    }
+
+
+def repaired(record: "Repaired") -> Json:
+    """What `repair` did."""
+    return {
+        "faults": record.faults,
+        "backup": str(record.backup) if record.backup else None,
+        "photos": record.photos,
+        "faces": record.faces,
+        "runs": [run_summary(run) for run in record.runs],
+    }
+
+
+def to_forget(record: "ToForget", gallery: str) -> Json:
+    """What `forget` would delete."""
+    return {
+        "dry_run": True,
+        "photos": record.photos,
+        "faces": record.faces,
+        "paths": record.paths,
+        "roots": record.roots,
+        "gone_roots": [{"root": each.path, "photos": each.photos, "faces": each.faces} for each in record.gone_roots],
+        "away": [_away(each) for each in record.away],
+        "gallery": gallery,
+    }
+
+
+def forgotten(record: "Forgotten", gallery: str) -> Json:
+    """What `forget` deleted."""
+    return {
+        "photos": record.photos,
+        "faces": record.faces,
+        "roots": record.roots,
+        "finished": record.finished,
+        "gallery": gallery,
+    }
+
+
+def benchmark(report: "Report") -> Json:
+    """What `bench lfw`, `yaleb` or `pairs` measured."""
+    setup = report.setup
+    whole = {
+        "protocol": report.protocol,
+        "model": setup.model,
+        "detector": setup.detector,
+        "engine": setup.engine,
+        "alignment": setup.alignment,
+        "images": setup.images,
+        "people": report.people,
+        "people_trained_on": report.seen,
+        "on_missing": setup.on_missing,
+        "photos": report.photos,
+        "computed": report.computed,
+        "missing": len(report.missing),
+        "missing_photos": list(report.missing[:_LISTED]),
+        "seconds": {stage: round(spent, 3) for stage, spent in report.seconds.items()},
+    }
+    if list(report.pairs) == ["all"]:
+        whole |= _pairs(report.pairs["all"])
+    else:
+        whole |= {name.replace(" ", "_"): _pairs(pairs) for name, pairs in report.pairs.items()}
+    if report.closed and report.opened:
+        whole |= {"closed_set": rounded(report.closed), "open_set": rounded(report.opened)}
+    if report.strangers:
+        whole["strangers"] = rounded(report.strangers)
+    if report.lights:
+        whole["lights"] = [rounded(light) for light in report.lights]
+    return whole
+
+
+def rounded(record: Any) -> Json:
+    """The fields of a dataclass, numbers to six places."""
+    fields = dataclasses.asdict(record).items()
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields}
+
+
+def _pairs(report: "PairReport") -> Json:
+    figures = report.figures
+    return {
+        "pairs": figures.pairs,
+        "same": figures.same,
+        "skipped": report.skipped,
+        **_by_folds(report),
+        "tar": {f"{far:g}": None if tar is None else round(tar, 6) for far, tar in figures.tar.items()},
+        "auc": round(figures.auc, 6),
+        "eer": round(figures.eer, 6),
+        "card": report.at_card and rounded(report.at_card),
+    }
+
+
+def _by_folds(report: "PairReport") -> Json:
+    accuracy, val = report.figures.accuracy, report.figures.val
+    if not accuracy or not val:
+        return {}
+    return {
+        "accuracy": round(accuracy.mean, 6),
+        "accuracy_std": round(accuracy.std, 6),
+        "accuracy_error": round(accuracy.error, 6),
+        "threshold": round(sum(accuracy.thresholds) / len(accuracy.thresholds), 6),
+        "folds": [round(fold, 6) for fold in accuracy.folds],
+        "tp": accuracy.tp,
+        "tn": accuracy.tn,
+        "fp": accuracy.fp,
+        "fn": accuracy.fn,
+        "val": round(val.mean, 6),
+        "val_std": round(val.std, 6),
+        "far": 0.001,
+        "far_met": round(val.far, 6),
+    }
+
+
+def _sighting(record: "Sighting") -> Json:
+    """A face that was asked about."""
+    return {"photo": record.photo, "box": _box(record.box), "score": round(record.score, 4)}
+
+
+def _box(box: "Box") -> list[float]:
+    """Left, top, right, bottom in pixels, to a tenth."""
+    return [round(edge, 1) for edge in box]
+
+
+def _away(record: "Away") -> Json:
+    """Photos that cannot be seen at the moment."""
+    return {"folder": record.folder, "reason": record.reason, "photos": record.photos}
