@@ -16,6 +16,7 @@ from facesearch.errors import FaceSearchError
 from facesearch.gallery.calibration import Evidence, calibrate, gather
 from facesearch.gallery.faces_table import PhotoFaces
 from facesearch.photos.view import read
+from tests.portraits import Faces
 
 Cli = Callable[..., Any]
 Write = Callable[[Path, Pixels], Path]
@@ -24,16 +25,13 @@ _GROUPS = 24
 
 
 @pytest.fixture(scope="session")
-def groups(data: Path, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def groups(portraits: Faces, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos of six people each, some followed by a slightly moved and brighter one."""
     folder = tmp_path_factory.mktemp("groups")
     drawn = random.Random(0)
-    people = sorted(path.name for path in (data / "lfw" / "images").iterdir())
+    people = sorted(path.name for path in portraits.images.iterdir())
     for group in range(_GROUPS):
-        tiles = [
-            read(str(data / "lfw" / "images" / name / f"{name}_0001.jpg"))[40:210, 40:210]
-            for name in drawn.sample(people, _PER_PHOTO)
-        ]
+        tiles = [read(str(portraits.photo(name)))[40:210, 40:210] for name in drawn.sample(people, _PER_PHOTO)]
         photo = np.concatenate([np.concatenate(tiles[:3], axis=1), np.concatenate(tiles[3:], axis=1)])
         write(folder / f"{group:02d}a.png", photo)
         if group % 2:
