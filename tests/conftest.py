@@ -101,7 +101,7 @@ def portraits(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 
 @pytest.fixture(scope="session")
-def lfw(portraits: Faces) -> Callable[..., Path]:
+def photo_of(portraits: Faces) -> Callable[..., Path]:
     """The path of a photo by a person's name and the photo's number."""
     return portraits.photo
 
@@ -119,13 +119,13 @@ def lights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def album(tmp_path: Path, lfw: Callable[..., Path]) -> Path:
+def album(tmp_path: Path, photo_of: Callable[..., Path]) -> Path:
     """Nine photos of three people, a folder each."""
     folder = tmp_path / "album"
     for person in ("Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"):
         (folder / person).mkdir(parents=True)
         for number in (1, 2, 3):
-            shutil.copy(lfw(person, number), folder / person)
+            shutil.copy(photo_of(person, number), folder / person)
     return folder
 
 

@@ -161,9 +161,11 @@ def test_own_pairs_are_measured(cli: Cli, small_lfw: Path) -> None:
     assert report["card"] == view2["card"]
 
 
-def test_few_pairs_are_measured_at_the_cards_threshold(cli: Cli, lfw: Callable[..., Path], tmp_path: Path) -> None:
-    bush, blair = (lfw(person, 1) for person in ("George_W_Bush", "Tony_Blair"))
-    (tmp_path / "p.csv").write_text(f"a,b,same\n{bush},{lfw('George_W_Bush', 2)},1\n{bush},{blair},0\n")
+def test_few_pairs_are_measured_at_the_cards_threshold(
+    cli: Cli, photo_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    bush, blair = (photo_of(person, 1) for person in ("George_W_Bush", "Tony_Blair"))
+    (tmp_path / "p.csv").write_text(f"a,b,same\n{bush},{photo_of('George_W_Bush', 2)},1\n{bush},{blair},0\n")
     roc = tmp_path / "roc.png"
     report = json.loads(cli("bench", "pairs", tmp_path / "p.csv", "--json", "--roc", roc).out)
     assert "accuracy" not in report
@@ -225,8 +227,8 @@ def test_bad_input_is_one_sentence(
     assert not found.out
 
 
-def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, lfw: Callable[..., Path], tmp_path: Path) -> None:
-    good = lfw("Tony_Blair", 1)
+def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, photo_of: Callable[..., Path], tmp_path: Path) -> None:
+    good = photo_of("Tony_Blair", 1)
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:2000])
     (tmp_path / "p.csv").write_text(f"a,b,same\n{good},text.jpg,1\n{good},cut.jpg,0\n")
@@ -251,9 +253,9 @@ _CENTRE = Usual("test", ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.6), (0.58,
 
 
 def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(
-    analyser: Analyser, home: Path, lfw: Callable[..., Path]
+    analyser: Analyser, home: Path, photo_of: Callable[..., Path]
 ) -> None:
-    photos = [str(lfw(person, i)) for person in ("Tony_Blair", "George_W_Bush") for i in range(1, 36)]
+    photos = [str(photo_of(person, i)) for person in ("Tony_Blair", "George_W_Bush") for i in range(1, 36)]
     model = Model(embedder_card("dlib-resnet"), detector_card("mtcnn"))
     counted: list[None] = []
     found = embed_portraits([*photos, photos[0]], model, _CENTRE, on_photo=lambda: counted.append(None))

@@ -41,7 +41,7 @@ def groups(portraits: Faces, write: Write, tmp_path_factory: pytest.TempPathFact
 
 
 def test_calibrate_learns_from_group_photos_and_query_goes_by_it(
-    cli: Cli, groups: Path, lfw: Callable[..., Path]
+    cli: Cli, groups: Path, photo_of: Callable[..., Path]
 ) -> None:
     assert cli("index", groups).code == 0
     said = cli("calibrate", "--far", 0.01, "--json")
@@ -56,16 +56,16 @@ def test_calibrate_learns_from_group_photos_and_query_goes_by_it(
     assert learned["likely"] >= _GROUPS // 2 * 5
     assert learned["likely_accepted"] == 1.0
 
-    answer = json.loads(cli("query", lfw("Tony_Blair", 1), "--json").out)
+    answer = json.loads(cli("query", photo_of("Tony_Blair", 1), "--json").out)
     assert answer["threshold"] == pytest.approx(learned["threshold"])
-    shown = cli("query", lfw("Tony_Blair", 1)).out
+    shown = cli("query", photo_of("Tony_Blair", 1)).out
     assert f"similarity from {learned['threshold']:.3f} on (1 in 100 pairs of strangers of this gallery" in shown
     assert re.search(r"same person from\s+0\.9\d\d, learned here", cli("info").out)
     assert json.loads(cli("info", "--json").out)["threshold"]["learned"]
 
     assert "by the card of dlib-resnet" in cli("calibrate", "--far", 0.01).out
     assert cli("calibrate", "--reset").code == 0
-    assert json.loads(cli("query", lfw("Tony_Blair", 1), "--json").out)["threshold"] == 0.929
+    assert json.loads(cli("query", photo_of("Tony_Blair", 1), "--json").out)["threshold"] == 0.929
 
 
 def test_too_few_group_photos_are_refused(cli: Cli, album: Path, groups: Path) -> None:

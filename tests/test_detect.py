@@ -68,13 +68,13 @@ def test_faces_are_those_of_the_mtcnn_package(detector: MtcnnDetector, portraits
 
 
 def test_a_batch_of_any_sizes_gives_what_each_photo_gives_alone(
-    detector: MtcnnDetector, astronaut: Pixels, lfw: Callable[..., Path]
+    detector: MtcnnDetector, astronaut: Pixels, photo_of: Callable[..., Path]
 ) -> None:
     photos = [
         astronaut,
-        read(str(lfw("Tiger_Woods"))),
+        read(str(photo_of("Tiger_Woods"))),
         np.ascontiguousarray(astronaut[:300, 40:]),
-        read(str(lfw("Angelina_Jolie"))),
+        read(str(photo_of("Angelina_Jolie"))),
         np.zeros((250, 250, 3), np.uint8),
     ]
     together = detector.detect(photos)

@@ -182,7 +182,7 @@ _FAST = ("--people", 4, "--per-person", 2, "--steps", 3, "--held-out", 0)
 
 
 def test_a_model_is_trained_and_served_by_its_name(
-    cli: Cli, crops: Path, home: Path, lfw: Callable[..., Path]
+    cli: Cli, crops: Path, home: Path, photo_of: Callable[..., Path]
 ) -> None:
     said = cli("train", crops, "--out", "mine", "--epochs", 2, *_FAST)
     assert said.code == 0, said.err
