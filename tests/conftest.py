@@ -1,4 +1,4 @@
-"""Real photos and real networks for all tests; one home for the whole session, so networks are exported once."""
+"""Photos of faces and real networks for all tests; one home for the whole session: networks are exported once."""
 
 import os
 import shutil
@@ -18,6 +18,7 @@ from facesearch.faces.analyser import Analyser
 from facesearch.models.cards import detector_card, embedder_card
 from facesearch.models.export import prepare
 from facesearch.photos.pixels import decode
+from tests.portraits import Faces, MadeFaces, made_lights
 
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -35,13 +36,19 @@ Cli = Callable[..., Said]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def models_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with the default models exported, made once."""
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home for the whole session, so that no test ever touches the user's own; empty until a test asks for more."""
     path = tmp_path_factory.mktemp("home")
     os.environ["FACESEARCH_HOME"] = str(path)
-    prepare([detector_card("mtcnn"), embedder_card("dlib-resnet")], lambda _: None)
     yield path
     del os.environ["FACESEARCH_HOME"]
+
+
+@pytest.fixture(scope="session")
+def models_home(session_home: Path) -> Path:
+    """A home with the default models exported, made once."""
+    prepare([detector_card("mtcnn"), embedder_card("dlib-resnet")], lambda _: None)
+    return session_home
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def analyser() -> Analyser:
+def analyser(models_home: Path) -> Analyser:
     return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), "cpu")
 
 
@@ -74,33 +81,51 @@ def astronaut(astronaut_file: Path) -> Pixels:
     return decode(astronaut_file.read_bytes())
 
 
+_DATA = Path(os.environ.get("FACESEARCH_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder with LFW and Yale B."""
-    path = Path(os.environ.get("FACESEARCH_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
-    if not (path / "lfw" / "images").is_dir():
-        pytest.skip(f"LFW is not in {path}; set FACESEARCH_TEST_DATA to the folder that holds lfw/")
-    return path
+    """The folder with LFW, Yale B and models of others, for what only they can show."""
+    if not (_DATA / "lfw" / "images").is_dir():
+        pytest.skip(f"LFW is not in {_DATA}; set FACESEARCH_TEST_DATA to the folder that holds lfw/")
+    return _DATA
 
 
 @pytest.fixture(scope="session")
-def lfw(data: Path) -> Callable[..., Path]:
+def portraits(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """Photos of many people: Labeled Faces in the Wild where it is at hand, made ones elsewhere."""
+    if (_DATA / "lfw" / "images").is_dir():
+        return Faces(_DATA / "lfw" / "images", _DATA / "lfw" / "pairs.txt")
+    return MadeFaces(tmp_path_factory.mktemp("lfw"))
+
+
+@pytest.fixture(scope="session")
+def photo_of(portraits: Faces) -> Callable[..., Path]:
     """The path of a photo by a person's name and the photo's number."""
+    return portraits.photo
 
-    def photo(person: str, number: int = 1) -> Path:
-        return data / "lfw" / "images" / person / f"{person}_{number:04d}.jpg"
 
-    return photo
+@pytest.fixture(scope="session")
+def lights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of 22 people in eight lights: of Yale B where it is at hand, made ones elsewhere."""
+    folder = tmp_path_factory.mktemp("lights")
+    if not (_DATA / "yaleb").is_dir():
+        return made_lights(folder)
+    for person in sorted((_DATA / "yaleb").iterdir())[:22]:  # its ten folds share nobody
+        for photo in sorted(person.glob("*.pgm"))[::9]:
+            shutil.copy(photo, folder)
+    return folder
 
 
 @pytest.fixture
-def album(tmp_path: Path, lfw: Callable[..., Path]) -> Path:
+def album(tmp_path: Path, photo_of: Callable[..., Path]) -> Path:
     """Nine photos of three people, a folder each."""
     folder = tmp_path / "album"
     for person in ("Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"):
         (folder / person).mkdir(parents=True)
         for number in (1, 2, 3):
-            shutil.copy(lfw(person, number), folder / person)
+            shutil.copy(photo_of(person, number), folder / person)
     return folder
 
 

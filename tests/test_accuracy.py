@@ -45,7 +45,7 @@ def test_the_default_threshold_tells_pairs_of_lfw_apart(data: Path, analyser: An
     assert (similarities[same] >= 0.929).mean() >= 0.88
 
 
-def test_the_python_api_as_the_readme_shows_it(home: Path, album: Path, lfw: object) -> None:
+def test_the_python_api_as_the_readme_shows_it(home: Path, album: Path, photo_of: object) -> None:
     gallery = Gallery.open("family")
     summary = gallery.index([album], people_from="folder")
     assert summary.photos["ok"] == 9

@@ -156,17 +156,17 @@ def test_a_graph_that_keeps_weights_elsewhere_is_refused(home: Path, tmp_path: P
 
 
 def test_a_foreign_embedder_serves_every_command(
-    cli: Cli, data: Path, tmp_path: Path, album: Path, lfw: Callable[..., Path]
+    cli: Cli, data: Path, tmp_path: Path, album: Path, photo_of: Callable[..., Path]
 ) -> None:
     file = data / "models" / "mobilefacenet.onnx"
     card = _card(tmp_path / "c.toml", dim=128, px=112).as_posix()
     said = cli("models", "add", file, "--name", "mobilefacenet", "--card", card)
     assert said.code == 0, said.err
     assert cli("index", album, "--model", "mobilefacenet", "--people-from", "folder", "-g", "m").code == 0
-    answer = cli("query", lfw("Tiger_Woods", 1), "-g", "m", "--k", 2)
+    answer = cli("query", photo_of("Tiger_Woods", 1), "-g", "m", "--k", 2)
     assert "Tiger_Woods" in answer.out
     assert "same: not known of mobilefacenet" in answer.out
-    unknown = cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2), "--model", "mobilefacenet")
+    unknown = cli("verify", photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2), "--model", "mobilefacenet")
     assert unknown.code == 6
     assert unknown.out.startswith("not known: similarity 0.")
     assert "--protocol strangers --save --model mobilefacenet" in unknown.err
@@ -183,10 +183,10 @@ def yunet(home: Path, data: Path, tmp_path: Path) -> Analyser:
 
 
 def test_yunet_finds_the_faces_that_mtcnn_finds(
-    yunet: Analyser, analyser: Analyser, lfw: Callable[..., Path]
+    yunet: Analyser, analyser: Analyser, photo_of: Callable[..., Path]
 ) -> None:
     assert isinstance(analyser.detector, MtcnnDetector)
-    photos = [read_view(str(lfw(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
+    photos = [read_view(str(photo_of(person, i))) for person in ("Tony_Blair", "Tiger_Woods") for i in range(1, 13)]
     for ours, theirs in zip(yunet.analyse(photos), analyser.analyse(photos), strict=True):
         similarities = ours.embeddings @ theirs.embeddings[0]  # the surest face of MTCNN
         best = int(similarities.argmax())
@@ -211,13 +211,13 @@ def test_yunet_finds_faces_of_all_sizes_in_a_large_photo(yunet: Analyser, astron
     assert widths[2] > 20 * widths[0]
 
 
-def test_a_detector_is_chosen_by_name(cli: Cli, yunet: Analyser, album: Path, lfw: Callable[..., Path]) -> None:
+def test_a_detector_is_chosen_by_name(cli: Cli, yunet: Analyser, album: Path, photo_of: Callable[..., Path]) -> None:
     assert cli("index", album, "--detector", "yunet").code == 0
     assert "yunet, faces from 20 pixels" in cli("info").out
     again = cli("index", album, "--detector", "mtcnn")
     assert again.code == 6
     assert "holds faces that yunet found" in again.err
-    said = cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2), "--detector", "yunet")
+    said = cli("verify", photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2), "--detector", "yunet")
     assert said.code == 0
     assert cli("index", album, "--detector", "nobody", "-g", "other").code == 6
 

@@ -79,10 +79,10 @@ def test_what_was_cut_off_goes_on(cli: Cli, album: Path, tmp_path: Path) -> None
     assert read(str(lost)).shape == (160, 160, 3)
 
 
-def test_grey_pgm_photos_and_jpeg_crops(cli: Cli, lfw: Callable[..., Path], tmp_path: Path) -> None:
+def test_grey_pgm_photos_and_jpeg_crops(cli: Cli, photo_of: Callable[..., Path], tmp_path: Path) -> None:
     person = tmp_path / "in" / "Tony_Blair"
     person.mkdir(parents=True)
-    grey = cv2.imread(str(lfw("Tony_Blair", 1)), cv2.IMREAD_GRAYSCALE)
+    grey = cv2.imread(str(photo_of("Tony_Blair", 1)), cv2.IMREAD_GRAYSCALE)
     assert grey is not None
     # A header with a comment line, as some of Yale B have.
     header = f"P5\n# shot in the studio\n{grey.shape[1]} {grey.shape[0]}\n255\n".encode()
@@ -96,10 +96,10 @@ def test_grey_pgm_photos_and_jpeg_crops(cli: Cli, lfw: Callable[..., Path], tmp_
 
 
 def test_all_faces_and_warped_ones(
-    cli: Cli, lfw: Callable[..., Path], tmp_path: Path, write: Callable[[Path, Pixels], Path], analyser: Analyser
+    cli: Cli, photo_of: Callable[..., Path], tmp_path: Path, write: Callable[[Path, Pixels], Path], analyser: Analyser
 ) -> None:
     two = np.concatenate(
-        [read(str(lfw(person, 1)))[30:220, 40:210] for person in ("Tony_Blair", "Tiger_Woods")], axis=1
+        [read(str(photo_of(person, 1)))[30:220, 40:210] for person in ("Tony_Blair", "Tiger_Woods")], axis=1
     )
     write(tmp_path / "in" / "both" / "two.png", two)
     out = tmp_path / "out"
@@ -107,7 +107,7 @@ def test_all_faces_and_warped_ones(
     assert sorted(path.name for path in (out / "both").iterdir()) == ["two_0.png", "two_1.png"]
     assert "1 photos were done already" in cli("align", tmp_path / "in", out, "--all-faces").out
     warped = tmp_path / "warped"
-    turned = np.ascontiguousarray(np.rot90(read(str(lfw("Tiger_Woods", 1)))[20:230, 20:230]))
+    turned = np.ascontiguousarray(np.rot90(read(str(photo_of("Tiger_Woods", 1)))[20:230, 20:230]))
     leaning = cv2.warpAffine(
         turned, cv2.getRotationMatrix2D((105, 105), -65, 1.0), (210, 210), borderMode=cv2.BORDER_REFLECT
     )

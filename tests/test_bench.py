@@ -28,27 +28,28 @@ from facesearch.faces.choosing import most_central
 from facesearch.geometry.face import Box, Face
 from facesearch.models.cards import detector_card, embedder_card, index_recipes
 from facesearch.photos.view import read_view
+from tests.portraits import Faces
 
 Cli = Callable[..., Any]
 _EACH = 3  # pairs of each kind in a fold
 
 
 @pytest.fixture(scope="session")
-def small_lfw(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_lfw(portraits: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first official pairs of each fold, and their photos."""
     folder = tmp_path_factory.mktemp("small")
-    lines = (data / "lfw" / "pairs.txt").read_text().splitlines()
+    lines = portraits.pairs.read_text().splitlines()
+    per_fold = int(lines[0].split()[1])  # of each kind
     chosen = [f"10\t{_EACH}"]
     for fold in range(10):
-        start = 1 + fold * 600
-        chosen += lines[start : start + _EACH] + lines[start + 300 : start + 300 + _EACH]
+        start = 1 + fold * 2 * per_fold
+        chosen += lines[start : start + _EACH] + lines[start + per_fold : start + per_fold + _EACH]
     (folder / "pairs.txt").write_text("\n".join(chosen))
     for line in chosen[1:]:
         words = line.split("\t")
         for person, number in ((words[0], words[1]), (words[0] if len(words) == 3 else words[2], words[-1])):
             (folder / "lfw" / person).mkdir(parents=True, exist_ok=True)
-            name = f"{person}_{int(number):04d}.jpg"
-            shutil.copy(data / "lfw" / "images" / person / name, folder / "lfw" / person)
+            shutil.copy(portraits.photo(person, int(number)), folder / "lfw" / person)
     return folder
 
 
@@ -61,7 +62,7 @@ def test_view_2_prints_every_choice_and_figure(cli: Cli, small_lfw: Path, tmp_pa
         "ONNX Runtime",
         "mtcnn",
         "150 pixels",
-        "LFW, deep-funneled",
+        "LFW, ",
         "accuracy",
         "TAR at FAR 0.01",
     ):
@@ -112,13 +113,15 @@ def test_a_photo_without_a_face_is_counted_and_treated_as_asked(
     assert "embedded where the face usually is" in cli("bench", "lfw", "--data", own).out
 
 
-def test_random_pairs_identification_and_strangers(cli: Cli, data: Path, small_lfw: Path, tmp_path: Path) -> None:
+def test_random_pairs_identification_and_strangers(
+    cli: Cli, portraits: Faces, small_lfw: Path, tmp_path: Path
+) -> None:
     own = tmp_path / "own"
     shutil.copytree(small_lfw, own)
-    everybody = sorted(path.name for path in (data / "lfw" / "images").iterdir())
-    strangers = [name for name in everybody if not (own / "lfw" / name).exists()][:4]
+    alone = sorted(path.name for path in portraits.images.iterdir() if len(list(path.iterdir())) == 1)
+    strangers = [name for name in alone if not (own / "lfw" / name).exists()][:4]
     for person in strangers:
-        shutil.copytree(data / "lfw" / "images" / person, own / "lfw" / person, dirs_exist_ok=True)
+        shutil.copytree(portraits.images / person, own / "lfw" / person, dirs_exist_ok=True)
     random = json.loads(cli("bench", "lfw", "--data", own, "--protocol", "random", "--seed", 3, "--json").out)
     assert random["pairs"] == 3 * random["same"]
     assert random["accuracy"] > 0.9
@@ -134,12 +137,9 @@ def test_random_pairs_identification_and_strangers(cli: Cli, data: Path, small_l
     assert limits["thresholds"]["0.001"] is None  # a few pairs tell nothing of one in a thousand
 
 
-def test_yale_b(cli: Cli, data: Path, tmp_path: Path) -> None:
-    for person in sorted((data / "yaleb").iterdir())[:22]:
-        for photo in sorted(person.glob("*.pgm"))[::9]:
-            shutil.copy(photo, tmp_path)
+def test_yale_b(cli: Cli, lights: Path, tmp_path: Path) -> None:
     roc, errors = tmp_path / "roc.svg", tmp_path / "errors.png"
-    said = cli("bench", "yaleb", "--data", tmp_path, "--roc", roc, "--errors", errors, "--json")
+    said = cli("bench", "yaleb", "--data", lights, "--roc", roc, "--errors", errors, "--json")
     report = json.loads(said.out)
     assert roc.read_text().lstrip().startswith("<?xml")
     assert report["lights"][0]["rank1"] > 0.9
@@ -149,7 +149,7 @@ def test_yale_b(cli: Cli, data: Path, tmp_path: Path) -> None:
     assert report["within_lights"]["pairs"] == 3 * report["within_lights"]["same"]
 
 
-def test_own_pairs_are_measured(cli: Cli, data: Path, small_lfw: Path) -> None:
+def test_own_pairs_are_measured(cli: Cli, small_lfw: Path) -> None:
     official = labeled_faces.read_pairs(small_lfw / "pairs.txt", small_lfw / "lfw")
     with (small_lfw / "own.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -162,9 +162,11 @@ def test_own_pairs_are_measured(cli: Cli, data: Path, small_lfw: Path) -> None:
     assert report["card"] == view2["card"]
 
 
-def test_few_pairs_are_measured_at_the_cards_threshold(cli: Cli, lfw: Callable[..., Path], tmp_path: Path) -> None:
-    bush, blair = (lfw(person, 1) for person in ("George_W_Bush", "Tony_Blair"))
-    (tmp_path / "p.csv").write_text(f"a,b,same\n{bush},{lfw('George_W_Bush', 2)},1\n{bush},{blair},0\n")
+def test_few_pairs_are_measured_at_the_cards_threshold(
+    cli: Cli, photo_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    bush, blair = (photo_of(person, 1) for person in ("George_W_Bush", "Tony_Blair"))
+    (tmp_path / "p.csv").write_text(f"a,b,same\n{bush},{photo_of('George_W_Bush', 2)},1\n{bush},{blair},0\n")
     roc = tmp_path / "roc.png"
     report = json.loads(cli("bench", "pairs", tmp_path / "p.csv", "--json", "--roc", roc).out)
     assert "accuracy" not in report
@@ -226,8 +228,8 @@ def test_bad_input_is_one_sentence(
     assert not found.out
 
 
-def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, lfw: Callable[..., Path], tmp_path: Path) -> None:
-    good = lfw("Tony_Blair", 1)
+def test_a_pair_whose_file_is_no_image_is_named(cli: Cli, photo_of: Callable[..., Path], tmp_path: Path) -> None:
+    good = photo_of("Tony_Blair", 1)
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:2000])
     (tmp_path / "p.csv").write_text(f"a,b,same\n{good},text.jpg,1\n{good},cut.jpg,0\n")
@@ -252,9 +254,9 @@ _CENTRE = Usual("test", ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.6), (0.58,
 
 
 def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(
-    analyser: Analyser, home: Path, lfw: Callable[..., Path]
+    analyser: Analyser, home: Path, photo_of: Callable[..., Path]
 ) -> None:
-    photos = [str(lfw(person, i)) for person in ("Tony_Blair", "George_W_Bush") for i in range(1, 36)]
+    photos = [str(photo_of(person, i)) for person in ("Tony_Blair", "George_W_Bush") for i in range(1, 36)]
     model = Model(embedder_card("dlib-resnet"), detector_card("mtcnn"))
     counted: list[None] = []
     found = embed_portraits([*photos, photos[0]], model, _CENTRE, on_photo=lambda: counted.append(None))

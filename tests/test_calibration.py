@@ -16,6 +16,7 @@ from facesearch.errors import FaceSearchError
 from facesearch.gallery.calibration import Evidence, calibrate, gather
 from facesearch.gallery.faces_table import PhotoFaces
 from facesearch.photos.view import read
+from tests.portraits import Faces
 
 Cli = Callable[..., Any]
 Write = Callable[[Path, Pixels], Path]
@@ -24,16 +25,13 @@ _GROUPS = 24
 
 
 @pytest.fixture(scope="session")
-def groups(data: Path, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def groups(portraits: Faces, write: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos of six people each, some followed by a slightly moved and brighter one."""
     folder = tmp_path_factory.mktemp("groups")
     drawn = random.Random(0)
-    people = sorted(path.name for path in (data / "lfw" / "images").iterdir())
+    people = sorted(path.name for path in portraits.images.iterdir())
     for group in range(_GROUPS):
-        tiles = [
-            read(str(data / "lfw" / "images" / name / f"{name}_0001.jpg"))[40:210, 40:210]
-            for name in drawn.sample(people, _PER_PHOTO)
-        ]
+        tiles = [read(str(portraits.photo(name)))[40:210, 40:210] for name in drawn.sample(people, _PER_PHOTO)]
         photo = np.concatenate([np.concatenate(tiles[:3], axis=1), np.concatenate(tiles[3:], axis=1)])
         write(folder / f"{group:02d}a.png", photo)
         if group % 2:
@@ -43,7 +41,7 @@ def groups(data: Path, write: Write, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_calibrate_learns_from_group_photos_and_query_goes_by_it(
-    cli: Cli, groups: Path, lfw: Callable[..., Path]
+    cli: Cli, groups: Path, photo_of: Callable[..., Path]
 ) -> None:
     assert cli("index", groups).code == 0
     said = cli("calibrate", "--far", 0.01, "--json")
@@ -58,16 +56,16 @@ def test_calibrate_learns_from_group_photos_and_query_goes_by_it(
     assert learned["likely"] >= _GROUPS // 2 * 5
     assert learned["likely_accepted"] == 1.0
 
-    answer = json.loads(cli("query", lfw("Tony_Blair", 1), "--json").out)
+    answer = json.loads(cli("query", photo_of("Tony_Blair", 1), "--json").out)
     assert answer["threshold"] == pytest.approx(learned["threshold"])
-    shown = cli("query", lfw("Tony_Blair", 1)).out
+    shown = cli("query", photo_of("Tony_Blair", 1)).out
     assert f"similarity from {learned['threshold']:.3f} on (1 in 100 pairs of strangers of this gallery" in shown
     assert re.search(r"same person from\s+0\.9\d\d, learned here", cli("info").out)
     assert json.loads(cli("info", "--json").out)["threshold"]["learned"]
 
     assert "by the card of dlib-resnet" in cli("calibrate", "--far", 0.01).out
     assert cli("calibrate", "--reset").code == 0
-    assert json.loads(cli("query", lfw("Tony_Blair", 1), "--json").out)["threshold"] == 0.929
+    assert json.loads(cli("query", photo_of("Tony_Blair", 1), "--json").out)["threshold"] == 0.929
 
 
 def test_too_few_group_photos_are_refused(cli: Cli, album: Path, groups: Path) -> None:

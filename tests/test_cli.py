@@ -220,9 +220,9 @@ def test_query_json_is_as_documented(cli: Cli, gallery: Path) -> None:
     assert other["similarity"] < 0.95
 
 
-def test_query_of_another_photo_finds_the_person(cli: Cli, gallery: Path, lfw: Callable[..., Path]) -> None:
+def test_query_of_another_photo_finds_the_person(cli: Cli, gallery: Path, photo_of: Callable[..., Path]) -> None:
     for person in ("Tiger_Woods", "Angelina_Jolie", "Abdullah_Gul"):
-        answer = json.loads(cli("query", lfw(person, 4), "--k", 1, "--json").out)
+        answer = json.loads(cli("query", photo_of(person, 4), "--k", 1, "--json").out)
         assert answer["matches"][0]["person"] == person
 
 
@@ -315,20 +315,20 @@ def test_a_sheet_that_cannot_be_written_is_2_before_anything_is_done(
 # verify
 
 
-def test_verify_same_and_different(cli: Cli, lfw: Callable[..., Path]) -> None:
-    same = cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 3))
+def test_verify_same_and_different(cli: Cli, photo_of: Callable[..., Path]) -> None:
+    same = cli("verify", photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 3))
     assert same.code == 0
     assert re.search(
         r"same person: similarity 0\.9\d+, threshold 0\.929 \(1 in 1,000 pairs of strangers are this similar\)",
         same.out,
     )
-    different = cli("verify", lfw("Tiger_Woods"), lfw("Angelina_Jolie"))
+    different = cli("verify", photo_of("Tiger_Woods"), photo_of("Angelina_Jolie"))
     assert different.code == 1
     assert re.match(r"different people: similarity 0\.[78]\d\d, threshold 0\.929", different.out)
 
 
-def test_verify_json_is_as_documented(cli: Cli, lfw: Callable[..., Path], astronaut_file: Path) -> None:
-    said = cli("verify", astronaut_file, lfw("Tiger_Woods"), "--json")
+def test_verify_json_is_as_documented(cli: Cli, photo_of: Callable[..., Path], astronaut_file: Path) -> None:
+    said = cli("verify", astronaut_file, photo_of("Tiger_Woods"), "--json")
     assert said.code == 1
     answer = json.loads(said.out)
     assert set(answer) == {"same", "similarity", "threshold", "model", "a", "b"}

@@ -133,12 +133,12 @@ def _with(expected: dict[Path, Path], source: Path) -> set[str]:
     return {str(path) for path, of in expected.items() if of == source}
 
 
-def test_a_changed_photo_is_looked_at_again(gallery: Gallery, album: Path, lfw: Callable[..., Path]) -> None:
+def test_a_changed_photo_is_looked_at_again(gallery: Gallery, album: Path, photo_of: Callable[..., Path]) -> None:
     gallery.index([album])
     changed = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
-    shutil.copy(lfw("Serena_Williams"), changed)
+    shutil.copy(photo_of("Serena_Williams"), changed)
     assert gallery.index([album]).photos == {"unchanged": 8, "ok": 1}
-    best = gallery.query(lfw("Serena_Williams"), 1).matches[0]
+    best = gallery.query(photo_of("Serena_Williams"), 1).matches[0]
     assert best.photo == str(changed)
     assert best.similarity > 0.999
 
@@ -403,7 +403,7 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
 
 
 def test_copies_of_a_photo_are_one_match_until_faces_are_asked_for(
-    gallery: Gallery, album: Path, lfw: Callable[..., Path]
+    gallery: Gallery, album: Path, photo_of: Callable[..., Path]
 ) -> None:
     photo = album / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
     for i in range(4):

@@ -19,18 +19,19 @@ from facesearch.models.export import exported_to, prepare
 from facesearch.models.serving import build, serve
 from facesearch.models.weight_files import weights_path
 from facesearch.photos.view import read
+from tests.portraits import Faces
 
 
 @pytest.fixture(scope="module")
-def chips(data: Path) -> Chips:
-    """Eight aligned faces of LFW."""
+def chips(portraits: Faces, models_home: Path) -> Chips:
+    """Eight aligned faces."""
     card = embedder_card("dlib-resnet")
     detector = MtcnnDetector(serve(detector_card("mtcnn"), "cpu", 2), detector_card("mtcnn"))
     embedder = Embedder(serve(card, "cpu", 2)["embedder"], card, "mtcnn")
-    paths = sorted((data / "lfw" / "images").glob("A*/*_0001.jpg"))[:8]
+    paths = sorted(portraits.images.glob("*/*_0001.jpg"))[:8]
     photos = [read(str(path)) for path in paths]
-    faces = detector.detect(photos)
-    return np.concatenate([embedder.aligner.cut(p, f[:1]) for p, f in zip(photos, faces, strict=True)])
+    found = detector.detect(photos)
+    return np.concatenate([embedder.aligner.cut(p, f[:1]) for p, f in zip(photos, found, strict=True)])
 
 
 def test_embeddings_agree_with_dlib(chips: Chips) -> None:

@@ -35,9 +35,9 @@ def learned(home: Path, cli: Cli, astronaut_file: Path) -> float:
 
 
 def test_a_model_without_a_threshold_says_how_similar_they_are(
-    unmeasured: None, cli: Cli, lfw: Callable[..., Path]
+    unmeasured: None, cli: Cli, photo_of: Callable[..., Path]
 ) -> None:
-    pair = lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2)
+    pair = photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)
     said = cli("verify", *pair)
     assert said.code == 6
     assert re.search(r"similarity 0\.\d{3}", said.out)
@@ -49,8 +49,8 @@ def test_a_model_without_a_threshold_says_how_similar_they_are(
     assert verify(*pair).same is None
 
 
-def test_a_threshold_of_ones_own_decides(unmeasured: None, cli: Cli, lfw: Callable[..., Path]) -> None:
-    pair = lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2)
+def test_a_threshold_of_ones_own_decides(unmeasured: None, cli: Cli, photo_of: Callable[..., Path]) -> None:
+    pair = photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)
     assert cli("verify", *pair, "--threshold", 0.5).code == 0
     said = cli("verify", *pair, "--threshold", 0.999, "--json")
     assert said.code == 1
@@ -62,8 +62,8 @@ def test_a_threshold_of_ones_own_decides(unmeasured: None, cli: Cli, lfw: Callab
         verify(*pair, threshold=2)
 
 
-def test_a_gallery_judges_by_what_it_has_learned(cli: Cli, learned: float, lfw: Callable[..., Path]) -> None:
-    pair = lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2)
+def test_a_gallery_judges_by_what_it_has_learned(cli: Cli, learned: float, photo_of: Callable[..., Path]) -> None:
+    pair = photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)
     assert cli("verify", *pair).code == 0
     said = cli("verify", *pair, "--gallery", "family")
     assert said.code == 1
@@ -73,8 +73,8 @@ def test_a_gallery_judges_by_what_it_has_learned(cli: Cli, learned: float, lfw: 
     assert cli("verify", *pair, "--gallery", "family", "--threshold", 0.9).code == 0
 
 
-def test_a_gallery_says_the_models(cli: Cli, learned: float, lfw: Callable[..., Path]) -> None:
-    pair = lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2)
+def test_a_gallery_says_the_models(cli: Cli, learned: float, photo_of: Callable[..., Path]) -> None:
+    pair = photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)
     assert cli("verify", *pair, "--gallery", "family", "--model", "sface").code == 2
     assert cli("verify", *pair, "--gallery", "nobody").code == 5
     with pytest.raises(GalleryError):

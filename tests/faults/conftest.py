@@ -49,16 +49,16 @@ def _print_of(path: str) -> tuple[bytes, int]:
 
 
 @pytest.fixture(scope="session")
-def few(tmp_path_factory: pytest.TempPathFactory, lfw: Callable[..., Path]) -> Album:
+def few(tmp_path_factory: pytest.TempPathFactory, photo_of: Callable[..., Path]) -> Album:
     """Five photos of three people, one without a face, one that is cut short."""
     folder = tmp_path_factory.mktemp("few")
     for person, numbers in (("Abdullah_Gul", (1, 2)), ("Angelina_Jolie", (1, 2)), ("Tiger_Woods", (1,))):
         (folder / person).mkdir()
         for number in numbers:
-            shutil.copy(lfw(person, number), folder / person)
+            shutil.copy(photo_of(person, number), folder / person)
     grey = np.full((64, 64, 3), 128, np.uint8)
     cv2.imwrite(str(folder / "Tiger_Woods" / "wall.png"), grey)
-    whole = lfw("Tiger_Woods", 2).read_bytes()
+    whole = photo_of("Tiger_Woods", 2).read_bytes()
     (folder / "Tiger_Woods" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     return Album.of(folder)
 

@@ -130,12 +130,12 @@ def test_what_is_no_card_is_a_sentence(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_broken_card_is_said_where_it_is_needed_alone(
-    cli: Cli, home: Path, astronaut_file: Path, lfw: Callable[..., Path]
+    cli: Cli, home: Path, astronaut_file: Path, photo_of: Callable[..., Path]
 ) -> None:
     (home / "models" / "own.toml").write_text(_EMBEDDER.replace("scale = 128.0", "scale = 0.0"))
     (home / "models" / "torn.toml").write_text("not toml")
     (home / "models" / "folder.toml").mkdir()
-    assert cli("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2)).code == 0
+    assert cli("verify", photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)).code == 0
     assert cli("index", astronaut_file).code == 0
     assert cli("models", "show", "sface").code == 0
     for name in ("own", "torn", "folder"):

@@ -191,13 +191,13 @@ def test_a_damaged_photo_waits_until_it_changes(gallery: Gallery, photo: Path, a
 
 
 def test_content_that_changes_under_the_same_size_and_time_is_seen(
-    gallery: Gallery, photo: Path, lfw: Callable[..., Path]
+    gallery: Gallery, photo: Path, photo_of: Callable[..., Path]
 ) -> None:
     size = photo.stat().st_size
     first = photo.read_bytes()
     gallery.index([photo.parent])
     before = photo.stat()
-    other = lfw("Tiger_Woods", 1).read_bytes()
+    other = photo_of("Tiger_Woods", 1).read_bytes()
     photo.write_bytes(other + bytes(size - len(other)))
     os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (photo.stat().st_size, photo.stat().st_mtime_ns) == (size, before.st_mtime_ns)

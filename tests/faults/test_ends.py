@@ -57,11 +57,11 @@ def test_a_reader_that_has_seen_enough(run: Run, words: tuple[str, ...]) -> None
 
 
 def test_different_people_stay_different_when_nobody_reads_it(
-    run: Run, lfw: Callable[..., Path], astronaut_file: Path
+    run: Run, photo_of: Callable[..., Path], astronaut_file: Path
 ) -> None:
     come, go = os.pipe()
     os.close(come)
-    assert run("verify", astronaut_file, lfw("Tiger_Woods", 4), stdout=go).returncode == 1
+    assert run("verify", astronaut_file, photo_of("Tiger_Woods", 4), stdout=go).returncode == 1
     os.close(go)
 
 

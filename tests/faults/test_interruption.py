@@ -18,12 +18,12 @@ _COPIES = 300
 
 
 @pytest.fixture
-def crowd(tmp_path: Path, lfw: Callable[..., Path]) -> Path:
+def crowd(tmp_path: Path, photo_of: Callable[..., Path]) -> Path:
     """Photos for some seconds of work."""
     folder = tmp_path / "crowd"
     folder.mkdir()
     for i in range(_COPIES):
-        photo = lfw(("Tiger_Woods", "Abdullah_Gul", "Angelina_Jolie")[i % 3], 1 + i % 7)
+        photo = photo_of(("Tiger_Woods", "Abdullah_Gul", "Angelina_Jolie")[i % 3], 1 + i % 7)
         (folder / f"{i:03d}.jpg").write_bytes(photo.read_bytes() + i.to_bytes(2))
     return folder
 

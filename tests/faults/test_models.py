@@ -183,9 +183,9 @@ def test_a_graph_that_leans_on_other_files_is_refused(where: str, location: str,
 
 
 def test_an_exported_network_that_is_damaged_is_exported_again(
-    cli: Callable[..., Any], home: Path, models_home: Path, lfw: Callable[..., Path]
+    cli: Callable[..., Any], home: Path, models_home: Path, photo_of: Callable[..., Path]
 ) -> None:
-    words = ("verify", lfw("Tiger_Woods", 1), lfw("Tiger_Woods", 2), "--json")
+    words = ("verify", photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2), "--json")
     expected = cli(*words).out
     own = home / "models" / "dlib-resnet"
     own.unlink()  # it is all tests' own
@@ -254,11 +254,11 @@ _WOODS: list[np.ndarray] = []
 
 
 @pytest.fixture
-def gallery(home: Path, analyser: Any, lfw: Callable[..., Path]) -> Gallery:
+def gallery(home: Path, analyser: Any, photo_of: Callable[..., Path]) -> Gallery:
     from facesearch.photos.view import read_view
 
     if not _WOODS:
-        (found,) = analyser.analyse([read_view(str(lfw("Tiger_Woods", 4)), analyser.max_side)])
+        (found,) = analyser.analyse([read_view(str(photo_of("Tiger_Woods", 4)), analyser.max_side)])
         _WOODS.append(found.embeddings[0])
     return Gallery.open(device="cpu")
 

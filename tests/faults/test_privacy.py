@@ -136,7 +136,7 @@ sys.addaudithook(refuse)
 
 
 def test_nothing_is_sent_anywhere(
-    home: Path, album: Path, tmp_path: Path, lfw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    home: Path, album: Path, tmp_path: Path, photo_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the commands' own processes and in all that they start, no socket can be made."""
     (tmp_path / "no").mkdir()
@@ -145,11 +145,11 @@ def test_nothing_is_sent_anywhere(
     probe = subprocess.run([sys.executable, "-c", "import socket; socket.socket()"], capture_output=True, check=False)
     assert b"was asked for" in probe.stderr  # it works
     facesearch = str(Path(sys.executable).with_name("facesearch"))
-    photo = str(lfw("Tiger_Woods", 4))
+    photo = str(photo_of("Tiger_Woods", 4))
     for words in (
         ("index", str(album), "--people-from", "folder"),
         ("query", photo),
-        ("verify", photo, str(lfw("Tiger_Woods", 5))),
+        ("verify", photo, str(photo_of("Tiger_Woods", 5))),
         ("check", "--photos"),
         ("forget", "Tiger_Woods", "--yes"),
         ("info",),
@@ -160,10 +160,10 @@ def test_nothing_is_sent_anywhere(
 
 
 def test_who_was_forgotten_among_others_comes_back_when_that_is_asked_for(
-    home: Path, astronaut: Any, lfw: Callable[..., Path], tmp_path: Path, write: Callable[..., Path]
+    home: Path, astronaut: Any, photo_of: Callable[..., Path], tmp_path: Path, write: Callable[..., Path]
 ) -> None:
     """A photo of two people stays when one of them is forgotten."""
-    other = cv2.resize(read(str(lfw("Tiger_Woods", 1))), (384, 384))
+    other = cv2.resize(read(str(photo_of("Tiger_Woods", 1))), (384, 384))
     two = np.asarray(np.concatenate([astronaut, other], axis=1), np.uint8)
     photo = write(tmp_path / "photos" / "two.png", two)
     gallery = Gallery.open(device="cpu")

@@ -144,16 +144,16 @@ class Storm:
 
 @pytest.mark.parametrize("seconds", [25, pytest.param(1800, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 def test_a_storm_of_all_commands_ends_sound(
-    seconds: int, home: Path, tmp_path: Path, lfw: Callable[..., Path], trusted: Any
+    seconds: int, home: Path, tmp_path: Path, photo_of: Callable[..., Path], trusted: Any
 ) -> None:
     album = tmp_path / "album"
     for person in _PEOPLE:
         (album / person).mkdir(parents=True)
         for number in range(_EACH):
-            data = lfw(person, 1 + number % 8).read_bytes()
+            data = photo_of(person, 1 + number % 8).read_bytes()
             (album / person / f"{number}.jpg").write_bytes(data + number.to_bytes(4))
     assert _facesearch("index", album).returncode == 0
-    storm = Storm(album, lfw, seconds, seconds)
+    storm = Storm(album, photo_of, seconds, seconds)
     storm.rage()
     print(f"{seconds} s: {storm.ends.total()} commands, {storm.killed} killed, {storm.changed} changes of photos")
     print(dict(sorted(storm.ends.items())))
