@@ -25,9 +25,10 @@ _PEOPLE, _PER_PERSON, _STEPS, _ROUNDS = 20, 4, 4, 3
 
 def main(crops: Path) -> None:
     keras = import_keras()
-    from facesearch.training.loop import Exams, Plan, Trainer
+    from facesearch.training.loop import Trainer
     from facesearch.training.losses import TripletLoss
-    from facesearch.training.validation import held_out_exam
+    from facesearch.training.plan import Plan, ValidationSets
+    from facesearch.training.validation import held_out_pairs
 
     learned, others = split(find(crops), 0.02, 0)
     start = fresh("small", 128, None, False)
@@ -45,8 +46,8 @@ def main(crops: Path) -> None:
         rates.append(len(x) / _seconds(lambda: bare.fit(x, y, batch_size=size, verbose=0)))
 
     with tempfile.TemporaryDirectory() as folder:
-        exams = Exams(others, held_out_exam(others))
-        history = Trainer(start, plan, learned, exams, Path(folder)).run(on_epoch=measure)[1:]
+        sets = ValidationSets(others, held_out_pairs(others))
+        history = Trainer(start, plan, learned, sets, Path(folder)).run(on_epoch=measure)[1:]
     step = float(np.median([epoch.training_seconds for epoch in history])) / _STEPS
     rows = np.random.default_rng(0).normal(size=(size, 128)).astype(np.float32)
     mine = TripletLoss("semi-hard")

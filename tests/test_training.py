@@ -23,7 +23,7 @@ from facesearch.models.cards import BoxAlignment, embedder_card
 from facesearch.models.engines.keras import import_keras
 from facesearch.photos.view import read
 from facesearch.training.people import Batches, find, split
-from facesearch.training.validation import pairs_exam
+from facesearch.training.validation import pairs_of_file
 from tests.portraits import Faces
 
 Cli = Callable[..., Any]
@@ -220,15 +220,16 @@ def trainer(crops: Path, home: Path) -> Callable[..., Any]:
     """A training of a network of 32 numbers on chips of 64 pixels, by its plan."""
     import_keras()
     from facesearch.training.initial_network import fresh
-    from facesearch.training.loop import Exams, Plan, Trainer
+    from facesearch.training.loop import Trainer
+    from facesearch.training.plan import Plan, ValidationSets
 
     people = find(crops)
     folder = home / "models" / "learner"
     folder.mkdir()
 
     def make(dim: int = 32, **changes: object) -> Any:
-        exams = Exams(people.of(np.array([], np.intp)))
-        return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, exams, folder)
+        sets = ValidationSets(people.of(np.array([], np.intp)))
+        return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
 
     return make
 
@@ -356,9 +357,9 @@ def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Pat
     file = tmp_path / "exam.csv"
     file.write_text("a,b,same\n" + "".join(f"{a},{b},{same}\n" for a, b, same in rows))
     others = people.of(np.array([i for i in range(len(people.names)) if i != chosen[2]]))
-    exam = pairs_exam(file, crops, others)
+    exam = pairs_of_file(file, crops, others)
     assert (exam.people, exam.seen, exam.mark) == (3, 2, " (train = test)")
-    unseen = pairs_exam(file, crops, people.of(np.flatnonzero(np.bincount(people.who) == 1)))
+    unseen = pairs_of_file(file, crops, people.of(np.flatnonzero(np.bincount(people.who) == 1)))
     assert (unseen.seen, unseen.mark) == (0, "")
 
 
@@ -377,14 +378,14 @@ def test_options_that_do_not_fit_are_refused(cli: Cli, crops: Path, home: Path) 
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops: Path, home: Path) -> None:
-    from facesearch.training.run import Asked, train
+    from facesearch.training.plan import Plan
+    from facesearch.training.run import Listeners, TrainingOptions, train
 
     # Beyond what the command takes, so that it surely happens.
-    plan = _PLAN | {"recipe": "triplet", "epochs": 3, "learning_rate": 1e30}
-    asked = Asked(crops, "broken", plan, size=64, dim=32, held_out=0.0, device="cpu")
-    nobody: Any = lambda *_: None  # noqa: E731
+    plan = Plan(**_PLAN | {"recipe": "triplet", "epochs": 3, "learning_rate": 1e30})
+    options = TrainingOptions(crops, "broken", plan, size=64, dim=32, held_out=0.0, device="cpu")
     with pytest.raises(FaceSearchError, match=r"lower --learning-rate \(1e\+30\)"):
-        train(asked, nobody, nobody, nobody, nobody)
+        train(options, Listeners())
     assert not (home / "models" / "broken.toml").exists()
     assert not (home / "models" / "broken").exists()  # there was no checkpoint yet
     missing = cli("train", crops, "--out", "none", "--resume", *_FAST)
@@ -393,29 +394,27 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops
 
 
 def test_an_interrupted_training_says_what_is_kept(crops: Path, home: Path) -> None:
-    from facesearch.training.run import Asked, train
+    from facesearch.training.plan import Plan
+    from facesearch.training.run import Listeners, TrainingOptions, train
 
-    asked = Asked(crops, "cut", _PLAN, size=64, dim=32, held_out=0.0, device="cpu")
+    options = TrainingOptions(crops, "cut", Plan(**_PLAN), size=64, dim=32, held_out=0.0, device="cpu")
     folder = home / "models" / "cut"
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    def silent(*_: object) -> None:
-        pass
-
     with pytest.raises(KeyboardInterrupt, match="nothing is kept yet"):
-        train(asked, silent, silent, silent, interrupt)  # at its first note, before anything is trained
+        train(options, Listeners(note=interrupt))  # at its first note, before anything is trained
     assert not folder.exists()
     with pytest.raises(KeyboardInterrupt) as interrupted:
-        train(asked, silent, interrupt, silent, silent)
+        train(options, Listeners(on_step=interrupt))
     assert str(folder) in str(interrupted.value)
     assert "--resume" in str(interrupted.value)
     assert (folder / "checkpoint.npz").exists()
     for path in (folder, *folder.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
     with pytest.raises(UsageError, match=r"--resume.*--out"):
-        train(asked, silent, silent, silent, silent)
+        train(options, Listeners())
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> None:

@@ -13,15 +13,15 @@ from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
-    from facesearch.training.loop import Epoch, Step
-    from facesearch.training.validation import Exam
+    from facesearch.training.plan import Epoch, Step
+    from facesearch.training.validation import ValidationSet
 
 
 def train(
     folder: Annotated[Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="DIR")],
     out: Annotated[str, typer.Option(help="The new model's name.", metavar="NAME")],
     init: Annotated[
-        str | None, typer.Option(help="Go on from what this model has learned, such as dlib-resnet.", metavar="NAME")
+        str | None, typer.Option(help="Start from this model's weights, such as dlib-resnet.", metavar="NAME")
     ] = None,
     network: Annotated[
         Literal["small", "facenet"] | None,
@@ -76,60 +76,73 @@ def train(
 
     Each epoch ends with an evaluation on people held out, and a checkpoint; Ctrl-C leaves one too. The result is a
     model that index, query, verify and bench take by its name."""
-    from facesearch.training.run import Asked
+    from facesearch.training.plan import Plan
+    from facesearch.training.run import Listeners, TrainingOptions
     from facesearch.training.run import train as run
 
-    line = _Line()
-    plan = {
-        "recipe": recipe or ("triplet" if init else "softmax-then-triplet"),
-        "miner": miner,
-        "criterion": criterion,
-        "margin": margin,
-        "people": people,
-        "per_person": per_person,
-        "epochs": epochs,
-        "steps": steps,
-        "learning_rate": learning_rate or (3e-5 if init else 1e-3),
-        "seed": seed,
-    }
-    asked = Asked(
-        folder, out, plan, init, network, dim, size, warped, held_out, eval_pairs, eval_photos, pca, device, resume
+    plan = Plan(
+        recipe=recipe or ("triplet" if init else "softmax-then-triplet"),
+        miner=miner,
+        criterion=criterion,
+        margin=margin,
+        people=people,
+        per_person=per_person,
+        epochs=epochs,
+        steps=steps,
+        learning_rate=learning_rate or (3e-5 if init else 1e-3),
+        seed=seed,
     )
-    card = run(asked, line.exam, line.step, line.epoch, show.note)
-    limit = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
-    show.say(f"{card.name} is ready; same person from: {limit}.")
-    for exam, reached in card.accuracy.items():
-        show.say(f"{exam}: {reached}")
+    options = TrainingOptions(
+        folder=folder,
+        name=out,
+        plan=plan,
+        init=init,
+        network=network,
+        dim=dim,
+        size=size,
+        warped=warped,
+        held_out=held_out,
+        pairs=eval_pairs,
+        pairs_photos=eval_photos,
+        pca=pca,
+        device=device,
+        resume=resume,
+    )
+    lines = _Lines()
+    card = run(options, Listeners(lines.on_pairs, lines.on_step, lines.on_epoch, show.note))
+    threshold = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
+    show.say(f"{card.name} is ready; same person from: {threshold}.")
+    for name, reached in card.accuracy.items():
+        show.say(f"{name}: {reached}")
     return ExitCode.DONE
 
 
-class _Line:
-    """One line that lives on a terminal, and one that stays for each epoch."""
+class _Lines:
+    """Shows a training: one line on a terminal that changes with every step, and one that stays for each epoch."""
 
     def __init__(self) -> None:
         self._pairs, self._newest = "", ""
 
-    def exam(self, exam: "Exam") -> None:
-        """The pairs that each epoch ends with."""
-
-        if exam.seen:
-            show.say(exam.warning)
+    def on_pairs(self, pairs: "ValidationSet") -> None:
+        """Remembers what the file of pairs is called, and warns where its people are trained on."""
+        if pairs.seen:
+            show.say(pairs.warning)
             show.flush()
-        self._pairs = f"{exam.name}{exam.mark}"
+        self._pairs = f"{pairs.name}{pairs.mark}"
 
-    def step(self, step: "Step") -> None:
-        """The newest figures."""
+    def on_step(self, step: "Step") -> None:
+        """Shows the newest figures, on a terminal."""
         if sys.stderr.isatty():
             active = "" if step.active is None else f", {step.active:.0%} of triplets active"
             line = f"epoch {step.epoch}, step {step.number}: loss {step.loss:.3f}{active}{self._newest}"
             show.line(f"{line}, {step.images_per_second:.0f} images/s ")
 
-    def epoch(self, epoch: "Epoch") -> None:
-        """What the epoch came to."""
+    def on_epoch(self, epoch: "Epoch") -> None:
+        """Shows the figures of an epoch."""
         if sys.stderr.isatty():
             show.line("")
         active = "" if epoch.active is None else f", {epoch.active:.0%} of triplets active"
-        figures = _said("people held out", epoch.held_out) + _said(self._pairs, epoch.on_pairs)
+        figures = _accuracy_text("people held out", epoch.held_out) + _accuracy_text(self._pairs, epoch.on_pairs)
         newest = next((each.accuracy for each in (epoch.on_pairs, epoch.held_out) if each and each.accuracy), None)
         self._newest = f", accuracy {newest.mean:.4f}" if newest else ""
         total = epoch.training_seconds + epoch.evaluation_seconds
@@ -141,7 +154,7 @@ class _Line:
         show.flush()
 
 
-def _said(name: str, found: "Verification | None") -> str:
+def _accuracy_text(name: str, found: "Verification | None") -> str:
     if found is None:
         return ""
     accuracy = f"accuracy {found.accuracy.mean:.4f} ± {found.accuracy.std:.4f}, " if found.accuracy else ""

@@ -1,4 +1,4 @@
-"""The course of a training: a table, a picture and TensorBoard's events, each brought up to date after an epoch."""
+"""The course of a training as a table, a picture and TensorBoard's events, updated after each epoch."""
 
 import csv
 import importlib.util
@@ -12,7 +12,7 @@ from facesearch.pictures.plots import Series, draw_series
 
 if TYPE_CHECKING:
     from facesearch.evaluation.metrics import Verification
-    from facesearch.training.loop import Epoch
+    from facesearch.training.plan import Epoch
 
 _COLUMNS = (
     "epoch",
@@ -44,7 +44,7 @@ class Curves:
         before = [] if epoch.number == 1 or not path.exists() else _read(path)
         _write(path, [*before, row])
         self._draw(path)
-        self._tell_tensorboard(row)
+        self._write_events(row)
         for written in self._folder.glob("events/*"):
             written.chmod(0o600)
 
@@ -69,7 +69,7 @@ class Curves:
         changes = [int(rows[i]["epoch"]) - 0.5 for i in range(1, len(rows)) if phases[i] != phases[i - 1]]
         draw_series(f"Training of {self._folder.name}", drawn, changes, path.with_suffix(".png"))
 
-    def _tell_tensorboard(self, row: dict[str, Any]) -> None:
+    def _write_events(self, row: dict[str, Any]) -> None:
         if importlib.util.find_spec("tensorflow") is None:
             return  # Keras runs on something else
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What a training starts from: a fresh network, or one that has learned already."""
+"""The network that a training starts from: a fresh one, or that of a model."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,13 +23,13 @@ TRAINABLE = ("small", "facenet", "dlib_resnet")
 _CHIP_PX = {"small": 112, "facenet": 160}
 _LEAST_PX = {"small": 48, "facenet": 75}  # below, its last convolutions have no picture left
 _DIM = 128
-_MARGIN = 32  # pixels: what align widens a box by unless it is told otherwise
+_MARGIN = 32  # pixels: the default of align
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """`card` says what the network is and how chips must enter it; `weights` are None for a fresh one, else what the
-    reader of its file gave."""
+class InitialNetwork:
+    """`card` says which network it is and how its chips are cut; `weights` are what the reader of the model's file
+    returned, None for a fresh network."""
 
     card: EmbedderCard
     weights: Any = None
@@ -43,14 +43,14 @@ class Start:
         return "facesearch align --warp"
 
 
-def fresh(network: NetworkName | None, dim: int | None, chip_px: int | None, warped: bool) -> Start:
-    """A network that has learned nothing; None is the usual value. `warped` says that the crops were made by
+def fresh(network: NetworkName | None, dim: int | None, chip_px: int | None, warped: bool) -> InitialNetwork:
+    """A network with random weights. None stands for the default; `warped` says that the crops were made by
     landmarks. Raises UsageError for chips that are too small for the network."""
     chosen: NetworkName = network or "small"
     px = chip_px or _CHIP_PX[chosen]
     if px < _LEAST_PX[chosen]:
         raise UsageError(f"--size {px} is too small for --network {chosen}; take {_LEAST_PX[chosen]} or more.")
-    return Start(
+    return InitialNetwork(
         EmbedderCard(
             name="untrained",
             title="",
@@ -65,9 +65,8 @@ def fresh(network: NetworkName | None, dim: int | None, chip_px: int | None, war
     )
 
 
-def learned(name: str) -> Start:
-    """The network of a model. Raises ModelError when there is no such model, UsageError when it cannot be trained
-    on."""
+def pretrained(name: str) -> InitialNetwork:
+    """The network of a model. Raises ModelError for an unknown model, UsageError for one that cannot be trained."""
     card = embedder_card(name)
     if card.network not in TRAINABLE:
         known = [each.name for each in model_cards().values() if each.network in TRAINABLE]
@@ -84,7 +83,7 @@ def learned(name: str) -> Start:
         accuracy={},
         default=False,
     )
-    return Start(plain, weights)
+    return InitialNetwork(plain, weights)
 
 
 def _template(chip_px: int) -> LandmarkAlignment:

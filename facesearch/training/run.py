@@ -1,11 +1,11 @@
-"""A training from folder to model: split the people, train, keep what came of it under its name."""
+"""A training from folder to model: split the people, train, keep the result under its name."""
 
+import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,23 +19,20 @@ from facesearch.models.cards import EmbedderCard, card_path, keep_card, model_ca
 from facesearch.models.device import Device, choose_device
 from facesearch.models.engines.keras import hide_gpu, import_keras
 from facesearch.models.export import prepare
-from facesearch.training.initial_network import NetworkName, Start, fresh, learned
+from facesearch.training.initial_network import InitialNetwork, NetworkName, fresh, pretrained
 from facesearch.training.people import People, find, split
-from facesearch.training.validation import Exam, held_out_exam, pairs_exam
-
-if TYPE_CHECKING:
-    from facesearch.training.loop import Epoch, Exams, Step
+from facesearch.training.plan import Epoch, Plan, Step, ValidationSets
+from facesearch.training.validation import ValidationSet, held_out_pairs, pairs_of_file
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What to train on what. None is the usual value; `plan` holds the fields of `loop.Plan` but for `mixed`. `pca`
-    is how many numbers the embeddings are reduced to in the end; `pairs` is a file of pairs to try every epoch on,
-    whose crops are in `pairs_photos`."""
+class TrainingOptions:
+    """What to train on what; None stands for the default. `pca` is how many numbers the embeddings are reduced to in
+    the end; `pairs` is a file of pairs to evaluate every epoch on, whose crops are in `pairs_photos`."""
 
     folder: Path
     name: str
-    plan: Mapping[str, Any]
+    plan: Plan
     init: str | None = None
     network: NetworkName | None = None
     dim: int | None = None
@@ -49,32 +46,40 @@ class Asked:
     resume: bool = False
 
 
-def train(
-    asked: Asked,
-    on_exam: Callable[[Exam], None],
-    on_step: Callable[["Step"], None],
-    on_epoch: Callable[["Epoch"], None],
-    note: Note,
-) -> EmbedderCard:
-    """Trains a model and keeps it under its name; `on_exam` hears of the file of pairs before anything is trained.
-    Raises UsageError for a name that is taken, for a folder that holds anything and for options that do not fit
-    together, FaceSearchError for too few people, a loss that is no number or a disk that is full. The
-    KeyboardInterrupt of an interruption says what is kept."""
-    _refuse_taken(asked)
+def _ignore(_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """What a training calls on its way: `on_pairs` with the file of pairs, before anything is trained."""
+
+    on_pairs: Callable[[ValidationSet], None] = _ignore
+    on_step: Callable[[Step], None] = _ignore
+    on_epoch: Callable[[Epoch], None] = _ignore
+    note: Note = _ignore
+
+
+def train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
+    """Trains a model and keeps it under its name. Raises UsageError for a name that is taken, for a folder that is
+    not empty and for options that do not fit together, FaceSearchError for too few people, for a loss that is not a
+    number, for a full disk and where TensorFlow is not installed. The KeyboardInterrupt of an interruption says what
+    is kept."""
+    _refuse_taken(options)
     try:
-        return _carried_out(asked, on_exam, on_step, on_epoch, note)
+        return _train(options, listeners)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_what_is_kept(asked.name)) from None
+        raise KeyboardInterrupt(_what_is_kept(options.name)) from None
 
 
-def _refuse_taken(asked: Asked) -> None:
-    """A training never writes over what is there: another model, a checkpoint, or what somebody put there."""
-    name = valid_model_name(asked.name)
+def _refuse_taken(options: TrainingOptions) -> None:
+    """Raises where another model, a checkpoint or anything else is in the place of the new model."""
+    name = valid_model_name(options.name)
     if name in model_cards() or os.path.lexists(card_path(name)):
         raise UsageError(f"There is a model '{name}' already; choose another name with --out.")
     folder = model_dir(name)
     has_checkpoint = (folder / CHECKPOINT).is_file()
-    if asked.resume:
+    if options.resume:
         if not has_checkpoint:
             raise ModelError(f"There is no checkpoint in {folder}; leave --resume out.")
     elif has_checkpoint:
@@ -88,88 +93,72 @@ def _refuse_taken(asked: Asked) -> None:
 
 def _what_is_kept(name: str) -> str:
     if card_path(name).is_file():
-        return (
-            f"Interrupted; the model '{name}' is trained and kept, and the first command that takes it prepares it."
-        )
+        return f"Interrupted; the model '{name}' is trained and kept, and the first command that uses it prepares it."
     folder = model_dir(name)
     if (folder / CHECKPOINT).is_file():
         return f"Interrupted; the checkpoint is in {folder}, and the same command with --resume goes on from there."
-    return "Interrupted; nothing is kept yet, and the same command starts anew."
+    return "Interrupted; nothing is kept yet, and the same command starts again from the beginning."
 
 
-def _carried_out(
-    asked: Asked,
-    on_exam: Callable[[Exam], None],
-    on_step: Callable[["Step"], None],
-    on_epoch: Callable[["Epoch"], None],
-    note: Note,
-) -> EmbedderCard:
-    start = _start(asked)
-    if asked.pca is not None and asked.pca >= start.card.dim:
-        raise UsageError(f"--pca {asked.pca} must be less than the {start.card.dim} numbers of an embedding.")
-    people, others = split(find(asked.folder), asked.held_out, int(asked.plan["seed"]))
+def _train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
+    initial = _initial_network(options)
+    if options.pca is not None and options.pca >= initial.card.dim:
+        raise UsageError(f"--pca {options.pca} must be less than the {initial.card.dim} numbers of an embedding.")
+    people, others = split(find(options.folder), options.held_out, options.plan.seed)
     on_pairs = None
-    if asked.pairs:
-        on_pairs = pairs_exam(asked.pairs, asked.pairs_photos or asked.folder, people)
-        on_exam(on_pairs)
-    _say(start, people, others, note)
-    device = choose_device(asked.device)
+    if options.pairs:
+        on_pairs = pairs_of_file(options.pairs, options.pairs_photos or options.folder, people)
+        listeners.on_pairs(on_pairs)
+    _note_data(initial, people, others, listeners.note)
+    device = choose_device(options.device)
     if device == "cpu":
         hide_gpu()
     import_keras()
-    from facesearch.training.loop import Exams
-
-    exams = Exams(others, held_out_exam(others), on_pairs)
-    card = _trained(asked, start, people, exams, device == "gpu", on_step, on_epoch, note)
+    options = dataclasses.replace(options, plan=dataclasses.replace(options.plan, mixed=device == "gpu"))
+    sets = ValidationSets(others, held_out_pairs(others), on_pairs)
+    card = _train_network(options, initial, people, sets, listeners)
     try:
-        keep_people(asked.name, people.names)
+        keep_people(options.name, people.names)
     except OSError as error:
-        raise FaceSearchError(f"{model_dir(asked.name)} cannot be written: {error.strerror}.") from error
+        raise FaceSearchError(f"{model_dir(options.name)} cannot be written: {error.strerror}.") from error
     keep_card(card)
-    prepare([card], note)
+    prepare([card], listeners.note)
     return card
 
 
-def _start(asked: Asked) -> Start:
-    if asked.init is None:
-        return fresh(asked.network, asked.dim, asked.size, asked.warped)
-    told = [name for name in ("network", "dim", "size", "warped") if getattr(asked, name)]
-    if told:
-        raise UsageError(f"--{told[0]} is settled by --init {asked.init}; leave it out.")
-    return learned(asked.init)
+def _initial_network(options: TrainingOptions) -> InitialNetwork:
+    if options.init is None:
+        return fresh(options.network, options.dim, options.size, options.warped)
+    given = [name for name in ("network", "dim", "size", "warped") if getattr(options, name)]
+    if given:
+        raise UsageError(f"--{given[0]} follows from --init {options.init}; leave it out.")
+    return pretrained(options.init)
 
 
-def _say(start: Start, people: People, others: People, note: Note) -> None:
+def _note_data(initial: InitialNetwork, people: People, others: People, note: Note) -> None:
     alone = int((np.bincount(people.who) < 2).sum())
     note(
         f"Training on {len(people.photos):,} photos of {len(people.names):,} people; {len(others.photos):,} of "
         f"{len(others.names):,} others are held out."
         + (f" {alone:,} people with one photo are negatives only." if alone else "")
     )
-    note(f"The crops are taken as cut with: {start.crops}.")
+    note(f"The crops are taken as cut with: {initial.crops}.")
 
 
-def _trained(
-    asked: Asked,
-    start: Start,
-    people: People,
-    exams: "Exams",
-    mixed: bool,
-    on_step: Callable[["Step"], None],
-    on_epoch: Callable[["Epoch"], None],
-    note: Note,
+def _train_network(
+    options: TrainingOptions, initial: InitialNetwork, people: People, sets: ValidationSets, listeners: Listeners
 ) -> EmbedderCard:
-    from facesearch.training.loop import Plan, Trainer
+    from facesearch.training.loop import Trainer
 
-    home = model_dir(asked.name)
+    home = model_dir(options.name)
     was_there = home.exists()
     try:
         private_folder(home)
-        trainer = Trainer(start, Plan(**asked.plan, mixed=mixed), people, exams, home)
-        if asked.resume:
-            note(f"Going on after {trainer.resume()} epochs.")
-        trainer.run(on_step, on_epoch)
-        card = trainer.finish(asked.name, f"trained on {asked.folder.name}", asked.pca)
+        trainer = Trainer(initial, options.plan, people, sets, home)
+        if options.resume:
+            listeners.note(f"Going on after {trainer.resume()} epochs.")
+        trainer.run(listeners.on_step, listeners.on_epoch)
+        card = trainer.finish(options.name, f"trained on {options.folder.name}", options.pca)
     except OSError as error:
         raise FaceSearchError(
             f"{home} cannot be written ({error.strerror}); the last good checkpoint stays."

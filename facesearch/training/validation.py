@@ -1,5 +1,5 @@
-"""What a network in training is tried on: pairs of people held out, and a file of pairs; and whether it has seen
-their people before."""
+"""Validation sets: the pairs that a network is evaluated on while it is trained, and whether it was trained on their
+people too."""
 
 import hashlib
 from collections import defaultdict
@@ -21,14 +21,14 @@ from facesearch.training.people import People
 
 Embed: TypeAlias = Callable[[Sequence[str]], Embeddings]  # (n, dim) of unit length, of crops
 
-_FAR = 1e-3
-_LEAST_STRANGERS = 3000  # pairs, for a threshold at that FAR
+_FAR = 1e-3  # that of all cards
+_LEAST_STRANGERS = 3000  # pairs: three of them reach a threshold at that FAR
 _MOST_STRANGERS = 5000  # photos: 12 million pairs tell enough
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
-    """Pairs of chips. `people` is how many persons they show, `seen` how many of these are trained on too."""
+class ValidationSet:
+    """Pairs of crops. `people` is how many people they show, `seen` how many of these are trained on too."""
 
     name: str
     pairs: Pairs
@@ -37,16 +37,16 @@ class Exam:
 
     @property
     def mark(self) -> str:
-        """What must stand beside every figure of it."""
+        """The words that stand beside every figure of it: none, or that train = test."""
         return " (train = test)" if self.seen else ""
 
     @property
     def warning(self) -> str:
-        """The first line of a report, where it has been seen."""
+        """The first line of a report, where some of its people are trained on."""
         return warning(self.seen, self.people, self.name)
 
 
-def held_out_exam(people: People) -> Exam | None:
+def held_out_pairs(people: People) -> ValidationSet | None:
     """Random pairs of the people held out, in ten folds that share nobody; None where they are too few for that."""
     if not people.names:
         return None
@@ -54,23 +54,23 @@ def held_out_exam(people: People) -> Exam | None:
         pairs = random_pairs(people.photos, [people.names[i] for i in people.who], seed=0)
     except FaceSearchError:
         return None
-    return Exam("people held out", pairs, len(people.names))
+    return ValidationSet("people held out", pairs, len(people.names))
 
 
-def pairs_exam(file: Path, photos: Path, learned: People) -> Exam:
+def pairs_of_file(file: Path, photos: Path, trained_on: People) -> ValidationSet:
     """The pairs of a file: LFW's pairs.txt, whose photos are crops in `photos`, or a CSV of crops with the columns a,
     b and same. Raises FaceSearchError for a wrong file or absent crops."""
     is_csv = file.suffix.lower() == ".csv"
     pairs = own_pairs.read_pairs(file) if is_csv else lfw.read_pairs(file, photos)
     people = {person_of(photo) for photo in pairs.photos}
-    return Exam(file.name, pairs, len(people), len(_seen(pairs.photos, learned)))
+    return ValidationSet(file.name, pairs, len(people), len(_seen(pairs.photos, trained_on)))
 
 
-def figures(exam: Exam, embed: Embed) -> Verification:
-    """What a network reaches, whose embeddings `embed` gives."""
-    pairs = exam.pairs
-    rows = embed(pairs.photos).astype(np.float64)
-    similarities = np.einsum("ij,ij->i", rows[pairs.first], rows[pairs.second])
+def figures(validation: ValidationSet, embed: Embed) -> Verification:
+    """The figures of a network, whose embeddings `embed` computes."""
+    pairs = validation.pairs
+    rows = embed(pairs.photos).astype(np.float64)  # (photos, dim)
+    similarities = np.einsum("ij,ij->i", rows[pairs.first], rows[pairs.second])  # (pairs,)
     return verification(np.clip(similarities, -1, 1), pairs.same, pairs.folds)
 
 
@@ -81,7 +81,7 @@ def stranger_threshold(people: People, embed: Embed) -> Threshold | None:
         return None
     who, rows = people.who[chosen], embed([people.photos[i] for i in chosen])
     first, second = np.triu_indices(len(rows), 1)
-    strangers = (rows @ rows.T)[first, second][who[first] != who[second]]
+    strangers = (rows @ rows.T)[first, second][who[first] != who[second]]  # (pairs of two people,)
     if len(strangers) < _LEAST_STRANGERS:
         return None
     similarity = round(float(np.quantile(strangers, 1 - _FAR)), 4)
@@ -89,10 +89,10 @@ def stranger_threshold(people: People, embed: Embed) -> Threshold | None:
     return Threshold(similarity, _FAR, measured_on)
 
 
-def _seen(photos: Sequence[str], learned: People) -> set[str]:
+def _seen(photos: Sequence[str], trained_on: People) -> set[str]:
     """Those people of the photos who are trained on: by their folder's name, or because a photo is the same."""
-    known = {plain_name(name) for name in learned.names}
-    same = _contents(photos) & _contents(learned.photos, {Path(photo).stat().st_size for photo in photos})
+    known = {plain_name(name) for name in trained_on.names}
+    same = _contents(photos) & _contents(trained_on.photos, {Path(photo).stat().st_size for photo in photos})
     return {
         person_of(photo) for photo in photos if person_of(photo) in known or (same and _digest(Path(photo)) in same)
     }

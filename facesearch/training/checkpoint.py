@@ -1,0 +1,72 @@
+"""Checkpoints: all that a training needs to go on where it was interrupted."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from facesearch.errors import ModelError
+from facesearch.models.weights import tensors
+from facesearch.training.losses import CosineHead
+from facesearch.training.plan import Epoch
+
+_MAY_CHANGE = ("epochs", "learning_rate")  # when a training goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a file holds: weights of the network, state of the optimizer and of the softmax head, phase, history."""
+
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The epochs that are done, without their evaluations."""
+        return [Epoch(**row) for row in json.loads(str(self.arrays["history"]))]
+
+    def restore_network(self, core: Any) -> None:
+        """Gives the network the weights that it had."""
+        for i, weight in enumerate(core.weights):
+            weight.assign(self.arrays[f"core_{i}"])
+
+    def restore_phase(self, model: Any, phase: str) -> None:
+        """Gives optimizer and head the state that they had, where the checkpoint was written in this phase."""
+        if str(self.arrays["phase"]) != phase:
+            return
+        for i, variable in enumerate(model.optimizer.variables):
+            variable.assign(self.arrays[f"optimizer_{i}"])
+        head = model.layers[-1]
+        if isinstance(head, CosineHead):
+            head.centres.assign(self.arrays["head"])
+
+
+def read(path: Path, plan: dict[str, Any]) -> Checkpoint:
+    """The checkpoint in a file. Raises ModelError when there is none, or when it was written under another plan."""
+    if not path.is_file():
+        raise ModelError(f"There is no checkpoint in {path.parent}; leave --resume out.")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: np.asarray(file[name]) for name in file.files}
+    written = json.loads(str(arrays["plan"]))
+    other = [name for name in plan if name not in _MAY_CHANGE and written.get(name) != plan[name]]
+    if other:
+        raise ModelError(
+            f"The checkpoint was written with {other[0]} {written.get(other[0])}, not {plan[other[0]]}; give the "
+            "same options, or train without --resume."
+        )
+    return Checkpoint(arrays)
+
+
+def write(path: Path, core: Any, model: Any, plan: dict[str, Any], history: Sequence[Epoch], phase: str) -> None:
+    """Writes a checkpoint, whole or not at all. Evaluations are left out. Raises OSError."""
+    arrays: dict[str, Any] = {f"core_{i}": ops.convert_to_numpy(w) for i, w in enumerate(core.weights)}
+    arrays |= {f"optimizer_{i}": ops.convert_to_numpy(w) for i, w in enumerate(model.optimizer.variables)}
+    head = model.layers[-1]
+    if isinstance(head, CosineHead):
+        arrays["head"] = ops.convert_to_numpy(head.centres)
+    epochs = [asdict(epoch) | {"held_out": None, "on_pairs": None} for epoch in history]
+    tensors.write(path, arrays | {"plan": json.dumps(plan), "history": json.dumps(epochs), "phase": phase})
