@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from facesearch.errors import Note, UsageError
+from facesearch.faces.analyser import Analyser
 from facesearch.gallery import answers
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.records import Verdict
+from facesearch.gallery.records import ActiveThreshold, Verdict
+from facesearch.models.cards import EmbedderCard, default_embedder, detector_card, embedder_card
 from facesearch.models.device import Device
 
 
@@ -27,9 +29,18 @@ def verify(
     Raises FaceSearchError when a photo cannot be read, NoFaceError when it shows no face, ModelError for an unknown
     model, GalleryError for an unknown gallery, UsageError for words that do not fit together."""
     if threshold is not None and not -1 <= threshold <= 1:
-        raise UsageError(f"A threshold of {threshold:g} is none: similarities are from -1 to 1.")
-    if gallery is None:
-        return answers.verify(a, b, model=model, detector=detector, threshold=threshold, device=device, note=note)
-    if model is not None or detector is not None:
-        raise UsageError(f"The gallery '{gallery}' says which model and detector it takes; leave --model out.")
-    return Gallery.open(gallery, device, note).verify(a, b, threshold=threshold)
+        raise UsageError(f"A threshold of {threshold:g} is not possible; similarities are from -1 to 1.")
+    if gallery is not None:
+        if model is not None or detector is not None:
+            raise UsageError(f"The gallery '{gallery}' says which model and detector it takes; leave --model out.")
+        return Gallery.open(gallery, device, note).verify(a, b, threshold=threshold)
+    card = embedder_card(model or default_embedder())
+    finder = detector_card(detector or card.detector)
+    return answers.compare(lambda: Analyser.load(finder, card, device, note=note), a, b, _chosen(threshold, card))
+
+
+def _chosen(threshold: float | None, card: EmbedderCard) -> ActiveThreshold | None:
+    """The given threshold, else the card's, where it has one."""
+    if threshold is not None:
+        return ActiveThreshold(threshold, None)
+    return ActiveThreshold(card.threshold.similarity, card.threshold.far) if card.threshold else None

@@ -52,7 +52,7 @@ def forget(
     kind: Kind | None = "person" if person else "photo" if photo else None
     try:
         kind = kind or _ask_kind(opened, what, yes or dry_run)
-        chosen = forgetting.to_forget(opened, what, kind)
+        chosen = opened.to_forget(what, kind)
     except forgetting.UnknownError:
         if dry_run:
             raise  # else an earlier forgetting may have to be finished
@@ -61,19 +61,18 @@ def forget(
             return _show_choice(opened, chosen, json)
         if not _is_confirmed(chosen, yes):
             return _show_nothing(opened, json)
-    return _show_forgotten(opened, forgetting.forget(opened, what, kind), json)
+    return _show_forgotten(opened, opened.forget(what, kind), json)
 
 
 def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> ExitCode:
-    from facesearch.gallery import forgetting
 
-    chosen = forgetting.to_forget_missing(opened)
+    chosen = opened.to_forget_missing()
     if dry_run:
         return _show_choice(opened, chosen, json)
     _note_away(chosen)
     if not (chosen.is_nothing or _is_confirmed(chosen, yes)):
         return _show_nothing(opened, json)
-    done = forgetting.forget_missing(opened, [root.path for root in chosen.gone_roots])
+    done = opened.forget_missing([root.path for root in chosen.gone_roots])
     return _show_forgotten(opened, done, json)
 
 
@@ -83,7 +82,7 @@ def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None"
     from facesearch.gallery import forgetting
 
     try:
-        forgetting.to_forget(opened, what)
+        opened.to_forget(what)
     except forgetting.AmbiguousError:
         if is_not_asked or not _is_terminal():
             raise

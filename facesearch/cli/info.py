@@ -10,7 +10,7 @@ from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import GallerySettings, Limit
+    from facesearch.gallery.records import ActiveThreshold, GallerySettings
 
 
 def info(
@@ -30,7 +30,7 @@ def info(
     if json:
         show.as_json(json_forms.gallery_facts(facts))
         return ExitCode.DONE
-    index, limit = facts.index, facts.limit
+    index = facts.index
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
     photos = ", ".join(f"{count:,} {status}" for status, count in facts.photos.items())
     show.facts(
@@ -45,7 +45,7 @@ def info(
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
             ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
-            ("same person from", _limit_text(limit)),
+            ("same person from", _threshold_text(facts.threshold)),
             ("last run", facts.last_run or "none"),
         ]
     )
@@ -92,7 +92,7 @@ def doctor(device: Device = "auto", json: Json = False) -> ExitCode:
     return ExitCode.DONE
 
 
-def _limit_text(limit: "Limit | None") -> str:
-    if limit is None:
+def _threshold_text(threshold: "ActiveThreshold | None") -> str:
+    if threshold is None:
         return "not known of this model; facesearch calibrate may learn it"
-    return f"{limit.similarity:.3f}, {'learned here' if limit.learned else 'by the card'}"
+    return f"{threshold.similarity:.3f}, {'learned here' if threshold.learned else 'by the card'}"

@@ -83,7 +83,7 @@ def failure(record: "Outcome") -> Json:
 
 def gallery_facts(record: "GalleryFacts") -> Json:
     """What a gallery holds, as `info` says it."""
-    index, limit = record.index, record.limit
+    index, limit = record.index, record.threshold
     return {
         "gallery": record.name,
         "directory": str(record.directory),

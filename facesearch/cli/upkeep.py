@@ -25,11 +25,10 @@ def check(
 
     Exit code 0: it is sound. 1: it is, but photos on disk differ from it. 5: it is damaged."""
     from facesearch.errors import DamagedGalleryError
-    from facesearch.gallery import upkeep
     from facesearch.gallery.gallery import Gallery
 
     opened = Gallery.open(gallery)
-    found = upkeep.check(opened, photos)
+    found = opened.check(photos)
     if json:
         show.as_json(json_forms.soundness(found))
     for name in found.other_files:
@@ -69,11 +68,10 @@ def _note_differences(found: "Soundness") -> None:
 def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     """Repair a damaged gallery: a copy of it is kept, what can still be read becomes a new gallery, and the photos of
     the rest are indexed again."""
-    from facesearch.gallery import upkeep
     from facesearch.gallery.gallery import Gallery
 
     with IndexingProgress() as progress:
-        done = upkeep.repair(Gallery.open(gallery, note=progress.note), progress.add)
+        done = Gallery.open(gallery, note=progress.note).repair(progress.add)
     if json:
         show.as_json(json_forms.repaired(done))
     elif done.faults:

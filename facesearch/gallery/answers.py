@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.arrays import Embeddings
-from facesearch.errors import FaceSearchError, NoFaceError, Note, PhotoError, UsageError
+from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.faces.choosing import by_size
 from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
-from facesearch.gallery.records import Limit, Match, Sighting, Unanswered, Verdict
+from facesearch.gallery.records import ActiveThreshold, Match, Sighting, Unanswered, Verdict
 from facesearch.gallery.vectors import NONE, Searchable
-from facesearch.models.cards import default_embedder, detector_card, embedder_card
-from facesearch.models.device import Device
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
@@ -86,39 +84,22 @@ def embed_one(analyser: Analyser, path: str, decode: Decode, face: int | None = 
     return _chosen(path, found, face)
 
 
-def verify(
-    a: str | Path,
-    b: str | Path,
-    *,
-    model: str | None = None,
-    detector: str | None = None,
-    threshold: float | None = None,
-    device: Device = "cpu",
-    note: Note = lambda _: None,
+def compare(
+    load_analyser: Callable[[], Analyser], a: str | Path, b: str | Path, threshold: ActiveThreshold | None
 ) -> Verdict:
-    """Whether the largest faces of two photos show one person, by the card's threshold or by the given one; without
-    either, how similar they are. Raises FaceSearchError when a photo cannot be read, NoFaceError when it shows no
-    face, ModelError for an unknown model."""
-    card = embedder_card(model or default_embedder())
-    known = Limit(card.threshold.similarity, card.threshold.far) if card.threshold else None
-    limit = Limit(threshold, None) if threshold is not None else known
-    return compare(
-        lambda: Analyser.load(detector_card(detector or card.detector), card, device, note=note), a, b, limit
-    )
-
-
-def compare(load: Callable[[], Analyser], a: str | Path, b: str | Path, limit: Limit | None) -> Verdict:
-    """How similar the largest faces of two photos are, and whether that reaches the limit, where there is one. The
-    networks are loaded while a decoder starts. Raises as `verify`."""
+    """How similar the largest faces of two photos are, and whether that reaches the threshold, where there is one.
+    The networks are loaded while a decoder starts. Raises FaceSearchError when a photo cannot be read, NoFaceError
+    when it shows no face, ModelError for a model that is missing."""
     with Decoders(1) as decoders:
         decoders.start_one()
-        analyser = load()
+        analyser = load_analyser()
         first, second = (embed_one(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     seen = analyser.embedder.card.name, first.sighting, second.sighting
-    if limit is None:
+    if threshold is None:
         return Verdict(None, similarity, None, None, *seen)
-    return Verdict(similarity >= limit.similarity, similarity, limit.similarity, limit.far, *seen, limit.learned)
+    least = threshold.similarity
+    return Verdict(similarity >= least, similarity, least, threshold.far, *seen, threshold.learned)
 
 
 def identify(

@@ -9,10 +9,10 @@ from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
-from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.removal import Removal, StoredPhoto
 from facesearch.gallery.sqlite import BUSY_SECONDS
+from facesearch.gallery.storage import Storage
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 Kind: TypeAlias = Literal["person", "photo"]
@@ -74,14 +74,14 @@ class _Choice:
         return ToForget(len(photos), faces, first, self.roots, gone_roots, self.away)
 
 
-def to_forget(gallery: Gallery, what: str, kind: Kind | None = None) -> ToForget:
+def to_forget(storage: Storage, what: str, kind: Kind | None = None) -> ToForget:
     """What `forget` would delete; nothing is written. Raises AmbiguousError where `kind` must say whether a person or
     a photo (or folder) of that name is meant, UnknownError where the gallery knows neither."""
-    with gallery.reading() as (db, _), db.snapshot():
-        return _choose(gallery, db, what, kind).counted()
+    with storage.reading() as (db, _), db.snapshot():
+        return _choose(storage, db, what, kind).counted()
 
 
-def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
+def forget(storage: Storage, what: str, kind: Kind | None = None) -> Forgotten:
     """Deletes all faces that have this name; or all faces of the photo with this path and of its copies; or all that
     is known of the photos under this folder: from the database, from its log and from the file of vectors. Photos
     that may be met again by `index` are not looked at again until `index` is told so. When the gallery knows nothing
@@ -89,17 +89,17 @@ def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
 
     Raises as `to_forget`, and LeftBehindError where bytes must stay for the time being."""
     try:
-        to_forget(gallery, what, kind)
+        to_forget(storage, what, kind)
     except UnknownError:
-        if finish(gallery):
+        if finish(storage):
             return Forgotten(0, 0, finished=True)
         raise
     if kind is None:
-        with gallery.reading() as (db, _):
+        with storage.reading() as (db, _):
             (kind,) = kinds(db.removal, what)
 
     def delete(db: Database) -> Forgotten:
-        choice = _choose(gallery, db, what, kind)
+        choice = _choose(storage, db, what, kind)
         if kind == "person":
             db.removal.person(what)
         else:
@@ -107,31 +107,31 @@ def forget(gallery: Gallery, what: str, kind: Kind | None = None) -> Forgotten:
             db.removal.photos(choice.gone, choice.kept)
         return _counts(choice)
 
-    return _forgotten(gallery, delete)
+    return _forgotten(storage, delete)
 
 
-def to_forget_missing(gallery: Gallery) -> ToForget:
+def to_forget_missing(storage: Storage) -> ToForget:
     """What `forget_missing` would delete, given all roots that are gone; nothing is written."""
-    with gallery.reading() as (db, _), db.snapshot():
+    with storage.reading() as (db, _), db.snapshot():
         gone = [root for root in db.roots.paths() if is_gone(root)]
         roots = tuple(_gone_root(db.removal, root) for root in gone)
         return _choose_missing(db, gone).counted(roots)
 
 
-def forget_missing(gallery: Gallery, roots: Sequence[str] = ()) -> Forgotten:
+def forget_missing(storage: Storage, roots: Sequence[str] = ()) -> Forgotten:
     """As `forget`, for all photos that are no longer on disk, and for these roots, of those that have vanished, with
     all photos that were under them. Photos that are only away, or there again, stay."""
-    return _forgotten(gallery, lambda db: _delete_missing(db, [root for root in roots if is_gone(root)]))
+    return _forgotten(storage, lambda db: _delete_missing(db, [root for root in roots if is_gone(root)]))
 
 
-def finish(gallery: Gallery) -> bool:
+def finish(storage: Storage) -> bool:
     """Whether bytes that an earlier `forget` had to leave are gone now. Raises LeftBehindError while they are not."""
-    with gallery.reading() as (db, _):
+    with storage.reading() as (db, _):
         if not db.removal.is_unfinished():
             return False
-    with gallery.writing() as db:  # tries it
+    with storage.writing() as db:  # tries it
         if db.removal.is_unfinished():
-            _scrub(gallery, db)
+            _scrub(storage, db)
     return True
 
 
@@ -145,14 +145,14 @@ def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
     return tuple(found)
 
 
-def _choose(gallery: Gallery, db: Database, what: str, kind: Kind | None) -> _Choice:
+def _choose(storage: Storage, db: Database, what: str, kind: Kind | None) -> _Choice:
     found = kinds(db.removal, what)
     if kind is not None:
         found = tuple(each for each in found if each == kind)
     if not found:
         neither = {"person": "no person", "photo": "no photo or folder", None: "neither a person nor a photo"}[kind]
         raise UnknownError(
-            f"The gallery '{gallery.name}' knows {neither} {printable(what)}; give a name, or the path of a photo or "
+            f"The gallery '{storage.name}' knows {neither} {printable(what)}; give a name, or the path of a photo or "
             "of a folder."
         )
     if len(found) > 1:
@@ -248,29 +248,29 @@ def _counts(choice: _Choice) -> Forgotten:
     return Forgotten(len(photos), sum(photo.faces for photo in photos), choice.roots)
 
 
-def _forgotten(gallery: Gallery, delete: Callable[[Database], Forgotten]) -> Forgotten:
-    with gallery.reading() as (_, settings):
+def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> Forgotten:
+    with storage.reading() as (_, settings):
         pass
-    with gallery.writing() as db:
-        gallery.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
+    with storage.writing() as db:
+        storage.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
         with db.transaction():
             done = delete(db)
         try:
-            _scrub(gallery, db)
+            _scrub(storage, db)
         finally:
-            gallery.sync(db, settings)
-    backups = contents.backups(gallery.directory)
+            storage.sync(db, settings)
+    backups = contents.backups(storage.directory)
     if backups:
-        gallery.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")
+        storage.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")
     return done
 
 
-def _scrub(gallery: Gallery, db: Database) -> None:
+def _scrub(storage: Storage, db: Database) -> None:
     try:
         db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
     except FaceSearchError as error:
         raise LeftBehindError(
-            f"What was to be forgotten is found no longer, but its bytes are still in {gallery.directory}: {error} "
+            f"What was to be forgotten is found no longer, but its bytes are still in {storage.directory}: {error} "
             "The next command that writes to the gallery removes them, or the same one again."
         ) from error
 

@@ -143,7 +143,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ActiveThreshold:
     """The similarity from which two faces count as one person, the share of pairs of strangers that reach it (None
     where that is not known, as of one that the user gave), and whether it was learned from the gallery."""
 
@@ -202,7 +202,7 @@ class GalleryFacts:
     people: int
     roots: tuple[str, ...]
     index: IndexStamp | None
-    limit: Limit | None
+    threshold: ActiveThreshold | None
     bytes_on_disk: int
     last_run: str | None
     failures: tuple[Outcome, ...]

@@ -5,7 +5,7 @@ import sqlite3
 import zlib
 from pathlib import Path
 
-from facesearch.gallery.records import Calibration, GallerySettings, IndexStamp, Limit
+from facesearch.gallery.records import ActiveThreshold, Calibration, GallerySettings, IndexStamp
 from facesearch.gallery.sqlite import columns, explained, first_row, has_table, now
 
 
@@ -51,12 +51,12 @@ class Calibrations:
     def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
         self._conn, self._path = conn, path
 
-    def read(self) -> Limit | None:
+    def read(self) -> ActiveThreshold | None:
         """The learned threshold; None where none was learned."""
         if not has_table(self._conn, self._path, "calibration"):
             return None
         row = first_row(self._conn, self._path, "SELECT similarity, far FROM calibration")
-        return Limit(row[0], row[1], learned=True) if row else None
+        return ActiveThreshold(row[0], row[1], learned=True) if row else None
 
     def write(self, learned: Calibration) -> None:
         """Keeps a learned threshold in place of the one before."""

@@ -1,20 +1,24 @@
 """What keeps a gallery sound: `check` and `repair`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from facesearch.errors import FaceSearchError, GalleryError, PhotoError
 from facesearch.flow.stream import chunks
 from facesearch.gallery import contents
+from facesearch.gallery.agreement import refuse_other_networks
 from facesearch.gallery.database import Database
-from facesearch.gallery.gallery import Gallery
+from facesearch.gallery.indexing import PeopleFrom
 from facesearch.gallery.photos_table import KnownPhoto
-from facesearch.gallery.records import IndexStamp, Outcome, RunSummary
+from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.formats import looks_like_photo
@@ -22,8 +26,10 @@ from facesearch.photos.status import Status
 from facesearch.photos.walk import walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
+IndexAgain: TypeAlias = Callable[[str, PeopleFrom], RunSummary]  # a root, and whence its people's names come
+
 _AT_ONCE = 1000  # photos
-_LOOKS = 5  # at a gallery whose file of vectors is being replaced
+_TRIES = 5  # with a gallery whose file of vectors is being replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,50 +69,50 @@ class Repaired:
     runs: tuple[RunSummary, ...] = ()
 
 
-def check(gallery: Gallery, photos: bool = False) -> Soundness:
+def check(storage: Storage, photos: bool = False) -> Soundness:
     """Whether all that a gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
     Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
-    if not gallery.database.exists():
-        with gallery.reading():  # says that there is none
+    if not storage.database.exists():
+        with storage.reading():  # says that there is none
             pass
-    found = tuple(faults(gallery.database))
-    others = contents.unknown(gallery.directory)
+    found = tuple(faults(storage.database))
+    others = contents.unknown(storage.directory)
     if found:
-        return Soundness(gallery.name, found, other_files=others)
-    for _ in range(_LOOKS):
-        sound, stamp = _looked_through(gallery, photos, others)
-        with gallery.reading() as (db, _):
+        return Soundness(storage.name, found, other_files=others)
+    for _ in range(_TRIES):
+        sound, stamp = _looked_through(storage, photos, others)
+        with storage.reading() as (db, _):
             if not sound.faults or db.stamp.read() == stamp:  # else the file was replaced meanwhile
                 break
     return sound
 
 
-def _looked_through(gallery: Gallery, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
+def _looked_through(storage: Storage, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
     """What a sound database says of its file of vectors and of the photos, and the stamp that it had then."""
-    with gallery.reading() as (db, _), db.snapshot():
+    with storage.reading() as (db, _), db.snapshot():
         sound = Soundness(
-            gallery.name,
-            tuple(_faults_of_vectors(gallery, db)),
+            storage.name,
+            tuple(_faults_of_vectors(storage, db)),
             sum(db.photos.counts().values()),
             db.faces.count(),
             other_files=others,
-            unfinished=db.removal.is_unfinished() or bool(contents.unfinished(gallery.directory)),
+            unfinished=db.removal.is_unfinished() or bool(contents.unfinished(storage.directory)),
         )
         return _with_differences(sound, db) if photos else sound, db.stamp.read()
 
 
-def _faults_of_vectors(gallery: Gallery, db: Database) -> Iterator[str]:
+def _faults_of_vectors(storage: Storage, db: Database) -> Iterator[str]:
     stamp = db.stamp.read()
-    if stamp is None or not gallery.vectors.exists():
+    if stamp is None or not storage.vectors.exists():
         return  # the next query makes it
-    ids = ids_in(gallery.vectors, stamp)
+    ids = ids_in(storage.vectors, stamp)
     if ids is None:
-        yield f"{gallery.vectors.name} is not the file that belongs to the database"
+        yield f"{storage.vectors.name} is not the file that belongs to the database"
         return
     stored = db.faces.ids()
     lacking = np.setdiff1d(stored[stored <= stamp.newest_id], ids)
     if len(lacking):
-        yield f"{gallery.vectors.name} lacks {len(lacking):,} faces, of which {lacking[0]} is the first"
+        yield f"{storage.vectors.name} lacks {len(lacking):,} faces, of which {lacking[0]} is the first"
 
 
 def _with_differences(sound: Soundness, db: Database) -> Soundness:
@@ -164,53 +170,56 @@ def _is_only_touched(db: Database, has: KnownPhoto, file: PhotoFile) -> bool:
     return photo is not None and db.photos.has_content(has, photo.digest)
 
 
-def repair(gallery: Gallery, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> Repaired:
+def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
     """Makes a damaged gallery whole: what was there is copied aside, what can still be read becomes a new database,
-    and the folders are looked at again for the rest. A gallery that is sound is left as it is.
+    and the folders are indexed again for the rest. A gallery that is sound is left as it is.
 
     Raises GalleryError when there is no gallery or a newer facesearch wrote it, GalleryLockedError while another
     process writes, FaceSearchError when the disk refuses."""
-    gallery.refuse_other_models()
-    before = check(gallery)
+    _refuse_other_networks(storage)
+    before = check(storage)
     if not before.faults:
         return Repaired(())
-    with gallery.locked():
-        found = tuple(faults(gallery.database))
-        backup = _replaced(gallery) if found else None
-    with gallery.writing() as db:
+    with storage.locked():
+        found = tuple(faults(storage.database))
+        backup = _replaced(storage) if found else None
+    with storage.writing() as db:
         settings, roots = db.settings.read(), db.roots.paths()
         stamp = db.stamp.read()
-        if stamp is None or not belongs(gallery.vectors, stamp):
-            gallery.vectors.unlink(missing_ok=True)
+        if stamp is None or not belongs(storage.vectors, stamp):
+            storage.vectors.unlink(missing_ok=True)
         if settings:
-            gallery.sync(db, settings)
+            storage.sync(db, settings)
         kept = sum(db.photos.counts().values()), db.faces.count()
-    runs = tuple(_indexed_again(gallery, roots, on_outcome)) if backup else ()
+    runs = tuple(_indexed_again(storage, roots, index_again)) if backup else ()
     return Repaired(found or before.faults, backup, *kept, runs)
 
 
-def _replaced(gallery: Gallery) -> Path:
+def _replaced(storage: Storage) -> Path:
     """The folder with all that was there; what of it could be saved has taken its place."""
     had_settings: list[bool] = []
-    backup = replace_database(gallery.directory, lambda old, new: had_settings.append(salvage(old, new)))
+    backup = replace_database(storage.directory, lambda old, new: had_settings.append(salvage(old, new)))
     if not all(had_settings):
-        gallery.note(
+        storage.note(
             "The gallery's settings cannot be read any more: the usual ones of its model were taken, or of the "
             "default model, should that be lost too. Others must be given by making the gallery anew."
         )
     return backup
 
 
-def _indexed_again(
-    gallery: Gallery, roots: Sequence[str], on_outcome: Callable[[Outcome], None]
-) -> Iterator[RunSummary]:
-    """The folders are looked at again, with names where photos under them have names of their folders."""
+def _refuse_other_networks(storage: Storage) -> None:
+    with suppress(GalleryError):  # what is damaged says nothing of its networks
+        refuse_other_networks(storage.name, storage.settings())
+
+
+def _indexed_again(storage: Storage, roots: Sequence[str], index_again: IndexAgain) -> Iterator[RunSummary]:
+    """The folders are indexed again, with names where photos under them have names of their folders."""
     for root in roots:
-        with Database.open(gallery.database) as db:
+        with Database.open(storage.database) as db:
             named = db.people.are_named_by_folder(root)
         try:
-            yield gallery.index([root], people_from="folder" if named else "none", on_outcome=on_outcome)
+            yield index_again(root, "folder" if named else "none")
         except FaceSearchError as error:
             if isinstance(error, GalleryError):
                 raise
-            gallery.note(f"{error} Index it again when it is there.")
+            storage.note(f"{error} Index it again when it is there.")

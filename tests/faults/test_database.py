@@ -12,7 +12,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError, GalleryLockedError
-from facesearch.gallery.upkeep import check, repair
+from facesearch.gallery.upkeep import check
 
 _FLIPS = pytest.mark.parametrize(
     "flips", [40, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
@@ -238,14 +238,14 @@ def test_a_newer_facesearch_is_not_repaired(full: Path, gallery: Gallery) -> Non
 def test_nothing_is_repaired_while_another_writes_or_where_nothing_is(
     full: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert repair(gallery).faults == ()
+    assert gallery.repair().faults == ()
     assert not list(full.glob("indexes/default/backup-*"))
     _path(full).write_bytes(b"damaged" * 1000)
     with gallery.locked(), pytest.raises(GalleryLockedError):
-        repair(Gallery.open())
+        Gallery.open().repair()
     assert _path(full).read_bytes() == b"damaged" * 1000
     with pytest.raises(FaceSearchError, match="There is no gallery 'other'"):
-        repair(Gallery.open("other"))
+        Gallery.open("other").repair()
 
 
 def test_without_room_for_a_backup_nothing_is_repaired(
@@ -257,5 +257,5 @@ def test_without_room_for_a_backup_nothing_is_repaired(
     _path(full).write_bytes(b"damaged" * 1000)
     monkeypatch.setattr(shutil, "copy2", refuse)
     with pytest.raises(FaceSearchError, match="without a backup nothing is repaired"):
-        repair(gallery)
+        gallery.repair()
     assert _path(full).read_bytes() == b"damaged" * 1000

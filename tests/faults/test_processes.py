@@ -75,7 +75,7 @@ def _reader(home: str, until: float, number: int, said: Any) -> None:
     looks, wrong, states = 0, [], set()
     while time.monotonic() < until:
         try:
-            with gallery.reading() as (db, settings), gallery._searching(db, settings) as index:
+            with gallery.reading() as (db, settings), gallery.searching(db, settings) as index:
                 ids = db.faces.ids()
                 if not len(ids):
                     continue

@@ -14,7 +14,7 @@ import pytest
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.contents import unknown
-from facesearch.gallery.upkeep import check, repair
+from facesearch.gallery.upkeep import check
 from tests.faults import failing
 
 _every = pytest.mark.parametrize("every", [37, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
@@ -153,7 +153,7 @@ def test_room_is_asked_for_before_a_repair_begins(damaged: Path, monkeypatch: py
     with pytest.raises(
         FaceSearchError, match=r"takes up to [0-9.]+ MB in .* and 0\.0 MB are free; free some"
     ) as said:
-        repair(gallery)
+        gallery.repair()
     assert said.value.exit_code == 3
     after = sorted((path.name, path.read_bytes()) for path in _folder(damaged).iterdir())
     # Whoever read it may have noted so beside the log.
@@ -174,7 +174,7 @@ def test_a_database_that_is_a_link_is_not_written_over(
     with pytest.raises(
         FaceSearchError, match=r"is a link to .*elsewhere\.db, and a database is not repaired"
     ) as said:
-        repair(gallery)
+        gallery.repair()
     assert said.value.exit_code == 3
     assert target.read_bytes() == b"somebody's own file, no database" * 300
     assert gallery.database.is_symlink()
@@ -213,7 +213,7 @@ def test_without_its_first_page_a_database_is_read_from_a_copy(
         return real(self, target)
 
     monkeypatch.setattr(Path, "replace", noting)
-    done = repair(gallery)
+    done = gallery.repair()
     assert replaced == [damaged]
     assert done.photos == len(whole)
     assert check(gallery).faults == ()

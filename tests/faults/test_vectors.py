@@ -71,7 +71,7 @@ def test_a_damaged_file_is_found_out_and_made_again(
         return reader(path, *words)
 
     monkeypatch.setattr(faiss, "read_index", noting)
-    with gallery.reading() as (db, settings), gallery._searching(db, settings) as searched:
+    with gallery.reading() as (db, settings), gallery.searching(db, settings) as searched:
         _, embeddings = db.faces.embeddings_of([1], settings.dim)
         similarities, ids = searched.search(embeddings, 1)
     assert (ids[0, 0], len(searched)) == (1, 6)
@@ -91,7 +91,7 @@ def test_a_file_from_before_is_found_out(gallery: Gallery, few: Any, home: Path,
     assert victim(home, other)["code"] == 0
     gallery.vectors.write_bytes(old)
     assert check(gallery).faults
-    with gallery.reading() as (db, settings), gallery._searching(db, settings) as searched:
+    with gallery.reading() as (db, settings), gallery.searching(db, settings) as searched:
         assert len(searched) == 8
     assert check(gallery).faults == ()
     trusted.sound(home, expected)

@@ -21,7 +21,6 @@ import numpy as np
 from facesearch.errors import FaceSearchError
 from facesearch.faces.analyser import Analysed
 from facesearch.flow import stages
-from facesearch.gallery import forgetting, upkeep
 from facesearch.gallery.gallery import Gallery
 from facesearch.photos.view import View, decode_view
 from tests.faults import failing
@@ -108,11 +107,11 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
             )
             answer |= {"photos": summary.photos, "code": 7 if summary.failing else 0}
         elif order["do"] == "check":
-            answer["faults"] = upkeep.check(gallery).faults
+            answer["faults"] = gallery.check().faults
         elif order["do"] == "repair":
-            answer["faults"] = upkeep.repair(gallery).faults
+            answer["faults"] = gallery.repair().faults
         elif order["do"] == "forget":
-            answer["faces"] = forgetting.forget(gallery, order["what"]).faces
+            answer["faces"] = gallery.forget(order["what"]).faces
     if order.get("query"):
         asked: dict[str, Any] = {"said": None, "code": 0}
         with _noting(asked):

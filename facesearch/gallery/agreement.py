@@ -1,0 +1,103 @@
+"""What a gallery fixed when it was made, and whether what is asked of it now agrees with that."""
+
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import msgspec
+
+from facesearch.errors import FaceSearchError, ModelError, UsageError
+from facesearch.gallery.records import GallerySettings
+from facesearch.home import home
+from facesearch.models.cards import DetectorCard, default_embedder, detector_card, embedder_card
+from facesearch.models.identity import identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedSettings:
+    """What a user asks of a gallery; None for what the gallery, or a new one's default, decides. `min_face_px` is the
+    smallest face's side and `max_side` the longest side of a photo in which faces are searched for, in pixels."""
+
+    model: str | None = None
+    detector: str | None = None
+    min_face_px: float | None = None
+    max_side: int | None = None
+
+
+def agreed_settings(name: str, settings: GallerySettings | None, requested: RequestedSettings) -> GallerySettings:
+    """The settings of the gallery with this name, or those of a new one where it has none yet. Raises ModelError or
+    UsageError when others are requested."""
+    if settings is None:
+        return _settings_of_a_new_one(requested)
+    _refuse_others(name, settings, requested)
+    return replace(settings, identity=current_identity(name, settings))
+
+
+def _settings_of_a_new_one(requested: RequestedSettings) -> GallerySettings:
+    card = embedder_card(requested.model or default_embedder())
+    finder = detector_card(requested.detector or card.detector)
+    smallest = requested.min_face_px or finder.min_face_px
+    side = finder.max_side if requested.max_side is None else requested.max_side
+    return GallerySettings(card.name, finder.name, card.dim, smallest, side, identity_of(card, finder))
+
+
+def _refuse_others(name: str, settings: GallerySettings, requested: RequestedSettings) -> None:
+    if requested.model not in (None, settings.model):
+        raise ModelError(
+            f"The gallery '{name}' holds embeddings of {settings.model}, which {requested.model} cannot be compared "
+            "with; leave --model out, or choose another --gallery."
+        )
+    if requested.detector not in (None, settings.detector):
+        raise ModelError(
+            f"The gallery '{name}' holds faces that {settings.detector} found; leave --detector out, or "
+            "choose another --gallery."
+        )
+    if requested.min_face_px not in (None, settings.min_face_px):
+        raise UsageError(
+            f"The gallery '{name}' was made with faces from {settings.min_face_px:g} pixels; leave "
+            "--min-face out, or choose another --gallery."
+        )
+    if requested.max_side not in (None, settings.max_side):
+        how = f"in at most {settings.max_side} pixels a side" if settings.max_side else "in their own size"
+        raise UsageError(
+            f"The gallery '{name}' was made with photos looked at {how}; leave --max-side out, or choose "
+            "another --gallery."
+        )
+
+
+def current_identity(name: str, settings: GallerySettings) -> str:
+    """Which networks have the names of the gallery's models now. Raises ModelError where its embeddings were made by
+    others: the embeddings of both must not be compared."""
+    card = embedder_card(settings.model)
+    identity = identity_of(card, detector_card(settings.detector))
+    if settings.identity not in ("", identity) or card.dim != settings.dim:
+        _refuse_other_networks(name, settings)
+    return identity
+
+
+def refuse_other_networks(name: str, settings: GallerySettings | None) -> None:
+    """Raises ModelError where the gallery's embeddings were made by other networks than have these names now. What
+    cannot be told, as of an absent model, is left to who needs it."""
+    if settings is None:
+        return
+    try:
+        card = embedder_card(settings.model)
+        identity = identity_of(card, detector_card(settings.detector))
+    except FaceSearchError:
+        return
+    if settings.identity not in ("", identity) or card.dim != settings.dim:
+        _refuse_other_networks(name, settings)
+
+
+def _refuse_other_networks(name: str, settings: GallerySettings) -> NoReturn:
+    raise ModelError(
+        f"The gallery '{name}' holds embeddings of another network than the '{settings.model}' of now "
+        f"(with '{settings.detector}'): weights or cards of these names have changed, and both cannot be "
+        f"compared. Bring the earlier ones back to {home() / 'models'}, or index the photos into another "
+        "--gallery."
+    )
+
+
+def detector_of(settings: GallerySettings) -> DetectorCard:
+    """The detector's card with what the gallery fixed when it was made."""
+    card = detector_card(settings.detector)
+    return msgspec.structs.replace(card, min_face_px=settings.min_face_px, max_side=settings.max_side)

@@ -1,0 +1,176 @@
+"""A gallery's folder: its database, opened for reading or for the one writer, and the file of vectors beside it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import filelock
+
+from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, Note
+from facesearch.gallery import contents
+from facesearch.gallery.database import Database
+from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.vectors import Searchable
+from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
+from facesearch.home import gallery_dir, narrow_home, private_folder, valid_name
+from facesearch.interruption import at_once
+from facesearch.models.cards import index_recipes
+
+_TRIES_TO_OPEN = 4  # the file of vectors, while another process writes: a second in all
+_BETWEEN_TRIES = 0.25  # seconds; the writer needs some milliseconds between the new file and its stamp
+
+
+class Storage:
+    """The folder of the gallery with this name. `note` hears what a user should know."""
+
+    def __init__(self, name: str, note: Note) -> None:
+        """Raises UsageError for a name that no directory can have. Nothing is read or written."""
+        self.name, self.note = valid_name(name, "gallery"), note
+        self.directory = gallery_dir(name)
+
+    @property
+    def database(self) -> Path:
+        """The file of the database."""
+        return self.directory / contents.DATABASE
+
+    @property
+    def vectors(self) -> Path:
+        """The file of vectors."""
+        return self.directory / contents.VECTORS
+
+    def settings(self) -> GallerySettings | None:
+        """What was fixed when the gallery was made; None where there is none yet. Raises GalleryError when its
+        database is damaged."""
+        if not self.database.exists():
+            return None
+        with Database.open(self.database) as db:
+            return db.settings.read()
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Database, GallerySettings]]:
+        """The database for reading, and what was fixed when it was made. Raises GalleryError when there is none."""
+        if not self.database.exists():
+            others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
+            raise GalleryError(
+                f"There is no gallery '{self.name}'"
+                + (f" (there is {', '.join(others)})" if others else "")
+                + "; make it with: facesearch index PHOTOS"
+                + (f" --gallery {self.name}." if self.name != "default" else ".")
+            )
+        with Database.open(self.database) as db:
+            settings = db.settings.read()
+            if settings is None:
+                raise GalleryError(f"The gallery '{self.name}' is still empty; run: facesearch index PHOTOS.")
+            yield db, settings
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """The database for writing, while no other process writes. Raises GalleryLockedError when one does."""
+        with self.locked(), Database.create(self.database) as db:
+            if db.journal != "wal":
+                self.note(
+                    f"The disk of {self.directory} cannot keep a write-ahead log, so queries and indexing wait for "
+                    "each other."
+                )
+            self._finish_forgetting(db)
+            yield db
+
+    def _finish_forgetting(self, db: Database) -> None:
+        """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
+        if not db.removal.is_unfinished():
+            return
+        try:
+            db.removal.scrub(db.journal == "wal", wait_seconds=0)
+        except FaceSearchError as error:
+            self.note(f"Bytes of what was forgotten are still there: {error} The next command tries again.")
+            return
+        self.note("What was forgotten before has now left all files.")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The right to write, for this process alone; the system gives it back when the process ends, however. What
+        a process left unfinished is removed. Raises GalleryLockedError while another process writes, FaceSearchError
+        when the disk refuses."""
+        lock = filelock.FileLock(self.directory / contents.LOCK, mode=0o600)
+        try:
+            private_folder(self.directory)
+            narrow_home(self.note)
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise GalleryLockedError(self._who_writes()) from error
+        except (OSError, RuntimeError) as error:  # filelock refuses links and kinds of files in words of its own
+            reason = getattr(error, "strerror", None) or str(error)
+            where = getattr(error, "filename", None) or self.directory
+            raise FaceSearchError(f"The gallery '{self.name}' cannot be written: {where}: {reason}.") from error
+        try:
+            contents.remove_unfinished(self.directory)
+            yield
+        finally:
+            lock.release()
+
+    def _who_writes(self) -> str:
+        """The sentence that names the process that holds the lock."""
+        run = None
+        with suppress(GalleryError), Database.open(self.database) as db:  # it may not be made yet, or be damaged
+            run = db.runs.newest()
+        by = "another process"
+        if run and run.ended_at is None:
+            by = f"process {run.pid}, which started at {run.started_at}"
+        return f"The gallery '{self.name}' is being written by {by}; wait for it to end, or stop it."
+
+    def sync(self, db: Database, settings: GallerySettings) -> None:
+        """Brings the file of vectors up to date with the database that is being written. The old stamp goes before
+        the new file comes: a file that is not the stamped one is then damaged, and never merely newer."""
+        before = db.stamp.read()
+        made = (settings.model, settings.dim, index_recipes(), self.note)
+        try:
+            with at_once():
+                stamp = sync(self.vectors, before, db.faces, *made, partial(_delete_stamp, db))
+        except FaceSearchError:  # the disk refuses the new file: the old one may still be there
+            if before and not db.stamp.read() and belongs(self.vectors, before):
+                with suppress(FaceSearchError), db.transaction():
+                    db.stamp.write(before)
+            raise
+        if stamp:
+            with db.transaction():
+                db.stamp.write(stamp)
+
+    @contextmanager
+    def searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:
+        """The vectors and, while they are searched, the database in the state that belongs to them. When the file is
+        not the one that belongs to the database it is made again; while another process writes it may just have been
+        replaced, and is opened once more."""
+        refusal: FaceSearchError | None = None
+        for attempt in range(_TRIES_TO_OPEN):
+            with db.snapshot():
+                index = self._opened(db, settings)
+                if index is not None:
+                    yield index
+                    return
+            try:
+                with self.writing() as writable:
+                    self.sync(writable, settings)
+            except GalleryLockedError as error:
+                refusal = error
+                time.sleep(_BETWEEN_TRIES * (attempt < _TRIES_TO_OPEN - 1))
+            except FaceSearchError as error:  # the disk is full or may not be written
+                refusal = error
+                break
+        self.note(f"{refusal} The answer comes from the database.")  # an answer needs no file
+        with db.snapshot():
+            yield build_in_memory(db.faces, settings.dim, index_recipes())
+
+    def _opened(self, db: Database, settings: GallerySettings) -> Searchable | None:
+        stamp = db.stamp.read()
+        return open_index(self.vectors, stamp, db.faces, settings.dim, index_recipes()) if stamp else None
+
+    def bytes_on_disk(self) -> int:
+        """How many bytes the folder holds, backups too."""
+        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+
+def _delete_stamp(db: Database) -> None:
+    with db.transaction():
+        db.stamp.delete()

@@ -1,0 +1,97 @@
+"""What a run of `index` has done so far: noted in the database, and counted for the user."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from facesearch.errors import FaceSearchError, Note
+from facesearch.gallery.database import Database
+from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.photos.status import Status
+
+_MOST_FAILURES = 1000  # photos that a summary names: about 200 kB of paths and reasons
+
+
+class Unread:
+    """Counts the photos that cannot be read, and keeps the first of them; and files of kinds that nothing reads."""
+
+    def __init__(self) -> None:
+        self.first: list[Outcome] = []
+        self.failing: Counter[str] = Counter()  # by status
+        self.unsupported: Counter[str] = Counter()  # by reason
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one photo, if it cannot be read."""
+        if outcome.is_of_another_kind:
+            self.unsupported[outcome.reason or "of an unknown kind"] += 1
+        elif outcome.is_failure:
+            self.failing[outcome.status] += 1
+            if len(self.first) < _MOST_FAILURES:
+                self.first.append(outcome)
+
+
+class Tally:
+    """Counts the photos of a run, and the time that it takes."""
+
+    def __init__(self, gallery: str) -> None:
+        self._gallery = gallery
+        self._started = time.perf_counter()
+        self._unread = Unread()
+        self.roots_failed: list[RootFailure] = []
+        self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
+        self.faces = 0
+        self.unsynced = 0  # new faces that are not in the file of vectors yet
+        self.preparing = 0.0  # seconds until the networks ran, which do not count in photos a second
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one photo."""
+        self.photos[outcome.status if outcome.done == "indexed" else outcome.done] += 1
+        if outcome.done in ("indexed", "copied"):
+            self.faces += outcome.faces
+            self.unsynced += outcome.faces
+        self._unread.add(outcome)
+
+    def summary(self) -> RunSummary:
+        """What was counted until now."""
+        seconds = time.perf_counter() - self._started
+        analysed = sum(self.photos[status] for status in Status if status != Status.MISSING)
+        unread = self._unread
+        return RunSummary(
+            photos=dict(self.photos),
+            faces=self.faces,
+            seconds=seconds,
+            photos_per_second=analysed / (seconds - self.preparing),
+            gallery=self._gallery,
+            failures=tuple(unread.first),
+            failing=dict(unread.failing),
+            unsupported=dict(unread.unsupported),
+            roots_failed=tuple(self.roots_failed),
+        )
+
+
+@contextmanager
+def recorded_run(
+    db: Database, settings: GallerySettings, roots: Sequence[str], tally: Tally, note: Note
+) -> Iterator[None]:
+    """Notes in the database that a run begins, and how it ends, if that can still be written."""
+    before = db.runs.newest()
+    if before and before.ended_at is None:
+        note(
+            f"The run of process {before.pid}, which started at {before.started_at}, came to no end; this one goes "
+            "on from what it stored."
+        )
+    with db.transaction():
+        if db.settings.read() is None:
+            db.settings.write(settings)
+        db.settings.write_identity(settings.identity)
+        db.roots.add(roots)
+        run = db.runs.begin()
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(FaceSearchError), db.transaction():
+            db.runs.end(run, tally.photos.total(), tally.faces)
+        raise
+    with db.transaction():
+        db.runs.end(run, tally.photos.total(), tally.faces)
