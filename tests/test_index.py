@@ -228,7 +228,7 @@ def test_a_disk_that_refuses_the_file_leaves_the_one_before(tmp_path: Path, monk
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("facesearch.gallery.vectors_file.os.fsync", full)
+    monkeypatch.setattr("facesearch.files.os.fsync", full)
     with pytest.raises(FaceSearchError, match="No space left"):
         sync(path, stamp, faces, "model", _DIM, index_recipes(), lambda _: None)
     assert path.read_bytes() == before

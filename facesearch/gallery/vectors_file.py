@@ -1,8 +1,6 @@
 """The file of vectors: built, extended, written, opened. It is a cache: every vector comes from the database."""
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facesearch.errors import FaceSearchError
-from facesearch.files import sync_folder
+from facesearch.files import sha256_of, whole_file
 from facesearch.gallery.records import IndexStamp
 from facesearch.gallery.vectors import (
     FaceIndex,
@@ -24,9 +22,8 @@ from facesearch.gallery.vectors import (
 )
 from facesearch.models.cards import IndexRecipe
 
-_HASHED_UP_TO = (
-    512 << 20
-)  # bytes: half a second; of a larger file size and time are believed, and `check` reads it all
+# Bytes: half a second. Of a larger file size and time are believed, and `check` reads it all.
+_HASHED_UP_TO = 512 << 20
 _MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
 _MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
 _BLOCK = 1 << 20  # bytes
@@ -170,32 +167,17 @@ def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) 
 
 
 def _save(index: Any, path: Path, before_replacing: Callable[[], None]) -> str:
-    """Writes the file whole or not at all: a temporary file, synced, renamed. The SHA-256 of what was written."""
+    """Writes the file whole or not at all. The SHA-256 of what was written."""
     faiss = import_faiss()
-    unfinished = path.with_suffix(".part")
     digest = hashlib.sha256()
-
-    def write(block: bytes) -> None:
-        file.write(block)
-        digest.update(block)
-
     try:
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with whole_file(path, before_replacing=before_replacing) as file:
+
+            def write(block: bytes) -> None:
+                file.write(block)
+                digest.update(block)
+
             faiss.write_index(index, faiss.PyCallbackIOWriter(write, _BLOCK))
-            file.flush()
-            os.fsync(file.fileno())
-        before_replacing()
-        unfinished.replace(path)
-        sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:  # the second is FAISS's for what its writer raises
         raise FaceSearchError(f"{path} cannot be written ({error}); free some space and run it again.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return digest.hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -173,7 +173,7 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
 
 
 def _install_in_python(disk: Disk) -> None:
-    from facesearch.gallery import vectors_file as vectors
+    from facesearch import files
 
     class _Counting:
         def __init__(self, file: Any) -> None:
@@ -211,7 +211,7 @@ def _install_in_python(disk: Disk) -> None:
 
     copyfile = shutil.copyfile
     shutil.copyfile = copying  # type: ignore[assignment]
-    vectors.open = counting  # type: ignore[attr-defined]
+    files.open = counting  # type: ignore[attr-defined]
     for name, kind in (("fsync", "sync"), ("replace", "replace"), ("unlink", "delete"), ("rename", "replace")):
         setattr(os, name, _counted(disk, getattr(os, name), kind))
 
