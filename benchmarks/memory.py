@@ -23,14 +23,14 @@ def main(command: list[str]) -> int:
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[list[int]]:
-    """Looks at a process and all that it starts, beside what is done inside; the most bytes that they held together,
-    as the only item."""
+def watched(pid: int, every: float = _EVERY) -> Iterator[list[int]]:
+    """Looks at a process and all that it starts, `every` so many seconds, beside what is done inside; the most bytes
+    that they held together, as the only item."""
     most = [0]
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(_EVERY):
+        while not over.wait(every):
             most[0] = max(most[0], held(pid, "smaps_rollup", "Pss:"))
 
     looking = threading.Thread(target=look)
