@@ -16,7 +16,7 @@ from facesearch.models.cards import detector_card, embedder_card
 from facesearch.models.device import choose_device
 from facesearch.models.engines.keras import KerasNetwork
 from facesearch.models.export import exported_to, prepare
-from facesearch.models.serving import build, serve
+from facesearch.models.serving import keras_models, serve
 from facesearch.models.weight_files import weights_path
 from facesearch.photos.view import read
 from tests.portraits import Faces
@@ -54,7 +54,7 @@ def test_keras_gives_what_onnx_runtime_gives(chips: Chips) -> None:
     }
     for card in (embedder_card("dlib-resnet"), detector_card("mtcnn")):
         served = serve(card, "cpu", 1)
-        for part, model in build(card).items():
+        for part, model in keras_models(card).items():
             outputs, expected = KerasNetwork(model)(given[part]), served[part](given[part])
             assert len(outputs) == len(expected)
             for ours, theirs in zip(outputs, expected, strict=True):
@@ -98,7 +98,7 @@ def test_a_damaged_export_is_named(home: Path, tmp_path: Path) -> None:
     card = embedder_card("dlib-resnet")
     exported_to(card).mkdir(parents=True)
     (exported_to(card) / "embedder.onnx").write_bytes(b"no graph")
-    with pytest.raises(ModelError, match=r"embedder\.onnx is no network"):
+    with pytest.raises(ModelError, match=r"embedder\.onnx is not a network"):
         serve(card, "cpu", 1)
 
 

@@ -1,10 +1,8 @@
-"""What runs in the process in which strangers' models are opened, converted and tried once on a real face (see
+"""What runs in the process in which a stranger's model is opened, converted and tried once on a real face (see
 `facesearch.models.conversion`)."""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -25,12 +23,9 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.libraries import settle_all
 from facesearch.models.cards import BoxAlignment, DetectorCard, EmbedderCard, ModelCard, Weights
 from facesearch.models.conversion import Answer, Order, too_large
-from facesearch.models.engines.keras import hide_gpu
-from facesearch.models.engines.onnx import OnnxNetwork, export
-from facesearch.models.export import is_strange
+from facesearch.models.engines.onnx import OnnxNetwork, import_onnx, import_onnxruntime
+from facesearch.models.export import write_networks
 from facesearch.models.sandbox import limit_this_process
-from facesearch.models.serving import build
-from facesearch.models.weight_files import checked_path
 from facesearch.models.weights import dlib_dat, tensors
 from facesearch.photos.pixels import decode
 
@@ -54,25 +49,10 @@ def main() -> None:
     limit_this_process()
     keep_private()
     settle_all()
-    hide_gpu()  # its driver reserves more than a model may take, and an export needs none
     # Libraries write to the standard output too, which must hold our answers alone.
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
-        orders = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Order])
-        _keep_temporary_files_in(Path(os.fsdecode(orders[0].to)).parent)
-        for order in orders:
-            answer = _answer(order, answers)
-            _say(answers, answer)
-            if answer.error:
-                return
-
-
-def _keep_temporary_files_in(fresh: Path) -> None:
-    """TensorFlow writes programs to the temporary folder and runs them from there: it shall be there, and private."""
-    folder = fresh / "temporary"
-    folder.mkdir(mode=0o700)
-    os.environ["TMPDIR"] = str(folder)
-    tempfile.tempdir = None  # it is asked for anew
+        _say(answers, _answer(msgspec.json.decode(sys.stdin.buffer.read(), type=Order), answers))
 
 
 def _say(to: BinaryIO, answer: Answer) -> None:
@@ -103,14 +83,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _carried_out(order: Order, on_converted: Callable[[], None]) -> Answer:
+    import_onnxruntime()  # what is absent is said before anything is tried
+    import_onnx()
     folder, to = (Path(os.fsdecode(each)) for each in (order.folder, order.to))
     card = _taken_in(order, folder) if order.kind else order.card
     assert card is not None
-    to.mkdir()
-    _convert(card, folder, to)
+    write_networks(card, folder, to)
     on_converted()
-    if not is_strange(card):
-        return Answer(card)
     if isinstance(card, EmbedderCard):
         return Answer(card, _doubt_of(card, to / "embedder.onnx", order.what))
     _refuse_blind(card, to, order.what)
@@ -155,20 +134,6 @@ def _facenet_card(found: Mapping[str, NDArray[np.float32]], file: str, name: str
         alignment=BoxAlignment(margin=_MARGIN),
         paper="Schroff et al. 2015, FaceNet: A Unified Embedding for Face Recognition and Clustering",
     )
-
-
-def _convert(card: ModelCard, folder: Path, to: Path) -> None:
-    """Writes all parts as they are served."""
-    if card.network == "yunet":
-        shutil.copyfile(checked_path(card.weights[0], card, folder), to / "detector.onnx")
-    elif card.network == "onnx_graph":
-        from facesearch.models.networks.onnx_graph import adapted
-
-        graph = adapted(checked_path(card.weights[0], card, folder), card)
-        (to / "embedder.onnx").write_bytes(graph.SerializeToString())
-    else:
-        for part, model in build(card, folder).items():
-            export(model, to / f"{part}.onnx")
 
 
 # On a real face

@@ -91,7 +91,7 @@ def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelC
     with fresh_folder() as folder:
         _fetch(source or weights.url, weights, at, folder, on_bytes)
         exports = folder / "exports"
-        (tried,) = convert([order_of(card, folder, exports)])
+        tried = convert(order_of(card, folder, exports))
         if tried.doubt:
             note(tried.doubt)
         _put(folder / weights.path, _private(at) / weights.path)
@@ -169,7 +169,7 @@ def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path
     folders = os.fsencode(inside), os.fsencode(exports)
     order = Order(card, *folders, what=printable(str(file)), file=os.fsencode(file), kind=kind, name=name)
     try:
-        (tried,) = convert([order])
+        tried = convert(order)
     except ModelError as error:
         raise ModelError(str(error).replace(f"{inside}{os.sep}", f"{file.parent}{os.sep}")) from error
     made = _with_digest(msgspec.structs.replace(tried.card, name=name), inside)

@@ -21,7 +21,8 @@ from facesearch.evaluation.metrics import Verification
 from facesearch.models.card import CHECKPOINT
 from facesearch.models.cards import EmbedderCard
 from facesearch.models.engines.keras import precision
-from facesearch.models.networks import ends
+from facesearch.models.networks.reduction import reduced, reduction, width
+from facesearch.models.networks.standardisation import keras_standardised
 from facesearch.models.weights import tensors
 from facesearch.training.curves import Curves
 from facesearch.training.initial_network import Start
@@ -101,10 +102,10 @@ class Trainer:
         self._network = importlib.import_module(f"facesearch.models.networks.{start.card.network}")
         keras.utils.set_random_seed(plan.seed)
         with precision(plan.mixed):
-            width = ends.width(start.weights, start.card.dim) if isinstance(start.weights, dict) else start.card.dim
-            core = self._network.network(width, start.card.chip_px)
+            arrays = start.weights if isinstance(start.weights, dict) else {}
+            core = self._network.network(width(arrays, start.card.dim), start.card.chip_px)
             chips = keras.Input((start.card.chip_px, start.card.chip_px, 3), dtype="uint8", name="chips")
-            self._embedder = keras.Model(chips, core(ends.standardised(chips, start.card)))
+            self._embedder = keras.Model(chips, core(keras_standardised(chips, start.card)))
         if start.weights is not None:
             self._network.set_tensors(core, start.weights)
         self._core = core
@@ -164,11 +165,11 @@ class Trainer:
         that is not None. Raises ModelError when they cannot be, OSError when the disk refuses the weights."""
         found: dict[str, NDArray[np.float32]] = self._network.get_tensors(self._core)
         if dim is not None:
-            found |= ends.reduction(self._embedded(self._data.photos), dim)
+            found |= reduction(self._embedded(self._data.photos), dim)
         tensors.write(self._folder / "weights.npz", found)
 
         def embed(photos: Sequence[str]) -> Embeddings:
-            return ends.reduce(self._embedded(photos), found)
+            return reduced(self._embedded(photos), found)
 
         reached = {
             f"{exam.name}{exam.mark}": _summed_up(figures(exam, embed))
