@@ -127,7 +127,7 @@ def _not_a_number(path: Path) -> Path:
     [
         (_of_64_gb, "asks for more memory|cannot be used|ended the process"),
         (_unknown, "cannot be run by ONNX Runtime"),
-        (_invented, "is no ONNX graph|cannot be run by ONNX Runtime"),
+        (_invented, "is not an ONNX graph|cannot be run by ONNX Runtime"),
         (_not_a_number, "without length or number"),
     ],
 )
