@@ -118,8 +118,8 @@ def test_a_network_is_the_same_in_keras_and_as_a_graph(case: str, astronaut: Pix
     sides = {"pnet": 61, "rnet": 24, "onet": 48, "embedder": getattr(card, "chip_px", 0)}
     for part, graph in graphs.items():
         write_folded(graph, tmp_path / f"{part}.onnx")
-        pieces = np.stack([cv2.resize(astronaut[y : y + 150, 140:290], (sides[part],) * 2) for y in (20, 40, 200)])
-        pieces = pieces.astype(np.uint8)
+        side = (sides[part],) * 2
+        pieces: Chips = np.stack([cv2.resize(astronaut[y : y + 150, 140:290], side) for y in (20, 40, 200)])
         outputs = OnnxNetwork(tmp_path / f"{part}.onnx", 1)(pieces)
         expected = KerasNetwork(models[part])(pieces)
         assert len(outputs) == len(expected)
