@@ -65,16 +65,16 @@ def _answer(order: Order, to: BinaryIO) -> Answer:
     except FaceSearchError as error:
         return Answer(error=str(error), code=error.exit_code)
     except MemoryError:
-        return Answer(error=too_large(order.what))
+        return Answer(error=too_large(order.subject))
     except OSError as error:
         return Answer(
-            error=f"{error.filename or order.what} cannot be written: {error.strerror or error}.",
+            error=f"{error.filename or order.subject} cannot be written: {error.strerror or error}.",
             code=FaceSearchError.exit_code,
         )
     except Exception as error:
         if "bad_alloc" in str(error) or "allocate memory" in str(error):
-            return Answer(error=too_large(order.what))
-        return Answer(error=f"{order.what} cannot be used: {_first_line(error)}.")
+            return Answer(error=too_large(order.subject))
+        return Answer(error=f"{order.subject} cannot be used: {_first_line(error)}.")
 
 
 def _first_line(error: Exception) -> str:
@@ -91,8 +91,8 @@ def _carried_out(order: Order, on_converted: Callable[[], None]) -> Answer:
     write_networks(card, folder, to)
     on_converted()
     if isinstance(card, EmbedderCard):
-        return Answer(card, _doubt_of(card, to / "embedder.onnx", order.what))
-    _refuse_blind(card, to, order.what)
+        return Answer(card, _warning_of(card, to / "embedder.onnx", order.subject))
+    _refuse_blind(card, to, order.subject)
     return Answer(card)
 
 
@@ -139,16 +139,16 @@ def _facenet_card(found: Mapping[str, NDArray[np.float32]], file: str, name: str
 # On a real face
 
 
-def _doubt_of(card: EmbedderCard, path: Path, what: str) -> str:
+def _warning_of(card: EmbedderCard, path: Path, subject: str) -> str:
     """A sentence where what the network gives for a face looks wrong. Raises ModelError where it gives no rows that
     can be embeddings, or a face other numbers in a batch than alone."""
-    network = _session(path, what)
+    network = _session(path, subject)
     embedder = Embedder(network, card, card.detector)
     chips = _chips(embedder)
     try:
         rows = embedder.embed(chips)
     except PhotoError as error:
-        raise ModelError(f"{what} cannot be used: {error.reason}.") from error
+        raise ModelError(f"{subject} cannot be used: {error.reason}.") from error
     (together,) = network(chips)
     alone = np.concatenate([network(chips[i : i + 1])[0] for i in range(len(chips))])
     longest = float(np.linalg.norm(together, axis=1).max())
@@ -159,12 +159,12 @@ def _doubt_of(card: EmbedderCard, path: Path, what: str) -> str:
     if least > most:
         return ""
     return (
-        f"{what} finds a face less like its own mirror image or darker copy (similarity {least:.3f}) than like noise "
-        f"({most:.3f}); look at mean, scale, channels and alignment in its card before you use it."
+        f"{subject} finds a face less like its own mirror image or darker copy (similarity {least:.3f}) than like "
+        f"noise ({most:.3f}); look at mean, scale, channels and alignment in its card before you use it."
     )
 
 
-def _session(path: Path, what: str) -> OnnxNetwork:
+def _session(path: Path, subject: str) -> OnnxNetwork:
     try:
         return OnnxNetwork(path, os.cpu_count() or 1)
     except ModelError as error:
@@ -172,7 +172,7 @@ def _session(path: Path, what: str) -> OnnxNetwork:
         if "bad_alloc" in why or "allocate memory" in why:
             raise MemoryError from error
         why = why.rsplit("failed:", 1)[-1]  # the path before that is of a folder that is gone afterwards
-        raise ModelError(f"{what} cannot be run by ONNX Runtime ({why}).") from error
+        raise ModelError(f"{subject} cannot be run by ONNX Runtime ({why}).") from error
 
 
 def _chips(embedder: Embedder) -> Chips:
@@ -187,16 +187,16 @@ def _photo() -> Pixels:
     return decode(_PHOTO.read_bytes())
 
 
-def _refuse_blind(card: DetectorCard, folder: Path, what: str) -> None:
+def _refuse_blind(card: DetectorCard, folder: Path, subject: str) -> None:
     """Raises ModelError where a detector does not find the one face in the photo."""
     if card.network == "yunet":
         detector: Detector = YunetDetector(folder / "detector.onnx", card)
     else:
-        detector = MtcnnDetector({path.stem: _session(path, what) for path in folder.glob("*.onnx")}, card)
+        detector = MtcnnDetector({path.stem: _session(path, subject) for path in folder.glob("*.onnx")}, card)
     (found,) = detector.detect([_photo()])
     if len(found) != 1 or _shared(found[0].box, _FACE.box) < _LEAST_SHARED:
         raise ModelError(
-            f"{what} finds {len(found)} faces in a photo of one, or finds it elsewhere; it cannot be used."
+            f"{subject} finds {len(found)} faces in a photo of one, or finds it elsewhere; it cannot be used."
         )
 
 

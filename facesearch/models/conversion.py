@@ -21,40 +21,41 @@ _FAMILY: dict[int, type[FaceSearchError]] = {
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A model to convert, and to try. Its weights are in `folder`, what is converted is written to the new folder
-    `to`; `what` is how a sentence begins that is about it. Paths are bytes, as they may be no UTF-8.
+    """A model to convert and to try. Its weights are in `folder`; its ONNX files are written to `to`, a new folder;
+    `subject` names it in sentences. Paths are bytes, as they need not be UTF-8.
 
-    With a `kind` it is taken from a `file` first, and its weights are put into `folder`: an .onnx and a .dat lie
-    there already. Without a card, that follows from what the file holds, and its name is `name`."""
+    With a `kind`, which is a format of weights, the model is read from `file` first and its weights are put into
+    `folder` (an .onnx or .dat file lies there already). Without a card, one of that `name` is made from what the file
+    holds."""
 
     card: ModelCard | None
     folder: bytes
     to: bytes
-    what: str
+    subject: str
     file: bytes = b""
     kind: str = ""
     name: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of what the process says: a step is done, or a model is, or it cannot be."""
+    """A line that the process writes: empty after a step, with the card when the model has run, or with an error."""
 
     card: DetectorCard | EmbedderCard | None = None
-    doubt: str = ""
+    warning: str = ""
     error: str = ""
     code: int = ModelError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A model that was converted and has run. `doubt` is a sentence where what it gives looks wrong."""
+    """A model that was converted and has run. `warning` is a sentence where its embeddings look wrong."""
 
     card: ModelCard
-    doubt: str
+    warning: str
 
 
 def order_of(card: ModelCard, folder: Path, to: Path) -> Order:
-    """What is asked for a model whose weights are there."""
+    """The order for a model whose weights are there."""
     return Order(card, os.fsencode(folder), os.fsencode(to), f"The model '{card.name}'")
 
 
@@ -69,7 +70,7 @@ def convert(order: Order) -> Converted:
                 if answer.error:
                     raise _FAMILY.get(answer.code, FaceSearchError)(printable(answer.error))
                 if answer.card:
-                    return Converted(answer.card, printable(answer.doubt))
+                    return Converted(answer.card, printable(answer.warning))
         raise DiedError(0)
     except TimedOutError as error:
         raise _unusable(order, f"did not come to an end within {SECONDS:g} seconds") from error
@@ -81,10 +82,12 @@ def convert(order: Order) -> Converted:
         raise FaceSearchError(f"No process that tries models can be started: {error.strerror}.") from error
 
 
-def too_large(what: str) -> str:
-    """The sentence for what asks for more memory than it may have."""
-    return f"{what} asks for more memory than a model may take ({MOST_MEMORY >> 30} GB at most); it cannot be used."
+def too_large(subject: str) -> str:
+    """The message about a model that asks for more memory than it may have."""
+    return (
+        f"{subject} asks for more memory than a model may take ({MOST_MEMORY >> 30} GB at most); it cannot be used."
+    )
 
 
 def _unusable(order: Order, why: str) -> ModelError:
-    return ModelError(f"{order.what} {why}; it cannot be used.")
+    return ModelError(f"{order.subject} {why}; it cannot be used.")

@@ -52,9 +52,9 @@ def prepare(cards: Sequence[ModelCard], note: Note) -> None:
         for number, card in enumerate(missing):
             to = folder / str(number)
             if is_strange(card):
-                doubt = convert(order_of(card, model_dir(card.name), to)).doubt
-                if doubt:
-                    note(doubt)
+                warning = convert(order_of(card, model_dir(card.name), to)).warning
+                if warning:
+                    note(warning)
             else:
                 write_networks(card, model_dir(card.name), to)
             put_in_place(to, exported_to(card))

@@ -150,7 +150,7 @@ class Graph:
         return self.node("Squeeze", x, self.constant([axis]))
 
     def pad_end(self, x: str, sizes: Sequence[int]) -> str:
-        """Zeros at the end of each axis, so many; x itself where that is none."""
+        """Zeros at the end of each axis, so many; x itself where there are none."""
         return self.node("Pad", x, self.constant([*[0] * len(sizes), *sizes])) if any(sizes) else x
 
     def mean(self, x: str, axes: Sequence[int]) -> str:

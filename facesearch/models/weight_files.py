@@ -22,7 +22,7 @@ _known: dict[tuple[str, int, int, int], str] = {}
 
 def weights_path(weights: Weights, model: str, folder: Path | None = None) -> Path | None:
     """The file of weights: inside its installed package, which is not imported, or in the model's folder (the one
-    under the home unless it is said); None where it is not there."""
+    under the home by default); None where it is not there."""
     if not weights.package:
         path = (folder or model_dir(model)) / weights.path
         return path if path.is_file() else None
