@@ -67,10 +67,10 @@ def main(crops: Path) -> None:
 def _bare_model(keras: Any, card: EmbedderCard, people: int) -> Any:
     """The same network with the plainest head."""
     from facesearch.models.networks import small
-    from facesearch.models.networks.ends import standardised
+    from facesearch.models.networks.standardisation import keras_standardised
 
     chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8")
-    embeddings = small.network(card.dim)(standardised(chips, card))
+    embeddings = small.network(card.dim)(keras_standardised(chips, card))
     model = keras.Model(chips, keras.layers.Dense(people, activation="softmax")(embeddings))
     model.compile("adam", "sparse_categorical_crossentropy")
     return model

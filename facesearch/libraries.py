@@ -1,6 +1,6 @@
-"""What other libraries are told right before they are imported: to send nothing anywhere, and to keep their caches
-under the home; where the process is our own, also to say nothing. What the user has set in one of these variables is
-left as it is, but for telemetry, which is always off."""
+"""Settings of other libraries, made right before they are imported: to send nothing anywhere, and to keep their
+caches under the home; where the process is our own, also to write nothing to the terminal. What the user has set in
+one of these variables is left as it is, but for telemetry, which is always off."""
 
 import os
 from contextlib import suppress

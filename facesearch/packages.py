@@ -4,10 +4,15 @@ under this name, so that its extras cannot be asked for by it."""
 import importlib
 import importlib.util
 import sys
+from types import ModuleType
+
+from facesearch.errors import FaceSearchError
 
 _COMMANDS = {  # by the module that is imported
     "faiss": "pip install faiss-cpu",
-    "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'} tf2onnx",
+    "h5py": "pip install h5py",
+    "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'}",
+    "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
     "pillow_heif": "pip install pillow-heif",
 }
@@ -16,6 +21,14 @@ _COMMANDS = {  # by the module that is imported
 def how_to_install(module: str) -> str:
     """The command that brings the package of this module."""
     return _COMMANDS[module]
+
+
+def required(module: str) -> ModuleType:
+    """The module, imported. Raises FaceSearchError with what to install where it is absent."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise FaceSearchError(f"{module} is not installed; install it with: {how_to_install(module)}") from error
 
 
 def is_installed(module: str) -> bool:

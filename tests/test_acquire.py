@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_said_and_leaves_nothing(home: Path, tmp_path: Path
         (path, _card(tmp_path / "b.toml", dim=5), ModelError, "takes 8 pixels and gives 4 numbers, but the card"),
         (path, _card(tmp_path / "c.toml", more="colour = 1"), ModelError, "unknown field `colour`"),
         (tmp_path / "none.onnx", None, UsageError, "There is no file"),
-        (_write(tmp_path / "text.onnx", b"text"), _card(tmp_path / "d.toml"), ModelError, "is no ONNX graph"),
+        (_write(tmp_path / "text.onnx", b"text"), _card(tmp_path / "d.toml"), ModelError, "is not an ONNX graph"),
         (_write(tmp_path / "text.txt", b"text"), None, UsageError, "is of no known kind"),
         (_graph(tmp_path / "grey.onnx", [1, 1, 8, 3]), _card(tmp_path / "e.toml"), ModelError, "one square colour"),
     ]

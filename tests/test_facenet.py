@@ -20,6 +20,7 @@ from facesearch.models.adding import add
 from facesearch.models.cards import EmbedderCard, embedder_card, model_cards
 from facesearch.models.engines.keras import import_keras
 from facesearch.models.serving import serve
+from tests.frozen_graphs import INT32, constant, field, graph, graph_of, node, tensor
 
 Tensors = dict[str, NDArray[np.float32]]
 Cli = Callable[..., Any]
@@ -28,6 +29,7 @@ Cli = Callable[..., Any]
 @pytest.fixture(scope="session")
 def tensors() -> Callable[[int], Tensors]:
     """Random weights for the network, by the original's names."""
+    pytest.importorskip("keras", reason="Keras, which knows the network's shapes, is not installed")
     import_keras()
     from facesearch.models.networks import facenet
 
@@ -45,25 +47,13 @@ def tensors() -> Callable[[int], Tensors]:
     return make
 
 
-def _write_graph(path: Path, tensors: Tensors, more: Callable[[Any], None] = lambda graph: None) -> Path:
+def _write_graph(path: Path, tensors: Tensors, *more: bytes) -> Path:
     """A frozen graph as TensorFlow 1 wrote it: constants by name, and what nobody must run."""
-    import tensorflow as tf
-    from tensorflow.core.framework import graph_pb2
-
-    graph = graph_pb2.GraphDef()
-    for name, values in tensors.items():
-        node = graph.node.add(name=name, op="Const")
-        node.attr["dtype"].type = tf.float32.as_datatype_enum
-        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
     # Other constants of such a graph: shapes and epsilons, of other types too.
     scope = "InceptionResnetV1/" if any(name.startswith("InceptionResnetV1") for name in tensors) else ""
-    for name, value in ((f"{scope}Bottleneck/BatchNorm/batchnorm/add/y", 0.001), ("batch_join/size", 3)):
-        node = graph.node.add(name=name, op="Const")
-        proto = tf.make_tensor_proto(value)
-        node.attr["dtype"].type = proto.dtype
-        node.attr["value"].tensor.CopyFrom(proto)
-    more(graph)
-    path.write_bytes(graph.SerializeToString())
+    epsilon = constant(f"{scope}Bottleneck/BatchNorm/batchnorm/add/y", tensor([], floats=[0.001]))
+    size = constant("batch_join/size", field(1, INT32) + field(7, 3), kind=INT32)
+    path.write_bytes(graph_of(tensors) + graph(epsilon, size, *more))
     return path
 
 
@@ -111,11 +101,7 @@ def test_a_frozen_graph_is_read_and_never_run(
 ) -> None:
     marker = tmp_path / "payload ran"
 
-    def payload(graph: Any) -> None:
-        node = graph.node.add(name="WriteFile", op="WriteFile")
-        node.input.extend(["^batch_join/size"])
-        node.attr["filename"].s = str(marker).encode()
-
+    payload = node("WriteFile", "WriteFile", filename=field(2, str(marker).encode()))
     made = tensors(128)
     card = add(_write_graph(tmp_path / "own.pb", made, payload), None, None, lambda _: None)
     assert isinstance(card, EmbedderCard)
@@ -171,7 +157,7 @@ def test_a_missing_or_misshapen_tensor_is_named(
     with pytest.raises(ModelError, match="holds no tensor of InceptionResnetV1"):
         add(_write_graph(tmp_path / "own.pb", {}), None, None, lambda _: None)
     (tmp_path / "own.pb").write_bytes(b"no graph at all")
-    with pytest.raises(ModelError, match="is no frozen graph"):
+    with pytest.raises(ModelError, match="is not a frozen graph"):
         add(tmp_path / "own.pb", None, None, lambda _: None)
     assert "own" not in model_cards()  # what failed leaves nothing behind
     assert not (home / "models" / "own").exists()

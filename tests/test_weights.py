@@ -1,6 +1,7 @@
 """Readers of foreign files, against files written here by hand and against the real ones."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 from facesearch.errors import ModelError
 from facesearch.models.cards import embedder_card
-from facesearch.models.serving import build
-from facesearch.models.weight_files import weights_path
-from facesearch.models.weights import dlib_dat
+from facesearch.models.weight_files import read_weights, weights_path
+from facesearch.models.weights import dlib_dat, frozen_pb
+from tests.frozen_graphs import INT32, constant, field, graph, node, tensor
 
 
 def _integer(value: int) -> bytes:
@@ -69,7 +70,7 @@ def test_weights_with_another_checksum_are_refused_before_they_are_read(home: Pa
     (weights,) = card.weights
     changed = msgspec.structs.replace(card, weights=(msgspec.structs.replace(weights, sha256="0" * 64),))
     with pytest.raises(ModelError, match="is not the file that 'dlib-resnet' was made for"):
-        build(changed)
+        read_weights(changed)
 
 
 def test_weights_of_a_package_that_is_absent_are_named() -> None:
@@ -79,4 +80,106 @@ def test_weights_of_a_package_that_is_absent_are_named() -> None:
     (weights,) = card.weights
     changed = msgspec.structs.replace(card, weights=(msgspec.structs.replace(weights, package="no_such_package"),))
     with pytest.raises(ModelError, match="pip install no_such_package"):
-        build(changed)
+        read_weights(changed)
+
+
+_SCOPE = "InceptionResnetV1/"
+_SIX = np.arange(6, dtype="<f4")
+
+
+def _frozen(*nodes: bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / "own.pb").write_bytes(graph(*nodes))
+        return folder / "own.pb"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (tensor([2, 3], content=_SIX.tobytes()), _SIX.reshape(2, 3)),
+        (tensor([2, 3], floats=_SIX.tolist()), _SIX.reshape(2, 3)),
+        (tensor([2, 3], floats=[0.5]), np.full((2, 3), 0.5)),
+        (tensor([4], floats=[1, 2]), np.array([1, 2, 2, 2])),  # the last is repeated
+        (tensor([2, 2]), np.zeros((2, 2))),
+        (tensor([], floats=[7]), np.array(7)),
+        (tensor([2]) + b"".join(b"\x2d" + struct.pack("<f", each) for each in (3, 4)), np.array([3, 4])),
+    ],
+)
+def test_a_constant_of_a_frozen_graph_is_read(value: bytes, expected: np.ndarray, tmp_path: Path) -> None:
+    """In one piece, one by one, as one number and a shape to repeat it to, and as old writers had it."""
+    found = frozen_pb.read(_frozen(constant(f"{_SCOPE}w", value))(tmp_path))
+    np.testing.assert_array_equal(found[f"{_SCOPE}w"], expected)
+    assert found[f"{_SCOPE}w"].dtype == np.float32
+
+
+def test_of_a_frozen_graph_nothing_else_is_read(tmp_path: Path) -> None:
+    one = tensor([1], floats=[1])
+    others = (
+        constant("elsewhere/w", one),
+        constant(f"{_SCOPE}count", field(1, INT32) + field(7, 3), kind=INT32),
+        node(f"{_SCOPE}file", "WriteFile", filename=field(2, b"/tmp/x")),
+    )
+    assert list(frozen_pb.read(_frozen(*others, constant(f"{_SCOPE}w", one))(tmp_path))) == [f"{_SCOPE}w"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (tensor([2], content=bytes(7)), "own.pb is damaged"),
+        (tensor([2], content=bytes(12)), "own.pb is damaged"),
+        (tensor([1], floats=[1, 2]), "own.pb is damaged"),
+        (tensor([1], floats=[1], kind=INT32), "is not a frozen graph"),
+        (tensor([1 << 40]), "announces an array"),
+        (tensor([(1 << 64) - 1]), "announces an array"),  # -1
+    ],
+)
+def test_a_wrong_constant_of_a_frozen_graph_is_refused(value: bytes, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=said):
+        frozen_pb.read(_frozen(constant(f"{_SCOPE}w", value))(tmp_path))
+
+
+def test_a_frozen_graph_that_is_cut_or_changed_anywhere_is_refused_or_read(tmp_path: Path) -> None:
+    """Whatever a byte is, the reader comes to an end with arrays of the announced size or with its own error."""
+    whole = graph(constant(f"{_SCOPE}w", tensor([2, 3], content=_SIX.tobytes())), node("end", "NoOp"))
+    changed = [whole[:size] for size in range(len(whole))]
+    changed += [
+        whole[:at] + bytes([whole[at] ^ bits]) + whole[at + 1 :] for at in range(len(whole)) for bits in (1, 128, 255)
+    ]
+    refused = 0
+    for data in changed:
+        (tmp_path / "own.pb").write_bytes(data)
+        try:
+            frozen_pb.read(tmp_path / "own.pb")
+        except ModelError:
+            refused += 1
+    assert len(changed) // 2 < refused < len(changed)
+
+
+def test_a_frozen_graph_of_too_many_nodes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="more than 100,000 nodes"):
+        frozen_pb.read(_frozen(*[b""] * 100_002)(tmp_path))
+
+
+def test_frozen_graphs_are_read_as_tensorflow_reads_them(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="TensorFlow, whose reader is the measure, is not installed")
+    from facesearch.models.engines.keras import import_keras
+
+    import_keras()
+    import tensorflow as tf
+    from tensorflow.core.framework import graph_pb2
+
+    rng = np.random.default_rng(0)
+    made = graph_pb2.GraphDef()
+    for shape in ((), (1,), (7,), (3, 2, 4)):
+        for fill in (None, 0.25):
+            value = rng.normal(size=shape).astype(np.float32) if fill is None else fill
+            found = made.node.add(name=f"{_SCOPE}{shape}{fill}", op="Const")
+            found.attr["dtype"].type = tf.float32.as_datatype_enum
+            found.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.float32, shape))
+    (tmp_path / "own.pb").write_bytes(made.SerializeToString())
+    ours = frozen_pb.read(tmp_path / "own.pb")
+    assert len(ours) == len(made.node) == 8
+    for each in made.node:
+        np.testing.assert_array_equal(ours[each.name], tf.make_ndarray(each.attr["value"].tensor))

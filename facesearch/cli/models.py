@@ -98,9 +98,10 @@ def remove_model(
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
+    from facesearch.gallery.models_in_use import galleries_with
     from facesearch.models.removal import belongings, remove
 
-    found = belongings(name)
+    found = belongings(name, galleries_with)
     for path in found.files:
         show.note(f"to remove: {path}")
     if found.is_training:
@@ -110,7 +111,7 @@ def remove_model(
             raise UsageError(f"Nobody can be asked whether '{name}' may go; say it with --yes.")
         if not typer.confirm(f"Remove {name}?", err=True):
             raise UsageError(f"'{name}' stays.")
-    remove(name, training_too=True)
+    remove(name, galleries_with, training_too=True)
     for path in found.strange:
         show.note(f"{path} stays: facesearch did not make it.")
     if found.is_shipped:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -11,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
-from facesearch.faces import embedder as embedding
-from facesearch.faces import mtcnn, yunet
 from facesearch.files import whole_file
-from facesearch.geometry import chips
 from facesearch.geometry.face import Box
 from facesearch.home import home, private_folder
-from facesearch.models import networks
 from facesearch.models.cards import DetectorCard, EmbedderCard
+from facesearch.models.identity import identity_of
 
 _DIGEST = 16  # bytes
+# Raised when the code changes in a way that changes embeddings: of detection, alignment, or of choosing a face.
+_FORMAT = 1
+_OF_THE_DETECTOR = ("min_face_px", "max_side", "scale_factor", "thresholds", "overlaps")
 
 
 class Entry(NamedTuple):
@@ -32,19 +31,12 @@ class Entry(NamedTuple):
 
 
 def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str:
-    """Names all that shapes an embedding: both cards, where the face usually is, and the code of every stage, so that
-    a change of any is never answered with what was computed before it. (What a card says of accuracy and threshold
-    shapes nothing.)"""
-    facts = [msgspec.to_builtins(card) for card in (embedder, detector)]
-    for fact in ("threshold", "accuracy", "title", "default"):
-        facts[0].pop(fact, None)
-    key = hashlib.sha256(msgspec.json.encode([facts, usual]))
-    folder = Path(networks.__file__).parent
-    code = [Path(str(module.__file__)) for module in (chips, mtcnn, embedding, yunet)]
-    code.append(Path(__file__).with_name("portraits.py"))
-    for path in (*code, *sorted(folder.glob("*.py"))):
-        key.update(path.read_bytes())
-    return key.hexdigest()[:16]
+    """Names all that shapes an embedding: which networks these are, how the detector looks, and where the face
+    usually is, so that a change of any is never answered with what was computed before it. Raises ModelError when a
+    file of weights is not there, FaceSearchError when it cannot be read."""
+    how_it_looks = [getattr(detector, fact) for fact in _OF_THE_DETECTOR]
+    facts = [_FORMAT, identity_of(embedder, detector), how_it_looks, usual]
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
 
 class Cache:

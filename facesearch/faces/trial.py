@@ -1,10 +1,8 @@
-"""What runs in the process in which strangers' models are opened, converted and tried once on a real face (see
+"""What runs in the process in which a stranger's model is opened, converted and tried once on a real face (see
 `facesearch.models.conversion`)."""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -25,12 +23,9 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.libraries import settle_all
 from facesearch.models.cards import BoxAlignment, DetectorCard, EmbedderCard, ModelCard, Weights
 from facesearch.models.conversion import Answer, Order, too_large
-from facesearch.models.engines.keras import hide_gpu
-from facesearch.models.engines.onnx import OnnxNetwork, export
-from facesearch.models.export import is_strange
+from facesearch.models.engines.onnx import OnnxNetwork, import_onnx, import_onnxruntime
+from facesearch.models.export import write_networks
 from facesearch.models.sandbox import limit_this_process
-from facesearch.models.serving import build
-from facesearch.models.weight_files import checked_path
 from facesearch.models.weights import dlib_dat, tensors
 from facesearch.photos.pixels import decode
 
@@ -54,25 +49,10 @@ def main() -> None:
     limit_this_process()
     keep_private()
     settle_all()
-    hide_gpu()  # its driver reserves more than a model may take, and an export needs none
     # Libraries write to the standard output too, which must hold our answers alone.
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
-        orders = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Order])
-        _keep_temporary_files_in(Path(os.fsdecode(orders[0].to)).parent)
-        for order in orders:
-            answer = _answer(order, answers)
-            _say(answers, answer)
-            if answer.error:
-                return
-
-
-def _keep_temporary_files_in(fresh: Path) -> None:
-    """TensorFlow writes programs to the temporary folder and runs them from there: it shall be there, and private."""
-    folder = fresh / "temporary"
-    folder.mkdir(mode=0o700)
-    os.environ["TMPDIR"] = str(folder)
-    tempfile.tempdir = None  # it is asked for anew
+        _say(answers, _answer(msgspec.json.decode(sys.stdin.buffer.read(), type=Order), answers))
 
 
 def _say(to: BinaryIO, answer: Answer) -> None:
@@ -85,16 +65,16 @@ def _answer(order: Order, to: BinaryIO) -> Answer:
     except FaceSearchError as error:
         return Answer(error=str(error), code=error.exit_code)
     except MemoryError:
-        return Answer(error=too_large(order.what))
+        return Answer(error=too_large(order.subject))
     except OSError as error:
         return Answer(
-            error=f"{error.filename or order.what} cannot be written: {error.strerror or error}.",
+            error=f"{error.filename or order.subject} cannot be written: {error.strerror or error}.",
             code=FaceSearchError.exit_code,
         )
     except Exception as error:
         if "bad_alloc" in str(error) or "allocate memory" in str(error):
-            return Answer(error=too_large(order.what))
-        return Answer(error=f"{order.what} cannot be used: {_first_line(error)}.")
+            return Answer(error=too_large(order.subject))
+        return Answer(error=f"{order.subject} cannot be used: {_first_line(error)}.")
 
 
 def _first_line(error: Exception) -> str:
@@ -103,17 +83,16 @@ def _first_line(error: Exception) -> str:
 
 
 def _carried_out(order: Order, on_converted: Callable[[], None]) -> Answer:
+    import_onnxruntime()  # what is absent is said before anything is tried
+    import_onnx()
     folder, to = (Path(os.fsdecode(each)) for each in (order.folder, order.to))
     card = _taken_in(order, folder) if order.kind else order.card
     assert card is not None
-    to.mkdir()
-    _convert(card, folder, to)
+    write_networks(card, folder, to)
     on_converted()
-    if not is_strange(card):
-        return Answer(card)
     if isinstance(card, EmbedderCard):
-        return Answer(card, _doubt_of(card, to / "embedder.onnx", order.what))
-    _refuse_blind(card, to, order.what)
+        return Answer(card, _warning_of(card, to / "embedder.onnx", order.subject))
+    _refuse_blind(card, to, order.subject)
     return Answer(card)
 
 
@@ -157,33 +136,19 @@ def _facenet_card(found: Mapping[str, NDArray[np.float32]], file: str, name: str
     )
 
 
-def _convert(card: ModelCard, folder: Path, to: Path) -> None:
-    """Writes all parts as they are served."""
-    if card.network == "yunet":
-        shutil.copyfile(checked_path(card.weights[0], card, folder), to / "detector.onnx")
-    elif card.network == "onnx_graph":
-        from facesearch.models.networks.onnx_graph import adapted
-
-        graph = adapted(checked_path(card.weights[0], card, folder), card)
-        (to / "embedder.onnx").write_bytes(graph.SerializeToString())
-    else:
-        for part, model in build(card, folder).items():
-            export(model, to / f"{part}.onnx")
-
-
 # On a real face
 
 
-def _doubt_of(card: EmbedderCard, path: Path, what: str) -> str:
+def _warning_of(card: EmbedderCard, path: Path, subject: str) -> str:
     """A sentence where what the network gives for a face looks wrong. Raises ModelError where it gives no rows that
     can be embeddings, or a face other numbers in a batch than alone."""
-    network = _session(path, what)
+    network = _session(path, subject)
     embedder = Embedder(network, card, card.detector)
     chips = _chips(embedder)
     try:
         rows = embedder.embed(chips)
     except PhotoError as error:
-        raise ModelError(f"{what} cannot be used: {error.reason}.") from error
+        raise ModelError(f"{subject} cannot be used: {error.reason}.") from error
     (together,) = network(chips)
     alone = np.concatenate([network(chips[i : i + 1])[0] for i in range(len(chips))])
     longest = float(np.linalg.norm(together, axis=1).max())
@@ -194,12 +159,12 @@ def _doubt_of(card: EmbedderCard, path: Path, what: str) -> str:
     if least > most:
         return ""
     return (
-        f"{what} finds a face less like its own mirror image or darker copy (similarity {least:.3f}) than like noise "
-        f"({most:.3f}); look at mean, scale, channels and alignment in its card before you use it."
+        f"{subject} finds a face less like its own mirror image or darker copy (similarity {least:.3f}) than like "
+        f"noise ({most:.3f}); look at mean, scale, channels and alignment in its card before you use it."
     )
 
 
-def _session(path: Path, what: str) -> OnnxNetwork:
+def _session(path: Path, subject: str) -> OnnxNetwork:
     try:
         return OnnxNetwork(path, os.cpu_count() or 1)
     except ModelError as error:
@@ -207,7 +172,7 @@ def _session(path: Path, what: str) -> OnnxNetwork:
         if "bad_alloc" in why or "allocate memory" in why:
             raise MemoryError from error
         why = why.rsplit("failed:", 1)[-1]  # the path before that is of a folder that is gone afterwards
-        raise ModelError(f"{what} cannot be run by ONNX Runtime ({why}).") from error
+        raise ModelError(f"{subject} cannot be run by ONNX Runtime ({why}).") from error
 
 
 def _chips(embedder: Embedder) -> Chips:
@@ -222,16 +187,16 @@ def _photo() -> Pixels:
     return decode(_PHOTO.read_bytes())
 
 
-def _refuse_blind(card: DetectorCard, folder: Path, what: str) -> None:
+def _refuse_blind(card: DetectorCard, folder: Path, subject: str) -> None:
     """Raises ModelError where a detector does not find the one face in the photo."""
     if card.network == "yunet":
         detector: Detector = YunetDetector(folder / "detector.onnx", card)
     else:
-        detector = MtcnnDetector({path.stem: _session(path, what) for path in folder.glob("*.onnx")}, card)
+        detector = MtcnnDetector({path.stem: _session(path, subject) for path in folder.glob("*.onnx")}, card)
     (found,) = detector.detect([_photo()])
     if len(found) != 1 or _shared(found[0].box, _FACE.box) < _LEAST_SHARED:
         raise ModelError(
-            f"{what} finds {len(found)} faces in a photo of one, or finds it elsewhere; it cannot be used."
+            f"{subject} finds {len(found)} faces in a photo of one, or finds it elsewhere; it cannot be used."
         )
 
 

@@ -47,8 +47,8 @@ def add(file: Path, name: str | None, card_file: Path | None, note: Note) -> Mod
     its name, or follows from what the file holds. The file is opened, converted and tried on a real face in a process
     of its own with limits.
 
-    Raises ModelError for a file that is no model, UsageError where the card must be given, for a name that cannot be
-    one, or when there is such a model or folder already."""
+    Raises ModelError for a file that is not a model, UsageError where the card must be given, for a name that no
+    model can have, or when there is such a model or folder already."""
     if not file.is_file():
         raise UsageError(f"There is no file {printable(str(file))}; name a file of weights.")
     kind = _kind_of(file)
@@ -91,9 +91,9 @@ def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelC
     with fresh_folder() as folder:
         _fetch(source or weights.url, weights, at, folder, on_bytes)
         exports = folder / "exports"
-        (tried,) = convert([order_of(card, folder, exports)])
-        if tried.doubt:
-            note(tried.doubt)
+        tried = convert(order_of(card, folder, exports))
+        if tried.warning:
+            note(tried.warning)
         _put(folder / weights.path, _private(at) / weights.path)
         put_in_place(exports, exported_to(card))
     return card
@@ -167,9 +167,9 @@ def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path
         assert card is not None
         card = msgspec.structs.replace(card, weights=(_copied(file, kind, card, inside),))
     folders = os.fsencode(inside), os.fsencode(exports)
-    order = Order(card, *folders, what=printable(str(file)), file=os.fsencode(file), kind=kind, name=name)
+    order = Order(card, *folders, subject=printable(str(file)), file=os.fsencode(file), kind=kind, name=name)
     try:
-        (tried,) = convert([order])
+        tried = convert(order)
     except ModelError as error:
         raise ModelError(str(error).replace(f"{inside}{os.sep}", f"{file.parent}{os.sep}")) from error
     made = _with_digest(msgspec.structs.replace(tried.card, name=name), inside)
@@ -180,8 +180,8 @@ def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path
     except BaseException:
         shutil.rmtree(model_dir(name), ignore_errors=True)  # it came into being two lines above
         raise
-    if tried.doubt:
-        note(tried.doubt)
+    if tried.warning:
+        note(tried.warning)
     return made
 
 

@@ -33,7 +33,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 class Weights(Card, frozen=True, forbid_unknown_fields=True):
     """A file of weights: inside an installed package, or else in the model's folder under the home. `format` names
-    the reader in `facesearch.models.weights` (`onnx` is no weights but a whole graph). `url` is where `models
+    the reader in `facesearch.models.weights` (`onnx` is a whole graph). `url` is where `models
     pull` gets the file from, of `size` bytes where that is known; `sha256` is unknown of a file that everybody
     brings along."""
 

@@ -1,8 +1,8 @@
 """Cards of models and recipes of indexes: found, read from TOML, checked and kept.
 
 A card is looked for in the user's home first and then among those that facesearch ships, so a file with the
-same name in the home replaces a shipped one. A broken card in the home is said where it is needed, and stops nothing
-else."""
+same name in the home replaces a shipped one. A broken card in the home is reported where it is needed, and stops
+nothing else."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -91,18 +91,18 @@ def broken_cards() -> list[BrokenCard]:
 
 
 def model_card(name: str) -> ModelCard:
-    """The card of a model. Raises ModelError when there is none of that name, or it is broken."""
+    """The card of a model. Raises ModelError when none has that name, or it is broken."""
     card: ModelCard = _needed(name, DetectorCard | EmbedderCard)  # type: ignore[arg-type]
     return card
 
 
 def detector_card(name: str) -> DetectorCard:
-    """The card of a detector. Raises ModelError when there is none of that name, or it is broken."""
+    """The card of a detector. Raises ModelError when none has that name, or it is broken."""
     return _needed(name, DetectorCard)
 
 
 def embedder_card(name: str) -> EmbedderCard:
-    """The card of an embedder. Raises ModelError when there is none of that name, or it is broken."""
+    """The card of an embedder. Raises ModelError when none has that name, or it is broken."""
     return _needed(name, EmbedderCard)
 
 

@@ -1,10 +1,10 @@
-"""Models converted and tried in a process of their own (`facesearch.faces.trial` runs there): what is asked of it,
-and what its answers mean."""
+"""A stranger's model is converted and tried in a process of its own (`facesearch.faces.trial` runs there): what that
+is asked to do, and what its answers mean."""
 
 import os
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import msgspec
@@ -14,93 +14,80 @@ from facesearch.files import printable
 from facesearch.models.cards import DetectorCard, EmbedderCard, ModelCard
 from facesearch.models.sandbox import MOST_MEMORY, DiedError, TimedOutError, lines_of
 
-SECONDS = 120  # for what runs as it is in a file: reading it, and its trial on a face
-KERAS_SECONDS = 600  # for our own code on arrays: TensorFlow starts, and exports a network
-_AS_THEY_ARE = ("onnx_graph", "yunet")
+SECONDS = 120  # for each of both steps: reading a model, and its trial on a face
 _FAMILY: dict[int, type[FaceSearchError]] = {
     error.exit_code: error for error in (FaceSearchError, ModelError, UsageError)
 }
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A model to convert, and to try. Its weights are in `folder`, what is converted is written to the new folder
-    `to`; `what` is how a sentence begins that is about it. Paths are bytes, as they may be no UTF-8.
+    """A model to convert and to try. Its weights are in `folder`; its ONNX files are written to `to`, a new folder;
+    `subject` names it in sentences. Paths are bytes, as they need not be UTF-8.
 
-    With a `kind` it is taken from a `file` first, and its weights are put into `folder`: an .onnx and a .dat lie
-    there already. Without a card, that follows from what the file holds, and its name is `name`."""
+    With a `kind`, which is a format of weights, the model is read from `file` first and its weights are put into
+    `folder` (an .onnx or .dat file lies there already). Without a card, one of that `name` is made from what the file
+    holds."""
 
     card: ModelCard | None
     folder: bytes
     to: bytes
-    what: str
+    subject: str
     file: bytes = b""
     kind: str = ""
     name: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of what the process says: a step is done, or a model is, or it cannot be."""
+    """A line that the process writes: empty after a step, with the card when the model has run, or with an error."""
 
     card: DetectorCard | EmbedderCard | None = None
-    doubt: str = ""
+    warning: str = ""
     error: str = ""
     code: int = ModelError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A model that was converted and has run. `doubt` is a sentence where what it gives looks wrong."""
+    """A model that was converted and has run. `warning` is a sentence where its embeddings look wrong."""
 
     card: ModelCard
-    doubt: str
+    warning: str
 
 
 def order_of(card: ModelCard, folder: Path, to: Path) -> Order:
-    """What is asked for a model whose weights are there."""
+    """The order for a model whose weights are there."""
     return Order(card, os.fsencode(folder), os.fsencode(to), f"The model '{card.name}'")
 
 
-def convert(orders: Sequence[Order]) -> list[Converted]:
-    """Converts and tries models, in a process with limits of memory and of time. Raises ModelError for one that
+def convert(order: Order) -> Converted:
+    """Converts and tries a model, in a process with limits of memory and of time. Raises ModelError for one that
     cannot be used, in one sentence, and FaceSearchError where this machine is to blame."""
-    found: list[Converted] = []
-    limits = [limit for order in orders for limit in (_seconds_for(order), SECONDS)]
-    step = 0
+    request = msgspec.json.encode(order)
     try:
-        with closing(lines_of("facesearch.faces.trial", msgspec.json.encode(orders), iter(limits))) as lines:
+        with closing(lines_of("facesearch.faces.trial", request, repeat(SECONDS))) as lines:
             for line in lines:
                 answer = msgspec.json.decode(line, type=Answer)
-                step += 1
                 if answer.error:
                     raise _FAMILY.get(answer.code, FaceSearchError)(printable(answer.error))
                 if answer.card:
-                    found.append(Converted(answer.card, printable(answer.doubt)))
-        if len(found) != len(orders):
-            raise DiedError(0)
+                    return Converted(answer.card, printable(answer.warning))
+        raise DiedError(0)
     except TimedOutError as error:
-        limit = limits[min(step, len(limits) - 1)]
-        raise _unusable(orders[len(found)], f"did not come to an end within {limit:g} seconds") from error
+        raise _unusable(order, f"did not come to an end within {SECONDS:g} seconds") from error
     except DiedError as error:
-        raise _unusable(
-            orders[min(len(found), len(orders) - 1)], f"ended the process that tried it ({error})"
-        ) from error
+        raise _unusable(order, f"ended the process that tried it ({error})") from error
     except msgspec.MsgspecError as error:
-        raise _unusable(
-            orders[min(len(found), len(orders) - 1)], f"makes no sense ({printable(str(error))})"
-        ) from error
+        raise _unusable(order, f"makes no sense ({printable(str(error))})") from error
     except OSError as error:
         raise FaceSearchError(f"No process that tries models can be started: {error.strerror}.") from error
-    return found
 
 
-def too_large(what: str) -> str:
-    """The sentence for what asks for more memory than it may have."""
-    return f"{what} asks for more memory than a model may take ({MOST_MEMORY >> 30} GB at most); it cannot be used."
-
-
-def _seconds_for(order: Order) -> float:
-    return SECONDS if order.card and order.card.network in _AS_THEY_ARE else KERAS_SECONDS
+def too_large(subject: str) -> str:
+    """The message about a model that asks for more memory than it may have."""
+    return (
+        f"{subject} asks for more memory than a model may take ({MOST_MEMORY >> 30} GB at most); it cannot be used."
+    )
 
 
 def _unusable(order: Order, why: str) -> ModelError:
-    return ModelError(f"{order.what} {why}; it cannot be used.")
+    return ModelError(f"{order.subject} {why}; it cannot be used.")

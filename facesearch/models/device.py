@@ -1,24 +1,25 @@
-"""Which processor runs a model."""
+"""Which processor runs a model: the CPU by ONNX Runtime, an NVIDIA GPU by Keras."""
 
-import importlib
-import importlib.util
 from typing import Literal
 
 from facesearch.errors import FaceSearchError
 from facesearch.models.cards import ModelCard
 from facesearch.models.engines.keras import gpu_is_visible, gpu_works
+from facesearch.packages import is_installed
 
 Device = Literal["auto", "cpu", "gpu"]
-ON_THE_CPU = ("onnx_graph", "yunet")  # networks that are not defined in Keras
+GRAPHS_AS_THEY_ARE = ("onnx_graph", "yunet")  # networks that come as ONNX graphs, and have no Keras form
 
 
 def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
-    """`auto` is the GPU where the driver shows one and TensorFlow can use it.
+    """`auto` is the GPU where the driver shows one and Keras is installed and can use it. A GPU that is not asked for
+    and cannot be used costs nothing: Keras is imported only where the driver shows one.
+
     Raises FaceSearchError when a GPU is asked for and cannot be used: it is never silently replaced."""
     if asked == "cpu":
         return "cpu"
     if asked == "auto":
-        return "gpu" if gpu_is_visible() and _has_keras() and gpu_works() else "cpu"
+        return "gpu" if gpu_is_visible() and is_installed("keras") and gpu_works() else "cpu"
     if gpu_is_visible() and gpu_works():
         return "gpu"
     raise FaceSearchError(
@@ -29,12 +30,8 @@ def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
 
 def device_of(card: ModelCard, asked: Device) -> Literal["cpu", "gpu"]:
     """As choose_device, for one model. Raises FaceSearchError too when a GPU is asked for and cannot run it."""
-    if card.network not in ON_THE_CPU:
+    if card.network not in GRAPHS_AS_THEY_ARE:
         return choose_device(asked)
     if asked == "gpu":
         raise FaceSearchError(f"'{card.name}' runs on the CPU only; leave --device out, or choose another model.")
     return "cpu"
-
-
-def _has_keras() -> bool:
-    return importlib.util.find_spec("keras") is not None

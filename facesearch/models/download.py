@@ -13,8 +13,8 @@ from facesearch.models.card import is_web_address
 _BLOCK = 1 << 14  # bytes
 _TIMEOUT = 30  # seconds without a byte
 _TRIES = 4
-_ENOUGH = 416  # a server's word for: nothing is missing
-_GOES_ON = 206
+_NOTHING_LEFT = 416  # the server's answer where all bytes are there already
+_CONTINUES = 206
 
 OnBytes = Callable[[int, int | None], None]
 
@@ -22,12 +22,12 @@ OnBytes = Callable[[int, int | None], None]
 def download(url: str, unfinished: Path, target: Path, sha256: str, most: int, on_bytes: OnBytes) -> None:
     """Downloads to `target`, a new file, whose bytes are compared with the SHA-256 before it is there. What an
     interrupted download left in `unfinished` is gone on with where the server allows it, and that alone is left by
-    one that fails. Raises UsageError for an address that is none of the web, ModelError for other bytes or more than
+    one that fails. Raises UsageError for an address that is not on the web, ModelError for other bytes or more than
     `most`, FaceSearchError when the server does not give them."""
     if not is_web_address(url):
         raise UsageError(f"{printable(url)} is not an address of the web (https:// or http://), nor a file.")
     try:
-        _try_hard(url, unfinished, most, on_bytes)
+        _download_with_retries(url, unfinished, most, on_bytes)
         if sha256_of(unfinished) != sha256.lower():
             raise wrong_bytes(url, sha256)
         unfinished.replace(target)
@@ -54,43 +54,43 @@ def too_many_bytes(origin: str, most: int) -> ModelError:
     )
 
 
-def _try_hard(url: str, unfinished: Path, most: int, on_bytes: OnBytes) -> None:
+def _download_with_retries(url: str, unfinished: Path, most: int, on_bytes: OnBytes) -> None:
     """Downloads to a file that is kept when it breaks off, and goes on where an earlier try stopped."""
     import requests
 
-    said: Exception | None = None
+    failure: Exception | None = None
     for attempt in range(_TRIES):
         time.sleep(min(attempt, 2))
         try:
-            return _go_on(url, unfinished, most, on_bytes)
+            return _continue(url, unfinished, most, on_bytes)
         except requests.HTTPError as error:
             if error.response is not None and error.response.status_code < 500:
                 answer = printable(f"{error.response.status_code} ({error.response.reason})")
                 raise FaceSearchError(f"{printable(url)} answers {answer}; try a mirror with --from.") from error
-            said = error
+            failure = error
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
             raise FaceSearchError(
-                f"{printable(url)} leads to an address that is none of the web; try a mirror with --from."
+                f"{printable(url)} leads to an address that is not on the web; try a mirror with --from."
             ) from error
         except requests.RequestException as error:
-            said = error
+            failure = error
     raise FaceSearchError(
-        f"{printable(url)} could not be downloaded ({printable(str(said))}); run it again to go on from there, or "
+        f"{printable(url)} could not be downloaded ({printable(str(failure))}); run it again to go on from there, or "
         "try a mirror with --from."
     )
 
 
-def _go_on(url: str, unfinished: Path, most: int, on_bytes: OnBytes) -> None:
+def _continue(url: str, unfinished: Path, most: int, on_bytes: OnBytes) -> None:
     """One request for what is still missing. Raises requests' errors, also for an answer that ends early."""
     import requests
 
     there = unfinished.stat().st_size if unfinished.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if answer.status_code == _ENOUGH:
+        if answer.status_code == _NOTHING_LEFT:
             return
         answer.raise_for_status()
-        done = there if answer.status_code == _GOES_ON else 0
+        done = there if answer.status_code == _CONTINUES else 0
         rest = _announced(answer)
         total = None if rest is None else done + rest
         if max(done, total or 0) > most:

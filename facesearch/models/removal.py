@@ -1,19 +1,20 @@
 """Removing a model: what of it lies in the home, and nothing else."""
 
 import os
-import re
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.files import PART, printable
-from facesearch.gallery.database import Database
 from facesearch.home import home, model_dir
 from facesearch.models.card import CHECKPOINT, PEOPLE, valid_model_name
 from facesearch.models.cards import broken_cards, card_path, model_cards, shipped_cards
+from facesearch.models.export import is_export
 
-_EXPORTS = re.compile(r"[0-9a-f]{16}")
+GalleriesWith = Callable[[str], Sequence[str]]
+
 _OF_TRAINING = (CHECKPOINT, PEOPLE, "weights.npz", "curves.csv", "curves.png", "events")
 
 
@@ -30,9 +31,9 @@ class Belongings:
     is_shipped: bool
 
 
-def belongings(name: str) -> Belongings:
-    """What `remove` would delete. Raises ModelError when nothing of such a model lies in the home, and while a
-    gallery there needs it."""
+def belongings(name: str, galleries_with: GalleriesWith) -> Belongings:
+    """What `remove` would delete. `galleries_with` names the galleries that need a model. Raises ModelError when
+    nothing of such a model lies in the home, and while a gallery needs it."""
     try:
         valid_model_name(name)
     except UsageError as error:
@@ -40,7 +41,7 @@ def belongings(name: str) -> Belongings:
     card, folder = card_path(name), model_dir(name)
     if not os.path.lexists(card) and not os.path.lexists(folder):
         raise ModelError(_nothing(name))
-    _refuse_needed(name)
+    _refuse_needed(name, galleries_with(name))
     known, strange = _contents(name, folder)
     is_training = any(path.name == CHECKPOINT for path in known)
     is_shipped = any(each.name == name for each in shipped_cards())
@@ -48,11 +49,11 @@ def belongings(name: str) -> Belongings:
     return Belongings(name, files, strange, is_training, is_shipped)
 
 
-def remove(name: str, training_too: bool = False) -> Belongings:
-    """Deletes a model's card, weights and exports from the home; what else lies in its folder stays. Raises
+def remove(name: str, galleries_with: GalleriesWith, training_too: bool = False) -> Belongings:
+    """Deletes a model's card, weights and ONNX files from the home; what else lies in its folder stays. Raises
     UsageError for a folder with a training's checkpoint, unless `training_too`; ModelError as `belongings`
     does, FaceSearchError when the disk refuses it."""
-    found = belongings(name)
+    found = belongings(name, galleries_with)
     if found.is_training and not training_too:
         raise UsageError(f"{model_dir(name)} holds the checkpoint of a training; --yes removes that too.")
     try:
@@ -69,24 +70,7 @@ def remove(name: str, training_too: bool = False) -> Belongings:
     return found
 
 
-def galleries_with(model: str) -> list[str]:
-    """The galleries of this home that a model or detector found faces for, and those that cannot be read and may be
-    among them."""
-    found = []
-    for database in sorted((home() / "indexes").glob("*/faces.db")):
-        try:
-            with Database.open(database) as db:
-                settings = db.settings.read()
-        except FaceSearchError:
-            found.append(f"{database.parent.name} (which cannot be read)")
-            continue
-        if settings and model in (settings.model, settings.detector):
-            found.append(database.parent.name)
-    return found
-
-
-def _refuse_needed(name: str) -> None:
-    galleries = galleries_with(name)
+def _refuse_needed(name: str, galleries: Sequence[str]) -> None:
     if galleries:
         raise ModelError(
             f"'{name}' is needed by {', '.join(map(printable, galleries))}; delete what it found there first "
@@ -112,5 +96,5 @@ def _contents(name: str, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ..
     strange: list[Path] = []
     for path in sorted(folder.iterdir()):
         is_ours = path.name in (*weights, *_OF_TRAINING, "digests.json") or path.name.endswith(PART)
-        (known if is_ours or _EXPORTS.fullmatch(path.name) else strange).append(path)
+        (known if is_ours or is_export(path) else strange).append(path)
     return tuple(known), tuple(strange)

@@ -1,12 +1,8 @@
-"""From a card to running networks.
+"""From a card to running networks: ONNX Runtime runs them on a CPU, from the ONNX files that `export` keeps under the
+home, and Keras on a GPU, straight from the weights."""
 
-On a GPU Keras runs them. On a CPU ONNX Runtime does: on first use a card's networks are built in Keras, exported
-and kept under the home, so that no later command needs TensorFlow, whose import alone takes seconds."""
-
-import importlib
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
+from importlib import import_module
 from typing import Any, Literal
 
 from facesearch.errors import ModelError
@@ -15,9 +11,7 @@ from facesearch.models.engines import Network
 from facesearch.models.engines.keras import KerasNetwork, import_keras, precision
 from facesearch.models.engines.onnx import OnnxNetwork
 from facesearch.models.export import exported_to
-from facesearch.models.weight_files import checked_path, comes_with_facesearch
-
-_PROGRAMS = ("joblib_list",)  # formats whose reading runs what the file says
+from facesearch.models.weight_files import read_weights
 
 
 def serve(card: ModelCard, device: Literal["cpu", "gpu"], threads: int) -> Mapping[str, Network]:
@@ -26,35 +20,17 @@ def serve(card: ModelCard, device: Literal["cpu", "gpu"], threads: int) -> Mappi
     if device == "gpu":
         # A detector finds places to a fraction of a pixel, for which 16 bits are too few.
         with precision(mixed=isinstance(card, EmbedderCard)):
-            return {part: KerasNetwork(model) for part, model in build(card).items()}
+            return {part: KerasNetwork(model) for part, model in keras_models(card).items()}
     files = sorted(exported_to(card).glob("*.onnx"))
     if not files:
         raise ModelError(f"The model '{card.name}' is not prepared; run: facesearch doctor.")
     return {path.stem: OnnxNetwork(path, threads) for path in files}
 
 
-def build(card: ModelCard, folder: Path | None = None) -> dict[str, Any]:
-    """The card's Keras models by the name of their part, with the weights that the card names, in the model's folder
-    unless another is said. Raises ModelError when the weights are absent or not those that the card was written
-    for."""
+def keras_models(card: ModelCard) -> dict[str, Any]:
+    """The card's networks in Keras by the name of their part. Raises ModelError when the weights are absent or not
+    those that the card was written for, FaceSearchError where Keras is not installed."""
     import_keras()
-    network = importlib.import_module(f"facesearch.models.networks.{card.network}")
-    models: dict[str, Any] = network.build(read_weights(card, folder), card)
+    network = import_module(f"facesearch.models.networks.{card.network}")
+    models: dict[str, Any] = network.keras_models(read_weights(card), card)
     return models
-
-
-def read_weights(card: ModelCard, folder: Path | None = None) -> list[Any]:
-    """What the reader of each of the card's files gives. Raises ModelError when a file is absent or not the one that
-    the card was written for."""
-    for weights in card.weights:
-        if weights.format in _PROGRAMS and not comes_with_facesearch(weights):
-            raise ModelError(
-                f"{weights.path} of '{card.name}' is a pickle, which is a program; none is read but the weights that "
-                "a card of facesearch's own names."
-            )
-    return [
-        importlib.import_module(f"facesearch.models.weights.{weights.format}").read(
-            checked_path(weights, card, folder)
-        )
-        for weights in card.weights
-    ]

@@ -1,8 +1,10 @@
-"""The files that a card's weights lie in: where they are, whether they are the right ones, how to get them."""
+"""The files that a card's weights lie in: where they are, whether they are the right ones, how to get them, what is
+in them."""
 
 import importlib.util
 import json
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from facesearch.home import model_dir
 from facesearch.models.cards import ModelCard, Weights, shipped_cards
 
 _SUMS = "digests.json"  # SHA-256 of files whose card does not say it, by size and times
+_PROGRAMS = ("joblib_list",)  # formats whose reading runs what the file says
 MOST_BYTES = 2_000_000_000  # of a file of weights: twenty times what the largest here has
 
 _known: dict[tuple[str, int, int, int], str] = {}
@@ -19,7 +22,7 @@ _known: dict[tuple[str, int, int, int], str] = {}
 
 def weights_path(weights: Weights, model: str, folder: Path | None = None) -> Path | None:
     """The file of weights: inside its installed package, which is not imported, or in the model's folder (the one
-    under the home unless it is said); None where it is not there."""
+    under the home by default); None where it is not there."""
     if not weights.package:
         path = (folder or model_dir(model)) / weights.path
         return path if path.is_file() else None
@@ -57,6 +60,21 @@ def refuse_missing(card: ModelCard, folder: Path | None = None) -> None:
     for weights in card.weights:
         if weights_path(weights, card.name, folder) is None:
             raise ModelError(f"The weights of '{card.name}' are missing; get them with: {how_to_get(card)}.")
+
+
+def read_weights(card: ModelCard, folder: Path | None = None) -> list[Any]:
+    """What the reader of each of the card's files gives. Raises ModelError when a file is absent or not the one that
+    the card was written for."""
+    for weights in card.weights:
+        if weights.format in _PROGRAMS and not comes_with_facesearch(weights):
+            raise ModelError(
+                f"{weights.path} of '{card.name}' is a pickle, which is a program; none is read but the weights that "
+                "a card of facesearch's own names."
+            )
+    return [
+        import_module(f"facesearch.models.weights.{each.format}").read(checked_path(each, card, folder))
+        for each in card.weights
+    ]
 
 
 def sha256_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from facesearch.models.cards import (
     embedder_card,
     model_cards,
 )
-from facesearch.models.serving import read_weights
+from facesearch.models.weight_files import read_weights
 
 NetworkName = Literal["small", "facenet"]
 

@@ -19,7 +19,8 @@ from facesearch.evaluation.metrics import Verification
 from facesearch.models.card import CHECKPOINT
 from facesearch.models.cards import EmbedderCard
 from facesearch.models.engines.keras import precision
-from facesearch.models.networks import ends
+from facesearch.models.networks.reduction import reduced, reduction, width
+from facesearch.models.networks.standardisation import keras_standardised
 from facesearch.models.weights import tensors
 from facesearch.training import checkpoint
 from facesearch.training.checkpoint import Checkpoint
@@ -48,14 +49,10 @@ class Trainer:
         self._network = importlib.import_module(f"facesearch.models.networks.{initial.card.network}")
         keras.utils.set_random_seed(plan.seed)
         with precision(plan.mixed):
-            width = (
-                ends.width(initial.weights, initial.card.dim)
-                if isinstance(initial.weights, dict)
-                else initial.card.dim
-            )
-            core = self._network.network(width, initial.card.chip_px)
+            arrays = initial.weights if isinstance(initial.weights, dict) else {}
+            core = self._network.network(width(arrays, initial.card.dim), initial.card.chip_px)
             chips = keras.Input((initial.card.chip_px, initial.card.chip_px, 3), dtype="uint8", name="chips")
-            self._embedder = keras.Model(chips, core(ends.standardised(chips, initial.card)))
+            self._embedder = keras.Model(chips, core(keras_standardised(chips, initial.card)))
         if initial.weights is not None:
             self._network.set_tensors(core, initial.weights)
         self._core = core
@@ -104,11 +101,11 @@ class Trainer:
         that is not None. Raises ModelError when they cannot be, OSError when the disk refuses the weights."""
         found: dict[str, NDArray[np.float32]] = self._network.get_tensors(self._core)
         if dim is not None:
-            found |= ends.reduction(self._embedded(self._data.photos), dim)
+            found |= reduction(self._embedded(self._data.photos), dim)
         tensors.write(self._folder / "weights.npz", found)
 
         def embed(photos: Sequence[str]) -> Embeddings:
-            return ends.reduce(self._embedded(photos), found)
+            return reduced(self._embedded(photos), found)
 
         reached = {
             f"{each.name}{each.mark}": _text(figures(each, embed))

@@ -20,6 +20,7 @@ from facesearch.errors import ModelError
 from facesearch.models import conversion
 from facesearch.models.adding import add
 from facesearch.models.weights import keras_h5, tensors
+from tests.frozen_graphs import constant, graph, tensor
 
 _HUGE = 1 << 34  # numbers: 64 GB
 _CARD = """
@@ -126,7 +127,7 @@ def _not_a_number(path: Path) -> Path:
     [
         (_of_64_gb, "asks for more memory|cannot be used|ended the process"),
         (_unknown, "cannot be run by ONNX Runtime"),
-        (_invented, "is no ONNX graph|cannot be run by ONNX Runtime"),
+        (_invented, "is not an ONNX graph|cannot be run by ONNX Runtime"),
         (_not_a_number, "without length or number"),
     ],
 )
@@ -229,19 +230,8 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 def _pb_of_64_gb(path: Path) -> Path:
     """One number, and the shape to repeat it to."""
-    from facesearch.models.engines.keras import import_keras
-
-    import_keras()
-    from tensorflow.core.framework import graph_pb2, types_pb2
-
-    graph = graph_pb2.GraphDef()
-    node = graph.node.add(name="InceptionResnetV1/Bottleneck/weights", op="Const")
-    node.attr["dtype"].type = types_pb2.DT_FLOAT
-    tensor = node.attr["value"].tensor
-    tensor.dtype = types_pb2.DT_FLOAT
-    tensor.tensor_shape.dim.add(size=_HUGE)
-    tensor.float_val.append(1)
-    path.write_bytes(graph.SerializeToString())
+    value = tensor([_HUGE], floats=[1])
+    path.write_bytes(graph(constant("InceptionResnetV1/Bottleneck/weights", value)))
     assert path.stat().st_size < 150
     return path
 

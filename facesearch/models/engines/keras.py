@@ -16,7 +16,7 @@ from facesearch.errors import FaceSearchError
 from facesearch.libraries import settle
 from facesearch.packages import how_to_install
 
-# TensorFlow prints pages about its own start-up unless it is told before its import that only errors matter.
+# TensorFlow prints pages about its own start-up unless these are set before its import.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
 
 

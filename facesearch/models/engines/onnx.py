@@ -1,15 +1,19 @@
 """Networks on ONNX Runtime, on the CPU, and the file that they are read from."""
 
 import os
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.libraries import settle
-from facesearch.packages import how_to_install
+from facesearch.packages import how_to_install, required
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class OnnxNetwork:
@@ -18,7 +22,7 @@ class OnnxNetwork:
     breadth = 1
 
     def __init__(self, path: Path, threads: int) -> None:
-        """`threads` is how many cores one call may use. Raises ModelError for a file that is no ONNX graph."""
+        """`threads` is how many cores one call may use. Raises ModelError for a file that is not an ONNX graph."""
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -27,7 +31,9 @@ class OnnxNetwork:
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no class of their own
-            raise ModelError(f"{path} is no network that ONNX Runtime can read; delete it and try again.") from error
+            raise ModelError(
+                f"{path} is not a network that ONNX Runtime can read; delete it and try again."
+            ) from error
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
@@ -47,57 +53,22 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def export(model: Any, path: Path) -> None:
-    """Writes a Keras model as an ONNX file. Needs the TensorFlow backend."""
-    import onnx
-
-    graph, weights = _converted(model)
-    given = [each for each in graph.graph.input if each.name not in weights]
-    for each in graph.graph.input:
-        if each.name in weights:
-            graph.graph.initializer.append(onnx.numpy_helper.from_array(weights[each.name], each.name))
-    del graph.graph.input[:]
-    graph.graph.input.extend(given)
-    raw = path.with_suffix(".raw")
-    raw.write_bytes(graph.SerializeToString())
-    del graph, weights
-    _write_folded(raw, path)
-    raw.unlink()
+@cache
+def import_onnx() -> Any:
+    """The package in which graphs are made and checked. Raises FaceSearchError with what to install where it is
+    absent."""
+    return required("onnx")
 
 
-def _converted(model: Any) -> tuple[Any, dict[str, NDArray[np.float32]]]:
-    """The model as an ONNX graph whose weights are inputs, and these by name: with weights inside, the conversion of
-    a network of 94 MB takes 22 seconds and 6 GB, as tf2onnx copies the graph again and again; so, it
-    takes 4 seconds."""
-    settle("onnxruntime")  # tf2onnx may import it
-    import tensorflow as tf
-    import tf2onnx
-
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    trainable = len(model.trainable_variables)
-    (given,) = model.inputs
-
-    def call(pixels: Any, *weights: Any) -> Any:
-        outputs, _ = model.stateless_call(weights[:trainable], weights[trainable:], pixels, training=False)
-        return outputs
-
-    names = [f"weight_{i}" for i in range(len(variables))]
-    signature = [tf.TensorSpec(given.shape, given.dtype, name=given.name)]
-    signature += [
-        tf.TensorSpec(each.shape, each.dtype, name=name) for each, name in zip(variables, names, strict=True)
-    ]
-    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # what fails is raised, and no copies are kept to go back to
-    graph, _ = tf2onnx.convert.from_function(tf.function(call), input_signature=signature, opset=17)
-    return graph, {name: np.asarray(each) for each, name in zip(variables, names, strict=True)}
-
-
-def _write_folded(raw: Path, path: Path) -> None:
-    """The graph with all that depends on weights alone computed, and normalisation folded into convolutions."""
+def write_folded(graph: "onnx.ModelProto", path: Path) -> None:
+    """Writes a graph with all computed that depends on weights alone, and with normalisation folded into
+    convolutions: what holds for any machine, so that loading it takes less. Raises OSError when the disk refuses
+    it."""
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # of any machine
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     options.log_severity_level = 4
-    runtime.InferenceSession(str(raw), options, providers=["CPUExecutionProvider"])
+    runtime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     with path.open("rb+") as file:
         os.fsync(file.fileno())

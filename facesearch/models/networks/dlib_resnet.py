@@ -3,15 +3,22 @@
 King 2017, "High Quality Face Recognition with Deep Metric Learning". The layers follow dlib's definition, where
 a block that halves the picture pads its smaller side with zeros at the end of rows, columns and channels."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
 
-import keras
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
-from keras import layers, ops
 from numpy.typing import NDArray
 
 from facesearch.models.cards import EmbedderCard
-from facesearch.models.networks.ends import get_in_order, served, set_in_order
+from facesearch.models.networks.embedder import embedder_graph, keras_embedder
+from facesearch.models.networks.weights_in_order import Arrays, InOrder, get_in_order, set_in_order
+from facesearch.models.onnx_builder import Graph
+
+if TYPE_CHECKING:
+    import keras
+    import onnx
 
 CHIP_PX = 150
 _Weights = list[NDArray[np.float32]]
@@ -28,33 +35,26 @@ _BLOCKS = (
 get_tensors = get_in_order
 
 
-def build(
-    weights: list[_Weights] | list[Mapping[str, NDArray[np.float32]]], card: EmbedderCard
-) -> dict[str, keras.Model]:
+def keras_models(weights: list[_Weights] | list[Arrays], card: EmbedderCard) -> dict[str, keras.Model]:
     """The network as `{"embedder": model}`: (n, chip_px, chip_px, 3) uint8 to (n, dim) float32, not yet of unit
     length. `weights` is one list as `facesearch.models.weights.dlib_dat.read` gives it, or what get_tensors gave.
     Raises ModelError when an array is missing or has another shape."""
     (given,) = weights
-    return served(network, set_in_order, _by_place(given), card)
+    return keras_embedder(network, set_in_order, _by_place(given), card)
 
 
-def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
-    """The bare network with fresh weights: standardised chips, (n, chip_px, chip_px, 3) float32, to (n, dim)."""
-    chips = keras.Input((chip_px, chip_px, 3), name="standardised")
-    x = layers.Activation("relu")(layers.Conv2D(32, 7, strides=2)(chips))
-    x = layers.MaxPooling2D(3, strides=2)(x)
-    for channels, halves in _BLOCKS:
-        x = _block(x, channels, halves)
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(chips, layers.Dense(dim, use_bias=False)(x), name="dlib_resnet")
+def graphs(weights: list[_Weights] | list[Arrays], card: EmbedderCard) -> dict[str, onnx.ModelProto]:
+    """The same as an ONNX graph."""
+    (given,) = weights
+    return embedder_graph(_graph_body, _by_place(given), card)
 
 
-def set_tensors(model: keras.Model, given: _Weights | Mapping[str, NDArray[np.float32]]) -> None:
-    """Gives the bare network dlib's arrays, or what get_tensors gave. Raises ModelError."""
+def set_tensors(model: keras.Model, given: _Weights | Arrays) -> None:
+    """Gives the bare Keras network dlib's arrays, or what get_tensors gave. Raises ModelError."""
     set_in_order(model, _by_place(given))
 
 
-def _by_place(given: _Weights | Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+def _by_place(given: _Weights | Arrays) -> Arrays:
     """Arrays by their place in the network: dlib's affine layers, which follow its convolutions, are folded into
     these, as gamma * (w x + b) + beta is one convolution too."""
     if isinstance(given, Mapping):
@@ -69,7 +69,54 @@ def _folded(arrays: _Weights) -> Iterator[NDArray[np.float32]]:
         yield biases * gammas + betas
 
 
-def _block(x: keras.KerasTensor, channels: int, halves: bool) -> keras.KerasTensor:
+def _graph_body(graph: Graph, x: str, arrays: Arrays, dim: int, chip_px: int) -> str:
+    given = InOrder(arrays)
+    x = graph.relu(graph.conv(x, given.take(7, 7, 3, 32), given.take(32), stride=2))
+    x = graph.max_pool(x, 3)
+    side, width = _after(_after(chip_px, 7, 2), 3, 2), 32  # of the picture here: pixels, and channels
+    for channels, halves in _BLOCKS:
+        x = _graph_block(graph, x, given, (side, width), channels, halves)
+        side, width = max(_after(side, 3, 2), side // 2) if halves else side, channels
+    return graph.dense(graph.global_average_pool(x), given.take(width, dim))
+
+
+def _graph_block(graph: Graph, x: str, given: InOrder, size: tuple[int, int], channels: int, halves: bool) -> str:
+    """`size` are the side in pixels and the channels of what comes in."""
+    side, width = size
+    kernel, bias = given.take(3, 3, width, channels), given.take(channels)
+    y = graph.relu(graph.conv(x, kernel, bias, 2 if halves else 1, "valid" if halves else "same"))
+    y = graph.conv(y, given.take(3, 3, channels, channels), given.take(channels), padding="same")
+    if halves:
+        x = graph.average_pool(x, 2)
+        inner, outer = _after(side, 3, 2), side // 2
+        y = graph.pad_end(y, [0, 0, *[max(outer - inner, 0)] * 2])
+        x = graph.pad_end(x, [0, channels - width, *[max(inner - outer, 0)] * 2])
+    return graph.relu(graph.add(y, x))
+
+
+def _after(side: int, size: int, stride: int) -> int:
+    """The side of a picture after a convolution or a pooling without padding, in pixels."""
+    return (side - size) // stride + 1
+
+
+def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
+    """The bare network in Keras, with fresh weights: standardised chips, (n, chip_px, chip_px, 3) float32, to
+    (n, dim)."""
+    import keras
+    from keras import layers
+
+    chips = keras.Input((chip_px, chip_px, 3), name="standardised")
+    x = layers.Activation("relu")(layers.Conv2D(32, 7, strides=2)(chips))
+    x = layers.MaxPooling2D(3, strides=2)(x)
+    for channels, halves in _BLOCKS:
+        x = _keras_block(x, channels, halves)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(chips, layers.Dense(dim, use_bias=False)(x), name="dlib_resnet")
+
+
+def _keras_block(x: keras.KerasTensor, channels: int, halves: bool) -> keras.KerasTensor:
+    from keras import layers
+
     stride, padding = (2, "valid") if halves else (1, "same")
     y = layers.Activation("relu")(layers.Conv2D(channels, 3, strides=stride, padding=padding)(x))
     y = layers.Conv2D(channels, 3, padding="same")(y)
@@ -87,5 +134,7 @@ def _same_shape(
 
 
 def _padded(x: keras.KerasTensor, rows: int, columns: int, channels: int) -> keras.KerasTensor:
+    from keras import ops
+
     missing = [(0, 0), (0, rows - x.shape[1]), (0, columns - x.shape[2]), (0, channels - x.shape[3])]
     return ops.pad(x, missing) if any(after for _, after in missing) else x

@@ -1,63 +1,60 @@
 """MTCNN's three networks: P-Net proposes, R-Net refines, O-Net decides and finds five landmarks.
 
 Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks". Every
-network gives the probability of a face and the four edges' offsets in units of the window's size."""
+network gives the probability of a face and the four edges' offsets in units of the window's size:
 
-import keras
+pnet: (n, h, w, 3) to probability (n, h', w') and offsets (n, h', w', 4) of windows of 12 pixels, 2 apart;
+rnet: (n, 24, 24, 3) to (n,) and (n, 4); onet: (n, 48, 48, 3) to (n,), (n, 4) and landmarks (n, 10), five x and then
+five y.
+
+A convolution, its PReLU and the greatest of some neighbours are computed in another order at the start of each: the
+greatest comes first, on a quarter as many numbers as the PReLU would else see, which takes a quarter of P-Net's time.
+A PReLU that rises everywhere may come after the greatest. One that falls to the left of zero is the greater of x and
+-slope times -x, and its greatest comes from those of x and of -x."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
-from keras import layers, ops
 from numpy.typing import NDArray
 
 from facesearch.models.cards import DetectorCard
+from facesearch.models.onnx_builder import Graph, Padding
 
-_BLOCK = 16  # channels: of floats in a register of 512 bits
+if TYPE_CHECKING:
+    import keras
+    import onnx
+
+# ONNX Runtime finds the greatest faster in whole blocks of channels, of as many as a register of 512 bits has floats.
+_BLOCK = 16
 _Weights = list[NDArray[np.float32]]
 
 
-def build(weights: list[_Weights], card: DetectorCard) -> dict[str, keras.Model]:  # noqa: ARG001
-    """The networks as `{"pnet": ..., "rnet": ..., "onet": ...}`, each from one list of weights.
-
-    pnet: (n, h, w, 3) to probability (n, h', w') and offsets (n, h', w', 4) of windows of 12 pixels, 2 apart;
-    rnet: (n, 24, 24, 3) to (n,) and (n, 4); onet: (n, 48, 48, 3) to (n,), (n, 4) and landmarks (n, 10), five x
-    and then five y, in units of the window's size."""
+def keras_models(weights: list[_Weights], card: DetectorCard) -> dict[str, keras.Model]:  # noqa: ARG001
+    """The networks as `{"pnet": ..., "rnet": ..., "onet": ...}`, each from one list of weights."""
     pnet, rnet, onet = weights
-    return {"pnet": _pnet(pnet), "rnet": _rnet(rnet), "onet": _onet(onet)}
+    return {"pnet": _keras_pnet(pnet), "rnet": _keras_rnet(rnet), "onet": _keras_onet(onet)}
 
 
-def _pnet(weights: _Weights) -> keras.Model:
-    *body, offset_kernel, offset_bias, face_kernel, face_bias = weights
-    first, second, third = _prepared(body)
-    pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
-    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(2, padding="same"))
-    x = _convolve(_convolve(x, second), third)
-    # One convolution gives all five outputs: a softmax of two classes is a sigmoid of their difference.
-    kernel = np.concatenate([_difference(face_kernel), offset_kernel], axis=-1)
-    bias = np.concatenate([_difference(face_bias), offset_bias])
-    y = _affine(x, kernel, bias)
-    return keras.Model(pixels, [ops.sigmoid(y[..., 0]), y[..., 1:]], name="pnet")
+def graphs(weights: list[_Weights], card: DetectorCard) -> dict[str, onnx.ModelProto]:  # noqa: ARG001
+    """The same as ONNX graphs."""
+    pnet, rnet, onet = weights
+    return {"pnet": _graph_pnet(pnet), "rnet": _graph_rnet(rnet), "onet": _graph_onet(onet)}
 
 
-def _rnet(weights: _Weights) -> keras.Model:
-    first, second, third = _prepared(weights[:9])
-    pixels = keras.Input((24, 24, 3), dtype="uint8", name="pixels")
-    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(3, strides=2, padding="same"))
-    x = layers.MaxPooling2D(3, strides=2)(_convolve(x, second))
-    x = _dense_after(_convolve(x, third), weights[9:12])
-    face = _connect(x, _difference(weights[14]), _difference(weights[15]))
-    outputs = [ops.sigmoid(face[:, 0]), _connect(x, *weights[12:14])]
-    return keras.Model(pixels, outputs, name="rnet")
+# What both forms compute from the weights
 
 
-def _onet(weights: _Weights) -> keras.Model:
-    first, second, third, fourth = _prepared(weights[:12])
-    pixels = keras.Input((48, 48, 3), dtype="uint8", name="pixels")
-    x = _convolve_and_pool(ops.cast(pixels, "float32"), first, layers.MaxPooling2D(3, strides=2, padding="same"))
-    x = layers.MaxPooling2D(3, strides=2)(_convolve(x, second))
-    x = layers.MaxPooling2D(2, padding="same")(_convolve(x, third))
-    x = _dense_after(_convolve(x, fourth), weights[12:15])
-    face = _connect(x, _difference(weights[19]), _difference(weights[20]))
-    outputs = [ops.sigmoid(face[:, 0]), _connect(x, *weights[15:17]), _connect(x, *weights[17:19])]
-    return keras.Model(pixels, outputs, name="onet")
+class _Pooled(NamedTuple):
+    """The first convolution of a network as it is computed before pooling: `channels` results, of which the first
+    `falling` have a PReLU that falls, these once more with the other sign, and zeros up to a whole block."""
+
+    kernel: NDArray[np.float32]  # (rows, columns, in, channels + falling + zeros)
+    bias: NDArray[np.float32]
+    slopes: NDArray[np.float32]  # (channels,)
+    falling: int
+    channels: int
 
 
 def _prepared(weights: _Weights) -> list[_Weights]:
@@ -72,60 +69,195 @@ def _prepared(weights: _Weights) -> list[_Weights]:
     return found
 
 
+def _pooled(weights: _Weights) -> _Pooled:
+    kernel, bias, slopes = weights
+    falling, channels = int((slopes < 0).sum()), len(slopes)
+    zeros = [(0, 0)] * 3 + [(0, -(channels + falling) % _BLOCK)]
+    return _Pooled(
+        np.pad(np.concatenate([kernel, -kernel[..., :falling]], axis=-1), zeros),
+        np.pad(np.concatenate([bias, -bias[:falling]]), zeros[-1]),
+        slopes,
+        falling,
+        channels,
+    )
+
+
 def _difference(of_two_classes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Face minus no face, on the last axis, which is kept."""
+    """Face minus background, on the last axis, which is kept: a softmax of two classes is a sigmoid of their
+    difference."""
     return of_two_classes[..., 1:] - of_two_classes[..., :1]
+
+
+def _pnet_head(weights: _Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel and bias of one convolution that gives all five outputs, the face before the four offsets."""
+    offset_kernel, offset_bias, face_kernel, face_bias = weights
+    kernel = np.concatenate([_difference(face_kernel), offset_kernel], axis=-1)
+    return kernel, np.concatenate([_difference(face_bias), offset_bias])
+
+
+# As ONNX graphs
+
+
+def _graph_pnet(weights: _Weights) -> onnx.ModelProto:
+    first, second, third = _prepared(weights[:9])
+    graph = Graph()
+    x = _graph_start(graph, first, pool=2)
+    x = _graph_convolve(graph, _graph_convolve(graph, x, second), third)
+    y = graph.conv(x, *_pnet_head(weights[9:]))
+    outputs = {
+        "score": graph.node("Sigmoid", graph.squeeze(graph.part(y, 0, 1), axis=1)),
+        "offsets": graph.channels_last(graph.part(y, 1, 5)),
+    }
+    return graph.model(["n", "height", "width", 3], outputs, "pnet")
+
+
+def _graph_rnet(weights: _Weights) -> onnx.ModelProto:
+    first, second, third = _prepared(weights[:9])
+    graph = Graph()
+    x = _graph_start(graph, first, pool=3)
+    x = graph.max_pool(_graph_convolve(graph, x, second), 3)
+    x = _graph_dense_after(graph, _graph_convolve(graph, x, third), weights[9:12])
+    outputs = {"score": _graph_score(graph, x, weights[14:16]), "offsets": graph.dense(x, *weights[12:14])}
+    return graph.model(["n", 24, 24, 3], outputs, "rnet")
+
+
+def _graph_onet(weights: _Weights) -> onnx.ModelProto:
+    first, second, third, fourth = _prepared(weights[:12])
+    graph = Graph()
+    x = _graph_start(graph, first, pool=3)
+    x = graph.max_pool(_graph_convolve(graph, x, second), 3)
+    x = graph.max_pool(_graph_convolve(graph, x, third), 2, padding="same")
+    x = _graph_dense_after(graph, _graph_convolve(graph, x, fourth), weights[12:15])
+    outputs = {
+        "score": _graph_score(graph, x, weights[19:21]),
+        "offsets": graph.dense(x, *weights[15:17]),
+        "landmarks": graph.dense(x, *weights[17:19]),
+    }
+    return graph.model(["n", 48, 48, 3], outputs, "onet")
+
+
+def _graph_start(graph: Graph, weights: _Weights, pool: int, padding: Padding = "same") -> str:
+    """Pixels through the first convolution, the greatest of pool x pool neighbours, and the PReLU."""
+    kernel, bias, slopes, falling, channels = _pooled(weights)
+    x = graph.channels_first(graph.floats("pixels"))
+    x = graph.max_pool(graph.conv(x, kernel, bias), pool, padding=padding)
+    rising = graph.prelu(graph.part(x, falling, channels), slopes[falling:])
+    left = -slopes[:falling].reshape(1, -1, 1, 1)
+    negated = graph.multiply(graph.part(x, channels, channels + falling), graph.constant(left))
+    return graph.concat([graph.maximum(graph.part(x, 0, falling), negated), rising])
+
+
+def _graph_convolve(graph: Graph, x: str, weights: _Weights) -> str:
+    kernel, bias, slopes = weights
+    return graph.prelu(graph.conv(x, kernel, bias), slopes.reshape(-1))
+
+
+def _graph_dense_after(graph: Graph, x: str, weights: _Weights) -> str:
+    """A dense layer and its PReLU. The original ran through columns before rows and channels, hence the order."""
+    kernel, bias, slopes = weights
+    flat = graph.flatten(graph.node("Transpose", x, perm=[0, 3, 2, 1]))  # (n, columns * rows * channels)
+    return graph.prelu(graph.dense(flat, kernel, bias), slopes, rank=2)
+
+
+def _graph_score(graph: Graph, x: str, weights: _Weights) -> str:
+    """The probability of a face, (n,)."""
+    kernel, bias = weights
+    return graph.node("Sigmoid", graph.squeeze(graph.dense(x, _difference(kernel), _difference(bias)), axis=1))
+
+
+# In Keras
+
+
+def _keras_pnet(weights: _Weights) -> keras.Model:
+    import keras
+    from keras import layers, ops
+
+    first, second, third = _prepared(weights[:9])
+    pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
+    x = _keras_start(pixels, first, layers.MaxPooling2D(2, padding="same"))
+    x = _keras_convolve(_keras_convolve(x, second), third)
+    y = _affine(x, *_pnet_head(weights[9:]))
+    return keras.Model(pixels, [ops.sigmoid(y[..., 0]), y[..., 1:]], name="pnet")
+
+
+def _keras_rnet(weights: _Weights) -> keras.Model:
+    import keras
+    from keras import layers
+
+    first, second, third = _prepared(weights[:9])
+    pixels = keras.Input((24, 24, 3), dtype="uint8", name="pixels")
+    x = _keras_start(pixels, first, layers.MaxPooling2D(3, strides=2, padding="same"))
+    x = layers.MaxPooling2D(3, strides=2)(_keras_convolve(x, second))
+    x = _keras_dense_after(_keras_convolve(x, third), weights[9:12])
+    return keras.Model(pixels, [_keras_score(x, weights[14:16]), _connect(x, *weights[12:14])], name="rnet")
+
+
+def _keras_onet(weights: _Weights) -> keras.Model:
+    import keras
+    from keras import layers
+
+    first, second, third, fourth = _prepared(weights[:12])
+    pixels = keras.Input((48, 48, 3), dtype="uint8", name="pixels")
+    x = _keras_start(pixels, first, layers.MaxPooling2D(3, strides=2, padding="same"))
+    x = layers.MaxPooling2D(3, strides=2)(_keras_convolve(x, second))
+    x = layers.MaxPooling2D(2, padding="same")(_keras_convolve(x, third))
+    x = _keras_dense_after(_keras_convolve(x, fourth), weights[12:15])
+    outputs = [_keras_score(x, weights[19:21]), _connect(x, *weights[15:17]), _connect(x, *weights[17:19])]
+    return keras.Model(pixels, outputs, name="onet")
+
+
+def _keras_start(pixels: keras.KerasTensor, weights: _Weights, pool: keras.Layer) -> keras.KerasTensor:
+    from keras import ops
+
+    kernel, bias, slopes, falling, channels = _pooled(weights)
+    x = pool(_affine(ops.cast(pixels, "float32"), kernel, bias))
+    negated = x[..., channels : channels + falling] * -slopes[:falling]
+    rising = _keras_prelu(x[..., falling:channels], slopes[falling:])
+    return ops.concatenate([ops.maximum(x[..., :falling], negated), rising], axis=-1)
 
 
 def _affine(x: keras.KerasTensor, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.KerasTensor:
     """A convolution without padding."""
+    from keras import layers
+
     layer = layers.Conv2D(kernel.shape[-1], kernel.shape[:2])
     y = layer(x)
     layer.set_weights([kernel, bias])
     return y
 
 
-def _convolve(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
+def _keras_convolve(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
     """A convolution without padding, and its PReLU, which has one slope a channel, whatever the position."""
     kernel, bias, slopes = weights
-    return _prelu(_affine(x, kernel, bias), slopes.reshape(-1))
+    return _keras_prelu(_affine(x, kernel, bias), slopes.reshape(-1))
 
 
-def _convolve_and_pool(x: keras.KerasTensor, weights: _Weights, pool: keras.Layer) -> keras.KerasTensor:
-    """A convolution without padding, its PReLU and the greatest of some neighbours, in another order: the greatest
-    comes first, on a quarter as many numbers as the PReLU would else see, which takes a quarter of P-Net's time.
-
-    A PReLU that rises everywhere may come after the greatest. One that falls to the left of zero is the greater of x
-    and -slope times -x, and its greatest comes from those of x and of -x. ONNX Runtime finds the greatest faster in
-    whole blocks of channels, so some are added that are zero."""
-    kernel, bias, slopes = weights
-    falling, channels = int((slopes < 0).sum()), len(slopes)
-    negated = slice(channels, channels + falling)
-    idle = [(0, 0)] * 3 + [(0, -(channels + falling) % _BLOCK)]
-    y = _affine(
-        x,
-        np.pad(np.concatenate([kernel, -kernel[..., :falling]], axis=-1), idle),
-        np.pad(np.concatenate([bias, -bias[:falling]]), idle[-1]),
-    )
-    y = pool(y)
-    left = ops.maximum(y[..., :falling], y[..., negated] * -slopes[:falling])
-    return ops.concatenate([left, _prelu(y[..., falling:channels], slopes[falling:])], axis=-1)
-
-
-def _prelu(x: keras.KerasTensor, slopes: NDArray[np.float32]) -> keras.KerasTensor:
+def _keras_prelu(x: keras.KerasTensor, slopes: NDArray[np.float32]) -> keras.KerasTensor:
     """x, or slope times x where x is negative; `slopes` is (channels,)."""
+    from keras import ops
+
     if slopes.max() <= 1:
         return ops.maximum(x, x * slopes)
     return ops.relu(x) - ops.relu(-x) * slopes
 
 
-def _dense_after(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
-    """A dense layer and its PReLU. The original ran through columns before rows, hence the permutation."""
+def _keras_dense_after(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
+    from keras import layers
+
     kernel, bias, slopes = weights
-    return _prelu(_connect(layers.Flatten()(layers.Permute((2, 1, 3))(x)), kernel, bias), slopes)
+    return _keras_prelu(_connect(layers.Flatten()(layers.Permute((2, 1, 3))(x)), kernel, bias), slopes)
+
+
+def _keras_score(x: keras.KerasTensor, weights: _Weights) -> keras.KerasTensor:
+    from keras import ops
+
+    kernel, bias = weights
+    return ops.sigmoid(_connect(x, _difference(kernel), _difference(bias))[:, 0])
 
 
 def _connect(x: keras.KerasTensor, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.KerasTensor:
+    from keras import layers
+
     layer = layers.Dense(kernel.shape[-1])
     y = layer(x)
     layer.set_weights([kernel, bias])

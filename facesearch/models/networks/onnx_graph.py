@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facesearch.errors import ModelError
 from facesearch.models.cards import EmbedderCard
+from facesearch.models.networks.standardisation import graph_standardised
+from facesearch.models.onnx_builder import Graph
 
 _PREFIX = "facesearch_"
 
@@ -28,7 +30,7 @@ class Shape:
 
 
 def load(path: Path) -> onnx.ModelProto:
-    """The graph. Raises ModelError for a file that is none, and for one that leans on other files."""
+    """The graph. Raises ModelError for a file that is not one, and for one that leans on other files."""
     try:
         model = onnx.load(str(path), load_external_data=False)
         for tensor in _tensors(model):
@@ -36,7 +38,7 @@ def load(path: Path) -> onnx.ModelProto:
                 raise ModelError(f"{path} keeps weights in other files ({tensor.name}); a graph must be whole.")
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is no ONNX graph, or it is cut short.") from error
+        raise ModelError(f"{path} is not an ONNX graph, or it is cut short.") from error
     return model
 
 
@@ -76,13 +78,16 @@ def adapted(path: Path, card: EmbedderCard) -> onnx.ModelProto:
             f"{card.chip_px} and {card.dim}."
         )
     given = _input(model)
-    nodes, constants = _preparation(card, shape, given.name, _opset(model))
+    before = Graph(_opset(model), _PREFIX)
+    order = [0, 3, 1, 2] if shape.channels_first else [0, 1, 2, 3]
+    standardised = graph_standardised(before, "chips", card)
+    last = helper.make_node("Transpose", [standardised], [given.name], perm=order)
     _free_batch(model)
     graph = model.graph
     kept = list(graph.node)
     del graph.node[:]
-    graph.node.extend([*nodes, *kept])
-    graph.initializer.extend(constants)
+    graph.node.extend([*before.nodes, last, *kept])
+    graph.initializer.extend(before.constants)
     del graph.input[:]
     graph.input.append(
         helper.make_tensor_value_info("chips", TensorProto.UINT8, ["n", card.chip_px, card.chip_px, 3])
@@ -104,42 +109,6 @@ def _input(model: onnx.ModelProto) -> Any:
 
 def _opset(model: onnx.ModelProto) -> int:
     return max(int(opset.version) for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
-
-
-def _preparation(
-    card: EmbedderCard, shape: Shape, into: str, opset: int
-) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """From uint8 chips to what the graph takes, and the constants for that."""
-    constants: dict[str, Any] = {}
-
-    def node(kind: str, x: str, *facts: Any, out: str, **attributes: Any) -> onnx.NodeProto:
-        names = [f"{_PREFIX}{out}_{i}" for i in range(len(facts))]
-        constants.update(zip(names, facts, strict=True))
-        return helper.make_node(kind, [x, *names], [out], **attributes)
-
-    nodes = [node("Cast", "chips", out=f"{_PREFIX}float", to=TensorProto.FLOAT)]
-    last = f"{_PREFIX}float"
-    if card.channels == "BGR":
-        nodes.append(node("Gather", last, np.array([2, 1, 0]), out=f"{_PREFIX}bgr", axis=3))
-        last = f"{_PREFIX}bgr"
-    if card.whitened:
-        axes: dict[str, Any] = {"axes": [1, 2, 3]} if opset < 18 else {}
-        more = () if opset < 18 else (np.array([1, 2, 3]),)
-        nodes.append(node("ReduceMean", last, *more, out=f"{_PREFIX}mean", keepdims=1, **axes))
-        nodes.append(helper.make_node("Sub", [last, f"{_PREFIX}mean"], [f"{_PREFIX}centred"]))
-        nodes.append(helper.make_node("Mul", [f"{_PREFIX}centred"] * 2, [f"{_PREFIX}squared"]))
-        nodes.append(node("ReduceMean", f"{_PREFIX}squared", *more, out=f"{_PREFIX}variance", keepdims=1, **axes))
-        nodes.append(helper.make_node("Sqrt", [f"{_PREFIX}variance"], [f"{_PREFIX}std"]))
-        least = np.array(1 / np.sqrt(3 * card.chip_px**2), np.float32)
-        nodes.append(node("Max", f"{_PREFIX}std", least, out=f"{_PREFIX}divisor"))
-        nodes.append(helper.make_node("Div", [f"{_PREFIX}centred", f"{_PREFIX}divisor"], [f"{_PREFIX}scaled"]))
-    else:
-        mean = np.array(card.mean[:: -1 if card.channels == "BGR" else 1], np.float32)
-        nodes.append(node("Sub", last, mean, out=f"{_PREFIX}centred"))
-        nodes.append(node("Div", f"{_PREFIX}centred", np.array(card.scale, np.float32), out=f"{_PREFIX}scaled"))
-    order = [0, 3, 1, 2] if shape.channels_first else [0, 1, 2, 3]
-    nodes.append(helper.make_node("Transpose", [f"{_PREFIX}scaled"], [into], perm=order))
-    return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
 
 
 def _free_batch(model: onnx.ModelProto) -> None:

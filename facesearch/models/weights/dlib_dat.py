@@ -25,7 +25,7 @@ def read(path: Path) -> list[NDArray[np.float32]]:
         (matrix,) = (_dense(data, at) for at in _ends_of(data, b"fc_2"))
         layers = list(zip(convolutions, affines, strict=True))
     except (ValueError, IndexError) as error:
-        raise ModelError(f"{path} is no dlib face recognition network, or it is cut short ({error}).") from error
+        raise ModelError(f"{path} is not a dlib face recognition network, or it is cut short ({error}).") from error
     return [array for convolution, affine in layers for array in (*convolution, *affine)] + [matrix]
 
 

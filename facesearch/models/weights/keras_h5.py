@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import ModelError
 from facesearch.models.weights.sizes import MOST_BYTES, Sizes
+from facesearch.packages import required
 
 _SCOPE = "InceptionResnetV1"
 _MOST_OBJECTS, _MOST_DEPTH = 10_000, 30  # groups and datasets: ten times what the network has
@@ -22,16 +23,15 @@ _WORDS = {"kernel": "weights", "bias": "biases"}  # Keras's word, and the origin
 
 
 def read(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The arrays by the original's tensor names. Raises ModelError when the file is no such file, links to another
+    """The arrays by the original's tensor names. Raises ModelError when it is not such a file, links to another
     one, announces more than this network has or names its layers otherwise."""
-    import h5py
-
+    h5py = required("h5py")
     try:
         with _opened(path) as opened, h5py.File(opened, "r") as file:
             objects = _objects(file, path)
             tensors = dict(_keras_3(objects) if "layers" in file else _keras_2(objects))
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is no file of Keras weights, or it is cut short ({error}).") from error
+        raise ModelError(f"{path} is not a file of Keras weights, or it is cut short ({error}).") from error
     if not tensors:
         raise ModelError(f"{path} has no layer that is named as in Inception-ResNet-v1.")
     return tensors

@@ -28,5 +28,5 @@ class Sizes:
             )
         if self._bytes > MOST_BYTES:
             raise ModelError(
-                f"{self._path} announces more than {MOST_BYTES >> 30} GB of numbers, as no network here."
+                f"{self._path} announces more than {MOST_BYTES >> 30} GB of numbers, more than any network here has."
             )

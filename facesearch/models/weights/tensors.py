@@ -21,7 +21,7 @@ def read(path: Path) -> dict[str, NDArray[np.float32]]:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name], np.float32) for name in file.files}
     except (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is no file of weights, or it is cut short.") from error
+        raise ModelError(f"{path} is not a file of weights, or it is cut short.") from error
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:
