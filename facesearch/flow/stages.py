@@ -101,7 +101,8 @@ class Work(Generic[Key, Result]):
     """What is done with the photos of a stream. `make_analysis` is called when the first photo is decoded; what it
     gives takes a batch and returns one result a photo, on several threads at once. Photos are decoded with a longest
     side of `max_side` pixels (0: whole), and one of more than `max_megapixels`, or that takes longer than `seconds`,
-    fails. `read` gives a file's bytes, or None for a file that is not a photo and leaves the stream."""
+    fails. `read` gives a file's bytes, or None for a file that is not a photo and leaves the stream. An
+    interruption is raised at once, or with `keeps_begun` when the batches that are being analysed have come out."""
 
     make_analysis: Callable[[], Analyse[Key, Result]]
     pace: Pace
@@ -109,6 +110,7 @@ class Work(Generic[Key, Result]):
     max_megapixels: float = MAX_MEGAPIXELS
     seconds: float = SECONDS
     read: Read = load_named_photo
+    keeps_begun: bool = False
 
 
 def run(
@@ -117,8 +119,7 @@ def run(
     recognise: Recognise[Key, Passed] | None = None,
 ) -> Iterator[list[Row[Key, Result, Passed]]]:
     """Works on the photos of a source and yields a row for each item, in order, in batches. A photo that breaks its
-    decoder or a stage fails alone. An interruption ends the stream after the batches that are being analysed, and
-    is raised then. Raises FaceSearchError when the analysis cannot be made."""
+    decoder or a stage fails alone. Raises FaceSearchError when the analysis cannot be made."""
     yield from _Stages(work).run(source, recognise)
 
 
@@ -139,7 +140,8 @@ class _Stages(Generic[Key, Result]):
             analysts = stack.enter_context(threads(pace.threads))
             decoders = Decoders(pace.threads + 1, self._work.max_megapixels, self._work.seconds)
             decode = partial(self._decode, stack.enter_context(decoders))
-            stack.enter_context(orderly(partial(self._stop, decoders)))
+            if self._work.keeps_begun:
+                stack.enter_context(orderly(partial(self._stop, decoders)))
             # In the order of the stages; each takes from the one before as it is asked for more.
             ahead = 2 * pace.batch
             read = ordered(readers, self._load, source, ahead, LOADED_AHEAD, weigh=self._weigh)

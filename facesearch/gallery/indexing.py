@@ -100,6 +100,7 @@ class _Run:
             options.max_megapixels,
             options.seconds,
             self._read,
+            keeps_begun=True,
         )
         self._noted: set[str] = set()  # folders that cannot be read
 
