@@ -1,10 +1,11 @@
 """The stream between the stages: order is kept, and queues are bounded by count and by weight."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,3 +115,51 @@ def test_a_failure_keeps_its_place_too(tmp_path: Path) -> None:
     failed = stages.Failed(None, _file(0), None, PhotoError(Status.UNREADABLE, "broken"))
     with ThreadPoolExecutor(1) as pool:
         assert list(_ordered(pool, lambda item: "mapped", [failed, _file(1)], 2, _NO_LIMIT)) == [failed, "mapped"]
+
+
+# The whole stream, on real photos
+
+
+def _job(key: str, path: Path) -> stages.Job[str]:
+    return stages.Job(key, PhotoFile(str(path), path.stat().st_size, 0))
+
+
+def _widths(photos: Sequence[stages.Decoded[str]]) -> list[int]:
+    if any(photo.key == "bad" for photo in photos):
+        raise ValueError("this one breaks the stage")
+    return [photo.view.pixels.shape[1] for photo in photos]
+
+
+def test_every_item_of_a_source_has_one_row_in_its_place(tmp_path: Path, astronaut_file: Path) -> None:
+    """What is analysed, passes by, is known by its content, cannot be read, or breaks a stage."""
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff")
+    source = ["passed", _job("good", astronaut_file), _job("broken", broken), _job("bad", astronaut_file)]
+    source += [_job("known", astronaut_file), _job("last", astronaut_file)]
+
+    def recognise(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            yield "recognised" if isinstance(item, stages.Loaded) and item.key == "known" else item
+
+    work: stages.Work[str, int] = stages.Work(lambda: _widths, Pace(2, 3), max_side=128)
+    rows = [row for batch in stages.run(source, work, recognise) for row in batch]
+    assert rows[0] == "passed"
+    assert rows[4] == "recognised"
+    good, failed, bad, last = rows[1], rows[2], rows[3], rows[5]
+    assert isinstance(good, stages.Found)
+    assert isinstance(last, stages.Found)
+    assert (good.key, good.result, good.size, good.seen_size) == ("good", 128, (384, 384), (128, 128))
+    assert (last.key, last.result, last.digest) == ("last", 128, good.digest)
+    assert isinstance(failed, stages.Failed)
+    assert (failed.key, failed.error.status) == ("broken", Status.UNREADABLE)
+    assert isinstance(bad, stages.Failed)
+    assert (bad.key, bad.error.status, bad.digest) == ("bad", Status.CRASHED, good.digest)
+    assert "this one breaks the stage" in bad.error.reason
+
+
+def test_nothing_is_loaded_for_photos_that_all_pass_by() -> None:
+    def never() -> stages.Analyse[str, int]:
+        raise AssertionError("no photo was decoded")
+
+    work: stages.Work[str, int] = stages.Work(never, Pace(1, 32))
+    assert [row for batch in stages.run(["a", "b"], work) for row in batch] == ["a", "b"]
