@@ -26,7 +26,7 @@ from facesearch.evaluation.portraits import Model, Usual, embed_portraits
 from facesearch.faces.analyser import Analyser
 from facesearch.faces.choosing import most_central
 from facesearch.geometry.face import Box, Face
-from facesearch.models.cards import detector_card, embedder_card, index_recipes
+from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes
 from facesearch.photos.view import read_view
 from tests.portraits import Faces
 
@@ -312,6 +312,19 @@ def test_what_shapes_an_embedding_shapes_the_key() -> None:
     assert key != key_of(msgspec.structs.replace(card, mirrored=False), detector, _CENTRE)
     assert key != key_of(card, msgspec.structs.replace(detector, min_face_px=40), _CENTRE)
     assert key != key_of(card, detector, _CENTRE._replace(is_aligned=True))
+
+
+def test_weights_whose_digest_no_card_names_shape_the_key_too(home: Path) -> None:
+    import msgspec
+
+    card, detector = embedder_card("dlib-resnet"), detector_card("mtcnn")
+    card = msgspec.structs.replace(card, name="own", weights=(Weights(path="weights.npz", format="tensors"),))
+    (home / "models" / "own").mkdir()
+    keys = set()
+    for content in (b"first", b"second one"):
+        (home / "models" / "own" / "weights.npz").write_bytes(content)
+        keys.add(key_of(card, detector, _CENTRE))
+    assert len(keys) == 2
 
 
 # Download

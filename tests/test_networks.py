@@ -21,7 +21,8 @@ from facesearch.models.cards import BoxAlignment, EmbedderCard, ModelCard, Weigh
 from facesearch.models.device import choose_device
 from facesearch.models.engines.keras import KerasNetwork, import_keras
 from facesearch.models.engines.onnx import OnnxNetwork, write_folded
-from facesearch.models.export import exported_to, prepare, put_in_place
+from facesearch.models.export import exported_to, prepare, put_in_place, write_networks
+from facesearch.models.onnx_builder import Graph
 from facesearch.models.serving import serve
 from facesearch.models.weight_files import read_weights, weights_path
 from facesearch.photos.view import read
@@ -131,6 +132,18 @@ def test_weights_of_another_network_are_refused() -> None:
     card = _card("small", 128, 112)
     with pytest.raises(ModelError, match="number 0 is missing or of another shape"):
         import_module("facesearch.models.networks.small").graphs([{"0": np.zeros((3, 3), np.float32)}], card)
+
+
+def test_a_network_that_cannot_be_built_or_written_is_an_error(home: Path, tmp_path: Path) -> None:
+    graph = Graph()
+    dancing = graph.model(["n", 8, 8, 3], {"embedding": graph.node("Dance", "pixels")}, "dancer")
+    with pytest.raises(ModelError, match="cannot be built or written"):
+        write_folded(dancing, tmp_path / "embedder.onnx")
+    card = embedder_card("dlib-resnet")
+    with pytest.raises(ModelError, match="chips of 40 pixels are too small"):
+        write_networks(msgspec.structs.replace(card, chip_px=40), home, tmp_path / "made")
+    with pytest.raises(FaceSearchError, match="cannot be written: No such file or directory"):
+        write_networks(card, home, tmp_path / "absent" / "made")
 
 
 def test_an_export_replaces_those_of_other_weights_or_facts_and_nothing_else(tmp_path: Path) -> None:

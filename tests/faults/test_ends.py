@@ -277,7 +277,7 @@ tempfile._candidate_tempdir_list = lambda: [os.environ.get("TMPDIR", "/nowhere")
 """
 
 
-@pytest.mark.parametrize("prepared", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("prepared", [True, False])
 def test_no_command_needs_the_systems_temporary_folder(
     prepared: bool, home: Path, tmp_path: Path, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,14 +61,18 @@ def import_onnx() -> Any:
 
 
 def write_folded(graph: "onnx.ModelProto", path: Path) -> None:
-    """Writes a graph with all computed that depends on weights alone, and with normalisation folded into
-    convolutions: what holds for any machine, so that loading it takes less. Raises OSError when the disk refuses
-    it."""
+    """Writes a graph with all computed that depends on weights alone, which holds for any machine and makes loading
+    it faster. Raises OSError when the disk refuses the file, ModelError for a graph that cannot be built."""
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     options.log_severity_level = 4
-    runtime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    path.touch(mode=0o600)
+    try:
+        runtime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no class of their own
+        why = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{path} cannot be built or written by ONNX Runtime ({why}).") from error
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.errors import ModelError
 from facesearch.models.cards import EmbedderCard
 from facesearch.models.networks.embedder import embedder_graph, keras_embedder
 from facesearch.models.networks.weights_in_order import Arrays, InOrder, get_in_order, set_in_order
@@ -77,6 +78,8 @@ def _graph_body(graph: Graph, x: str, arrays: Arrays, dim: int, chip_px: int) ->
     for channels, halves in _BLOCKS:
         x = _graph_block(graph, x, given, (side, width), channels, halves)
         side, width = max(_after(side, 3, 2), side // 2) if halves else side, channels
+    if side < 1:
+        raise ModelError(f"The chips of {chip_px} pixels are too small for dlib's ResNet; correct the card.")
     return graph.dense(graph.global_average_pool(x), given.take(width, dim))
 
 
