@@ -257,7 +257,7 @@ def test_sixteen_bits_learn_too(trainer: Callable[..., Any], miner: str) -> None
     """What a GPU computes in; here on the CPU, with the loss scaled as there."""
     import keras
 
-    history = trainer(mixed=True, miner=miner, epochs=2, steps=4).run()
+    history = trainer(mixed=True, miner=miner, epochs=2, steps=2, people=2, per_person=2).run()
     assert np.isfinite([epoch.loss for epoch in history]).all()
     assert keras.config.dtype_policy().name == "float32"
 
