@@ -58,7 +58,7 @@ def test_a_threshold_of_ones_own_decides(unmeasured: None, cli: Cli, photo_of: C
     assert cli("verify", *pair, "--threshold", 1.5).code == 2
     assert cli("verify", *pair, "--threshold", "nan").code == 2
     assert verify(*pair, threshold=0.5).same is True
-    with pytest.raises(UsageError, match="is none"):
+    with pytest.raises(UsageError, match="is not possible"):
         verify(*pair, threshold=2)
 
 
