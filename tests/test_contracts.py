@@ -17,7 +17,7 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import detector_card, embedder_card, index_recipes
 from facesearch.models.engines import Network
 from facesearch.models.engines.keras import KerasNetwork
-from facesearch.models.serving import build, serve
+from facesearch.models.serving import keras_models, serve
 
 _FACE = Face(Box(30, 20, 70, 70), 1.0, (Point(40, 35), Point(60, 35), Point(50, 47), Point(42, 58), Point(58, 58)))
 _TEMPLATE = np.array(_FACE.landmarks) * 0.5  # the photo at half its size
@@ -63,7 +63,7 @@ def test_a_network_gives_a_row_a_chip_whatever_the_batch(engine: str, models_hom
     network: Network
     if engine == "keras":
         pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-        network = KerasNetwork(build(card)["embedder"])
+        network = KerasNetwork(keras_models(card)["embedder"])
     else:
         network = serve(card, "cpu", 1)["embedder"]
     chips = np.random.default_rng(0).integers(0, 256, (3, card.chip_px, card.chip_px, 3)).astype(np.uint8)
