@@ -365,7 +365,7 @@ def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Pat
 
 def test_options_that_do_not_fit_are_refused(cli: Cli, crops: Path, home: Path) -> None:
     for words, sentence in (
-        (("--init", "dlib-resnet", "--dim", 64), "--dim is settled by --init dlib-resnet; leave it out."),
+        (("--init", "dlib-resnet", "--dim", 64), "--dim follows from --init dlib-resnet; leave it out."),
         (("--init", "sface"), "'sface' is a graph that runs as it is and cannot be trained; start from one of"),
         (("--network", "facenet", "--size", 64), "--size 64 is too small for --network facenet; take 75 or more."),
         (("--pca", 128), "--pca 128 must be less than the 128 numbers of an embedding."),
