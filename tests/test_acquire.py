@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_said_and_leaves_nothing(home: Path, tmp_path: Path
         (path, _card(tmp_path / "c.toml", more="colour = 1"), ModelError, "unknown field `colour`"),
         (tmp_path / "none.onnx", None, UsageError, "There is no file"),
         (_write(tmp_path / "text.onnx", b"text"), _card(tmp_path / "d.toml"), ModelError, "is not an ONNX graph"),
-        (_write(tmp_path / "text.txt", b"text"), None, UsageError, "is of no known kind"),
+        (_write(tmp_path / "text.txt", b"text"), None, UsageError, "is not of a known kind"),
         (_graph(tmp_path / "grey.onnx", [1, 1, 8, 3]), _card(tmp_path / "e.toml"), ModelError, "one square colour"),
     ]
     for file, card, error, said in cases:
@@ -355,7 +355,7 @@ def test_a_server_that_never_ends_is_gone_on_with_later(
 ) -> None:
     monkeypatch.setattr("facesearch.models.download.time.sleep", _silent)
     server.manners = {"truncates"}
-    with pytest.raises(FaceSearchError, match="run it again to go on from there"):
+    with pytest.raises(FaceSearchError, match="run it again to continue from there"):
         pull("yunet", None, lambda *_: None, _silent)
     assert (home / "models" / "yunet" / "y.onnx.part").stat().st_size > len(server.data) // 2
     server.manners = set()

@@ -93,7 +93,7 @@ def test_a_file_that_ends_early_or_has_other_folds_is_refused(release: Path) -> 
     with pytest.raises(FaceSearchError, match="has 3 folds"):
         lfw.read_pairs(_pairs_file(release, ["3\t1", *_lines()[1:]]), release / "lfw")
     (release / "pairs.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FaceSearchError, match="is no list of pairs"):
+    with pytest.raises(FaceSearchError, match="is not a list of pairs"):
         lfw.read_pairs(release / "pairs.txt", release / "lfw")
 
 
@@ -111,7 +111,7 @@ def test_missing_photos_are_counted_and_the_first_named(release: Path) -> None:
 def test_a_folder_without_lfw_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FaceSearchError, match="no photo such as NAME/NAME_0001"):
         lfw.find(tmp_path)
-    with pytest.raises(FaceSearchError, match="is no folder"):
+    with pytest.raises(FaceSearchError, match="is not a folder"):
         lfw.find(tmp_path / "absent")
 
 
@@ -207,8 +207,8 @@ def test_folds_of_own_pairs_share_no_photo(table: Callable[[str], Path]) -> None
         ("a,b,same\n", "holds 0 pairs"),
         ("a,b,same\n1.jpg,2.jpg,1\n", "not one of two people"),
         ("a,b,same\n1.jpg,2.jpg,0\n", "not one of one person"),
-        ("a,b,same\n1.jpg,2.jpg,1\n3.jpg,4.jpg,maybe\n", "Line 3 of .* is no pair"),
-        ("a,b,same\n1.jpg\n", "Line 2 of .* is no pair"),
+        ("a,b,same\n1.jpg,2.jpg,1\n3.jpg,4.jpg,maybe\n", "Line 3 of .* is not a pair"),
+        ("a,b,same\n1.jpg\n", "Line 2 of .* is not a pair"),
         ("a,b,same\n1.jpg,2.jpg,1\n3.jpg,gone.jpg,0\n", "1 of the photos in pairs.csv are not there: .*gone.jpg"),
     ],
 )

@@ -160,7 +160,7 @@ def _show_forgotten(opened: "Gallery", done: "Forgotten", json: bool) -> ExitCod
     if json:
         show.as_json(json_forms.forgotten(done, opened.name))
     elif done.finished:
-        show.say("What was forgotten earlier has now left all files.")
+        show.say("The bytes of what was forgotten earlier are now gone from all files.")
     else:
         show.say(f"Forgot {_count(done.photos, done.faces)}.")
         for root in done.roots:

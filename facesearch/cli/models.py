@@ -105,10 +105,10 @@ def remove_model(
     for path in found.files:
         show.note(f"to remove: {path}")
     if found.is_training:
-        show.note("A training can go on from its checkpoint, which goes too.")
+        show.note("Its checkpoint, from which a training could go on, is removed too.")
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"Nobody can be asked whether '{name}' may go; say it with --yes.")
+            raise UsageError(f"There is no terminal on which to ask whether '{name}' may be removed; give --yes.")
         if not typer.confirm(f"Remove {name}?", err=True):
             raise UsageError(f"'{name}' stays.")
     remove(name, galleries_with, training_too=True)

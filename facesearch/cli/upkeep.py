@@ -91,5 +91,5 @@ def _show_repaired(done: "Repaired") -> None:
         show_summary(run)
     if done.backup and not done.runs:
         show.note(
-            "The damaged gallery does not say any more which folders it was made from; run: facesearch index PHOTOS."
+            "Which folders the damaged gallery was made from cannot be read any more; run: facesearch index PHOTOS."
         )

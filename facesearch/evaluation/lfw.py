@@ -91,7 +91,7 @@ def read_pairs(path: Path, images: Path) -> Pairs:
     except OSError as error:
         raise FaceSearchError(f"{printable(str(path))} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise FaceSearchError(f"{printable(str(path))} is no list of pairs: it is no text.") from error
+        raise FaceSearchError(f"{printable(str(path))} is not a list of pairs: it is not text.") from error
     folds, each = _header(path, lines)
     names, same = [], []
     for i, line in enumerate(lines[1 : 1 + folds * 2 * each]):
@@ -121,7 +121,7 @@ def person_of(photo: str) -> str:
 def _folders(top: Path, depth: int) -> Iterator[Path]:
     """The folder and those below it, level by level."""
     if not top.is_dir():
-        raise FaceSearchError(f"{printable(str(top))} is no folder; give --data the one that holds LFW's photos.")
+        raise FaceSearchError(f"{printable(str(top))} is not a folder; give --data the one that holds LFW's photos.")
     level = [top]
     for _ in range(depth + 1):
         yield from level

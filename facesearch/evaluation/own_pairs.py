@@ -31,7 +31,7 @@ def read_pairs(path: Path) -> Pairs:
         verdict = (row["same"] or "").strip().lower()
         if not row["a"] or not row["b"] or verdict not in _TRUE + _FALSE:
             raise FaceSearchError(
-                f"Line {number} of {printable(str(path))} is no pair; expected are two photos, and 1 or 0 for same."
+                f"Line {number} of {printable(str(path))} is not a pair; a line is two photos, and 1 or 0 for same."
             )
         names.append((str(path.parent / row["a"]), str(path.parent / row["b"])))
         same.append(verdict in _TRUE)
@@ -64,7 +64,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
     except OSError as error:
         raise FaceSearchError(f"{printable(str(path))} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise FaceSearchError(f"{printable(str(path))} is no CSV file ({error}).") from error
+        raise FaceSearchError(f"{printable(str(path))} is not a CSV file ({error}).") from error
 
 
 def _folds(pairs: Pairs) -> Folds | None:

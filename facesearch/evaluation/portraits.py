@@ -173,7 +173,7 @@ class _Work:
         for place, photo in enumerate(self._photos):
             size = 0
             with suppress(OSError):  # to read it will say why
-                size = os.stat(photo).st_size  # noqa: PTH116 (a path may hold bytes that are no UTF-8)
+                size = os.stat(photo).st_size  # noqa: PTH116 (a path may hold bytes that are not UTF-8)
             yield stages.Job(place, PhotoFile(photo, size, 0))
 
     def _pass_cached(self, items: Iterator[_Read]) -> Iterator[_Read]:

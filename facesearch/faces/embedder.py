@@ -79,7 +79,7 @@ def aligner_of(card: EmbedderCard, detector: str) -> Aligner:
         return ByBox(how.margin, card.chip_px)
     if detector not in how.templates:
         raise ModelError(
-            f"The card of '{card.name}' does not say where the landmarks of '{detector}' belong; take "
+            f"The card of '{card.name}' does not say where the landmarks of '{detector}' belong; use "
             f"{' or '.join(how.templates)} as the detector."
         )
     template, weights = (np.asarray(facts, np.float64) for facts in (how.templates[detector], how.weights))

@@ -153,7 +153,9 @@ def _warning_of(card: EmbedderCard, path: Path, subject: str) -> str:
     alone = np.concatenate([network(chips[i : i + 1])[0] for i in range(len(chips))])
     longest = float(np.linalg.norm(together, axis=1).max())
     if alone.shape != together.shape or np.abs(together - alone).max() > _SAME * longest:
-        raise ModelError(f"The model '{card.name}' gives a face other numbers in a batch than alone; it is useless.")
+        raise ModelError(
+            f"The model '{card.name}' gives different numbers for a face in a batch than alone; it cannot be used."
+        )
     face, mirrored, darker, *others = rows
     least, most = min(face @ mirrored, face @ darker), max(face @ other for other in others)
     if least > most:

@@ -75,7 +75,9 @@ class YunetDetector:
                     str(self._path), "", (320, 320), confidence, overlap, _CANDIDATES
                 )
             except cv2.error as error:
-                raise ModelError(f"{self._path} is no network that OpenCV can read; add or pull it again.") from error
+                raise ModelError(
+                    f"{self._path} is not a network that OpenCV can read; add or pull it again."
+                ) from error
         network: cv2.FaceDetectorYN = self._of_thread.network
         return network
 

@@ -59,7 +59,7 @@ def _refuse_others(name: str, settings: GallerySettings, requested: RequestedSet
     if requested.max_side not in (None, settings.max_side):
         how = f"in at most {settings.max_side} pixels a side" if settings.max_side else "in their own size"
         raise UsageError(
-            f"The gallery '{name}' was made with photos looked at {how}; leave --max-side out, or choose "
+            f"The gallery '{name}' was made with faces searched for {how}; leave --max-side out, or choose "
             "another --gallery."
         )
 
@@ -90,7 +90,7 @@ def refuse_other_networks(name: str, settings: GallerySettings | None) -> None:
 
 def _refuse_other_networks(name: str, settings: GallerySettings) -> NoReturn:
     raise ModelError(
-        f"The gallery '{name}' holds embeddings of another network than the '{settings.model}' of now "
+        f"The gallery '{name}' holds embeddings of another network than today's '{settings.model}' "
         f"(with '{settings.detector}'): weights or cards of these names have changed, and both cannot be "
         f"compared. Bring the earlier ones back to {home() / 'models'}, or index the photos into another "
         "--gallery."

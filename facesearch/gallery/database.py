@@ -103,6 +103,8 @@ class Database:
             if applied - known and known - applied:  # a newer one has made all of our changes, and more
                 raise KeyError
         except (LookupError, TypeError, ValueError) as error:
-            raise as_sentence(sqlite3.DatabaseError("its history is not one of facesearch"), self._path) from error
+            raise as_sentence(
+                sqlite3.DatabaseError("its migrations are not those of facesearch"), self._path
+            ) from error
         if applied - known:
             raise GalleryError(f"{self._path} was written by a newer facesearch; upgrade this one.")

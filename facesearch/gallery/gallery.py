@@ -176,7 +176,7 @@ class Gallery(Storage):
         gallery's own strangers reach, pairs of faces that share a photo. From then on `query` goes by it. Raises
         UsageError for a share that is none, FaceSearchError when there are too few such pairs."""
         if not 0 < far <= _MOST_FAR:
-            raise UsageError(f"A FAR of {far:g} makes no threshold; take one from 0.0001 to {_MOST_FAR}.")
+            raise UsageError(f"A FAR of {far:g} makes no threshold; choose one from 0.0001 to {_MOST_FAR}.")
         with self.reading() as (db, settings):
             card = embedder_card(settings.model)
             identity = current_identity(self.name, settings)

@@ -27,7 +27,7 @@ class Outcome:
 
     @property
     def is_of_another_kind(self) -> bool:
-        """Whether its content is no image, or of a kind that no package here reads."""
+        """Whether its content is not an image, or of a kind that no package here reads."""
         return self.status == Status.UNSUPPORTED and self.cause in (None, Cause.FILE)
 
 
@@ -164,7 +164,7 @@ class RootFailure:
 class RunSummary:
     """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
     by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
-    the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are no
+    the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
     failures. `roots_failed` are those that could not be indexed at all."""
 
     photos: dict[str, int]

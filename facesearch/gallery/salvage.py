@@ -155,7 +155,7 @@ def salvage(damaged: Path, anew: Path) -> bool:
         with closing(sqlite3.connect(anew)) as into:  # its log ends here, for the file is moved alone
             is_busy, *_ = into.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy:
-                raise sqlite3.OperationalError("its log could not be ended")
+                raise sqlite3.OperationalError("its log could not be closed")
     return had_settings
 
 

@@ -15,7 +15,7 @@ def photos_faces_people(db: sqlite_utils.Database) -> None:
     """The first schema."""
     statuses = "'ok', 'no_face', 'unreadable', 'unsupported', 'too_large', 'crashed', 'missing'"
     for statement in (
-        # path is a BLOB where its bytes are no UTF-8; digest is NULL where the file could not be opened.
+        # path is a BLOB where its bytes are not UTF-8; digest is NULL where the file could not be opened.
         f"""CREATE TABLE photos (
             id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
             digest BLOB, status TEXT NOT NULL CHECK (status IN ({statuses})), reason TEXT,

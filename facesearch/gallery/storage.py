@@ -86,7 +86,7 @@ class Storage:
         except FaceSearchError as error:
             self.note(f"Bytes of what was forgotten are still there: {error} The next command tries again.")
             return
-        self.note("What was forgotten before has now left all files.")
+        self.note("The bytes of what was forgotten before are now gone from all files.")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -78,8 +78,8 @@ def recorded_run(
     before = db.runs.newest()
     if before and before.ended_at is None:
         note(
-            f"The run of process {before.pid}, which started at {before.started_at}, came to no end; this one goes "
-            "on from what it stored."
+            f"The run of process {before.pid}, which started at {before.started_at}, did not end properly; this one "
+            "continues from what it stored."
         )
     with db.transaction():
         if db.settings.read() is None:

@@ -202,7 +202,7 @@ def _replaced(storage: Storage) -> Path:
     if not all(had_settings):
         storage.note(
             "The gallery's settings cannot be read any more: the usual ones of its model were taken, or of the "
-            "default model, should that be lost too. Others must be given by making the gallery anew."
+            "default model, should that be lost too. For other settings, make a new gallery."
         )
     return backup
 

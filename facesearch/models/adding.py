@@ -114,7 +114,8 @@ def _kind_of(file: Path) -> str:
         return "keras_h5"
     if file.suffix.lower() not in _KINDS:
         raise UsageError(
-            f"{printable(file.name)} is of no known kind; a model is a .pb, .h5, .keras, .weights.h5, .onnx or .dat."
+            f"{printable(file.name)} is not of a known kind; a model is a .pb, .h5, .keras, .weights.h5, .onnx or "
+            ".dat."
         )
     return _KINDS[file.suffix.lower()]
 
@@ -133,8 +134,8 @@ def _known(file: Path, kind: str) -> ModelCard | None:
             embedder_card("dlib-resnet"), name=valid_model_name(_stem(file)), threshold=None, accuracy={}
         )
     raise UsageError(
-        f"{printable(file.name)} does not say what its pixels and chips must be; say it with --card card.toml (the "
-        "README shows one)."
+        f"{printable(file.name)} does not say how its chips must be made; give a card with --card card.toml (see "
+        "docs/models.md)."
     )
 
 

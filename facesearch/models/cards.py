@@ -115,7 +115,7 @@ def threshold_of(card: EmbedderCard) -> Threshold:
     """The card's threshold. Raises ModelError when none was measured yet."""
     if card.threshold is None:
         raise ModelError(
-            f"From which similarity on two faces are one person is not known of '{card.name}'; measure it with: "
+            f"No threshold is known for '{card.name}'; measure it with: "
             f"facesearch bench lfw --protocol strangers --save --model {card.name} --data LFW."
         )
     return card.threshold
@@ -230,4 +230,4 @@ def _converted(path: Path, facts: Mapping[str, Any], kind: type[_R]) -> _R:
 
 
 def _wrong(path: Path, what: str) -> ModelError:
-    return ModelError(f"The card {printable(str(path))} is wrong: {printable(what)}; mend it or remove it.")
+    return ModelError(f"The card {printable(str(path))} is wrong: {printable(what)}; correct it or remove it.")

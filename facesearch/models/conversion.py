@@ -73,13 +73,13 @@ def convert(order: Order) -> Converted:
                     return Converted(answer.card, printable(answer.warning))
         raise DiedError(0)
     except TimedOutError as error:
-        raise _unusable(order, f"did not come to an end within {SECONDS:g} seconds") from error
+        raise _unusable(order, f"did not finish within {SECONDS:g} seconds") from error
     except DiedError as error:
         raise _unusable(order, f"ended the process that tried it ({error})") from error
     except msgspec.MsgspecError as error:
         raise _unusable(order, f"makes no sense ({printable(str(error))})") from error
     except OSError as error:
-        raise FaceSearchError(f"No process that tries models can be started: {error.strerror}.") from error
+        raise FaceSearchError(f"The process that tries models cannot be started: {error.strerror}.") from error
 
 
 def too_large(subject: str) -> str:

@@ -23,8 +23,8 @@ def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
     if gpu_is_visible() and gpu_works():
         return "gpu"
     raise FaceSearchError(
-        "No GPU can be used here; check nvidia-smi, install what uses it with: pip install 'tensorflow[and-cuda]', "
-        "or leave --device out."
+        "No GPU can be used here; check nvidia-smi, install TensorFlow for it with: pip install "
+        "'tensorflow[and-cuda]', or leave --device out."
     )
 
 

@@ -25,7 +25,7 @@ def download(url: str, unfinished: Path, target: Path, sha256: str, most: int, o
     one that fails. Raises UsageError for an address that is not on the web, ModelError for other bytes or more than
     `most`, FaceSearchError when the server does not give them."""
     if not is_web_address(url):
-        raise UsageError(f"{printable(url)} is not an address of the web (https:// or http://), nor a file.")
+        raise UsageError(f"{printable(url)} is neither a web address (https:// or http://) nor a file.")
     try:
         _download_with_retries(url, unfinished, most, on_bytes)
         if sha256_of(unfinished) != sha256.lower():
@@ -70,13 +70,13 @@ def _download_with_retries(url: str, unfinished: Path, most: int, on_bytes: OnBy
             failure = error
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
             raise FaceSearchError(
-                f"{printable(url)} leads to an address that is not on the web; try a mirror with --from."
+                f"{printable(url)} redirects to an address that is not on the web; try a mirror with --from."
             ) from error
         except requests.RequestException as error:
             failure = error
     raise FaceSearchError(
-        f"{printable(url)} could not be downloaded ({printable(str(failure))}); run it again to go on from there, or "
-        "try a mirror with --from."
+        f"{printable(url)} could not be downloaded ({printable(str(failure))}); run it again to continue from there, "
+        "or try a mirror with --from."
     )
 
 

@@ -69,7 +69,7 @@ def read_weights(card: ModelCard, folder: Path | None = None) -> list[Any]:
         if weights.format in _PROGRAMS and not comes_with_facesearch(weights):
             raise ModelError(
                 f"{weights.path} of '{card.name}' is a pickle, which is a program; none is read but the weights that "
-                "a card of facesearch's own names."
+                "a card of facesearch names."
             )
     return [
         import_module(f"facesearch.models.weights.{each.format}").read(checked_path(each, card, folder))

@@ -8,7 +8,7 @@ _LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 
 def of_folder(path: str) -> str:
-    """The person whom a photo's folder is named after. A byte that is no UTF-8 is written as \\xe9; so that no two
+    """The person whom a photo's folder is named after. A byte that is not UTF-8 is written as \\xe9; so that no two
     folders have one name, a backslash that would read like that is written as \\x5c."""
     folder = os.fsencode(os.path.basename(os.path.dirname(path)))
     return normal(_LIKE_AN_ESCAPE.sub(rb"\\x5c", folder).decode(errors="backslashreplace"))

@@ -145,7 +145,7 @@ class Decoders:
             decoder = Decoder(self._program, self._max_megapixels, self._seconds)
         except OSError as error:
             raise FaceSearchError(
-                f"No process that decodes photos can be started ({error.strerror}); end what else runs here."
+                f"The process that decodes photos cannot be started ({error.strerror}); close other programs."
             ) from error
         with self._change:
             if self._closed.is_set():

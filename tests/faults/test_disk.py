@@ -134,5 +134,5 @@ def test_the_run_after_a_killed_one_says_so(victim: Any, few: Any, homes: Any) -
     home = homes()
     count = victim(homes(), few.folder)["steps"]
     assert victim(home, few.folder, at=count - 40)["ended"] == -9
-    assert any("came to no end; this one goes on" in note for note in victim(home, few.folder)["notes"])
+    assert any("did not end properly; this one continues" in note for note in victim(home, few.folder)["notes"])
     assert not victim(home, few.folder)["notes"]

@@ -146,7 +146,7 @@ def test_a_loop_without_end_is_ended(card: Path, home: Path, tmp_path: Path, mon
     before = _left(home)
     monkeypatch.setattr(conversion, "SECONDS", 8)
     started = time.monotonic()
-    with pytest.raises(ModelError, match="did not come to an end within 8 seconds"):
+    with pytest.raises(ModelError, match="did not finish within 8 seconds"):
         add(_endless(tmp_path / "own.onnx"), None, card, _silent)
     assert time.monotonic() - started < 60
     assert _left(home) == before

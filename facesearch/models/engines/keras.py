@@ -50,7 +50,7 @@ class KerasNetwork:
                 if len(part) <= 1:
                     raise FaceSearchError(
                         f"The GPU's memory does not hold one picture of {part.shape[2]} x {part.shape[1]} pixels; "
-                        "end what else runs on it, or take --device cpu."
+                        "close other programs that use it, or use --device cpu."
                     ) from error
                 self._most = len(part) // 2
             else:
