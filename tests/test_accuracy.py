@@ -7,7 +7,7 @@ import pytest
 
 from facesearch import Gallery, verify
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery.answers import Asked, embed_asked
+from facesearch.gallery.answers import Probe, embed_probes
 
 _EACH = 150
 
@@ -33,9 +33,9 @@ def test_the_default_threshold_tells_pairs_of_lfw_apart(data: Path, analyser: An
     pairs = _pairs(data)
     photos = sorted({photo for a, b, _ in pairs for photo in (a, b)})
     found = {}
-    for part in embed_asked(photos, lambda: analyser, analyser.max_side):
+    for part in embed_probes(photos, lambda: analyser, analyser.max_side):
         for item in part:
-            assert isinstance(item, Asked)
+            assert isinstance(item, Probe)
             found[item.sighting.photo] = item.embedding
     similarities = np.array([found[a] @ found[b] for a, b, _ in pairs])
     same = np.array([same for _, _, same in pairs])

@@ -22,7 +22,7 @@ from facesearch.errors import FaceSearchError, UsageError
 from facesearch.evaluation import lfw as labeled_faces
 from facesearch.evaluation import synthetic
 from facesearch.evaluation.cache import Cache, Entry, key_of
-from facesearch.evaluation.portraits import Model, Usual, embed_portraits
+from facesearch.evaluation.portraits import ExpectedFace, Model, embed_portraits
 from facesearch.faces.analyser import Analyser
 from facesearch.faces.choosing import most_central
 from facesearch.geometry.face import Box, Face
@@ -250,7 +250,7 @@ def test_the_most_central_face_counts() -> None:
     assert most_central((200, 100), [large, central]) is central
 
 
-_CENTRE = Usual("test", ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.6), (0.58, 0.6)))
+_CENTRE = ExpectedFace("test", ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.6), (0.58, 0.6)))
 
 
 def test_embeddings_are_those_of_the_pipeline_whatever_the_batches(

@@ -387,9 +387,9 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
     photos = sorted(album.glob("*/*.jpg"))[:3]
     asked: list[object] = []
 
-    def on_gpu(source: object, dim: int, recipes: object, behind: object) -> object:
-        asked.append(behind)
-        return behind
+    def on_gpu(source: object, dim: int, recipes: object, fallback: object) -> object:
+        asked.append(fallback)
+        return fallback
 
     monkeypatch.setattr("facesearch.gallery.gallery.on_gpu", on_gpu)
     monkeypatch.setattr("facesearch.flow.pace.BATCH", 2)

@@ -59,39 +59,39 @@ def test_the_most_exact_recipe_that_fits_is_chosen(count: int, free: int, name: 
 
 def test_what_the_gpu_answers_is_what_the_cpu_answers(gpu: list[Any]) -> None:
     faces = Identities(3000, 0.5)
-    behind = build_in_memory(faces, DIM, index_recipes())
-    index = on_gpu(faces, DIM, index_recipes("gpu"), behind)
+    fallback = build_in_memory(faces, DIM, index_recipes())
+    index = on_gpu(faces, DIM, index_recipes("gpu"), fallback)
     assert isinstance(index, GpuIndex)
     assert len(gpu) == 1
     assert len(index) == 3000
     _, queries = faces.queries(50)
     for k in (1, 10, 100):
         similarities, ids = index.search(queries, k)
-        expected, expected_ids = behind.search(queries, k)
+        expected, expected_ids = fallback.search(queries, k)
         np.testing.assert_array_equal(ids, expected_ids)
         np.testing.assert_allclose(similarities, expected, atol=1e-6)
 
 
 def test_more_faces_than_a_gpu_finds_come_from_the_cpu(gpu: list[Any]) -> None:
     faces = Identities(2500, 0.5)
-    behind = build_in_memory(faces, DIM, index_recipes())
-    index = on_gpu(faces, DIM, index_recipes("gpu"), behind)
+    fallback = build_in_memory(faces, DIM, index_recipes())
+    index = on_gpu(faces, DIM, index_recipes("gpu"), fallback)
     _, queries = faces.queries(3)
-    np.testing.assert_array_equal(index.search(queries, 2400)[1], behind.search(queries, 2400)[1])
+    np.testing.assert_array_equal(index.search(queries, 2400)[1], fallback.search(queries, 2400)[1])
 
 
 def test_clusters_are_trained_where_the_faces_do_not_fit(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     count = 6000
     monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: int(count * DIM * 1.2))
     faces = Identities(count, 0.5)
-    behind = build_in_memory(faces, DIM, index_recipes())
-    index = on_gpu(faces, DIM, index_recipes("gpu"), behind)
+    fallback = build_in_memory(faces, DIM, index_recipes())
+    index = on_gpu(faces, DIM, index_recipes("gpu"), fallback)
     assert isinstance(index, GpuIndex)
     assert gpu[0].nlist == round(4 * count**0.5)
     assert gpu[0].nprobe == 256
     _, queries = faces.queries(100)
     similarities, ids = index.search(queries, 1)
-    expected, expected_ids = behind.search(queries, 1)
+    expected, expected_ids = fallback.search(queries, 1)
     same = ids == expected_ids
     assert same.mean() >= 0.97
     np.testing.assert_allclose(similarities[same], expected[same], atol=1e-6)
@@ -118,22 +118,22 @@ def test_clusters_of_an_index_on_disk_are_found_on_the_gpu(monkeypatch: pytest.M
 
 def test_without_a_gpu_or_memory_the_cpu_goes_on(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     faces = Identities(100, 0.5)
-    behind = build_in_memory(faces, DIM, index_recipes())
+    fallback = build_in_memory(faces, DIM, index_recipes())
     monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: 0)
-    assert on_gpu(faces, DIM, index_recipes("gpu"), behind) is behind
+    assert on_gpu(faces, DIM, index_recipes("gpu"), fallback) is fallback
     monkeypatch.undo()
     if not _HAS_GPU:
-        assert on_gpu(faces, DIM, index_recipes("gpu"), behind) is behind
+        assert on_gpu(faces, DIM, index_recipes("gpu"), fallback) is fallback
 
 
 @pytest.mark.skipif(not _HAS_GPU, reason="no GPU that FAISS can use")
 def test_a_real_gpu_answers_as_the_cpu_does() -> None:
     faces = Identities(200_000, 0.5)
-    behind = build_in_memory(faces, DIM, index_recipes()[:1])
+    fallback = build_in_memory(faces, DIM, index_recipes()[:1])
     _, queries = faces.queries(500)
-    expected, expected_ids = behind.search(queries, 10)
+    expected, expected_ids = fallback.search(queries, 10)
     for recipe, least in zip(index_recipes("gpu"), (0.999, 0.97), strict=True):
-        index = on_gpu(faces, DIM, [recipe], behind)
+        index = on_gpu(faces, DIM, [recipe], fallback)
         assert isinstance(index, GpuIndex)
         similarities, ids = index.search(queries, 10)
         assert (ids[:, 0] == expected_ids[:, 0]).mean() >= least

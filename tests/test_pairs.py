@@ -10,6 +10,7 @@ import pytest
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation import lfw, own_pairs, yaleb
 from facesearch.evaluation.pairs import random_pairs
+from facesearch.people import names
 
 # pairs.txt
 
@@ -42,7 +43,7 @@ def test_the_official_pairs(data: Path) -> None:
     assert pairs.folds is not None
     for fold in range(10):
         assert pairs.same[pairs.folds == fold].sum() == 300
-    people = np.array([lfw.person_of(photo) for photo in pairs.photos])
+    people = np.array([names.of_folder(photo) for photo in pairs.photos])
     assert ((people[pairs.first] == people[pairs.second]) == pairs.same).all()
     # View 2's folds share nobody, so a threshold is never tried on people that it was chosen on.
     per_fold = [

@@ -228,7 +228,7 @@ def trainer(crops: Path, home: Path) -> Callable[..., Any]:
     folder.mkdir()
 
     def make(dim: int = 32, **changes: object) -> Any:
-        sets = ValidationSets(people.of(np.array([], np.intp)))
+        sets = ValidationSets(people.subset(np.array([], np.intp)))
         return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
 
     return make
@@ -356,10 +356,10 @@ def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Pat
             (photos[first][0], under_another_name[0], 0), (photos[third][0], photos[first][0], 0)]  # fmt: skip
     file = tmp_path / "exam.csv"
     file.write_text("a,b,same\n" + "".join(f"{a},{b},{same}\n" for a, b, same in rows))
-    others = people.of(np.array([i for i in range(len(people.names)) if i != chosen[2]]))
+    others = people.subset(np.array([i for i in range(len(people.names)) if i != chosen[2]]))
     exam = pairs_of_file(file, crops, others)
     assert (exam.people, exam.seen, exam.mark) == (3, 2, " (train = test)")
-    unseen = pairs_of_file(file, crops, people.of(np.flatnonzero(np.bincount(people.who) == 1)))
+    unseen = pairs_of_file(file, crops, people.subset(np.flatnonzero(np.bincount(people.who) == 1)))
     assert (unseen.seen, unseen.mark) == (0, "")
 
 

@@ -16,7 +16,7 @@ from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set,
 from facesearch.evaluation.leakage import person_of, trained_on
 from facesearch.evaluation.metrics import FARS, Same, Similarities, far_and_tar, verification
 from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
-from facesearch.evaluation.portraits import Model, Portraits, Usual, embed_portraits
+from facesearch.evaluation.portraits import ExpectedFace, Model, Portraits, embed_portraits
 from facesearch.evaluation.reports import (
     AtThreshold,
     Compared,
@@ -59,19 +59,19 @@ class Benchmark:
 
     def lfw_view2(self, found: lfw.Lfw, pairs: Pairs) -> Report:
         """The official pairs of LFW, in their ten folds."""
-        return self._pairs("view2", f"LFW, {found.variant}", pairs, lfw.USUAL)
+        return self._pairs("view2", f"LFW, {found.variant}", pairs, lfw.EXPECTED_FACE)
 
     def lfw_random(self, found: lfw.Lfw, seed: int) -> Report:
-        """10,000 pairs drawn anew, twice as many of two people as of one, in folds that share nobody."""
+        """10,000 pairs drawn at random, twice as many of two people as of one, in folds that share nobody."""
         photos, people = lfw.everyone(found.images)
         pairs = random_pairs(photos, people, seed)
-        return self._pairs("random", f"LFW, {found.variant}, seed {seed}", pairs, lfw.USUAL)
+        return self._pairs("random", f"LFW, {found.variant}, seed {seed}", pairs, lfw.EXPECTED_FACE)
 
     def lfw_identify(self, found: lfw.Lfw) -> Report:
         """Everyone's first photo is enrolled, all others are asked about; in the open set nobody with one photo is
         enrolled, and those are asked about too. Raises FaceSearchError when nobody has two photos or nobody one."""
         photos, names = lfw.everyone(found.images)
-        portraits = self._embed(photos, lfw.USUAL)
+        portraits = self._embed(photos, lfw.EXPECTED_FACE)
         started = time.perf_counter()
         keep = portraits.found if self._on_missing == "skip" else np.ones(len(photos), bool)
         _, people = np.unique(np.array(names)[keep], return_inverse=True)
@@ -88,7 +88,7 @@ class Benchmark:
         return self._report(
             "identify",
             f"LFW, {found.variant}",
-            lfw.USUAL,
+            lfw.EXPECTED_FACE,
             portraits,
             started,
             {},
@@ -99,19 +99,19 @@ class Benchmark:
     def lfw_strangers(self, found: lfw.Lfw, pairs: Pairs) -> Report:
         """The thresholds that a card may have: they come from the people whom the official pairs do not contain.
         Raises FaceSearchError when these are fewer than two."""
-        photos, names = lfw.everyone(found.images)
-        official = {lfw.person_of(photo) for photo in pairs.photos}
-        chosen = [(photo, name) for photo, name in zip(photos, names, strict=True) if name not in official]
+        photos, people_in = lfw.everyone(found.images)
+        official = {names.of_folder(photo) for photo in pairs.photos}
+        chosen = [(photo, name) for photo, name in zip(photos, people_in, strict=True) if name not in official]
         if len({name for _, name in chosen}) < 2:
             raise FaceSearchError(f"{found.images} shows nobody but the people of the official pairs.")
-        portraits = self._embed([photo for photo, _ in chosen], lfw.USUAL)
+        portraits = self._embed([photo for photo, _ in chosen], lfw.EXPECTED_FACE)
         started = time.perf_counter()
         keep = portraits.found if self._on_missing == "skip" else np.ones(len(chosen), bool)
         _, people = np.unique(np.array([name for _, name in chosen])[keep], return_inverse=True)
         return self._report(
             "strangers",
             f"LFW, {found.variant}, people outside View 2",
-            lfw.USUAL,
+            lfw.EXPECTED_FACE,
             portraits,
             started,
             {},
@@ -131,12 +131,12 @@ class Benchmark:
 
     def own_pairs(self, name: str, pairs: Pairs) -> Report:
         """The user's own pairs."""
-        return self._pairs("pairs", name, pairs, own_pairs.USUAL)
+        return self._pairs("pairs", name, pairs, own_pairs.EXPECTED_FACE)
 
     def yaleb(self, data: yaleb.YaleB, seed: int) -> Report:
         """10,000 random pairs within a subset of lights and as many across, and each person found again in every
         light from the most frontally lit photo."""
-        portraits = self._embed(data.photos, yaleb.USUAL)
+        portraits = self._embed(data.photos, yaleb.EXPECTED_FACE)
         started = time.perf_counter()
         subsets = data.subsets
         reports = {}
@@ -149,17 +149,17 @@ class Benchmark:
             reports[name] = self._compare(pairs, _rows_of(portraits, pairs.photos))
         lights = tuple(_light(portraits, data, number) for number in np.unique(subsets))
         images = f"cropped Extended Yale B, seed {seed}"
-        return self._report("yaleb", images, yaleb.USUAL, portraits, started, reports, lights=lights)
+        return self._report("yaleb", images, yaleb.EXPECTED_FACE, portraits, started, reports, lights=lights)
 
-    def _pairs(self, protocol: str, images: str, pairs: Pairs, usual: Usual) -> Report:
-        portraits = self._embed(pairs.photos, usual)
+    def _pairs(self, protocol: str, images: str, pairs: Pairs, expected: ExpectedFace) -> Report:
+        portraits = self._embed(pairs.photos, expected)
         started = time.perf_counter()
         compared = {"all": self._compare(pairs, portraits)}
-        return self._report(protocol, images, usual, portraits, started, compared)
+        return self._report(protocol, images, expected, portraits, started, compared)
 
-    def _embed(self, photos: Sequence[str], usual: Usual) -> Portraits:
+    def _embed(self, photos: Sequence[str], expected: ExpectedFace) -> Portraits:
         self._on_start(len(photos))
-        return embed_portraits(photos, self._model, usual, self._on_photo, self._note)
+        return embed_portraits(photos, self._model, expected, self._on_photo, self._note)
 
     def _compare(self, pairs: Pairs, portraits: Portraits) -> PairReport:
         rows = portraits.embeddings.astype(np.float64)
@@ -184,7 +184,7 @@ class Benchmark:
         self,
         protocol: str,
         images: str,
-        usual: Usual,
+        expected: ExpectedFace,
         portraits: Portraits,
         started: float,
         pairs: dict[str, PairReport],
@@ -198,7 +198,7 @@ class Benchmark:
         people = {person_of(photo) for photo in portraits.photos}
         return Report(
             protocol=protocol,
-            setup=self._setup(images, usual),
+            setup=self._setup(images, expected),
             people=len(people),
             seen=len(people & trained_on(self._model.embedder.name)),
             photos=len(portraits.photos),
@@ -212,14 +212,14 @@ class Benchmark:
             strangers=strangers,
         )
 
-    def _setup(self, images: str, usual: Usual) -> Setup:
+    def _setup(self, images: str, expected: ExpectedFace) -> Setup:
         embedder, detector = self._model.embedder, self._model.detector
         found = f"{detector.name}, faces from {detector.min_face_px:g} pixels, the most central one"
-        landmarks = "landmarks at one place in all photos" if usual.is_aligned else "five landmarks"
+        landmarks = "landmarks at one place in all photos" if expected.is_aligned else "five landmarks"
         mirrored = ", mean with the mirrored chip" if embedder.mirrored else ""
         return Setup(
             model=embedder.name,
-            detector="none: the photos are cropped to the face" if usual.is_aligned else found,
+            detector="none: the photos are cropped to the face" if expected.is_aligned else found,
             engine=_engine(self._model.device),
             alignment=f"{landmarks}, brought to the card's template, {embedder.chip_px} pixels{mirrored}",
             images=images,

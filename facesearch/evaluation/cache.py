@@ -30,12 +30,12 @@ class Entry(NamedTuple):
     embedding: NDArray[np.float32]
 
 
-def key_of(embedder: EmbedderCard, detector: DetectorCard, usual: object) -> str:
+def key_of(embedder: EmbedderCard, detector: DetectorCard, expected: object) -> str:
     """Names all that shapes an embedding: which networks these are, how the detector looks, and where the face
     usually is, so that a change of any is never answered with what was computed before it. Raises ModelError when a
     file of weights is not there, FaceSearchError when it cannot be read."""
     how_it_looks = [getattr(detector, fact) for fact in _OF_THE_DETECTOR]
-    facts = [_FORMAT, identity_of(embedder, detector), how_it_looks, usual]
+    facts = [_FORMAT, identity_of(embedder, detector), how_it_looks, expected]
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
 

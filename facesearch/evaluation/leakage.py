@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from facesearch.files import write_whole
 from facesearch.home import model_dir
 from facesearch.models.card import PEOPLE
+from facesearch.people import names
 
 
 def plain_name(name: str) -> str:
@@ -16,7 +16,7 @@ def plain_name(name: str) -> str:
 
 def person_of(photo: str) -> str:
     """Who is in a photo of a folder for each person, by plain name."""
-    return plain_name(Path(photo).parent.name)
+    return plain_name(names.of_folder(photo))
 
 
 def keep_people(model: str, names: Iterable[str]) -> None:

@@ -14,16 +14,17 @@ import numpy as np
 
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.pairs import FOLDS, Pairs, paired
-from facesearch.evaluation.portraits import Usual, name_some
+from facesearch.evaluation.portraits import ExpectedFace, name_some
 from facesearch.files import printable
 from facesearch.home import private_folder
 from facesearch.libraries import settle
+from facesearch.people import names
 
 _SUFFIXES = (".jpg", ".png")  # releases have JPEGs, aligned sets often PNGs
 _DEPTH = 2  # folders below the one that was named in which the photos may lie
 
 # The medians over the deep-funneled photos that View 2 does not use.
-USUAL = Usual("lfw", ((0.418, 0.451), (0.586, 0.448), (0.502, 0.548), (0.433, 0.635), (0.578, 0.632)))
+EXPECTED_FACE = ExpectedFace("lfw", ((0.418, 0.451), (0.586, 0.448), (0.502, 0.548), (0.433, 0.635), (0.578, 0.632)))
 
 # The BLAKE2b of Aaron_Eckhart_0001.jpg tells the deep-funneled release; others are told by their folder's name.
 _DEEP_FUNNELED = "f299e6636ec8162270aad2f48128e683"
@@ -110,12 +111,7 @@ def read_pairs(path: Path, images: Path) -> Pairs:
 def everyone(images: Path) -> tuple[list[str], list[str]]:
     """All photos, by name, and who is in each."""
     photos = sorted(str(photo) for photo in _photos_of_people(images))
-    return photos, [person_of(photo) for photo in photos]
-
-
-def person_of(photo: str) -> str:
-    """Who is in a photo: its folder's name."""
-    return Path(photo).parent.name
+    return photos, [names.of_folder(photo) for photo in photos]
 
 
 def _folders(top: Path, depth: int) -> Iterator[Path]:

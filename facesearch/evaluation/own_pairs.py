@@ -13,11 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.metrics import Folds
 from facesearch.evaluation.pairs import FOLDS, Pairs, paired
-from facesearch.evaluation.portraits import Usual, name_some
+from facesearch.evaluation.portraits import ExpectedFace, name_some
 from facesearch.files import printable
 
 # A portrait fills the middle of a photo: where LFW's faces are, a little larger.
-USUAL = Usual("pairs", ((0.39, 0.43), (0.61, 0.43), (0.50, 0.56), (0.41, 0.67), (0.59, 0.67)))
+EXPECTED_FACE = ExpectedFace("pairs", ((0.39, 0.43), (0.61, 0.43), (0.50, 0.56), (0.41, 0.67), (0.59, 0.67)))
 
 _COLUMNS = ("a", "b", "same")
 _TRUE, _FALSE = ("1", "true", "yes", "y", "same"), ("0", "false", "no", "n", "different")

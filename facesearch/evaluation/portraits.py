@@ -34,7 +34,7 @@ _SAVE_EVERY = 4096  # photos: what an interrupted run loses at most
 Landmarks: TypeAlias = tuple[Point, Point, Point, Point, Point]
 
 
-class Usual(NamedTuple):
+class ExpectedFace(NamedTuple):
     """Where the photos of a data set show the face, for a photo in which none is found: landmarks in shares of the
     photo's width and height. Where the data set `is_aligned` to it no face is searched for at all."""
 
@@ -106,12 +106,12 @@ class Portraits:
 def embed_portraits(
     photos: Sequence[str],
     model: Model,
-    usual: Usual,
+    expected: ExpectedFace,
     on_photo: Callable[[], None] = lambda: None,
     note: Note = lambda _: None,
 ) -> Portraits:
     """Embeds each photo. Raises FaceSearchError that names the first photos which cannot be read."""
-    work = _Work(photos, model, usual, note)
+    work = _Work(photos, model, expected, note)
     for _ in work.run():
         on_photo()
     return work.portraits()
@@ -130,13 +130,13 @@ _Read: TypeAlias = stages.Loaded[int] | stages.Failed[int] | _Cached
 class _Work:
     """What is known of the photos so far, and what is done with the others."""
 
-    def __init__(self, photos: Sequence[str], model: Model, usual: Usual, note: Note) -> None:
-        self._photos, self._model, self._usual, self._note = photos, model, usual, note
+    def __init__(self, photos: Sequence[str], model: Model, expected: ExpectedFace, note: Note) -> None:
+        self._photos, self._model, self._expected, self._note = photos, model, expected, note
         self._started = time.perf_counter()
         self._seconds = Seconds()
         device = device_of(model.embedder, model.device)
-        key = key_of(model.embedder, model.detector, usual)
-        self._cache = Cache(f"{model.embedder.name}-{device}-{usual.data_set}", key, model.embedder.dim)
+        key = key_of(model.embedder, model.detector, expected)
+        self._cache = Cache(f"{model.embedder.name}-{device}-{expected.data_set}", key, model.embedder.dim)
         self._entries: list[Entry | None] = [None] * len(photos)
         self._errors: list[tuple[str, str]] = []
         self._computed = 0
@@ -190,11 +190,11 @@ class _Work:
         now = time.perf_counter()
         views = [photo.view for photo in photos]
         found: list[list[Face]] = [[]] * len(views)
-        if not self._usual.is_aligned:
+        if not self._expected.is_aligned:
             found = find_faces(analyser.detector, views)
             now = self._seconds.add("detect", now)
         chosen = [
-            most_central(view.size, faces) if faces else self._usual.face(view.size)
+            most_central(view.size, faces) if faces else self._expected.face(view.size)
             for view, faces in zip(views, found, strict=True)
         ]
         aligner = analyser.embedder.aligner
@@ -203,7 +203,7 @@ class _Work:
         rows = analyser.embedder.embed(np.concatenate(chips))
         self._seconds.add("embed", now)
         return [
-            Entry(bool(faces) or self._usual.is_aligned, face.box, row)
+            Entry(bool(faces) or self._expected.is_aligned, face.box, row)
             for faces, face, row in zip(found, chosen, rows, strict=True)
         ]
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation.pairs import Rows
-from facesearch.evaluation.portraits import Usual
+from facesearch.evaluation.portraits import ExpectedFace
 from facesearch.files import printable
 
 # The photos were cropped by hand so that all show the face at one place, too tightly for a detector: the landmarks
 # are the medians over those photos in which MTCNN finds a face nevertheless.
-USUAL = Usual(
+EXPECTED_FACE = ExpectedFace(
     "yaleb", ((0.208, 0.236), (0.793, 0.227), (0.480, 0.505), (0.252, 0.807), (0.749, 0.803)), is_aligned=True
 )
 

@@ -31,16 +31,16 @@ _WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk 
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Probe:
     """The face of a photo that a question is about, and its embedding, (dim,)."""
 
     sighting: Sighting
     embedding: Embeddings
 
 
-def embed_asked(
+def embed_probes(
     paths: Iterable[str], load_analyser: Callable[[], Analyser], max_side: int
-) -> Iterator[list[Asked | Unanswered]]:
+) -> Iterator[list[Probe | Unanswered]]:
     """The largest face of each photo, in order, a batch at a time. A photo that cannot be read or shows no face is
     said to be so in its place. `max_side` is the detector's."""
 
@@ -52,7 +52,7 @@ def embed_asked(
     work = stages.Work(analysis, Pace.of_machine("cpu"), max_side=max_side, read=load_any)
     rows: list[stages.Found[str, Analysed] | stages.Failed[str]]
     for rows in stages.run(jobs, work):
-        yield [_asked_or_not(row) for row in rows]
+        yield [_probe_or_reason(row) for row in rows]
 
 
 def _file_of(path: str) -> PhotoFile:
@@ -63,7 +63,7 @@ def _file_of(path: str) -> PhotoFile:
         return PhotoFile(path, 0, 0)
 
 
-def _asked_or_not(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Asked | Unanswered:
+def _probe_or_reason(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Probe | Unanswered:
     if isinstance(row, stages.Failed):
         return Unanswered(row.key, Status(row.error.status), row.error.reason)
     if not row.result.faces:
@@ -71,7 +71,7 @@ def _asked_or_not(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Aske
     return _chosen(row.key, row.result, None)
 
 
-def embed_one(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Asked:
+def embed_probe(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Probe:
     """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `decode` is the
     pool's. Raises FaceSearchError when the photo cannot be read, NoFaceError when it has no face, UsageError when it
     has fewer than that."""
@@ -93,7 +93,7 @@ def compare(
     with Decoders(1) as decoders:
         decoders.start_one()
         analyser = load_analyser()
-        first, second = (embed_one(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
+        first, second = (embed_probe(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if threshold is None:
@@ -127,7 +127,7 @@ def identify(
     return answers
 
 
-def _chosen(path: str, found: Analysed, face: int | None) -> Asked:
+def _chosen(path: str, found: Analysed, face: int | None) -> Probe:
     count = len(found.faces)
     if face is not None and not 1 <= face <= count:
         raise UsageError(
@@ -135,7 +135,7 @@ def _chosen(path: str, found: Analysed, face: int | None) -> Asked:
         )
     i = by_size(found.faces)[(face or 1) - 1]
     chosen = found.faces[i]
-    return Asked(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
+    return Probe(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
 
 
 def _grouped(matches: Iterable[tuple[Match, bytes]], k: int, group: bool, threshold: float) -> tuple[Match, ...]:

@@ -134,7 +134,7 @@ class Gallery(Storage):
         limits.check("face", face, limits.FACE)
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
-            asked = answers.embed_one(self._load(settings), os.fspath(photo), decoders.decode, face)
+            asked = answers.embed_probe(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self.searching(db, settings) as index:
                 (matches,) = answers.identify(db.faces, index, asked.embedding[None], k, group, threshold)
                 known = _threshold_of(db, settings)
@@ -159,14 +159,14 @@ class Gallery(Storage):
             searchable: Searchable = index
             load = partial(self._load, settings, 1)  # each core takes whole batches
             paths = (os.fspath(photo) for photo in photos)
-            for number, asked in enumerate(answers.embed_asked(paths, load, detector_of(settings).max_side)):
+            for number, asked in enumerate(answers.embed_probes(paths, load, detector_of(settings).max_side)):
                 if number == 1 and self._device != "cpu":  # many are asked about
-                    searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), behind=index)
-                found = [item for item in asked if isinstance(item, answers.Asked)]
+                    searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), fallback=index)
+                found = [item for item in asked if isinstance(item, answers.Probe)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
                 matches = iter(answers.identify(db.faces, searchable, queries, k, group, threshold))
                 for item in asked:
-                    if isinstance(item, answers.Asked):
+                    if isinstance(item, answers.Probe):
                         yield _answer(item, settings.model, known, next(matches), len(index))
                     else:
                         yield item
@@ -284,7 +284,7 @@ def _threshold_of(db: Database, settings: GallerySettings) -> ActiveThreshold | 
 
 
 def _answer(
-    asked: answers.Asked, model: str, threshold: ActiveThreshold | None, matches: tuple[Match, ...], compared: int
+    asked: answers.Probe, model: str, threshold: ActiveThreshold | None, matches: tuple[Match, ...], compared: int
 ) -> Answer:
     if threshold is None:
         return Answer(asked.sighting, model, None, None, False, compared, matches)

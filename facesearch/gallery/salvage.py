@@ -137,22 +137,22 @@ def _is_as_stored(values: list[Any], dim: int | None) -> bool:
     return dim in (None, len(row)) and abs(length - 1) < _ROUNDED
 
 
-def salvage(damaged: Path, anew: Path) -> bool:
+def salvage(damaged: Path, new: Path) -> bool:
     """Makes a new database of all that the damaged one still holds as it was stored. A photo that has lost a face is
     left out with all its faces, so that it is looked at again, unless it is no longer on disk. Where the settings are
     lost, the stamp of the file of vectors still says which model made the faces, and its usual detector and sizes
     are taken; without either, all faces are left out. What the damaged one holds is not changed.
 
     Returns whether the settings were still there. Raises FaceSearchError when the disk refuses the new one."""
-    with Database.create(anew):
+    with Database.create(new):
         pass
     if not _has_tables(damaged):
-        damaged = copy_database(damaged, anew.parent / "damaged")
-        _transplant_first_page(anew, damaged)
-    with explained(anew):
-        with closing(sqlite3.connect(anew)) as into, closing(_still_readable(damaged)) as conn, into:
+        damaged = copy_database(damaged, new.parent / "damaged")
+        _transplant_first_page(new, damaged)
+    with explained(new):
+        with closing(sqlite3.connect(new)) as into, closing(_still_readable(damaged)) as conn, into:
             had_settings = _copy_all(conn, into)
-        with closing(sqlite3.connect(anew)) as into:  # its log ends here, for the file is moved alone
+        with closing(sqlite3.connect(new)) as into:  # its log ends here, for the file is moved alone
             is_busy, *_ = into.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy:
                 raise sqlite3.OperationalError("its log could not be closed")

@@ -66,7 +66,7 @@ def longest_side(db: sqlite_utils.Database) -> None:
 def any_status_and_face_count(db: sqlite_utils.Database) -> None:
     """A photo's status may be one that came later: which there are is for `records.Status` alone to say. And a photo
     knows how many faces it has, so that one that is lost is missed. SQLite cannot drop a condition, so the table is
-    made anew (with foreign keys off, or its faces would go with the old one)."""
+    made again (with foreign keys off, or its faces would go with the old one)."""
     for statement in (
         """CREATE TABLE photos_anew (
             id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,

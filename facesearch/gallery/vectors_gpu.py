@@ -23,17 +23,17 @@ def choose(count: int, dim: int, free: int, recipes: Sequence[IndexRecipe]) -> I
     return next(fits, None)
 
 
-def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Searchable) -> Searchable:
-    """All faces of the source on the first GPU; `behind`, which searches on the CPU, where no GPU that FAISS can use
-    has the memory for them. Raises FaceSearchError where it turns out only then that it has not."""
+def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], fallback: Searchable) -> Searchable:
+    """All faces of the source on the first GPU; `fallback`, which searches on the CPU, where no GPU that FAISS can
+    use has the memory for them. Raises FaceSearchError where it turns out only then that it has not."""
     faiss = import_faiss()
     if not gpus(faiss):
-        return behind
+        return fallback
     count = source.count()
     resources = faiss.StandardGpuResources()
     recipe = choose(count, dim, _free_memory(), recipes)
     if recipe is None or not count:
-        return behind
+        return fallback
     try:
         index = _built(faiss, resources, source, dim, count, recipe)
     except RuntimeError as error:  # FAISS has no class of its own for this
@@ -41,7 +41,7 @@ def on_gpu(source: Source, dim: int, recipes: Sequence[IndexRecipe], behind: Sea
             f"The GPU's memory does not hold the {count:,} faces of the gallery after all; end what else runs on it, "
             "or take --device cpu."
         ) from error
-    return GpuIndex(index, resources, recipe, source, dim, behind)
+    return GpuIndex(index, resources, recipe, source, dim, fallback)
 
 
 def _built(faiss: Any, resources: Any, source: Source, dim: int, count: int, recipe: IndexRecipe) -> Any:
@@ -59,11 +59,11 @@ class GpuIndex:
     """Faces in a GPU's memory."""
 
     def __init__(
-        self, index: Any, resources: Any, recipe: IndexRecipe, source: Source, dim: int, behind: Searchable
+        self, index: Any, resources: Any, recipe: IndexRecipe, source: Source, dim: int, fallback: Searchable
     ) -> None:
-        """`index` is FAISS's and lives in `resources`; `behind` answers what asks for too many faces."""
+        """`index` is FAISS's and lives in `resources`; `fallback` answers what asks for too many faces."""
         self._index, self._resources = index, resources
-        self._recipe, self._source, self._dim, self._behind = recipe, source, dim, behind
+        self._recipe, self._source, self._dim, self._fallback = recipe, source, dim, fallback
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -72,7 +72,7 @@ class GpuIndex:
         """As FaceIndex.search."""
         wanted = min(max(k, self._recipe.candidates), len(self))
         if wanted > _MOST_NEIGHBOURS:
-            return self._behind.search(queries, k)
+            return self._fallback.search(queries, k)
         _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
         return best(exact(self._source, self._dim, queries, ids), ids, k)
 

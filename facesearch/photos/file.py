@@ -33,7 +33,7 @@ class PhotoFile:
     ctime_ns: int = 0
 
     @classmethod
-    def of(cls, path: str, found: os.stat_result) -> "PhotoFile":
+    def from_stat(cls, path: str, found: os.stat_result) -> "PhotoFile":
         """By what the file system says, brought into the range that a database keeps: a time may be in any year."""
         return cls(path, _stored(found.st_size), _stored(found.st_mtime_ns), _stored(found.st_ctime_ns))
 

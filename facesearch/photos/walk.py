@@ -32,7 +32,7 @@ def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterato
     if stat.S_ISDIR(found.st_mode):
         yield from _walk_folder(path, cannot_see)
     elif stat.S_ISREG(found.st_mode):
-        yield PhotoFile.of(path, found)
+        yield PhotoFile.from_stat(path, found)
 
 
 def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
@@ -56,7 +56,7 @@ def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
                 if entry.is_dir():
                     inner.append(entry.path)
                 elif entry.is_file():
-                    yield PhotoFile.of(entry.path, entry.stat())
+                    yield PhotoFile.from_stat(entry.path, entry.stat())
             except OSError as error:
                 _unless_vanished(entry.path, error, cannot_see)
         folders += reversed(inner)

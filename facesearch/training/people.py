@@ -34,7 +34,7 @@ class People:
     who: NDArray[np.intp]
     names: tuple[str, ...]
 
-    def of(self, people: NDArray[np.intp]) -> "People":
+    def subset(self, people: NDArray[np.intp]) -> "People":
         """Some of the people alone."""
         rows = np.flatnonzero(np.isin(self.who, people))
         names, who = np.unique(self.who[rows], return_inverse=True)
@@ -68,7 +68,7 @@ def split(people: People, held_out: float, seed: int) -> tuple[People, People]:
     several = np.flatnonzero(np.bincount(people.who) >= _LEAST)
     kept = rng.permutation(several)[: round(held_out * len(several))]
     others = np.setdiff1d(np.arange(len(people.names)), kept)
-    return people.of(others), people.of(kept)
+    return people.subset(others), people.subset(kept)
 
 
 class Batches:

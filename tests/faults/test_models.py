@@ -22,7 +22,7 @@ from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.faces.embedder import Embedder
 from facesearch.gallery import vectors_gpu
-from facesearch.gallery.answers import embed_asked
+from facesearch.gallery.answers import embed_probes
 from facesearch.models.adding import add
 from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
 
@@ -230,7 +230,7 @@ def test_a_face_without_an_embedding_costs_its_photo_alone(
             np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     photos = [str(path) for path in sorted(album.rglob("*.jpg"))]
     analyser = gallery._load(_settings(gallery))
-    asked = [item for part in embed_asked(photos, lambda: analyser, analyser.max_side) for item in part]
+    asked = [item for part in embed_probes(photos, lambda: analyser, analyser.max_side) for item in part]
     assert [getattr(answer, "status", "asked") for answer in asked].count("crashed") == 3
 
 
