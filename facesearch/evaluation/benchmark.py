@@ -29,6 +29,7 @@ from facesearch.evaluation.reports import (
 )
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
 from facesearch.models.device import Device, device_of
+from facesearch.people import names as people_names
 
 _CARD_FAR = 1e-3
 _LEAST_BEYOND = 3  # pairs that must reach a threshold
@@ -100,7 +101,7 @@ class Benchmark:
         """The thresholds that a card may have: they come from the people whom the official pairs do not contain.
         Raises FaceSearchError when these are fewer than two."""
         photos, people_in = lfw.everyone(found.images)
-        official = {names.of_folder(photo) for photo in pairs.photos}
+        official = {people_names.of_folder(photo) for photo in pairs.photos}
         chosen = [(photo, name) for photo, name in zip(photos, people_in, strict=True) if name not in official]
         if len({name for _, name in chosen}) < 2:
             raise FaceSearchError(f"{found.images} shows nobody but the people of the official pairs.")
