@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
@@ -216,9 +216,12 @@ _PLAN: dict[str, Any] = {
 
 
 @pytest.fixture
-def trainer(crops: Path, home: Path) -> Callable[..., Any]:
-    """A training of a network of 32 numbers on chips of 64 pixels, by its plan."""
+def trainer(crops: Path, home: Path) -> Iterator[Callable[..., Any]]:
+    """A training of a network of 32 numbers on chips of 64 pixels, by its plan. Its steps are few: to trace them
+    would take longer than to take them. The tests of the command trace theirs."""
     import_keras()
+    import tensorflow as tf
+
     from facesearch.training.initial_network import fresh
     from facesearch.training.loop import Trainer
     from facesearch.training.plan import Plan, ValidationSets
@@ -231,7 +234,9 @@ def trainer(crops: Path, home: Path) -> Callable[..., Any]:
         sets = ValidationSets(people.subset(np.array([], np.intp)))
         return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
 
-    return make
+    tf.config.run_functions_eagerly(True)
+    yield make
+    tf.config.run_functions_eagerly(False)
 
 
 def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
