@@ -24,7 +24,7 @@ from facesearch.photos.view import View
 
 SECONDS = 60  # that a photo may take, at most
 _PROGRAM = "facesearch.photos.decoding_process"
-_TRIES = 3
+_TRIES, _TRIES_AT_FAULT = 4, 2  # of a photo whose decoder was ended from outside, and by itself
 _BETWEEN_CHECKS = 0.2  # seconds between two checks whether a decoder is late
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
@@ -98,11 +98,11 @@ class Decoders:
         self, cost: int, expected: Shape | None, name: str, *arguments: object
     ) -> tuple[Reply, NDArray[np.uint8]]:
         # A photo whose decoder was lost may be innocent: the system ends a process for the memory that others take,
-        # and anybody may stop or end one. It is tried again, now beside no other large photo; and once more, where it
-        # is still not at fault.
+        # and anybody may stop or end one. It is tried again, now beside no other large photo; and twice more, where
+        # it is still not at fault.
         lost: _LostError | None = None
         for attempt in range(_TRIES):
-            if attempt == _TRIES - 1 and lost and lost.photo_error.cause != Cause.MACHINE:
+            if attempt >= _TRIES_AT_FAULT and lost and lost.photo_error.cause != Cause.MACHINE:
                 break
             try:
                 with self._one_large if attempt or cost > LARGE else nullcontext():
