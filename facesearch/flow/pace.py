@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from facesearch import limits
 from facesearch.home import cores
 from facesearch.models.device import Device
 from facesearch.models.engines.keras import gpu_is_visible
@@ -23,7 +24,10 @@ class Pace:
 
     @classmethod
     def of_machine(cls, device: Device, threads: int | None = None, batch: int | None = None) -> "Pace":
-        """What is not given is chosen: a thread a core, and larger batches where there is a GPU."""
+        """What is not given is chosen: a thread a core, and larger batches where there is a GPU. Raises UsageError for
+        a number that is out of range."""
+        limits.check("threads", threads, limits.THREADS)
+        limits.check("batch", batch, limits.BATCH)
         usual = BATCH if device == "cpu" or not gpu_is_visible() else GPU_BATCH
         return cls(threads or min(cores(), MOST_WORKERS), batch or usual)
 

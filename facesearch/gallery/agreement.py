@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import msgspec
 
+from facesearch import limits
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.gallery.records import GallerySettings
 from facesearch.home import home
@@ -21,6 +22,11 @@ class RequestedSettings:
     detector: str | None = None
     min_face_px: float | None = None
     max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that is out of range."""
+        limits.check("min_face_px", self.min_face_px, limits.MIN_FACE_PX)
+        limits.check("max_side", self.max_side, limits.MAX_SIDE_PX)
 
 
 def agreed_settings(name: str, settings: GallerySettings | None, requested: RequestedSettings) -> GallerySettings:

@@ -90,38 +90,52 @@ class Gallery(Storage):
         holds no photo is named in what is returned, and the others are indexed.
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these or a number is out of range, FaceSearchError where no folder can be indexed."""
-        limits.check("min_face_px", min_face_px, limits.MIN_FACE_PX)
-        limits.check("max_side", max_side, limits.MAX_SIDE_PX)
-        limits.check("threads", threads, limits.THREADS)
-        limits.check("batch", batch, limits.BATCH)
-        limits.check("max_megapixels", max_megapixels, limits.MEGAPIXELS)
-        asked = [os.path.abspath(path) for path in paths]
-        roots, failed = usable_roots(asked)
-        if not roots:
-            raise RootError(failed[0].reason)
         requested = RequestedSettings(model, detector, min_face_px, max_side)
-        settings = agreed_settings(self.name, self.settings(), requested)
-        tally = Tally(self.name)
-        tally.roots_failed += failed
         options = IndexOptions(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
+        tally = Tally(self.name)
+        roots = self._usable(paths, tally)
+        settings = agreed_settings(self.name, self.settings(), requested)
         analyser = partial(self._load_to_index, settings, tally)
         with self.writing() as db, recorded_run(db, settings, roots, tally, self.note):
-            synced = db.faces.count()
-            for outcome in index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note):
-                if isinstance(outcome, RootFailure):
-                    tally.roots_failed.append(outcome)
-                    continue
-                tally.add(outcome)
-                on_outcome(outcome)
-                if tally.unsynced > max(_SYNC_AFTER, synced // 3):
-                    self.sync(db, settings)
-                    synced += tally.unsynced
-                    tally.unsynced = 0
-            self.sync(db, settings)
-        if len(tally.roots_failed) == len(asked):
+            outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
+            self._follow(db, settings, outcomes, tally, on_outcome)
+        if len(tally.roots_failed) == len(paths):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
+
+    def _usable(self, paths: Sequence[str | Path], tally: Tally) -> list[str]:
+        """The folders and photos that can be indexed, absolute; the tally names the others. Raises RootError where
+        there is none, UsageError where none is named."""
+        if not paths:
+            raise UsageError("No folder and no photo is named; name what is to be indexed.")
+        roots, failed = usable_roots([os.path.abspath(path) for path in paths])
+        tally.roots_failed += failed
+        if not roots:
+            raise RootError(failed[0].reason)
+        return roots
+
+    def _follow(
+        self,
+        db: Database,
+        settings: GallerySettings,
+        outcomes: Iterator[Outcome | RootFailure],
+        tally: Tally,
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
+        """Counts what a run does, and brings the file of vectors up to date now and then and at the end."""
+        synced = db.faces.count()
+        for outcome in outcomes:
+            if isinstance(outcome, RootFailure):
+                tally.roots_failed.append(outcome)
+                continue
+            tally.add(outcome)
+            on_outcome(outcome)
+            if tally.unsynced > max(_SYNC_AFTER, synced // 3):
+                self.sync(db, settings)
+                synced += tally.unsynced
+                tally.unsynced = 0
+        self.sync(db, settings)
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from facesearch import limits
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import SECONDS
 
@@ -17,3 +18,7 @@ class IndexOptions:
     again_forgotten: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
     seconds: float = SECONDS
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that is out of range."""
+        limits.check("max_megapixels", self.max_megapixels, limits.MEGAPIXELS)
