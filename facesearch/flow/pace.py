@@ -24,7 +24,7 @@ class Pace:
 
     @classmethod
     def of_machine(cls, device: Device, threads: int | None = None, batch: int | None = None) -> "Pace":
-        """What is not given is chosen: a thread a core, and larger batches where there is a GPU. Raises UsageError for
+        """What is not given is chosen: a thread a core, larger batches where there is a GPU. Raises UsageError for
         a number that is out of range."""
         limits.check("threads", threads, limits.THREADS)
         limits.check("batch", batch, limits.BATCH)
