@@ -13,11 +13,12 @@ from facesearch.flow.stream import chunks
 from facesearch.gallery import contents
 from facesearch.gallery.agreement import refuse_other_networks
 from facesearch.gallery.database import Database
+from facesearch.gallery.faults import faults
 from facesearch.gallery.indexing import PeopleFrom
 from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
-from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.photos.file import PhotoFile, load
