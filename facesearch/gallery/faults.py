@@ -17,8 +17,8 @@ from facesearch.gallery.schema import migrations
 from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, marks, to_read
 from facesearch.photos.status import Cause, Status
 
-_NAMED = 10  # faults of one kind
-_ROUNDED = 1e-3  # of a length that is 1
+_NAMED = 10  # faults of one kind; more would fill a terminal, and `repair` is the answer to all
+_TOLERANCE = 1e-3  # of a length that is 1; rounding in float32 moves it by less than 1e-6
 
 
 def faults(path: Path) -> Iterator[str]:
@@ -46,15 +46,15 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
-    for (said,) in conn.execute(f"PRAGMA integrity_check({_NAMED})"):
-        if said != "ok":
-            yield f"SQLite's own check says: {said}"
+    for (finding,) in conn.execute(f"PRAGMA integrity_check({_NAMED})"):
+        if finding != "ok":
+            yield f"SQLite's own check says: {finding}"
     for table, row, parent, _ in conn.execute("PRAGMA foreign_key_check").fetchmany(_NAMED):
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
 
 
 def _read_all(conn: sqlite3.Connection) -> None:
-    """Meets every text that is none any more, of which SQLite's own check knows nothing."""
+    """Reads every row, and so fails at text that is not UTF-8, which SQLite's own check does not look for."""
     conn.execute("SELECT * FROM sqlite_master").fetchall()
     is_older = bool(migrations.pending(sqlite_utils.Database(conn)))  # or its making was cut off
     for table, wanted in TABLES.items():
@@ -107,4 +107,4 @@ def is_as_stored(values: list[Any], dim: int | None) -> bool:
     except (TypeError, ValueError, ArithmeticError, struct.error):  # another type than was stored
         return False
     length = float(np.linalg.norm(row))
-    return dim in (None, len(row)) and abs(length - 1) < _ROUNDED
+    return dim in (None, len(row)) and abs(length - 1) < _TOLERANCE

@@ -18,9 +18,12 @@ from facesearch.photos.status import Cause, Status
 
 _Row: TypeAlias = tuple[Any, ...]
 
-_MOST_TRIES = 1_000_000  # to read around what cannot be read
-_PAGE = 4096  # bytes; SQLite's own choice
-_PLACES_THAT_MAY_DIFFER = ((24, 28), (28, 32), (32, 40), (92, 96))  # in a first page: counters, sizes, free pages
+_MOST_TRIES = 1_000_000  # spans of rows that cannot be read, a table: so that reading around them comes to an end
+_LEAST_ROW = 64  # bytes, assumed: an embedding alone has 512 and a digest 16, and each photo's path is stored
+_PAGE = 4096  # bytes; SQLite's default since 3.12
+# Where the first pages of two databases with the same tables differ: counters, size, free pages. See "The Database
+# Header" in https://www.sqlite.org/fileformat.html.
+_VARYING_BYTES = ((24, 28), (28, 32), (32, 40), (92, 96))
 
 
 def salvage(damaged: Path, new: Path) -> bool:
@@ -46,6 +49,7 @@ def salvage(damaged: Path, new: Path) -> bool:
 
 
 def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
+    """Copies every sound row; returns whether the settings were among them."""
     into.execute("PRAGMA foreign_keys = OFF")  # what is referred to may be lost
     for table, columns in TABLES.items():
         _copy(conn, into, table, columns)
@@ -53,14 +57,15 @@ def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
             had_settings = into.execute("SELECT 1 FROM settings").fetchone() is not None
             if not had_settings:
                 _guess_settings(conn, into)
-    _drop_what_is_not_whole(into)
+    _delete_incomplete(into)
     merge_spellings(into)
-    newest = _newest_face_ever(conn)
+    newest = _newest_face_id(conn)
     into.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'faces'", (newest,))
     return had_settings
 
 
 def _guess_settings(conn: sqlite3.Connection, into: sqlite3.Connection) -> None:
+    """Stores the usual settings of the model that the stamp of the file of vectors names, where it can be read."""
     with suppress(*OF_SQLITE, ModelError, TypeError):
         (model,) = conn.execute("SELECT model FROM index_stamp").fetchone()
         card = embedder_card(model)
@@ -84,14 +89,14 @@ def _still_readable(path: Path) -> sqlite3.Connection:
 
 
 def _transplant_first_page(sound: Path, damaged: Path) -> None:
-    """Where the first page is lost, and with it all knowledge of the tables, that of another gallery does: tables are
-    made in the same order, hence at the same places. (In a gallery that an earlier facesearch made they may be
-    elsewhere; then nothing fits and nothing is read.)"""
+    """Replaces a lost first page, which says where the tables are, by the one of a sound gallery: tables are made in
+    the same order, hence at the same places. In a gallery that an earlier facesearch made they may be elsewhere; then
+    nothing fits and nothing is read."""
     with sound.open("rb") as file:
         page = bytearray(file.read(_PAGE))
-    for start, end in _PLACES_THAT_MAY_DIFFER:
+    for start, end in _VARYING_BYTES:
         page[start:end] = bytes(end - start)
-    page[92:96] = b"\0\0\0\1"  # other than the counter at 24: SQLite then takes the size from the file's
+    page[92:96] = b"\0\0\0\1"  # differs from the counter at 24, so that SQLite derives the size from the file's
     with suppress(OSError), damaged.open("rb+") as file:
         file.write(page)
 
@@ -112,7 +117,7 @@ def _copy(conn: sqlite3.Connection, into: sqlite3.Connection, table: str, column
 
 
 def _rows(conn: sqlite3.Connection, table: str, statement: str) -> Iterator[_Row]:
-    """All rows that can be read; where some cannot, those before and behind them. Each begins with its key."""
+    """All rows that can be read; where some cannot, those before and after them. Each begins with its key."""
     spans = [(1, _greatest_key(conn, table))]
     tries = 0
     while spans and tries < _MOST_TRIES:
@@ -133,10 +138,10 @@ def _greatest_key(conn: sqlite3.Connection, table: str) -> int:
     with suppress(*OF_SQLITE):
         return int(conn.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0)
     pages = int(conn.execute("PRAGMA page_count").fetchone()[0])
-    return max(_newest_face_ever(conn), pages * _PAGE // 64)
+    return max(_newest_face_id(conn), pages * _PAGE // _LEAST_ROW)
 
 
-def _newest_face_ever(conn: sqlite3.Connection) -> int:
+def _newest_face_id(conn: sqlite3.Connection) -> int:
     """The greatest id that a face ever had, as far as it can be read: none may be given twice."""
     with suppress(sqlite3.DatabaseError, TypeError, ValueError):
         return int(conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0])
@@ -144,7 +149,7 @@ def _newest_face_ever(conn: sqlite3.Connection) -> int:
 
 
 def _is_sound(*_: object) -> bool:
-    """Nothing tells whether it is."""
+    """Whether it is sound cannot be checked, so it is taken for sound."""
     return True
 
 
@@ -169,7 +174,7 @@ def _with_checksum(row: list[Any]) -> list[Any]:
     return [*row[:-1], checksum(box, score, landmarks, embedding)]
 
 
-def _drop_what_is_not_whole(conn: sqlite3.Connection) -> None:
+def _delete_incomplete(conn: sqlite3.Connection) -> None:
     counted = "(SELECT count(*) FROM faces WHERE photo_id = photos.id)"
     for statement in (
         f"UPDATE photos SET face_count = {counted} WHERE status = 'missing' OR face_count < 0",
