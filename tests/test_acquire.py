@@ -125,7 +125,7 @@ def test_whitening_enters_a_graph(home: Path, tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     path = _graph(tmp_path / "own.onnx", [1, 3, 8, 8])
     cases: list[tuple[Path, Path | None, type[FaceSearchError], str]] = [
-        (path, None, UsageError, "say it with --card"),
+        (path, None, UsageError, "give a card with --card"),
         (path, _card(tmp_path / "a.toml", px=9), ModelError, "takes 8 pixels and gives 4 numbers, but the card"),
         (path, _card(tmp_path / "b.toml", dim=5), ModelError, "takes 8 pixels and gives 4 numbers, but the card"),
         (path, _card(tmp_path / "c.toml", more="colour = 1"), ModelError, "unknown field `colour`"),

@@ -1,4 +1,4 @@
-"""What may lie in a gallery's folder: each of its files by one list, what an interrupted step left, and backups."""
+"""What may lie in a gallery's folder: its files, backups, and what an interrupted step left."""
 
 import re
 import shutil
@@ -10,6 +10,7 @@ VECTORS = "faces.faiss"
 LOCK = "faces.lock"
 LOGS = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 WORK = ".repair.part"  # a folder in which `repair` makes a new database
+SET_ASIDE = "old"  # in that folder: the log of the database that is to be replaced
 BACKUP = "backup-"
 
 _LASTING = {DATABASE, VECTORS, LOCK, *LOGS}
@@ -34,13 +35,13 @@ def unknown(folder: Path) -> tuple[str, ...]:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """What an interrupted step left behind, whoever was killed."""
+    """What an interrupted step of whichever process left in the folder."""
     return [path for path in sorted(folder.iterdir()) if _is_unfinished(path)]
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what an interrupted step left behind, and undoes what a `repair` had only half done: its new database
-    is still in its folder, so the log that it had set aside goes back beside the old one. For the one writer."""
+    """Removes what an interrupted step left. A `repair` whose new database is still in its work folder was cut off
+    before it took effect, so the log that it had set aside goes back beside the old database. For the one writer."""
     work = folder / WORK
     if not work.is_symlink() and (work / DATABASE).exists():
         for log in LOGS:
@@ -49,9 +50,6 @@ def remove_unfinished(folder: Path) -> None:
     for path in unfinished(folder):
         with suppress(OSError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-SET_ASIDE = "old"  # in the folder of a `repair`: the log of the database that is to be replaced
 
 
 def _is_known(path: Path) -> bool:

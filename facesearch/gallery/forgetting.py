@@ -1,4 +1,4 @@
-"""What a gallery is made to forget: faces of a person, photos, folders, and what is no longer on disk."""
+"""Forgetting: faces of a person, photos, folders, and what is no longer on disk leave a gallery."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 Kind: TypeAlias = Literal["person", "photo"]
 
-_SHOWN = 3  # paths
+_SHOWN = 3  # paths: enough to see whether the right photos are meant
 
 
 class AmbiguousError(UsageError):

@@ -51,7 +51,7 @@ def index_photos(
         db.photos.delete_displaced()
         for root in db.roots.paths():
             if db.removal.is_found_elsewhere(root) and is_gone(root):
-                db.removal.old_root(root)
+                db.removal.moved_root(root)
         db.removal.roots([root for root in failed if not db.removal.under(root)])
 
 

@@ -1,4 +1,4 @@
-"""What leaves a gallery's database for good: faces, photos and roots, and the bytes that they leave behind."""
+"""Deletes faces, photos and roots from a gallery's database, and the bytes that deletion leaves in its files."""
 
 import os
 import sqlite3
@@ -21,7 +21,9 @@ from facesearch.gallery.sqlite import (
 )
 from facesearch.people import names
 
-LOST_A_FACE = "a forgotten face"  # what a photo needs that still shows others, should all be wanted back
+LOST_A_FACE = (
+    "a forgotten face"  # in the column `needs` of a photo that still shows others: `--again-forgotten` brings it back
+)
 _UNDER = f"(path = ? OR {BELOW[1:]}"
 
 
@@ -41,7 +43,7 @@ class Removal:
     def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
         self._conn, self._path = conn, path
 
-    # What there is
+    # What is stored
 
     def has_person(self, name: str) -> bool:
         """Whether a face has this name, in whichever of Unicode's forms it was typed or stored."""
@@ -86,7 +88,7 @@ class Removal:
         )
         return [StoredPhoto(photo, from_sql(path), faces, bool(twin)) for photo, path, faces, twin in rows]
 
-    # What goes
+    # What is deleted
 
     def person(self, name: str) -> None:
         """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
@@ -120,8 +122,8 @@ class Removal:
         self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
 
     def _tidy(self) -> None:
-        """Without names that nobody has any more, without a file of vectors that would still hold the faces, and
-        without a root that is itself a photo to be forgotten: `repair` would look at it again."""
+        """Deletes names that no face has any more, the stamp of a file of vectors that would still hold the faces,
+        and each root that is itself a forgotten photo: `repair` would index it again."""
         self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
         self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
@@ -137,12 +139,12 @@ class Removal:
         )
         return self._conn.execute(f"{holds} LIMIT 1", (*values, *values)).fetchone() is None
 
-    def old_root(self, root: str) -> None:
-        """A root leaves whose photos are elsewhere."""
+    def moved_root(self, root: str) -> None:
+        """Deletes a root whose photos are elsewhere, and what is known of them there."""
         self._conn.execute(f"DELETE FROM photos WHERE {_UNDER}", _under(root))
         self.roots([root])
 
-    # The bytes
+    # The bytes in the files
 
     def is_unfinished(self) -> bool:
         """Whether bytes of what was deleted may still lie in the database's files."""
@@ -164,7 +166,7 @@ class Removal:
 
     @contextmanager
     def _waiting(self, seconds: float) -> Iterator[None]:
-        """How long those who read are waited for."""
+        """Inside, SQLite waits so long for readers."""
         self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
         try:
             yield
@@ -173,7 +175,7 @@ class Removal:
 
 
 def _spellings(name: str) -> tuple[str, ...]:
-    """As it is stored, by what was typed: the name as it is shown, or as the bytes of a folder."""
+    """The stored names that a typed one may mean: the name as it is shown, or as the bytes of a folder."""
     return tuple(dict.fromkeys((names.as_asked(name), names.of_folder(os.path.join(name, "")))))
 
 

@@ -12,11 +12,13 @@ from facesearch.errors import FaceSearchError
 from facesearch.files import sync_folder
 from facesearch.gallery.contents import BACKUP, DATABASE, LOGS, SET_ASIDE, VECTORS, WORK, remove_unfinished
 
+_COPIES = 3  # of the database at once: the backup, the new one, and a copy of the old one that `salvage` changes
+
 
 def replace_database(folder: Path, make: Callable[[Path, Path], None]) -> Path:
-    """Puts a new database in the place of a gallery's; `make` is given the old one and the path of the new one, whose
-    folder is free for its other files. Returns the folder in which all that was there is kept. Raises
-    FaceSearchError when the disk refuses; what was there is then there still, and nothing is beside it."""
+    """Replaces a gallery's database. `make` gets the path of the old one and the path at which it is to make the new
+    one; that folder is free for its other files. Returns the folder of the backup. Raises FaceSearchError when the
+    disk refuses; the gallery is then as it was."""
     _refuse_a_link(folder / DATABASE)
     _refuse_without_room(folder)
     backup = folder / f"{BACKUP}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -37,7 +39,7 @@ def replace_database(folder: Path, make: Callable[[Path, Path], None]) -> Path:
 
 
 def copy_database(database: Path, to: Path) -> Path:
-    """A copy of a database and its logs in a new folder, to be changed at will. Raises FaceSearchError."""
+    """A copy of a database and its logs in a new folder, which may be changed. Raises FaceSearchError."""
     with _explained(to, "so nothing was repaired"):
         to.mkdir(mode=0o700)
         _copy(database.parent, to)
@@ -55,7 +57,7 @@ def _refuse_a_link(database: Path) -> None:
 def _refuse_without_room(folder: Path) -> None:
     stored = sum(file.stat().st_size for file in _files(folder))
     vectors = folder / VECTORS
-    needed = 3 * stored + (vectors.stat().st_size if vectors.exists() else 0)
+    needed = _COPIES * stored + (vectors.stat().st_size if vectors.exists() else 0)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise FaceSearchError(
@@ -81,8 +83,8 @@ def _sync(file: Path) -> None:
 
 
 def _set_logs_aside(folder: Path, to: Path) -> None:
-    """The old database's logs, which SQLite would apply to the new one: moved, and on disk so, before the new one
-    comes. Should it not come, `contents.remove_unfinished` moves them back."""
+    """Moves the old database's logs away, and syncs that, before the new database takes its place: SQLite would apply
+    them to it. If it never does, `contents.remove_unfinished` moves them back."""
     to.mkdir(mode=0o700)
     for log in LOGS:
         if (folder / log).exists():
@@ -94,7 +96,7 @@ def _set_logs_aside(folder: Path, to: Path) -> None:
 
 @contextmanager
 def _undone_unless_replaced(folder: Path, backup: Path) -> Iterator[None]:
-    """At the end only what is whole is left: the old database as it was, or the new one and the backup."""
+    """Leaves only what is whole: the old database as it was, or the new one and the backup."""
     try:
         yield
     except BaseException:
@@ -107,10 +109,10 @@ def _undone_unless_replaced(folder: Path, backup: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(path: Path, so: str) -> Iterator[None]:
+def _explained(path: Path, consequence: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise FaceSearchError(
-            f"{path} cannot be written ({error.strerror}), {so}; free some space and run it again."
+            f"{path} cannot be written ({error.strerror}), {consequence}; free some space and run it again."
         ) from error

@@ -18,7 +18,7 @@ from facesearch.home import gallery_dir, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import index_recipes
 
-_TRIES_TO_OPEN = 4  # the file of vectors, while another process writes: a second in all
+_TRIES_TO_OPEN = 4  # the file of vectors, while another process writes: three waits in all
 _BETWEEN_TRIES = 0.25  # seconds; the writer needs some milliseconds between the new file and its stamp
 
 

@@ -13,11 +13,12 @@ from facesearch.flow.stream import chunks
 from facesearch.gallery import contents
 from facesearch.gallery.agreement import refuse_other_networks
 from facesearch.gallery.database import Database
+from facesearch.gallery.faults import faults
 from facesearch.gallery.indexing import PeopleFrom
 from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
-from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.photos.file import PhotoFile, load
@@ -28,7 +29,7 @@ from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 IndexAgain: TypeAlias = Callable[[str, PeopleFrom], RunSummary]  # a root, and whence its people's names come
 
-_AT_ONCE = 1000  # photos
+_AT_ONCE = 1000  # photos in one question to the database, which SQLite answers in parts of 500
 _TRIES = 5  # with a gallery whose file of vectors is being replaced
 
 
@@ -53,7 +54,7 @@ class Soundness:
 
     @property
     def differences(self) -> int:
-        """How many photos the next `index` would have to do with, and folders `forget --missing`."""
+        """How many photos the next `index` would change, and folders `forget --missing` would."""
         return sum(len(paths or ()) for paths in (self.new, self.changed, self.gone, self.roots_gone))
 
 
@@ -80,14 +81,14 @@ def check(storage: Storage, photos: bool = False) -> Soundness:
     if found:
         return Soundness(storage.name, found, other_files=others)
     for _ in range(_TRIES):
-        sound, stamp = _looked_through(storage, photos, others)
+        sound, stamp = _checked(storage, photos, others)
         with storage.reading() as (db, _):
             if not sound.faults or db.stamp.read() == stamp:  # else the file was replaced meanwhile
                 break
     return sound
 
 
-def _looked_through(storage: Storage, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
+def _checked(storage: Storage, photos: bool, others: tuple[str, ...]) -> tuple[Soundness, IndexStamp | None]:
     """What a sound database says of its file of vectors and of the photos, and the stamp that it had then."""
     with storage.reading() as (db, _), db.snapshot():
         sound = Soundness(
@@ -137,12 +138,12 @@ def _with_differences(sound: Soundness, db: Database) -> Soundness:
 
 
 def _once(paths: list[str]) -> tuple[str, ...]:
-    """Without those that are met twice, because one root lies in another."""
+    """Each path once: one root may lie in another."""
     return tuple(dict.fromkeys(paths))
 
 
 def _compare(root: str, db: Database, new: list[str], changed: list[str]) -> dict[str, str]:
-    """Adds what differs under a root; what there cannot be seen, each with the reason."""
+    """Adds what differs under a root; returns what cannot be read there, each with the reason."""
     unseen: dict[str, str] = {}
 
     def cannot_see(path: str, error: OSError) -> None:
@@ -160,7 +161,7 @@ def _compare(root: str, db: Database, new: list[str], changed: list[str]) -> dic
 
 
 def _is_only_touched(db: Database, has: KnownPhoto, file: PhotoFile) -> bool:
-    """Whether ctime alone is another, as when rights or links change, and the content is as it was."""
+    """Whether ctime alone has changed, as by a change of rights or links, and the content has not."""
     if (has.size, has.mtime_ns) != (file.size, file.mtime_ns):
         return False
     try:

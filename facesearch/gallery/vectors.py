@@ -49,9 +49,10 @@ class FaceIndex:
     """Faces to search: those in the file, and the few that are newer than it."""
 
     def __init__(self, index: Any, recipe: IndexRecipe, source: Source, dim: int, after: int) -> None:
-        """`index` is FAISS's; `after` is the newest face in it: later ones are read from the source."""
+        """`index` is FAISS's, of `dim` numbers a face; `after` is the newest face in it: later ones are read from the
+        source."""
         self._index, self._recipe, self._source, self._dim = index, recipe, source, dim
-        newer = list(source.embeddings(dim, after))
+        newer = list(source.embeddings(dim, after))  # pairs of (n,) and (n, dim)
         self._newer_ids = np.concatenate([ids for ids, _ in newer]) if newer else np.empty(0, np.int64)
         self._newer = np.concatenate([rows for _, rows in newer]) if newer else np.empty((0, dim), np.float32)
 
@@ -63,13 +64,13 @@ class FaceIndex:
         wanted = min(k, max(int(self._index.ntotal), 1))
         if self._recipe.candidates:
             set_parameters(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
-        similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)
+        similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)  # (m, wanted) both
         if self._recipe.candidates:
             similarities = exact(self._source, self._dim, queries, ids)
         similarities = np.where(ids == NONE, -np.inf, similarities)
         if len(self._newer):
-            similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)
-            ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)
+            similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)  # (m, wanted + newer)
+            ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)  # the same
         return best(similarities, ids, k)
 
 
@@ -80,11 +81,11 @@ def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np
     similarities = np.full(ids.shape, -np.inf, np.float32)
     if not len(stored):
         return similarities
-    order = np.argsort(stored)
-    places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)
-    rows = order[places]
+    order = np.argsort(stored)  # (n,)
+    places = np.minimum(np.searchsorted(stored, ids, sorter=order), len(stored) - 1)  # (m, k), into `order`
+    rows = order[places]  # (m, k), into `embeddings`
     for own, row, query in zip(similarities, rows, queries, strict=True):
-        own[:] = embeddings[row] @ query
+        own[:] = embeddings[row] @ query  # (k, dim) @ (dim,)
     return np.where(stored[rows] == ids, similarities, np.float32(-np.inf))
 
 
@@ -103,6 +104,7 @@ def gpus(faiss: Any) -> int:
 
 
 def build(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
+    """FAISS's index of all `count` faces of the source, trained on a sample where the recipe needs it."""
     faiss = import_faiss()
     factory, lists = plan(recipe, dim, count)
     # Among vectors of length 1 the nearest is the most similar; unlike the inner product, the distance stays what it
@@ -136,24 +138,25 @@ def add(index: Any, source: Source, dim: int, after: int) -> None:
 
 
 def set_parameters(index: Any, parameters: Mapping[str, float]) -> None:
+    """Sets parameters of the search by FAISS's names for them."""
     space = import_faiss().ParameterSpace()
     for name, value in parameters.items():
         space.set_index_parameter(index, name, value)
 
 
 def sampled(source: Source, dim: int, count: int) -> Embeddings:
-    """Embeddings of `count` faces drawn at random, always the same ones."""
+    """Embeddings, (count, dim), of faces drawn at random, the same ones each time."""
     ids = np.random.default_rng(0).choice(source.ids(), count, replace=False)
     return source.embeddings_of(ids.tolist(), dim)[1]
 
 
 def best(similarities: NDArray[np.float32], ids: Ids, k: int) -> tuple[NDArray[np.float32], Ids]:
-    """The k most similar of what was found for each query, as Searchable gives them."""
-    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    """The k most similar of what was found for each query, (m, any) both, as Searchable gives them."""
+    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]  # (m, at most k)
     similarities = np.take_along_axis(similarities, order, axis=1)
     ids = np.where(np.isfinite(similarities), np.take_along_axis(ids, order, axis=1), NONE)
     short = k - ids.shape[1]
     if short > 0:
-        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=NONE)
+        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=NONE)  # (m, k)
         similarities = np.pad(similarities, ((0, 0), (0, short)), constant_values=-np.inf)
     return np.asarray(similarities, np.float32), ids

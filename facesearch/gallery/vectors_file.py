@@ -28,6 +28,7 @@ _MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
 _MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
 _BLOCK = 1 << 20  # bytes
 _SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
+_TOLERANCE = 1e-5  # of a similarity: FAISS sums in another order, in float32
 
 
 def sync(
@@ -154,16 +155,16 @@ def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) 
     """recall@1: the share of sampled faces whose most similar other face the index finds, as exact search does."""
     ids = source.ids()
     sample = np.random.default_rng(1).choice(ids, min(_SAMPLE, len(ids)), replace=False)
-    own, queries = source.embeddings_of(sample.tolist(), dim)
+    own, queries = source.embeddings_of(sample.tolist(), dim)  # (s,) and (s, dim)
     best = np.full(len(own), -np.inf, np.float32)
     for part_ids, rows in source.embeddings(dim):
-        similarities = queries @ rows.T
+        similarities = queries @ rows.T  # (s, n)
         similarities[own[:, None] == part_ids] = -np.inf
         best = np.maximum(best, similarities.max(axis=1))
-    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest()).search(queries, 2)
+    found, found_ids = FaceIndex(index, recipe, source, dim, source.newest()).search(queries, 2)  # (s, 2) both
     others = np.where(found_ids == own[:, None], -np.inf, found).max(axis=1)
-    # An equally similar face is as good; a little tolerance stands for another order of summation.
-    return float((others >= best - 1e-5).mean())
+    # An equally similar face is as good.
+    return float((others >= best - _TOLERANCE).mean())
 
 
 def _save(index: Any, path: Path, before_replacing: Callable[[], None]) -> str:

@@ -19,8 +19,9 @@ import pytest
 from facesearch import Gallery, packages
 from facesearch.flow import stages
 from facesearch.gallery.database import Database
+from facesearch.gallery.faults import faults
 from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.salvage import faults, salvage
+from facesearch.gallery.salvage import salvage
 from facesearch.gallery.upkeep import check
 from facesearch.packages import how_to_install
 from facesearch.photos.file import PhotoFile
