@@ -216,12 +216,20 @@ _PLAN: dict[str, Any] = {
 
 
 @pytest.fixture
-def trainer(crops: Path, home: Path) -> Iterator[Callable[..., Any]]:
-    """A training of a network of 32 numbers on chips of 64 pixels, by its plan. Its steps are few: to trace them
-    would take longer than to take them. The tests of the command trace theirs."""
+def untraced() -> Iterator[None]:
+    """Steps of networks that TensorFlow does not trace first: where they are few, that would take longer than they do.
+    Tests of the command trace theirs."""
     import_keras()
     import tensorflow as tf
 
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def trainer(crops: Path, home: Path, untraced: None) -> Callable[..., Any]:
+    """A training of a network of 32 numbers on chips of 64 pixels, by its plan."""
     from facesearch.training.initial_network import fresh
     from facesearch.training.loop import Trainer
     from facesearch.training.plan import Plan, ValidationSets
@@ -234,9 +242,7 @@ def trainer(crops: Path, home: Path) -> Iterator[Callable[..., Any]]:
         sets = ValidationSets(people.subset(np.array([], np.intp)))
         return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
 
-    tf.config.run_functions_eagerly(True)
-    yield make
-    tf.config.run_functions_eagerly(False)
+    return make
 
 
 def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
@@ -382,7 +388,9 @@ def test_options_that_do_not_fit_are_refused(cli: Cli, crops: Path, home: Path) 
         assert not (home / "models" / "refused").exists()
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cli: Cli, crops: Path, home: Path) -> None:
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
+    cli: Cli, crops: Path, home: Path, untraced: None
+) -> None:
     from facesearch.training.plan import Plan
     from facesearch.training.run import Listeners, TrainingOptions, train
 
