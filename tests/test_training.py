@@ -217,8 +217,8 @@ _PLAN: dict[str, Any] = {
 
 @pytest.fixture
 def untraced() -> Iterator[None]:
-    """Steps of networks that TensorFlow does not trace first: where they are few, that would take longer than they do.
-    Tests of the command trace theirs."""
+    """Steps of networks that TensorFlow does not trace first: where they are few, that would take longer than they
+    do. Tests of the command trace theirs."""
     import_keras()
     import tensorflow as tf
 
