@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +13,9 @@ from facesearch import limits
 from facesearch.errors import Note, RootError, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.flow.pace import Pace
-from facesearch.gallery import answers, forgetting, upkeep
+from facesearch.gallery import answers
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, current_identity, detector_of
 from facesearch.gallery.analysers import Analysers
-from facesearch.gallery.calibration import calibrate, gather
 from facesearch.gallery.database import Database
 from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
 from facesearch.gallery.options import IndexOptions
@@ -41,6 +41,9 @@ from facesearch.models.cards import embedder_card, index_recipes
 from facesearch.models.device import Device
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import Decoders
+
+if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
+    from facesearch.gallery import forgetting, upkeep
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _MOST_FAR = 0.1
@@ -189,6 +192,8 @@ class Gallery(Storage):
         """Learns from which similarity on two faces count as one person: the one that the share `far` of this
         gallery's own strangers reach, pairs of faces that share a photo. From then on `query` goes by it. Raises
         UsageError for a share that is none, FaceSearchError when there are too few such pairs."""
+        from facesearch.gallery.calibration import calibrate, gather
+
         if not 0 < far <= _MOST_FAR:
             raise UsageError(f"A FAR of {far:g} makes no threshold; choose one from 0.0001 to {_MOST_FAR}.")
         with self.reading() as (db, settings):
@@ -238,12 +243,14 @@ class Gallery(Storage):
         with self.reading() as (db, _):
             yield from db.photos.unread()
 
-    def check(self, photos: bool = False) -> upkeep.Soundness:
+    def check(self, photos: bool = False) -> "upkeep.Soundness":
         """Whether all that the gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
         Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
+        from facesearch.gallery import upkeep
+
         return upkeep.check(self, photos)
 
-    def repair(self, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> upkeep.Repaired:
+    def repair(self, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> "upkeep.Repaired":
         """Makes a damaged gallery whole: what was there is copied aside, what can still be read becomes a new
         database, and the folders are indexed again for the rest; `on_outcome` hears of each photo. A gallery that is
         sound is left as it is. Raises as upkeep.repair."""
@@ -251,24 +258,34 @@ class Gallery(Storage):
         def index_again(root: str, people_from: PeopleFrom) -> RunSummary:
             return self.index([root], people_from=people_from, on_outcome=on_outcome)
 
+        from facesearch.gallery import upkeep
+
         return upkeep.repair(self, index_again)
 
-    def to_forget(self, what: str, kind: forgetting.Kind | None = None) -> forgetting.ToForget:
+    def to_forget(self, what: str, kind: "forgetting.Kind | None" = None) -> "forgetting.ToForget":
         """What `forget` would delete; nothing is written. Raises as forgetting.to_forget."""
+        from facesearch.gallery import forgetting
+
         return forgetting.to_forget(self, what, kind)
 
-    def forget(self, what: str, kind: forgetting.Kind | None = None) -> Forgotten:
+    def forget(self, what: str, kind: "forgetting.Kind | None" = None) -> Forgotten:
         """Deletes all faces of a person, of a photo or of the photos under a folder, so that no byte of them stays in
         the gallery. Raises as forgetting.forget."""
+        from facesearch.gallery import forgetting
+
         return forgetting.forget(self, what, kind)
 
-    def to_forget_missing(self) -> forgetting.ToForget:
+    def to_forget_missing(self) -> "forgetting.ToForget":
         """What `forget_missing` would delete, given all roots that are gone; nothing is written."""
+        from facesearch.gallery import forgetting
+
         return forgetting.to_forget_missing(self)
 
     def forget_missing(self, roots: Sequence[str] = ()) -> Forgotten:
         """As `forget`, for all photos that are no longer on disk, and for these roots, of those that have vanished,
         with all photos that were under them."""
+        from facesearch.gallery import forgetting
+
         return forgetting.forget_missing(self, roots)
 
     def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
