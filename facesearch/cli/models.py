@@ -49,8 +49,8 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
     if json:
         show.as_json(facts)
     else:
-        told = ((key, _text(value)) for key, value in facts.items() if value not in ("", {}, None))
-        show.facts((key.replace("_", " "), printable(text)) for key, text in told)
+        known = ((key, _text(value)) for key, value in facts.items() if value not in ("", {}, None))
+        show.facts((key.replace("_", " "), printable(text)) for key, text in known)
     return ExitCode.DONE
 
 
@@ -58,7 +58,7 @@ def add_model(
     file: Annotated[
         Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx or .dat file.", metavar="FILE")
     ],
-    name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new model's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
 ) -> ExitCode:
     """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network.

@@ -26,7 +26,7 @@ _DEPTH = 2  # folders below the one that was named in which the photos may lie
 # The medians over the deep-funneled photos that View 2 does not use.
 EXPECTED_FACE = ExpectedFace("lfw", ((0.418, 0.451), (0.586, 0.448), (0.502, 0.548), (0.433, 0.635), (0.578, 0.632)))
 
-# The BLAKE2b of Aaron_Eckhart_0001.jpg tells the deep-funneled release; others are told by their folder's name.
+# The BLAKE2b of Aaron_Eckhart_0001.jpg in the deep-funneled release; others are known by their folder's name.
 _DEEP_FUNNELED = "f299e6636ec8162270aad2f48128e683"
 _VARIANTS = {"lfw": "original", "lfw_funneled": "funneled", "lfw-funneled": "funneled"}
 

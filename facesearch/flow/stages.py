@@ -238,7 +238,7 @@ def _weigh_batch(batch: list[object]) -> int:
 
 
 def _as_photo_error(error: Exception) -> PhotoError:
-    """Why a photo broke a stage. Engines tell only in words that the memory does not suffice."""
+    """Why a photo broke a stage. Engines say only in words that memory ran out."""
     if isinstance(error, PhotoError):
         return error
     text = str(error).lower()
