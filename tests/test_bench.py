@@ -212,7 +212,7 @@ def test_made_up_identities_are_what_they_are_said_to_be() -> None:
         (["lfw", "--data", "{lfw}", "--protocol", "identify", "--roc", "x.png"], 2, "which --protocol identify"),
         (["lfw", "--data", "{lfw}", "--protocol", "random", "--pairs", "x"], 2, "does not use; leave it out"),
         (["lfw", "--data", "{lfw}", "--model", "none"], 6, "no model named 'none'"),
-        (["lfw", "--data", "{lfw}", "--protocol", "strangers"], 3, "shows nobody but the people"),
+        (["lfw", "--data", "{lfw}", "--protocol", "strangers"], 3, "has no people other than those"),
         (["yaleb", "--data", "{empty}"], 3, "no photo such as yaleB01"),
         (["pairs", "{empty}/none.csv"], 3, "none.csv cannot be read: No such file"),
         (["search", "--n", "1000000000"], 2, "GB of memory"),

@@ -377,7 +377,7 @@ def test_verify_without_a_face_is_4(cli: Cli, wall: Path, astronaut_file: Path) 
 def test_an_unknown_model_is_6(cli: Cli, astronaut_file: Path, album: Path) -> None:
     said = cli("verify", astronaut_file, astronaut_file, "--model", "nobody")
     assert said.code == 6
-    assert "There is no model named 'nobody'; there is dlib-resnet" in said.err
+    assert "There is no model named 'nobody'. Available: dlib-resnet" in said.err
     assert cli("index", album, "--model", "nobody").code == 6
     assert cli("models", "show", "nobody").code == 6
 
@@ -440,7 +440,7 @@ def test_the_version_is_told(cli: Cli) -> None:
 
 
 def test_a_gallery_that_does_not_exist_is_answered_with_those_that_do(cli: Cli, gallery: Path) -> None:
-    assert "There is no gallery 'famly' (there is default); make it" in cli("info", "--gallery", "famly").err
+    assert "There is no gallery 'famly' (available: default); make it" in cli("info", "--gallery", "famly").err
 
 
 def test_help_is_there_at_once_and_imports_nothing_heavy() -> None:

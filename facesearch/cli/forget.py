@@ -126,7 +126,7 @@ def _choice_lines(chosen: "ToForget") -> list[str]:
 
 
 def _no_longer_indexed(root: str) -> str:
-    return f"The folder {root} is no longer looked after."
+    return f"The folder {root} is no longer part of the gallery."
 
 
 def _note_away(chosen: "ToForget") -> None:

@@ -104,7 +104,10 @@ class Benchmark:
         official = {people_names.of_folder(photo) for photo in pairs.photos}
         chosen = [(photo, name) for photo, name in zip(photos, people_in, strict=True) if name not in official]
         if len({name for _, name in chosen}) < 2:
-            raise FaceSearchError(f"{found.images} shows nobody but the people of the official pairs.")
+            raise FaceSearchError(
+                f"{found.images} has no people other than those of the official pairs; name the folder of all of "
+                "LFW with --data."
+            )
         portraits = self._embed([photo for photo, _ in chosen], lfw.EXPECTED_FACE)
         started = time.perf_counter()
         keep = portraits.found if self._on_missing == "skip" else np.ones(len(chosen), bool)

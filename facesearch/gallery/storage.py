@@ -55,7 +55,7 @@ class Storage:
             others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
             raise GalleryError(
                 f"There is no gallery '{self.name}'"
-                + (f" (there is {', '.join(others)})" if others else "")
+                + (f" (available: {', '.join(others)})" if others else "")
                 + "; make it with: facesearch index PHOTOS"
                 + (f" --gallery {self.name}." if self.name != "default" else ".")
             )

@@ -78,7 +78,7 @@ def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelC
     known = sorted(each.name for each in model_cards().values() if _has_address(each))
     card = model_card(name)
     if not _has_address(card):
-        raise ModelError(f"There is no model '{name}' to download; there is {', '.join(known)}.")
+        raise ModelError(f"There is no model '{name}' to download. Available: {', '.join(known)}.")
     (weights,) = card.weights
     there = weights_path(weights, name)
     if there is not None and sha256_of(there) == weights.sha256.lower():

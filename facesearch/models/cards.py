@@ -192,7 +192,7 @@ def _needed(name: str, kind: type[_R]) -> _R:
     if isinstance(card, kind):
         return card
     known = ", ".join(sorted(card.name for card in cards.values() if isinstance(card, kind)))
-    raise ModelError(f"There is no model named '{printable(name)}'; there is {known} (see: facesearch models list).")
+    raise ModelError(f"There is no model named '{printable(name)}'. Available: {known}; see: facesearch models list.")
 
 
 def _decoded(path: Path, facts: Mapping[str, Any], was_kept: bool = False) -> ModelCard:

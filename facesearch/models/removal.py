@@ -83,7 +83,7 @@ def _nothing(name: str) -> str:
         return f"'{name}' comes with facesearch, and nothing of it lies in {home() / 'models'}."
     own = {card.name for card in model_cards().values() if card_path(card.name).exists()}
     known = ", ".join(sorted(own | {broken.path.stem for broken in broken_cards()})) or "none"
-    return f"There is no model '{name}' in {home() / 'models'}; there is {known}."
+    return f"There is no model '{name}' in {home() / 'models'}. Available: {known}."
 
 
 def _contents(name: str, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
