@@ -62,7 +62,7 @@ def test_a_wrong_card_is_named_with_what_is_wrong(
 
 
 def test_a_model_that_does_not_exist_or_is_of_another_kind_is_refused() -> None:
-    with pytest.raises(ModelError, match="no model named 'nobody'. Available: dlib-resnet"):
+    with pytest.raises(ModelError, match=r"no model named 'nobody'\. Available: dlib-resnet"):
         embedder_card("nobody")
     with pytest.raises(ModelError, match="no model named 'mtcnn'"):
         embedder_card("mtcnn")

@@ -297,7 +297,7 @@ def test_another_model_or_smallest_face_is_refused(gallery: Gallery, album: Path
 
 
 def test_an_unknown_model_makes_no_gallery(gallery: Gallery, album: Path) -> None:
-    with pytest.raises(ModelError, match="no model named 'another'. Available: dlib-resnet"):
+    with pytest.raises(ModelError, match=r"no model named 'another'\. Available: dlib-resnet"):
         gallery.index([album], model="another")
     assert not gallery.directory.exists()
 

@@ -7,6 +7,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
+from msgspec import structs
 
 from facesearch.evaluation.synthetic import DIM, Identities
 from facesearch.gallery import vectors_gpu
@@ -85,7 +86,8 @@ def test_clusters_are_trained_where_the_faces_do_not_fit(gpu: list[Any], monkeyp
     monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: int(count * DIM * 1.2))
     faces = Identities(count, 0.5)
     fallback = build_in_memory(faces, DIM, index_recipes())
-    index = on_gpu(faces, DIM, index_recipes("gpu"), fallback)
+    recipes = [structs.replace(recipe, dims=min(recipe.dims, 32)) for recipe in index_recipes("gpu")]  # shorter codes
+    index = on_gpu(faces, DIM, recipes, fallback)
     assert isinstance(index, GpuIndex)
     assert gpu[0].nlist == round(4 * count**0.5)
     assert gpu[0].nprobe == 256
