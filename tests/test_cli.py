@@ -456,12 +456,11 @@ def test_help_is_there_at_once_and_imports_nothing_heavy() -> None:
     assert "heavy: []" in said.stdout
     assert "index" in said.stdout
     command = [str(Path(sys.executable).with_name("facesearch")), "--help"]
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run(command, capture_output=True, check=True)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3 * float(os.environ.get("FACESEARCH_TEST_SLACK", "1"))
+    before = os.times()
+    subprocess.run(command, capture_output=True, check=True)
+    after = os.times()
+    # Of the processor, as the clock also measures what else runs here.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.3
 
 
 @pytest.mark.parametrize(("module", "package"), [("onnxruntime", "onnxruntime"), ("faiss", "faiss-cpu")])
