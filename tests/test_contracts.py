@@ -1,23 +1,31 @@
-"""What every implementation of a protocol keeps: detectors, networks, aligners and indexes."""
+"""What every implementation of a protocol keeps: detectors, networks, aligners, indexes and readers of weights."""
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from msgspec import structs
 
 from facesearch.arrays import Pixels
+from facesearch.errors import ModelError
 from facesearch.evaluation.synthetic import DIM, Identities
 from facesearch.faces.detector import Detector
 from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.faces.yunet import YunetDetector
 from facesearch.gallery.vectors import NONE
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.chips import Aligner, ByBox, ByLandmarks
 from facesearch.geometry.face import Box, Face, Point
-from facesearch.models.cards import detector_card, embedder_card, index_recipes
+from facesearch.models.cards import ModelCard, detector_card, embedder_card, index_recipes
 from facesearch.models.engines import Network
 from facesearch.models.engines.keras import KerasNetwork
 from facesearch.models.serving import keras_models, serve
+from facesearch.models.weight_files import weights_path
+from facesearch.models.weights import tensors
+from tests.frozen_graphs import graph_of
 
 _FACE = Face(Box(30, 20, 70, 70), 1.0, (Point(40, 35), Point(60, 35), Point(50, 47), Point(42, 58), Point(58, 58)))
 _TEMPLATE = np.array(_FACE.landmarks) * 0.5  # the photo at half its size
@@ -36,10 +44,15 @@ def test_an_aligner_gives_a_chip_a_face_and_says_how_much_it_shrinks(aligner: Al
         assert all((chip == chips[0]).all() for chip in chips)
 
 
-@pytest.fixture(params=["mtcnn"])
+@pytest.fixture(params=["mtcnn", "yunet"])
 def detector(request: pytest.FixtureRequest, models_home: Path) -> Detector:
     card = detector_card(request.param)
-    return MtcnnDetector(serve(card, "cpu", 2), card)
+    if request.param == "mtcnn":
+        return MtcnnDetector(serve(card, "cpu", 2), card)
+    file: Path = request.getfixturevalue("data") / "models" / "face_detection_yunet_2026may.onnx"
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not at hand")
+    return YunetDetector(file, card)
 
 
 def test_a_detector_gives_a_list_a_photo_surest_first_within_the_photo(detector: Detector, astronaut: Pixels) -> None:
@@ -91,3 +104,54 @@ def test_an_index_gives_ids_by_falling_similarity_and_none_where_there_are_fewer
         assert ((ids == NONE) == np.isneginf(similarities)).all()
     assert (ids == NONE)[:, -5:].all()
     assert len(set(ids[0][ids[0] != NONE].tolist())) == (ids[0] != NONE).sum()
+
+
+# Readers of weights
+
+
+def _dlib_dat(_: Path) -> Path:
+    return _of_package(embedder_card("dlib-resnet"))
+
+
+def _joblib_list(_: Path) -> Path:
+    return _of_package(detector_card("mtcnn"))
+
+
+def _of_package(card: ModelCard) -> Path:
+    path = weights_path(card.weights[0], card.name)
+    assert path is not None
+    return path
+
+
+def _tensors(folder: Path) -> Path:
+    tensors.write(folder / "weights.npz", {"a": np.ones((3, 2), np.float32)})
+    return folder / "weights.npz"
+
+
+def _frozen_pb(folder: Path) -> Path:
+    (folder / "graph.pb").write_bytes(graph_of({"InceptionResnetV1/a/weights": np.ones((3, 2), np.float32)}))
+    return folder / "graph.pb"
+
+
+def _keras_h5(folder: Path) -> Path:
+    with h5py.File(folder / "weights.h5", "w") as file:
+        file["Conv2d_1a_3x3/Conv2d_1a_3x3/kernel:0"] = np.ones((3, 2), np.float64)
+    return folder / "weights.h5"
+
+
+@pytest.mark.parametrize("make", [_dlib_dat, _joblib_list, _tensors, _frozen_pb, _keras_h5])
+def test_a_reader_gives_arrays_of_floats_and_refuses_what_is_cut_short(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    name = make.__name__[1:]
+    reader, path = import_module(f"facesearch.models.weights.{name}"), make(tmp_path)
+    found = reader.read(path)
+    arrays = list(found.values() if isinstance(found, dict) else found)
+    assert arrays
+    assert all(array.dtype == np.float32 and array.size for array in arrays)
+    if name == "joblib_list":  # a program: only a file of a known SHA-256 comes to its reader
+        return
+    data = path.read_bytes()
+    (tmp_path / path.name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError):
+        reader.read(tmp_path / path.name)

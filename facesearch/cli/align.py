@@ -34,7 +34,7 @@ def align(
     Run it again to go on: what was cut out already is passed over. Exit code 7 when photos could not be read."""
     from facesearch.files import printable
     from facesearch.models.cards import detector_card
-    from facesearch.training.crops import NO_FACE, CropOptions, align_people, by_box, by_landmarks
+    from facesearch.training.crops import CropOptions, align_people, by_box, by_landmarks
 
     cut = by_landmarks(size, detector) if warp else by_box(size, margin)
     counts: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def align(
             show.note(f"{failure.photo}: {failure.reason}")
         if len(failures) > _LISTED:
             show.note("... and more; --json lists them all.")
-    return ExitCode.SOME_UNREAD if any(failure.reason != NO_FACE for failure in failures) else ExitCode.DONE
+    return ExitCode.SOME_UNREAD if any(failure.is_unread for failure in failures) else ExitCode.DONE
 
 
 def _detector(name: str, device: Device, note: Note) -> "FaceDetector":

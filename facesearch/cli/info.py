@@ -44,7 +44,12 @@ def info(
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
-            ("index", f"{index.recipe}, {index.count:,} faces, {recall}" if index else "built by the next query"),
+            (
+                "index",
+                f"{index.recipe}, {show.count_of(index.count, 'face')}, {recall}"
+                if index
+                else "built by the next query",
+            ),
             ("same person from", _threshold_text(facts.threshold)),
             ("last run", facts.last_run or "none"),
         ]

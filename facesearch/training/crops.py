@@ -27,6 +27,7 @@ from facesearch.geometry.face import Face
 from facesearch.models.cards import LandmarkAlignment, default_embedder, embedder_card
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.formats import looks_like_photo
+from facesearch.photos.status import Status
 from facesearch.photos.view import View
 from facesearch.photos.walk import walk
 from facesearch.pictures import output
@@ -34,17 +35,23 @@ from facesearch.pictures import output
 _JPEG_QUALITY = 95
 _LONGEST_NAME = 255  # bytes, in every file system that is common
 _NUMBER_BYTES = 5  # at the end of a name: _9999
-NO_FACE = "no face was found"
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """What became of a photo: how many crops were written, or why none was. `known` says that they were there."""
+    """What became of a photo: how many crops were written, or why none was. `known` says that they were there;
+    `status` is OK or NO_FACE, or why the photo cannot be read."""
 
     photo: str
     crops: int
     known: bool = False
     reason: str | None = None
+    status: Status = Status.OK
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the photo could not be read."""
+        return self.status not in (Status.OK, Status.NO_FACE)
 
 
 def by_box(size: int, margin: float) -> Aligner:
@@ -105,7 +112,7 @@ def _outcome(row: stages.Found["_Photo", Aligned] | stages.Failed["_Photo"] | Al
     if isinstance(row, stages.Found):
         return row.result
     if isinstance(row, stages.Failed):
-        return Aligned(row.file.path, 0, reason=row.error.reason)
+        return Aligned(row.file.path, 0, reason=row.error.reason, status=Status(row.error.status))
     return row
 
 
@@ -145,7 +152,7 @@ class _Crops:
         """Cuts the chosen faces out of a photo and writes them; of several the first last, as it says that all are
         there. Raises FaceSearchError when the disk refuses one, PhotoError when the photo gives no chip."""
         if not faces:
-            return Aligned(photo.path, 0, reason=NO_FACE)
+            return Aligned(photo.path, 0, reason="no face was found", status=Status.NO_FACE)
         chosen = faces if self._options.all_faces else [largest_and_most_central(view.size, faces)]
         chips = cut_out(view, chosen, self._options.aligner)
         for number, chip in reversed(list(enumerate(chips))):
