@@ -46,7 +46,7 @@ def info(
             ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
             (
                 "index",
-                f"{index.recipe}, {show.count_of(index.count, 'face')}, {recall}"
+                f"{index.recipe}, {show.count(index.count, 'face')}, {recall}"
                 if index
                 else "built by the next query",
             ),

@@ -145,7 +145,7 @@ def _meaning(answer: "Answer") -> str:
     """What the column `same` says."""
     if answer.threshold is None or answer.far is None:
         return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
-    by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count_of(answer.compared, 'face')}"
+    by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
     return f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance})"
 
 

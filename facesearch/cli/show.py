@@ -117,11 +117,6 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def count_of(count: int, thing: str) -> str:
-    """How many of a thing there are, in words: 1 face, 2 faces."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
-
-
 def rate(photos_per_second: float) -> str:
     """Photos a second, with a decimal where it matters."""
     return f"{photos_per_second:.{1 if photos_per_second < 10 else 0}f} photos/s"
