@@ -52,10 +52,14 @@ def _run(version: Path, home: Path, command: tuple[str, ...]) -> tuple[float, fl
         shutil.rmtree(home / "indexes" / "new", ignore_errors=True)
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(version), "FACESEARCH_HOME": str(home)}
-    subprocess.run([sys.executable, "-m", "facesearch", *command], env=environment, check=False, capture_output=True)
+    words = [sys.executable, "-P", "-m", "facesearch", *command]  # -P: not what lies in the current folder
+    done = subprocess.run(words, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 1):  # 1 is the no of `verify`
+        raise RuntimeError(f"{version}: {command[0]} ended with {done.returncode}: {done.stderr[-500:]}")
     spent, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, spent
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 7)
+    before, after, album = (Path(word).absolute() for word in sys.argv[1:4])
+    main(before, after, album, int(sys.argv[4]) if len(sys.argv) > 4 else 7)
