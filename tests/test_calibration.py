@@ -90,7 +90,7 @@ def _photo(name: str, *faces: tuple[float, list[float]], size: tuple[int, int] =
     """A photo whose faces are 20 pixels wide, each at a place, with its embedding."""
     boxes = np.array([[left, 0, left + 20, 20] for left, _ in faces], np.float64).reshape(-1, 4)
     rows = np.array([row for _, row in faces], np.float32)
-    return PhotoFaces(name, size, boxes, rows)
+    return PhotoFaces(name, size, boxes, rows, np.zeros(len(rows), np.float32))
 
 
 def test_what_is_gathered_by_hand() -> None:

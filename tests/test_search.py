@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.answers import identify
+from facesearch.gallery.answers import QueryOptions, identify
 from facesearch.gallery.database import Database
+from facesearch.gallery.judging import Judge
 from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.records import GallerySettings, Match
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.face import Box, Face, Point
@@ -49,13 +51,21 @@ def _index(db: Database) -> FaceIndex:
     return build_in_memory(db.faces, _DIM, index_recipes())
 
 
+def _ask(
+    db: Database, queries: Embeddings, options: QueryOptions, index: FaceIndex | None = None
+) -> list[tuple[Match, ...]]:
+    """Without a cohort: judged values are similarities."""
+    judge = Judge(db, GallerySettings("dlib-resnet", "mtcnn", _DIM, 20))
+    return identify(db.faces, index or _index(db), judge, queries, options)
+
+
 def test_one_row_a_named_person_one_row_an_unnamed_face(db: Database) -> None:
     for i in range(3):
         _add(db, f"ann{i}", 10 + i, "Ann")
     _add(db, "bob", 40, "Bob")
     _add(db, "unknown1", 20)
     _add(db, "unknown2", 21)
-    ((first, *rest),) = identify(db.faces, _index(db), _at(0), 10, group=True)
+    ((first, *rest),) = _ask(db, _at(0), QueryOptions(10))
     assert (first.person, first.photo) == ("Ann", "ann0")
     assert first.similarity == pytest.approx(np.cos(np.radians(10)), abs=1e-6)
     assert [(m.person, m.photo) for m in rest] == [(None, "unknown1"), (None, "unknown2"), ("Bob", "bob")]
@@ -65,9 +75,9 @@ def test_a_person_with_many_photos_does_not_hide_the_next(db: Database) -> None:
     for i in range(200):
         _add(db, f"ann{i}", i / 100, "Ann")
     _add(db, "bob", 50, "Bob")
-    (matches,) = identify(db.faces, _index(db), _at(0), 2, group=True)
+    (matches,) = _ask(db, _at(0), QueryOptions(2))
     assert [match.person for match in matches] == ["Ann", "Bob"]
-    (faces,) = identify(db.faces, _index(db), _at(0), 2, group=False)
+    (faces,) = _ask(db, _at(0), QueryOptions(2, group=False))
     assert [match.photo for match in faces] == ["ann0", "ann1"]
 
 
@@ -75,7 +85,7 @@ def test_nothing_below_the_threshold_is_an_answer(db: Database) -> None:
     _add(db, "ann", 30, "Ann")
     _add(db, "bob", 70, "Bob")
     limit = float(np.cos(np.radians(45)))
-    near, far = identify(db.faces, _index(db), _at(0, 180), 5, group=True, threshold=limit)
+    near, far = _ask(db, _at(0, 180), QueryOptions(5, threshold=limit))
     assert [match.person for match in near] == ["Ann"]
     assert far == ()
 
@@ -87,16 +97,16 @@ def test_missing_photos_do_not_use_up_the_places(db: Database) -> None:
     index = _index(db)
     with db.transaction():
         db._conn.execute("UPDATE photos SET status = 'missing' WHERE path LIKE '/gone/%'")
-    (matches,) = identify(db.faces, index, _at(0), 3, group=True)
+    (matches,) = _ask(db, _at(0), QueryOptions(3), index)
     assert [match.person for match in matches] == ["Ann"]
 
 
 def test_many_queries_are_answered_each(db: Database) -> None:
     for i in range(50):
         _add(db, f"p{i}", i * 5, f"P{i}")
-    answers = identify(db.faces, _index(db), _at(*[i * 5 + 1 for i in range(50)]), 1, group=True)
+    answers = _ask(db, _at(*[i * 5 + 1 for i in range(50)]), QueryOptions(1))
     assert [matches[0].person for matches in answers] == [f"P{i}" for i in range(50)]
 
 
 def test_an_empty_gallery_has_no_answer(db: Database) -> None:
-    assert identify(db.faces, _index(db), _at(0), 3, group=True) == [()]
+    assert _ask(db, _at(0), QueryOptions(3)) == [()]

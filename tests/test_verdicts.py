@@ -30,7 +30,7 @@ def learned(home: Path, cli: Cli, astronaut_file: Path) -> float:
     """What a gallery has learned; it stands in for a calibration, which needs hundreds of photos."""
     assert cli("index", astronaut_file, "-g", "family").code == 0
     with closing(sqlite3.connect(home / "indexes" / "family" / "faces.db")) as conn, conn:
-        conn.execute("INSERT INTO calibration VALUES (1, 0.995, 0.001, 5000, '2026-01-01')")
+        conn.execute("INSERT INTO calibration VALUES (1, 0.995, 0.001, 5000, '2026-01-01', 1)")
     return 0.995
 
 

@@ -8,6 +8,9 @@ from facesearch.errors import ExitCode
 from facesearch.evaluation.leakage import warning
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
 
 _WORST = 8  # errors of each kind that are drawn
@@ -98,6 +101,8 @@ def _show(report: "Report") -> None:
         )
         rows.add_row("its threshold", f"{opened.threshold:.4f}")
         show.console().print(rows)
+    if report.splits:
+        _show_splits(report.splits)
     if report.strangers:
         strangers = report.strangers
         title = f"{strangers.pairs:,} pairs of strangers, {strangers.photos:,} photos of {strangers.people:,} people"
@@ -116,6 +121,17 @@ def _show(report: "Report") -> None:
                 _share(light.eer),
             )
         show.console().print(rows)
+
+
+def _show_splits(splits: "Sequence[Split]") -> None:
+    """Plain cosine beside judged values."""
+    names = [f"own thresholds, by {split.cohort:,} strangers" if split.cohort else "cosine" for split in splits]
+    rows = show.table("strangers in two halves, the mean", *names, right=names)
+    rows.add_row("rank 1", *(_share(split.rank1) for split in splits))
+    for far in splits[0].rates:
+        rows.add_row(f"open set, named at FAR {far:g}", *(_share(split.rates[far]) for split in splits))
+    rows.add_row(f"TAR at FAR {splits[0].tar_far:g}", *(_share(split.tar) for split in splits))
+    show.console().print(rows)
 
 
 def _pair_table(name: str, report: "PairReport", mark: str) -> Any:

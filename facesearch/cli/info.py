@@ -51,6 +51,7 @@ def info(
                 else "built by the next query",
             ),
             ("same person from", _threshold_text(facts.threshold)),
+            ("own thresholds", _cohort_text(facts.cohort, facts.threshold)),
             ("last run", facts.last_run or "none"),
         ]
     )
@@ -101,3 +102,11 @@ def _threshold_text(threshold: "ActiveThreshold | None") -> str:
     if threshold is None:
         return "not known of this model; facesearch calibrate may learn it"
     return f"{threshold.similarity:.3f}, {'learned here' if threshold.learned else 'by the card'}"
+
+
+def _cohort_text(cohort: int, threshold: "ActiveThreshold | None") -> str:
+    if cohort:
+        return f"by {show.count(cohort, 'person', 'people')} of this gallery"
+    if threshold and not threshold.judges:
+        return "none: the threshold was learned from similarities; facesearch calibrate learns it anew"
+    return "none yet; facesearch index measures them" if threshold else "none"

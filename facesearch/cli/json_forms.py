@@ -4,6 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
     from facesearch.gallery.records import (
@@ -30,6 +31,8 @@ def verdict(record: "Verdict") -> Json:
     return {
         "same": record.same,
         "similarity": round(record.similarity, 4),
+        "judged": round(record.judged, 4),
+        "cohort": record.cohort,
         "threshold": record.threshold,
         "model": record.model,
         "a": _sighting(record.a),
@@ -43,10 +46,13 @@ def answer(record: "Answer") -> Json:
         "query": _sighting(record.query) | {"faces": record.query.faces},
         "model": record.model,
         "threshold": record.threshold,
+        "cohort": record.cohort,
         "matches": [
             {
                 "person": match.person,
                 "similarity": round(match.similarity, 4),
+                "judged": round(match.judged, 4),
+                "same": match.same,
                 "photo": match.photo,
                 "box": _box(match.box),
                 "face_id": match.face_id,
@@ -97,6 +103,7 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "min_face": record.settings.min_face_px,
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
         "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
+        "cohort": record.cohort,
         "last_run": record.last_run,
         "failing": record.failing,
         "unsupported": record.unsupported,
@@ -183,6 +190,8 @@ def benchmark(report: "Report") -> Json:
         whole |= {name.replace(" ", "_"): _pairs(pairs) for name, pairs in report.pairs.items()}
     if report.closed and report.opened:
         whole |= {"closed_set": rounded(report.closed), "open_set": rounded(report.opened)}
+    if report.splits:
+        whole["splits"] = [_split(split) for split in report.splits]
     if report.strangers:
         whole["strangers"] = rounded(report.strangers)
     if report.lights:
@@ -194,6 +203,11 @@ def rounded(record: Any) -> Json:
     """The fields of a dataclass, numbers to six places."""
     fields = dataclasses.asdict(record).items()
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields}
+
+
+def _split(split: "Split") -> Json:
+    rates = {f"{far:g}": round(rate, 6) for far, rate in split.rates.items()}
+    return rounded(split) | {"rates": rates}
 
 
 def _pairs(report: "PairReport") -> Json:

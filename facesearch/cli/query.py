@@ -23,7 +23,7 @@ def query(
     gallery: GalleryName = "default",
     threshold: Annotated[
         float | None,
-        typer.Option(help="Least similarity; without it the nearest are shown, however far.", min=-1, max=1),
+        typer.Option(help="Least judged value; without it the nearest are shown, however far.", min=-1, max=1),
     ] = None,
     face: Annotated[
         int | None,
@@ -114,7 +114,7 @@ def _show(answer: "Answer | Unanswered", json: bool, face: int | None, threshold
     else:
         _show_table(answer, face)
     if not answer.matches and threshold is not None:
-        show.note(f"Nobody in the gallery reaches a similarity of {threshold:g}.")
+        show.note(f"Nobody in the gallery reaches {threshold:g}.")
         return ExitCode.NO
     return ExitCode.DONE
 
@@ -126,12 +126,13 @@ def _show_table(answer: "Answer", face: int | None) -> None:
         show.note(
             f"{answer.query.photo} shows {answer.query.faces} faces; the largest was taken (--face 2 takes the next)."
         )
-    rows = show.table("person", "similarity", "same", "photo", "box", right=["similarity"])
+    rows = show.table("person", "judged", "same", "similarity", "photo", "box", right=["judged", "similarity"])
     for match in answer.matches:
         rows.add_row(
             match.person or "-",
+            f"{match.judged:.3f}",
+            "-" if match.same is None else "yes" if match.same else "no",
             f"{match.similarity:.3f}",
-            "-" if answer.threshold is None else "yes" if match.similarity >= answer.threshold else "no",
             match.photo,
             show.box_text(match.box),
         )
@@ -146,7 +147,12 @@ def _meaning(answer: "Answer") -> str:
     if answer.threshold is None or answer.far is None:
         return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
     by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
-    return f"same: similarity from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance})"
+    by = (
+        f", each face judged by {show.count(answer.cohort, 'person', 'people')} of this gallery"
+        if answer.cohort
+        else ""
+    )
+    return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"
 
 
 def _draw(answers: "list[Answer]", path: Path) -> None:

@@ -112,9 +112,9 @@ def as_json(value: Any) -> None:
     say(json.dumps(value))
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str = "") -> str:
     """Such as 1 photo, or 1,200 photos."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def rate(photos_per_second: float) -> str:

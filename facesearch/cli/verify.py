@@ -26,7 +26,7 @@ def verify(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="The similarity from which two faces count as one person; by default that of the model's card.",
+            help="The judged value from which two faces count as one person; by default that of the model's card.",
             min=-1,
             max=1,
         ),
@@ -44,7 +44,7 @@ def verify(
         if json:
             show.as_json(json_forms.verdict(verdict))
         else:
-            _show(verdict)
+            _show(verdict, gallery)
     if verdict.same is None:
         show.note(
             f"No threshold is known for '{verdict.model}'; give one with --threshold X, or measure one with: "
@@ -54,14 +54,24 @@ def verify(
     return ExitCode.DONE if verdict.same else ExitCode.NO
 
 
-def _show(verdict: "Verdict") -> None:
+def _show(verdict: "Verdict", gallery: str | None) -> None:
     for sighting in (verdict.a, verdict.b):
         if sighting.faces > 1:
             show.note(f"{sighting.photo} shows {sighting.faces} faces; the largest was taken.")
     similarity = f"similarity {verdict.similarity:.3f}"
+    if verdict.cohort:
+        similarity += (
+            f", judged {verdict.judged:.3f} by {show.count(verdict.cohort, 'person', 'people')} of the gallery"
+        )
     if verdict.threshold is None:
         show.say(f"not known: {similarity}, no threshold of {verdict.model} is known")
         return
     answer = "same person" if verdict.same else "different people"
     odds = f" ({show.odds(verdict.far, verdict.learned)})" if verdict.far else ""
     show.say(f"{answer}: {similarity}, threshold {verdict.threshold:.3f}{odds}")
+    if verdict.cohort or verdict.far is None:
+        return
+    if gallery:
+        show.note(f"No face was judged by the people of '{gallery}': it has none yet, or goes by similarities alone.")
+    else:
+        show.note("Some faces are like many: --gallery NAME judges these by the people of a gallery, too.")

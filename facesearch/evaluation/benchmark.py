@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, Note
 from facesearch.evaluation import lfw, own_pairs, yaleb
-from facesearch.evaluation.identification import ClosedSet, OpenSet, closed_set, enrol_first, open_set
+from facesearch.evaluation.identification import (
+    ClosedSet,
+    OpenSet,
+    Split,
+    closed_set,
+    enrol_first,
+    open_set,
+    split_halves,
+)
 from facesearch.evaluation.leakage import person_of, trained_on
 from facesearch.evaluation.metrics import FARS, Same, Similarities, far_and_tar, verification
 from facesearch.evaluation.pairs import Pairs, Rows, random_pairs
@@ -27,11 +35,14 @@ from facesearch.evaluation.reports import (
     Setup,
     Strangers,
 )
+from facesearch.gallery.cohort import has_facts, measured_nearness
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
 from facesearch.models.device import Device, device_of
 from facesearch.people import names as people_names
 
 _CARD_FAR = 1e-3
+_RARER_FAR = 1e-4
+_NUMBERS = (5, 10, 20, 50, 100, 250, 500, 1000, 1400)  # of people, for which a card says how alike strangers look
 _LEAST_BEYOND = 3  # pairs that must reach a threshold
 
 
@@ -95,7 +106,18 @@ class Benchmark:
             {},
             closed=closed_set(embeddings, people, enrolled, probes),
             opened=open_set(embeddings, people, np.setdiff1d(enrolled, once), probes, once),
+            splits=self._splits(embeddings, people, enrolled, once),
         )
+
+    def _splits(
+        self, embeddings: Embeddings, people: NDArray[np.intp], enrolled: Rows, once: Rows
+    ) -> tuple[Split, ...]:
+        """By cosine, and by judged values where the model's card has the facts for them."""
+        if len(once) < 2:
+            return ()
+        threshold = self._model.embedder.threshold
+        ways = (None, threshold) if has_facts(threshold) else (None,)
+        return tuple(split_halves(embeddings, people, enrolled, once, way) for way in ways)
 
     def lfw_strangers(self, found: lfw.Lfw, pairs: Pairs) -> Report:
         """The thresholds that a card may have: they come from the people whom the official pairs do not contain.
@@ -130,7 +152,10 @@ class Benchmark:
         if strangers is None or similarity is None:
             raise FaceSearchError("There are too few strangers for a threshold; measure it on all of LFW.")
         measured_on = f"{strangers.pairs:,} pairs of strangers: {strangers.people:,} people, {report.setup.images}"
-        limit = Threshold(round(similarity, 4), _CARD_FAR, measured_on)
+        rarer = strangers.thresholds[_RARER_FAR]
+        unit = round(rarer - similarity, 4) if rarer is not None else 0.0
+        nearest = tuple((people, round(mean, 4)) for people, mean in strangers.nearest)
+        limit = Threshold(round(similarity, 4), _CARD_FAR, measured_on, unit, nearest)
         return keep_card(msgspec.structs.replace(self._model.embedder, threshold=limit))
 
     def own_pairs(self, name: str, pairs: Pairs) -> Report:
@@ -194,6 +219,7 @@ class Benchmark:
         pairs: dict[str, PairReport],
         closed: ClosedSet | None = None,
         opened: OpenSet | None = None,
+        splits: tuple[Split, ...] = (),
         lights: tuple[Light, ...] = (),
         strangers: Strangers | None = None,
     ) -> Report:
@@ -212,6 +238,7 @@ class Benchmark:
             pairs=pairs,
             closed=closed,
             opened=opened,
+            splits=splits,
             lights=lights,
             strangers=strangers,
         )
@@ -281,6 +308,7 @@ def _strangers(embeddings: Embeddings, people: NDArray[np.intp]) -> Strangers:
         thresholds={
             far: float(np.quantile(similarities, 1 - far)) if count * far >= _LEAST_BEYOND else None for far in FARS
         },
+        nearest=measured_nearness(embeddings[enrol_first(people)[0]], _NUMBERS),
     )
 
 

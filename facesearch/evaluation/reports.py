@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.evaluation.identification import ClosedSet, OpenSet
+from facesearch.evaluation.identification import ClosedSet, OpenSet, Split
 from facesearch.evaluation.metrics import Similarities, Verification, best_threshold
 from facesearch.evaluation.pairs import Pairs
 from facesearch.geometry.face import Box
@@ -60,12 +60,14 @@ class PairReport:
 @dataclass(frozen=True, slots=True)
 class Strangers:
     """All pairs of different people among photos; `thresholds` is by FAR the similarity that this share of them
-    reaches, None where there are too few to tell."""
+    reaches, None where there are too few to tell; `nearest` is, by numbers of people, the mean of a face's 10
+    greatest similarities to so many strangers."""
 
     people: int
     photos: int
     pairs: int
     thresholds: dict[float, float | None]
+    nearest: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Report:
     pairs: dict[str, PairReport]
     closed: ClosedSet | None = None
     opened: OpenSet | None = None
+    splits: tuple[Split, ...] = ()
     lights: tuple[Light, ...] = ()
     strangers: Strangers | None = None
 

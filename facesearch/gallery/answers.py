@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facesearch import limits
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.faces.analyser import Analysed, Analyser
@@ -15,6 +16,7 @@ from facesearch.faces.choosing import by_size
 from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
+from facesearch.gallery.judging import Judge
 from facesearch.gallery.records import ActiveThreshold, Match, Sighting, Unanswered, Verdict
 from facesearch.gallery.vectors import NONE, Searchable
 from facesearch.photos.file import PhotoFile
@@ -25,7 +27,8 @@ from facesearch.photos.view import Decode, load_any, read_view
 if TYPE_CHECKING:
     from facesearch.gallery.faces_table import Faces
 
-_FIRST_LOOK = 32  # faces asked of the index for a query; more when they turn out to be few people
+# Faces asked of the index for a query, which are judged again; more when they turn out to be few people.
+_FIRST_LOOK = 256
 _WIDER = 4  # times as many at each next search
 _WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk through the whole gallery
 
@@ -85,43 +88,72 @@ def embed_probe(analyser: Analyser, path: str, decode: Decode, face: int | None 
 
 
 def compare(
-    load_analyser: Callable[[], Analyser], a: str | Path, b: str | Path, threshold: ActiveThreshold | None
+    load_analyser: Callable[[], Analyser],
+    a: str | Path,
+    b: str | Path,
+    threshold: ActiveThreshold | None,
+    judge: Judge | None = None,
 ) -> Verdict:
-    """How similar the largest faces of two photos are, and whether that reaches the threshold, where there is one.
-    The networks are loaded while a decoder starts. Raises FaceSearchError when a photo cannot be read, NoFaceError
-    when it shows no face, ModelError for a model that is missing."""
+    """How similar the largest faces of two photos are, and whether that reaches the threshold, where there is one; as
+    a gallery's `judge` judges it, where one is given. The networks are loaded while a decoder starts. Raises
+    FaceSearchError when a photo cannot be read, NoFaceError when it shows no face, ModelError for a model that is
+    missing."""
     with Decoders(1) as decoders:
         decoders.start_one()
         analyser = load_analyser()
         first, second = (embed_probe(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
+    shifts = judge.shifts(np.stack([first.embedding, second.embedding])) if judge else np.zeros(2)
+    judged = similarity - float(shifts.mean())
+    cohort = judge.cohort if judge else 0
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if threshold is None:
-        return Verdict(None, similarity, None, None, *seen)
+        return Verdict(None, similarity, judged, None, None, *seen, cohort=cohort)
     least = threshold.similarity
-    return Verdict(similarity >= least, similarity, least, threshold.far, *seen, threshold.learned)
+    return Verdict(judged >= least, similarity, judged, least, threshold.far, *seen, threshold.learned, cohort)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """How many people are wanted: the `k` nearest whose judged value is at least `threshold`, one match for each
+    named person (the best face) and one for each unnamed face (of copies of a photo, one); with `group` off, the k
+    nearest faces."""
+
+    k: int = 5
+    group: bool = True
+    threshold: float = -1.0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that is out of range."""
+        limits.check("k", self.k, limits.MATCHES)
+        limits.check("threshold", self.threshold, limits.SIMILARITY)
 
 
 def identify(
-    faces: "Faces", index: Searchable, queries: Embeddings, k: int, group: bool, threshold: float = -1.0
+    faces: "Faces", index: Searchable, judge: Judge, queries: Embeddings, options: QueryOptions
 ) -> list[tuple[Match, ...]]:
-    """For each query, (m, dim), the k nearest people with a similarity of at least `threshold`, nearest first: one
-    match for each named person (the best face) and one for each unnamed face (of copies of a photo, one), all
-    among the 8,192 nearest faces. With `group` off, the k nearest faces."""
+    """For each query, (m, dim), the nearest people, highest judged value first, all among the 8,192 most similar
+    faces."""
     answers: list[tuple[Match, ...]] = [()] * len(queries)
+    shifts = judge.shifts(queries)
     open_rows = list(range(len(queries)))
-    wanted = max(_FIRST_LOOK, k)
-    widest = min(max(_WIDEST, k), len(index))
+    wanted = max(_FIRST_LOOK, options.k)
+    widest = min(max(_WIDEST, options.k), len(index))
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
+        of_faces = judge.shifts_of(np.unique(ids[ids != NONE]).tolist())
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
-            answers[row] = _grouped(faces.matches(near), k, group, threshold)
+            shift = float(shifts[row])
+            judged = {i: s - (shift + of_faces.get(i, 0.0)) / 2 for i, s in near.items()}
+            answers[row] = _grouped(faces.matches(near, judged), options, judge.threshold)
         # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
         open_rows = [
             row
             for row, found in zip(open_rows, similarities, strict=True)
-            if len(answers[row]) < k and wanted < widest and found[-1] >= threshold
+            if len(answers[row]) < options.k
+            and wanted < widest
+            and judge.highest(float(found[-1]), float(shifts[row])) >= options.threshold
         ]
         wanted = min(wanted * _WIDER, widest)
     return answers
@@ -138,10 +170,13 @@ def _chosen(path: str, found: Analysed, face: int | None) -> Probe:
     return Probe(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
 
 
-def _grouped(matches: Iterable[tuple[Match, bytes]], k: int, group: bool, threshold: float) -> tuple[Match, ...]:
+def _grouped(
+    matches: Iterable[tuple[Match, bytes]], options: QueryOptions, threshold: ActiveThreshold | None
+) -> tuple[Match, ...]:
     chosen: dict[object, Match] = {}
     for match, digest in matches:
-        key = match.face_id if not group else match.person or (digest, match.box)
-        if match.similarity >= threshold and len(chosen) < k:
-            chosen.setdefault(key, match)
+        key = match.face_id if not options.group else match.person or (digest, match.box)
+        if match.judged >= options.threshold and len(chosen) < options.k and key not in chosen:
+            same = None if threshold is None else match.judged >= threshold.similarity
+            chosen[key] = replace(match, same=same)
     return tuple(chosen.values())

@@ -28,8 +28,8 @@ _SURE = 0.95  # one-sided confidence of the bound on the FAR
 
 @dataclass(slots=True)
 class Evidence:
-    """Similarities of pairs of faces that share a photo, how many photos those were, and the pairs of photos that may
-    be near-duplicates, each with the similarities of the faces at the same place."""
+    """Judged values of pairs of faces that share a photo, how many photos those were, and the pairs of photos that
+    may be near-duplicates, each with the judged values of the faces at the same place."""
 
     strangers: list[NDArray[np.float32]] = field(default_factory=list)
     photos: int = 0
@@ -56,7 +56,7 @@ def gather(photos: Iterable[PhotoFaces]) -> Evidence:
 
 
 def calibrate(evidence: Evidence, far: float, model: str, card_threshold: float | None) -> Calibration:
-    """The similarity that the share `far` of the strangers reach. Raises FaceSearchError when they are too few to
+    """The judged value that the share `far` of the strangers reach. Raises FaceSearchError when they are too few to
     tell. Of the pairs of photos that may be a burst those count that look alike."""
     from scipy.stats import beta  # half a second, which other commands shall not wait for
 
@@ -92,12 +92,13 @@ def _refuse_few(count: int, far: float) -> None:
 
 
 def _within(photo: PhotoFaces, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The similarities of the pairs of faces in a photo."""
+    """The judged values of the pairs of faces in a photo."""
     first, second = np.triu_indices(len(photo.boxes), 1)
     if len(first) > _MOST_OF_A_PHOTO:
         some = rng.choice(len(first), _MOST_OF_A_PHOTO, replace=False)
         first, second = first[some], second[some]
-    return np.asarray(np.einsum("ij,ij->i", photo.embeddings[first], photo.embeddings[second]))
+    similarities = np.einsum("ij,ij->i", photo.embeddings[first], photo.embeddings[second])
+    return np.asarray(similarities - (photo.shifts[first] + photo.shifts[second]) / 2)
 
 
 def _may_be_burst(a: PhotoFaces, b: PhotoFaces) -> bool:
@@ -106,7 +107,7 @@ def _may_be_burst(a: PhotoFaces, b: PhotoFaces) -> bool:
 
 
 def _at_one_place(a: PhotoFaces, b: PhotoFaces) -> NDArray[np.float32]:
-    """The similarities of the faces whose boxes overlap each other, and each other only."""
+    """The judged values of the faces whose boxes overlap each other, and each other only."""
     low = np.maximum(a.boxes[:, None, :2], b.boxes[None, :, :2])
     high = np.minimum(a.boxes[:, None, 2:], b.boxes[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)
@@ -115,11 +116,12 @@ def _at_one_place(a: PhotoFaces, b: PhotoFaces) -> NDArray[np.float32]:
     together = shared >= _SAME_PLACE * (areas[0][:, None] + areas[1][None] - shared)
     alone = (overlap.sum(axis=1, keepdims=True) == 1) & (overlap.sum(axis=0, keepdims=True) == 1)
     first, second = np.nonzero(together & alone)
-    return np.asarray(np.einsum("ij,ij->i", a.embeddings[first], b.embeddings[second]))
+    similarities = np.einsum("ij,ij->i", a.embeddings[first], b.embeddings[second])
+    return np.asarray(similarities - (a.shifts[first] + b.shifts[second]) / 2)
 
 
 def _near_duplicates(bursts: Sequence[tuple[str, str, NDArray[np.float32]]]) -> Iterator[NDArray[np.float32]]:
-    """The similarities of those pairs of photos that look alike."""
+    """The judged values in those pairs of photos that look alike."""
     small: dict[tuple[int, int], NDArray[np.float64]] = {}
     jobs = (
         stages.Job((number, place), PhotoFile(path, 0, 0))

@@ -9,7 +9,7 @@ TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
     "runs": "id, pid, started_at, ended_at, photos, faces",
-    "calibration": "only, similarity, far, strangers, learned_at",
+    "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name",
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
     "{face_count}",
@@ -23,6 +23,7 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "cause": "NULL",
     "needs": "NULL",
     "ctime_ns": "0",
+    "judged": "0",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlite_utils
 
 from facesearch.errors import GalleryError
+from facesearch.gallery.cohort_table import Cohorts
 from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
@@ -45,6 +46,7 @@ class Database:
         self.runs = Runs(self._conn, path)
         self.people = People(self._conn)
         self.faces = Faces(self._conn)
+        self.cohort = Cohorts(self._conn, path)
         self.photos = Photos(self._conn, self.faces, self.people)
         self.removal = Removal(self._conn, path)
 

@@ -1,7 +1,7 @@
 """The faces in a gallery's database."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
+from facesearch.gallery.cohort import KnownFaces, Shifts
 from facesearch.gallery.records import Match
-from facesearch.gallery.sqlite import checksum, from_sql, marks, parts
+from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
 from facesearch.people import names
 
@@ -21,12 +22,14 @@ _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
 
 @dataclass(frozen=True, slots=True)
 class PhotoFaces:
-    """One photo's faces: its path, width and height, and a row a face of boxes, (n, 4), and embeddings, (n, dim)."""
+    """One photo's faces: its path, width and height, and a row a face of boxes, (n, 4), and embeddings, (n, dim), and
+    how much higher their own thresholds lie, (n,)."""
 
     path: str
     size: tuple[int, int]
     boxes: NDArray[np.float64]
     embeddings: Embeddings
+    shifts: Shifts
 
 
 class Faces:
@@ -88,10 +91,42 @@ class Faces:
             rows += self._conn.execute(statement, part).fetchall()
         return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
 
+    def known(self, dim: int, after: int = 0) -> Iterator[KnownFaces]:
+        """The faces after that id and who they are, some ten thousand at a time."""
+        for ids, embeddings in self.embeddings(dim, after):
+            rows = self._conn.execute(
+                "SELECT coalesce(person_id, 0), photo_id FROM faces WHERE id BETWEEN ? AND ? ORDER BY id",
+                (int(ids[0]), int(ids[-1])),
+            ).fetchall()
+            people, photos = np.array(rows, np.int64).reshape(len(ids), 2).T
+            yield KnownFaces(ids, people, photos, embeddings)
+
+    def known_of(self, ids: Sequence[int], dim: int) -> KnownFaces:
+        """Those of these faces that are stored, by id, and who they are."""
+        rows: list[tuple[int, int, int, bytes]] = []
+        for part in parts(sorted(ids)):
+            rows += self._conn.execute(
+                "SELECT id, coalesce(person_id, 0), photo_id, embedding FROM faces "
+                f"WHERE id IN ({marks(part)}) ORDER BY id",
+                part,
+            )
+        found, people, photos = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T
+        return KnownFaces(found, people, photos, _matrix([row[3] for row in rows], dim))
+
+    def largest_of_people(self) -> list[int]:
+        """For each person with a name the id of the face with the largest box, in no order."""
+        rows = self._conn.execute(  # SQLite gives the id of the row in which the greatest area is
+            "SELECT id, max((box_right - box_left) * (box_bottom - box_top)) FROM faces "
+            "WHERE person_id IS NOT NULL GROUP BY person_id"
+        )
+        return [row[0] for row in rows]
+
     def by_photo(self, dim: int) -> Iterator[PhotoFaces]:
         """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's."""
+        has_shifts = columns(self._conn, "own_thresholds")
+        shift = "(SELECT shift FROM own_thresholds WHERE face_id = faces.id)" if has_shifts else "0"
         rows = self._conn.execute(
-            "SELECT path, width, height, box_left, box_top, box_right, box_bottom, embedding "
+            f"SELECT path, width, height, box_left, box_top, box_right, box_bottom, embedding, coalesce({shift}, 0) "
             "FROM photos JOIN faces ON photo_id = photos.id WHERE status = 'ok' AND NOT EXISTS (SELECT 1 FROM photos "
             "AS other WHERE other.digest = photos.digest AND other.status = 'ok' AND other.id < photos.id) "
             "ORDER BY path, faces.id"
@@ -99,11 +134,18 @@ class Faces:
         for (path, width, height), faces in groupby(rows, key=itemgetter(0, 1, 2)):
             found = list(faces)
             boxes = np.array([row[3:7] for row in found], np.float64)
-            yield PhotoFaces(from_sql(path), (width, height), boxes, _matrix([row[7] for row in found], dim))
+            embeddings = _matrix([row[7] for row in found], dim)
+            yield PhotoFaces(
+                from_sql(path), (width, height), boxes, embeddings, np.array([row[8] for row in found], np.float32)
+            )
 
-    def matches(self, similarities: dict[int, float]) -> list[tuple[Match, bytes]]:
-        """The faces with these ids as matches, most similar first, each with its photo's digest; without those
-        that are no longer stored or whose photo is missing."""
+    def matches(
+        self, similarities: Mapping[int, float], judged: Mapping[int, float] | None = None
+    ) -> list[tuple[Match, bytes]]:
+        """The faces with these ids as matches, by their judged values, which are the similarities where there are no
+        others, highest first; each with its photo's digest. Without those that are no longer stored or whose photo is
+        missing."""
+        judged = similarities if judged is None else judged
         found = []
         for part in parts(list(similarities)):
             for face_id, person, path, digest, *box in self._conn.execute(
@@ -112,11 +154,9 @@ class Faces:
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
                 part,
             ):
-                match = Match(
-                    person and names.normal(person), similarities[face_id], from_sql(path), Box(*box), face_id
-                )
-                found.append((match, bytes(digest or b"")))
-        return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
+                values = similarities[face_id], from_sql(path), Box(*box), face_id, judged[face_id]
+                found.append((Match(person and names.normal(person), *values), bytes(digest or b"")))
+        return sorted(found, key=lambda pair: (-pair[0].judged, pair[0].face_id))
 
 
 def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

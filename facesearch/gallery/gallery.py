@@ -18,6 +18,7 @@ from facesearch.gallery.agreement import RequestedSettings, agreed_settings, cur
 from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
 from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
+from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.records import (
     ActiveThreshold,
@@ -37,6 +38,7 @@ from facesearch.gallery.storage import Storage
 from facesearch.gallery.tally import Tally, Unread, recorded_run
 from facesearch.gallery.vectors import Searchable, import_faiss
 from facesearch.gallery.vectors_gpu import on_gpu
+from facesearch.interruption import at_once
 from facesearch.models.cards import embedder_card, index_recipes
 from facesearch.models.device import Device
 from facesearch.photos.file import MAX_MEGAPIXELS
@@ -135,10 +137,16 @@ class Gallery(Storage):
             tally.add(outcome)
             on_outcome(outcome)
             if tally.unsynced > max(_SYNC_AFTER, synced // 3):
-                self.sync(db, settings)
+                self._catch_up(db, settings)
                 synced += tally.unsynced
                 tally.unsynced = 0
+        self._catch_up(db, settings)
+
+    def _catch_up(self, db: Database, settings: GallerySettings) -> None:
+        """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""
         self.sync(db, settings)
+        with at_once():
+            keep_up(db, settings)
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
@@ -147,22 +155,23 @@ class Gallery(Storage):
         similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
         FaceSearchError when the photo cannot be read, NoFaceError when it shows no face; UsageError for numbers that
         are out of range."""
-        _check_question(k, threshold)
+        options = answers.QueryOptions(k, group, threshold)
         limits.check("face", face, limits.FACE)
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
+            judge = Judge(db, settings)
             asked = answers.embed_probe(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self.searching(db, settings) as index:
-                (matches,) = answers.identify(db.faces, index, asked.embedding[None], k, group, threshold)
-                known = _threshold_of(db, settings)
-        return _answer(asked, settings.model, known, matches, len(index))
+                (matches,) = answers.identify(db.faces, index, judge, asked.embedding[None], options)
+        return _answer(asked, settings.model, judge, matches, len(index))
 
     def verify(self, a: str | Path, b: str | Path, *, threshold: float | None = None) -> Verdict:
-        """Whether the largest faces of two photos show one person, by what this gallery goes by: its models, and the
-        threshold that it has learned, or else the card's, unless one is given. Raises as `query`."""
+        """Whether the largest faces of two photos show one person, by what this gallery goes by: its models, its
+        people, and the threshold that it has learned, or else the card's, unless one is given. Raises as `query`."""
         with self.reading() as (db, settings):
-            known = ActiveThreshold(threshold, None) if threshold is not None else _threshold_of(db, settings)
-        return answers.compare(partial(self._load, settings), a, b, known)
+            judge = Judge(db, settings)
+            known = ActiveThreshold(threshold, None) if threshold is not None else judge.threshold
+            return answers.compare(partial(self._load, settings), a, b, known, judge)
 
     def query_many(
         self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
@@ -170,9 +179,9 @@ class Gallery(Storage):
         """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
         be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
         range."""
-        _check_question(k, threshold)
+        options = answers.QueryOptions(k, group, threshold)
         with self.reading() as (db, settings), self.searching(db, settings) as index:
-            known = _threshold_of(db, settings)
+            judge = Judge(db, settings)
             searchable: Searchable = index
             load = partial(self._load, settings, 1)  # each core takes whole batches
             paths = (os.fspath(photo) for photo in photos)
@@ -181,10 +190,10 @@ class Gallery(Storage):
                     searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), fallback=index)
                 found = [item for item in asked if isinstance(item, answers.Probe)]
                 queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
-                matches = iter(answers.identify(db.faces, searchable, queries, k, group, threshold))
+                matches = iter(answers.identify(db.faces, searchable, judge, queries, options))
                 for item in asked:
                     if isinstance(item, answers.Probe):
-                        yield _answer(item, settings.model, known, next(matches), len(index))
+                        yield _answer(item, settings.model, judge, next(matches), len(index))
                     else:
                         yield item
 
@@ -220,6 +229,7 @@ class Gallery(Storage):
             unread = Unread()
             for outcome in db.photos.unread():
                 unread.add(outcome)
+            judge = Judge(db, settings)
             return GalleryFacts(
                 name=self.name,
                 directory=self.directory,
@@ -229,7 +239,8 @@ class Gallery(Storage):
                 people=db.people.count(),
                 roots=db.roots.paths(),
                 index=db.stamp.read(),
-                threshold=_threshold_of(db, settings),
+                threshold=judge.threshold,
+                cohort=judge.cohort,
                 bytes_on_disk=self.bytes_on_disk(),
                 last_run=run.started_at if run else None,
                 failures=tuple(unread.first),
@@ -303,21 +314,9 @@ class Gallery(Storage):
         return analyser
 
 
-def _check_question(k: int, threshold: float) -> None:
-    limits.check("k", k, limits.MATCHES)
-    limits.check("threshold", threshold, limits.SIMILARITY)
-
-
-def _threshold_of(db: Database, settings: GallerySettings) -> ActiveThreshold | None:
-    """From which similarity on two faces are one person: as learned from the gallery, or else as the card says."""
-    card = embedder_card(settings.model).threshold
-    return db.calibration.read() or (ActiveThreshold(card.similarity, card.far) if card else None)
-
-
-def _answer(
-    asked: answers.Probe, model: str, threshold: ActiveThreshold | None, matches: tuple[Match, ...], compared: int
-) -> Answer:
+def _answer(asked: answers.Probe, model: str, judge: Judge, matches: tuple[Match, ...], compared: int) -> Answer:
+    threshold = judge.threshold
     if threshold is None:
         return Answer(asked.sighting, model, None, None, False, compared, matches)
     known = threshold.similarity, threshold.far, threshold.learned
-    return Answer(asked.sighting, model, *known, compared, matches)
+    return Answer(asked.sighting, model, *known, compared, matches, judge.cohort)

@@ -43,21 +43,27 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A face of the gallery beside the one that was asked about; similarity is the cosine, -1..1."""
+    """A face of the gallery beside the one that was asked about. `similarity` is the cosine, -1..1; `judged` is what
+    counts: the similarity less the mean of how much higher the own thresholds of both faces lie. `same` says whether
+    that reaches the threshold; None where none is known."""
 
     person: str | None
     similarity: float
     photo: str
     box: Box
     face_id: int
+    judged: float
+    same: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The nearest people to the face that was asked about, most similar first. From `threshold` on two faces count
-    as one person; `far` is the share of pairs of strangers that reach it, so that about far * compared of the
-    gallery's faces do by chance. `learned` says that it comes from the gallery's own photos, not from the card. Both
-    are None for a model whose threshold nobody has measured."""
+    """The nearest people to the face that was asked about, highest judged value first. From the judged value
+    `threshold` on two faces count as one person; `far` is the share of pairs of strangers that reach it, so that
+    about far * compared of the gallery's faces do by chance. `learned` says that it comes from the gallery's own
+    photos, not from the card. Both are None for a model whose threshold nobody has measured. `cohort` is the number
+    of the gallery's distinct people by whom own thresholds were measured; with none, judged values are
+    similarities."""
 
     query: Sighting
     model: str
@@ -66,6 +72,7 @@ class Answer:
     learned: bool
     compared: int
     matches: tuple[Match, ...]
+    cohort: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +86,22 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether two photos show the same person: similarity >= threshold. `far` is the share of pairs of
-    strangers that reach the threshold, None where it is one that the user gave; `learned` says that it comes from a
-    gallery's own photos. `same` and `threshold` are None for a model whose threshold nobody has measured."""
+    """Whether two photos show the same person: judged >= threshold. `judged` is the similarity less the mean of how
+    much higher the own thresholds of both faces lie, by the `cohort` of so many people of a gallery; with none it is
+    the similarity. `far` is the share of pairs of strangers that reach the threshold, None where it is one that the
+    user gave; `learned` says that it comes from a gallery's own photos. `same` and `threshold` are None for a model
+    whose threshold nobody has measured."""
 
     same: bool | None
     similarity: float
+    judged: float
     threshold: float | None
     far: float | None
     model: str
     a: Sighting
     b: Sighting
     learned: bool = False
+    cohort: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +155,14 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ActiveThreshold:
-    """The similarity from which two faces count as one person, the share of pairs of strangers that reach it (None
-    where that is not known, as of one that the user gave), and whether it was learned from the gallery."""
+    """The judged value from which two faces count as one person, the share of pairs of strangers that reach it (None
+    where that is not known, as of one that the user gave), and whether it was learned from the gallery. One that
+    was learned from similarities `judges` nothing else."""
 
     similarity: float
     far: float | None
     learned: bool = False
+    judges: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +204,9 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class GalleryFacts:
-    """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
-    them; `unsupported` counts the files of kinds that no package here reads, by reason."""
+    """What a gallery holds. Own thresholds are measured by a `cohort` of so many distinct people. `failing` counts
+    the photos that cannot be read by status, `failures` are the first of them; `unsupported` counts the files of
+    kinds that no package here reads, by reason."""
 
     name: str
     directory: Path
@@ -208,3 +222,4 @@ class GalleryFacts:
     failures: tuple[Outcome, ...]
     failing: dict[str, int] = field(default_factory=dict)
     unsupported: dict[str, int] = field(default_factory=dict)
+    cohort: int = 0

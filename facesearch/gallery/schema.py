@@ -118,6 +118,22 @@ def one_spelling_a_name(db: sqlite_utils.Database) -> None:
     merge_spellings(db.conn)
 
 
+@migrations()
+def own_thresholds(db: sqlite_utils.Database) -> None:
+    """The cohort of distinct people, and of each face how much higher its own threshold lies than the model's. Both
+    are computed from embeddings, and may be deleted. A threshold learned before is one of similarities."""
+    for statement in (
+        "CREATE TABLE cohort (face_id INTEGER PRIMARY KEY REFERENCES faces (id) ON DELETE CASCADE)",
+        """CREATE TABLE cohort_stamp (
+            only INTEGER PRIMARY KEY CHECK (only = 1), size INTEGER NOT NULL, named INTEGER NOT NULL,
+            faces INTEGER NOT NULL, least_shift REAL NOT NULL)""",
+        """CREATE TABLE own_thresholds (
+            face_id INTEGER PRIMARY KEY REFERENCES faces (id) ON DELETE CASCADE, shift REAL NOT NULL)""",
+        "ALTER TABLE calibration ADD COLUMN judged INTEGER NOT NULL DEFAULT 0",
+    ):
+        db.execute(statement)
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

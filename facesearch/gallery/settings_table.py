@@ -55,14 +55,16 @@ class Calibrations:
         """The learned threshold; None where none was learned."""
         if not has_table(self._conn, self._path, "calibration"):
             return None
-        row = first_row(self._conn, self._path, "SELECT similarity, far FROM calibration")
-        return ActiveThreshold(row[0], row[1], learned=True) if row else None
+        judged = "judged" if "judged" in columns(self._conn, "calibration") else "0"
+        row = first_row(self._conn, self._path, f"SELECT similarity, far, {judged} FROM calibration")
+        return ActiveThreshold(row[0], row[1], learned=True, judges=bool(row[2])) if row else None
 
     def write(self, learned: Calibration) -> None:
-        """Keeps a learned threshold in place of the one before."""
+        """Keeps a learned threshold in place of the one before. It is one of judged values."""
         self.delete()
         values = (learned.threshold, learned.far, learned.strangers, now())
-        self._conn.execute("INSERT INTO calibration VALUES (1, ?, ?, ?, ?)", values)
+        columns_of = "only, similarity, far, strangers, learned_at, judged"
+        self._conn.execute(f"INSERT INTO calibration ({columns_of}) VALUES (1, ?, ?, ?, ?, 1)", values)
 
     def delete(self) -> None:
         """Forgets the learned threshold."""

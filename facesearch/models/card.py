@@ -62,11 +62,22 @@ class Weights(Card, frozen=True, forbid_unknown_fields=True):
 
 class Threshold(Card, frozen=True, forbid_unknown_fields=True):
     """The similarity from which two faces count as one person, and the share of pairs of strangers (`far`)
-    that reach it, as measured on `measured_on`."""
+    that reach it, as measured on `measured_on`. What follows is for the own thresholds of a gallery's faces, which
+    a card without it does not give: `unit` is the step in similarity from `far` to a tenth of it, and `nearest` says
+    how alike strangers look: by ascending numbers of people, the mean over faces of a face's 10 greatest
+    similarities to so many strangers (to all of them where they are fewer)."""
 
     similarity: Annotated[float, Meta(ge=-1, le=1)]
     far: Annotated[float, Meta(gt=0, lt=1)]
     measured_on: str
+    unit: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    nearest: tuple[tuple[Annotated[int, Meta(ge=1, le=1_000_000)], Annotated[float, Meta(ge=-1, le=1)]], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the numbers of people do not ascend."""
+        people = [count for count, _ in self.nearest]
+        if people != sorted(set(people)):
+            raise ValueError("`nearest` must have ascending numbers of people")
 
 
 class LandmarkAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="landmarks"):

@@ -68,7 +68,7 @@ def test_roc_and_errors_are_two_files(cli: Callable[..., Any], tmp_path: Path) -
 
 def _answer(photo: Path, box: Box, count: int) -> Answer:
     sighting = Sighting(str(photo), box, 1.0, 1)
-    match = Match("", 0.9, str(photo), box, 1)
+    match = Match("", 0.9, str(photo), box, 1, 0.9)
     return Answer(sighting, "dlib-resnet", 0.929, 0.001, False, count, (match,) * count)
 
 

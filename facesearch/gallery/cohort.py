@@ -1,0 +1,229 @@
+"""Own thresholds: what a similarity means depends on the two faces, as some lie near many strangers.
+
+A gallery keeps a cohort, faces of distinct people of its own. How much nearer than usual a face lies to its nearest
+strangers of the cohort is how much higher its own threshold lies. The judged value of two faces is their similarity
+less the mean of both shifts: it stays on the cosine's scale, so that one threshold holds for all. It is the local
+scaling of Zelnik-Manor and Perona 2004, as CSLS of Conneau et al. 2018 applies it to similarities, measured on
+strangers alone. Pure arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.arrays import Embeddings
+from facesearch.models.cards import Threshold
+
+MOST = 2000  # faces; LFW's DIR at FAR 0.01 is 0.546 with 100, 0.680 with 250, 0.787 with 2,000 (0.592 with none)
+UNNAMED = 0  # the person of a face that has no name
+_NEAREST = 10  # strangers; 3 give a DIR of 0.77, 50 one of 0.78
+# Of n strangers the share n / (n + trust) of what they say is believed. Who is surely a stranger, as by name, may
+# raise a threshold sooner: of 20 people of LFW who look alike, 42 in 1,000 pairs of strangers reach the threshold of
+# the default model, 27 with 250 for all, 3.5 with 50 for raising, where the same person is still found in 0.89 of
+# pairs.
+_TRUST, _TRUST_TO_RAISE = 250, 50
+_PARTS = 20  # of the strangers, over which the nearness to a number of them is averaged
+_AT_ONCE = 2048  # faces: 16 MB of similarities to a full cohort
+
+Ids = NDArray[np.int64]
+Shifts = NDArray[np.float32]  # (n,): how much higher each face's own threshold lies than the model's
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFaces:
+    """Faces of a gallery, n of them: their ids, the ids of who they are (UNNAMED where that is not known) and of
+    their photos, (n,) each, and their embeddings, (n, dim)."""
+
+    ids: Ids
+    people: Ids
+    photos: Ids
+    embeddings: Embeddings
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "KnownFaces":
+        return KnownFaces(self.ids[chosen], self.people[chosen], self.photos[chosen], self.embeddings[chosen])
+
+    @classmethod
+    def strange(cls, embeddings: Embeddings) -> "KnownFaces":
+        """Faces that are not of the gallery, as those that it is asked about: each of a photo of its own."""
+        none = np.zeros(len(embeddings), np.int64)
+        return cls(none, none, -1 - np.arange(len(embeddings), dtype=np.int64), embeddings)
+
+
+def has_facts(threshold: Threshold | None) -> bool:
+    """Whether a model's card says what own thresholds need."""
+    return threshold is not None and threshold.unit > 0 and len(threshold.nearest) > 0
+
+
+def distinct(named: KnownFaces, unnamed: KnownFaces, threshold: Threshold) -> KnownFaces:
+    """A cohort: at most MOST faces of distinct people. `named` has one face a person. Of the unnamed those count as
+    distinct that are below the threshold at a tenth of its FAR to all others, or share a photo with the other one;
+    photos of many people come first. A damaged embedding takes no part."""
+    chosen = named[_sound(named.embeddings)][:MOST]
+    if len(chosen) == MOST:
+        return chosen
+    candidates = unnamed[_sound(unnamed.embeddings)]
+    candidates = candidates[_most_together_first(candidates.photos)]
+    return _thinned(chosen, candidates, threshold)
+
+
+def _sound(embeddings: Embeddings) -> NDArray[np.bool_]:
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    return np.asarray(np.abs(lengths - 1) < 1e-3)  # False for NaN
+
+
+def _most_together_first(photos: Ids) -> NDArray[np.intp]:
+    """An order of faces: those of photos with many first, each photo's together."""
+    _, photo, counts = np.unique(photos, return_inverse=True, return_counts=True)
+    return np.lexsort((photo, -counts[photo]))
+
+
+def _thinned(chosen: KnownFaces, candidates: KnownFaces, threshold: Threshold) -> KnownFaces:
+    alike, twice = _alike(threshold), _twice(threshold)
+    kept = np.zeros((MOST, candidates.embeddings.shape[1]), np.float32)
+    photos = np.zeros(MOST, np.int64)
+    count = len(chosen)
+    kept[:count], photos[:count] = chosen.embeddings, chosen.photos
+    rows = []
+    for i, (embedding, photo) in enumerate(zip(candidates.embeddings, candidates.photos, strict=True)):
+        if count == MOST:
+            break
+        similarities = kept[:count] @ embedding  # (count,)
+        if (similarities < np.where(photos[:count] == photo, twice, alike)).all():
+            kept[count], photos[count] = embedding, photo
+            rows.append(i)
+            count += 1
+    return _joined(chosen, candidates[np.array(rows, np.intp)])
+
+
+def _joined(a: KnownFaces, b: KnownFaces) -> KnownFaces:
+    columns = ((getattr(a, name), getattr(b, name)) for name in ("ids", "people", "photos", "embeddings"))
+    return KnownFaces(*map(np.concatenate, columns))
+
+
+def _alike(threshold: Threshold) -> float:
+    """The similarity from which a face of the cohort is taken for another one of the same person."""
+    return threshold.similarity + threshold.unit
+
+
+def _twice(threshold: Threshold) -> float:
+    """The similarity from which two faces in one photo are taken for one person, as in a collage."""
+    return (1 + _alike(threshold)) / 2
+
+
+class OwnThresholds:
+    """How much higher the own threshold of a face lies than the model's, measured on a cohort."""
+
+    def __init__(self, cohort: KnownFaces, threshold: Threshold) -> None:
+        """`threshold` is of the model's card, which has facts on own thresholds."""
+        self.cohort, self._threshold = cohort, threshold
+        self._named = cohort.people != UNNAMED
+        same = cohort.embeddings @ cohort.embeddings.T >= threshold.similarity  # (c, c)
+        same[np.ix_(self._named, self._named)] = False
+        self._linked = same.astype(np.float32)
+
+    def shifts(self, faces: KnownFaces) -> Shifts:
+        """One a face, 0 where nothing is known of strangers or the embedding is damaged. The faces of a photo must
+        follow each other."""
+        parts = (faces[start : start + _AT_ONCE] for start in range(0, len(faces), _AT_ONCE))
+        shifts = np.concatenate([np.zeros(0, np.float32), *map(self._by_cohort, parts)])
+        together = self._together(faces)
+        return np.where(together > 0, np.maximum(shifts, together), shifts)
+
+    def _by_cohort(self, faces: KnownFaces) -> Shifts:
+        if not len(self.cohort):
+            return np.zeros(len(faces), np.float32)
+        similarities = faces.embeddings @ self.cohort.embeddings.T  # (n, c)
+        own = self._own(faces)
+        apart = self._apart(faces, similarities) & ~own
+        alike = (similarities >= _alike(self._threshold)) & ~apart
+        # Who is the same as a face of the same person is that person, too: a face in profile, or blurred.
+        linked = alike.astype(np.float32) @ self._linked > 0
+        strangers = ~own & ~alike & (apart | ~linked)
+        usual = self._shift(similarities, strangers, _TRUST)
+        surely = self._shift(similarities, apart, _TRUST_TO_RAISE)
+        shifts = np.where(surely > 0, np.maximum(usual, surely), usual)
+        return np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _own(self, faces: KnownFaces) -> NDArray[np.bool_]:
+        """(n, c): the face itself, or one with its name."""
+        itself = faces.ids[:, None] == self.cohort.ids
+        return np.asarray(itself | (self._named & (faces.people[:, None] == self.cohort.people)))
+
+    def _apart(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(n, c): whom the face surely is not. It can have one of the names, and is not who is beside it."""
+        apart = np.repeat(self._named[None], len(faces), axis=0)
+        if self._named.any():
+            unnamed = np.flatnonzero(faces.people == UNNAMED)
+            nearest = np.where(self._named, similarities[unnamed], -np.inf).argmax(axis=1)
+            apart[unnamed, nearest] = False
+        beside = faces.photos[:, None] == self.cohort.photos
+        return np.asarray(apart | (beside & (similarities < _twice(self._threshold))))
+
+    def _shift(self, similarities: NDArray[np.float32], strangers: NDArray[np.bool_], trust: int) -> Shifts:
+        """(n,): how much nearer the nearest of these strangers are than so many are to other faces."""
+        return shift_of(np.where(strangers, similarities, -np.inf), self._threshold, trust)
+
+    def _together(self, faces: KnownFaces) -> Shifts:
+        """What faces that share a photo say of each other, which may raise a threshold and never lower it: 0 or more,
+        one a face."""
+        shifts = np.zeros(len(faces), np.float32)
+        borders = np.flatnonzero(np.diff(faces.photos, prepend=np.nan, append=np.nan))
+        for start, end in zip(borders[:-1], borders[1:], strict=True):
+            if end - start > 1:
+                shifts[start:end] = self._of_one_photo(faces[start:end])
+        return shifts
+
+    def _of_one_photo(self, faces: KnownFaces) -> Shifts:
+        similarities = faces.embeddings @ faces.embeddings.T
+        named_the_same = (faces.people[:, None] == faces.people) & (faces.people != UNNAMED)
+        strangers = ~np.eye(len(faces), dtype=bool) & ~named_the_same & (similarities < _twice(self._threshold))
+        shifts = self._shift(similarities, strangers, _TRUST_TO_RAISE)
+        return np.maximum(np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0), 0)
+
+
+def shift_of(similarities: NDArray[np.float32], threshold: Threshold, trust: int = _TRUST) -> Shifts:
+    """How much nearer the nearest strangers of each face are than so many are to other faces, (n,): of their
+    similarities, (n, m), -inf where somebody is no stranger, and shrunk towards 0 where they are few."""
+    count = (similarities > -np.inf).sum(axis=1)  # (n,)
+    most = min(_NEAREST, similarities.shape[1])
+    if not most:
+        return np.zeros(len(similarities), np.float32)
+    nearest = np.partition(similarities, -most, axis=1)[:, -most:]  # (n, most)
+    found = nearest > -np.inf
+    mean = np.where(found, nearest, 0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    shift = (mean - usual_nearness(count, threshold)) * count / (count + trust)
+    return np.asarray(np.where(count > 0, shift, 0), np.float32)
+
+
+def usual_nearness(count: NDArray[np.intp], threshold: Threshold) -> NDArray[np.float64]:
+    """The mean of a face's 10 greatest similarities to `count` strangers, (n,), as the card says it; between its
+    numbers of people, and beyond them, it follows their logarithm."""
+    people, means = np.array(threshold.nearest, np.float64).T  # (numbers,) both
+    at, known = np.log(np.maximum(count, 1)), np.log(people)
+    usual = np.asarray(np.interp(at, known, means))
+    if len(people) > 1:
+        rise = (means[-1] - means[-2]) / (known[-1] - known[-2])
+        usual += np.maximum(at - known[-1], 0) * rise
+    return usual
+
+
+def measured_nearness(strangers: Embeddings, numbers: Sequence[int], seed: int = 0) -> tuple[tuple[int, float], ...]:
+    """What a card says of how alike strangers look, from one face of each of n people, (n, dim): for each number of
+    people, below n, the mean over all faces and over parts drawn at random."""
+    similarities = strangers @ strangers.T
+    np.fill_diagonal(similarities, -np.inf)
+    shuffled = similarities[:, np.random.default_rng(seed).permutation(len(similarities))]
+    return tuple((number, _nearness_among(shuffled, number)) for number in numbers if number < len(strangers))
+
+
+def _nearness_among(similarities: NDArray[np.float32], number: int) -> float:
+    """The mean over the faces, of which a part of the strangers may contain the face itself."""
+    most = min(_NEAREST, number)
+    starts = range(0, similarities.shape[1] - number + 1, number)[:_PARTS]
+    nearest = (np.partition(similarities[:, i : i + number], -most, axis=1)[:, -most:] for i in starts)
+    means = [np.where(np.isfinite(each), each, np.nan) for each in nearest]
+    return float(np.mean([np.nanmean(each, axis=1).mean() for each in means]))

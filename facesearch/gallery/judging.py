@@ -1,0 +1,94 @@
+"""Similarities of a gallery's faces as they are judged, and what is stored for that."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facesearch.arrays import Embeddings
+from facesearch.gallery.cohort import MOST, KnownFaces, OwnThresholds, Shifts, distinct, has_facts
+from facesearch.gallery.cohort_table import CohortStamp
+from facesearch.gallery.records import ActiveThreshold, GallerySettings
+from facesearch.models.cards import Threshold, embedder_card
+
+if TYPE_CHECKING:
+    from facesearch.gallery.database import Database
+
+_CANDIDATES = 20_000  # unnamed faces, drawn at random, among which distinct people are looked for
+
+
+class Judge:
+    """What the similarities of one gallery mean."""
+
+    def __init__(self, db: "Database", settings: GallerySettings) -> None:
+        """Reads the gallery's threshold and its cohort."""
+        card = embedder_card(settings.model).threshold
+        self._db, self._dim = db, settings.dim
+        self.threshold = active_threshold(db, card)
+        self._own: OwnThresholds | None = None
+        stamp = db.cohort.stamp()
+        if card and has_facts(card) and stamp and self.threshold and self.threshold.judges:
+            self._own = OwnThresholds(db.faces.known_of(db.cohort.ids(), settings.dim), card)
+            self._least = stamp.least_shift
+
+    @property
+    def cohort(self) -> int:
+        """By how many people own thresholds were measured; 0 where judged values are similarities."""
+        return len(self._own.cohort) if self._own else 0
+
+    def shifts(self, embeddings: Embeddings) -> Shifts:
+        """How much higher the own thresholds of faces lie that are asked about, (n,) for (n, dim)."""
+        if self._own is None:
+            return np.zeros(len(embeddings), np.float32)
+        return self._own.shifts(KnownFaces.strange(embeddings))
+
+    def shifts_of(self, faces: Sequence[int]) -> Mapping[int, float]:
+        """Those of faces of the gallery, by id. Of faces that no run has measured yet they are measured now."""
+        if self._own is None:
+            return dict.fromkeys(faces, 0.0)
+        known = self._db.cohort.shifts_of(faces)
+        new = self._db.faces.known_of([face for face in faces if face not in known], self._dim)
+        return known | dict(zip(new.ids.tolist(), self._own.shifts(new).tolist(), strict=True))
+
+    def highest(self, similarity: float, shift: float) -> float:
+        """The highest judged value that any face of this similarity to a face with that shift can have."""
+        return similarity - (shift + (self._least if self._own else 0.0)) / 2
+
+
+def active_threshold(db: "Database", card: Threshold | None) -> ActiveThreshold | None:
+    """From which judged value on two faces are one person: as learned from the gallery, or else as the card says."""
+    return db.calibration.read() or (ActiveThreshold(card.similarity, card.far) if card else None)
+
+
+def keep_up(db: "Database", settings: GallerySettings) -> None:
+    """Measures the own thresholds of the faces that are new, or of all where the people or the faces have doubled
+    since the cohort was chosen, which is then chosen again. A gallery whose model's card has no facts on them gets
+    none."""
+    card = embedder_card(settings.model).threshold
+    if card is None or not has_facts(card):
+        return
+    with db.transaction():
+        stamp = CohortStamp(0, db.people.count(), db.faces.count(), 0.0)
+        if _has_outgrown(db.cohort.stamp(), stamp, len(db.cohort.ids())):
+            _choose(db, settings.dim, card, stamp)
+        own = OwnThresholds(db.faces.known_of(db.cohort.ids(), settings.dim), card)
+        for faces in db.faces.known(settings.dim, db.cohort.newest()):
+            db.cohort.add(faces.ids, own.shifts(faces))
+
+
+def _has_outgrown(before: CohortStamp | None, now: CohortStamp, size: int) -> bool:
+    """Whether a cohort, of which `size` people are still there, no longer stands for the gallery."""
+    if before is None:
+        return now.faces > 0
+    has_more_names = now.named >= 2 * before.named and now.named > before.named
+    return has_more_names or now.faces >= 2 * before.faces > 0 or 2 * size < before.size
+
+
+def _choose(db: "Database", dim: int, card: Threshold, stamp: CohortStamp) -> None:
+    rng = np.random.default_rng(0)
+    named = np.array(sorted(db.faces.largest_of_people()), np.int64)
+    some = rng.permutation(named)[:MOST].tolist()
+    ids = db.faces.ids()
+    drawn = db.faces.known_of(rng.choice(ids, min(_CANDIDATES, len(ids)), replace=False).tolist(), dim)
+    cohort = distinct(db.faces.known_of(some, dim), drawn[drawn.people == 0], card)
+    db.cohort.replace(np.sort(cohort.ids), CohortStamp(len(cohort), stamp.named, stamp.faces, 0.0))
