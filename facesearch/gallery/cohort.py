@@ -8,6 +8,7 @@ strangers alone. Pure arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +173,7 @@ class OwnThresholds:
         one a face."""
         shifts = np.zeros(len(faces), np.float32)
         borders = np.flatnonzero(np.diff(faces.photos, prepend=np.nan, append=np.nan))
-        for start, end in zip(borders[:-1], borders[1:], strict=True):
+        for start, end in pairwise(borders.tolist()):
             if end - start > 1:
                 shifts[start:end] = self._of_one_photo(faces[start:end])
         return shifts
