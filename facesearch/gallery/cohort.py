@@ -120,11 +120,12 @@ class OwnThresholds:
 
     def __init__(self, cohort: KnownFaces, threshold: Threshold) -> None:
         """`threshold` is of the model's card, which has facts on own thresholds."""
-        self.cohort, self._threshold = cohort, threshold
-        self._named = cohort.people != UNNAMED
-        same = cohort.embeddings @ cohort.embeddings.T >= threshold.similarity  # (c, c)
-        same[np.ix_(self._named, self._named)] = False
-        self._linked = same.astype(np.float32)
+        self.cohort = cohort[np.argsort(cohort.people == UNNAMED, kind="stable")]  # who has a name comes first
+        self._threshold = threshold
+        self._named = int((cohort.people != UNNAMED).sum())
+        rows = self.cohort.embeddings
+        self._same = rows @ rows.T >= threshold.similarity  # (c, c)
+        self._same[: self._named, : self._named] = False  # two names are two people
 
     def shifts(self, faces: KnownFaces) -> Shifts:
         """One a face, 0 where nothing is known of strangers or the embedding is damaged. The faces of a photo must
@@ -132,41 +133,45 @@ class OwnThresholds:
         parts = (faces[start : start + _AT_ONCE] for start in range(0, len(faces), _AT_ONCE))
         shifts = np.concatenate([np.zeros(0, np.float32), *map(self._by_cohort, parts)])
         together = self._together(faces)
-        return np.where(together > 0, np.maximum(shifts, together), shifts)
+        shifts = np.where(together > 0, np.maximum(shifts, together), shifts)
+        return np.asarray(np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0), np.float32)
 
     def _by_cohort(self, faces: KnownFaces) -> Shifts:
         if not len(self.cohort):
             return np.zeros(len(faces), np.float32)
         similarities = faces.embeddings @ self.cohort.embeddings.T  # (n, c)
-        own = self._own(faces)
-        apart = self._apart(faces, similarities) & ~own
-        alike = (similarities >= _alike(self._threshold)) & ~apart
-        # Who is the same as a face of the same person is that person, too: a face in profile, or blurred.
-        linked = alike.astype(np.float32) @ self._linked > 0
-        strangers = ~own & ~alike & (apart | ~linked)
-        usual = self._shift(similarities, strangers, _TRUST)
-        surely = self._shift(similarities, apart, _TRUST_TO_RAISE)
-        shifts = np.where(surely > 0, np.maximum(usual, surely), usual)
-        return np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0)
+        similarities[_equal(faces.ids, self.cohort.ids)] = -np.inf
+        similarities[_equal(faces.people, self.cohort.people[: self._named])] = -np.inf
+        surely = self._by_names(faces, similarities)
+        self._leave_out_the_same(faces, similarities)
+        usual = shift_of(similarities, self._threshold)
+        return np.where(surely > 0, np.maximum(usual, surely), usual)
 
-    def _own(self, faces: KnownFaces) -> NDArray[np.bool_]:
-        """(n, c): the face itself, or one with its name."""
-        itself = faces.ids[:, None] == self.cohort.ids
-        return np.asarray(itself | (self._named & (faces.people[:, None] == self.cohort.people)))
+    def _by_names(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> Shifts:
+        """By those alone whom the face surely is not: a face without a name can have one of the names."""
+        if not self._named:
+            return np.zeros(len(faces), np.float32)
+        named = similarities[:, : self._named].copy()
+        unnamed = np.flatnonzero(faces.people == UNNAMED)
+        named[unnamed, named[unnamed].argmax(axis=1)] = -np.inf
+        return shift_of(named, self._threshold, _TRUST_TO_RAISE)
 
-    def _apart(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(n, c): whom the face surely is not. It can have one of the names, and is not who is beside it."""
-        apart = np.repeat(self._named[None], len(faces), axis=0)
-        if self._named.any():
-            unnamed = np.flatnonzero(faces.people == UNNAMED)
-            nearest = np.where(self._named, similarities[unnamed], -np.inf).argmax(axis=1)
-            apart[unnamed, nearest] = False
-        beside = faces.photos[:, None] == self.cohort.photos
-        return np.asarray(apart | (beside & (similarities < _twice(self._threshold))))
-
-    def _shift(self, similarities: NDArray[np.float32], strangers: NDArray[np.bool_], trust: int) -> Shifts:
-        """(n,): how much nearer the nearest of these strangers are than so many are to other faces."""
-        return shift_of(np.where(strangers, similarities, -np.inf), self._threshold, trust)
+    def _leave_out_the_same(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> None:
+        """Who of the cohort is likely the same person is no stranger, nor is who is the same as one of these: a face
+        in profile, or blurred. Of those with a name it can be the nearest alone."""
+        rows, columns = np.nonzero(similarities >= _alike(self._threshold))
+        nearest = np.full(len(faces), -1)
+        if self._named:
+            nearest = np.where(faces.people == UNNAMED, similarities[:, : self._named].argmax(axis=1), -1)
+            likely = (columns >= self._named) | (columns == nearest[rows])
+            rows, columns = rows[likely], columns[likely]
+        if not len(rows):
+            return
+        who, starts = np.unique(rows, return_index=True)
+        linked = np.logical_or.reduceat(self._same[columns], starts)  # (who, c)
+        linked[:, : self._named] &= np.arange(self._named) == nearest[who][:, None]
+        similarities[who] = np.where(linked, -np.inf, similarities[who])
+        similarities[rows, columns] = -np.inf
 
     def _together(self, faces: KnownFaces) -> Shifts:
         """What faces that share a photo say of each other, which may raise a threshold and never lower it: 0 or more,
@@ -182,8 +187,18 @@ class OwnThresholds:
         similarities = faces.embeddings @ faces.embeddings.T
         named_the_same = (faces.people[:, None] == faces.people) & (faces.people != UNNAMED)
         strangers = ~np.eye(len(faces), dtype=bool) & ~named_the_same & (similarities < _twice(self._threshold))
-        shifts = self._shift(similarities, strangers, _TRUST_TO_RAISE)
-        return np.maximum(np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0), 0)
+        among = np.where(strangers, similarities, np.float32(-np.inf))
+        return np.maximum(shift_of(among, self._threshold, _TRUST_TO_RAISE), 0)
+
+
+def _equal(values: Ids, of_cohort: Ids) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where a value is one of the cohort's, which are all different: rows of `values`, and columns of the cohort."""
+    order = np.argsort(of_cohort)
+    if not len(order):
+        return order, order
+    places = order[np.searchsorted(of_cohort, values, sorter=order).clip(max=len(order) - 1)]
+    rows = np.flatnonzero(of_cohort[places] == values)
+    return rows, places[rows]
 
 
 def shift_of(similarities: NDArray[np.float32], threshold: Threshold, trust: int = _TRUST) -> Shifts:
