@@ -104,7 +104,7 @@ def compare(
         first, second = (embed_probe(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
     similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
     shifts = judge.shifts(np.stack([first.embedding, second.embedding])) if judge else np.zeros(2)
-    judged = similarity - float(shifts.mean())
+    judged = min(similarity - float(shifts.mean()), 1.0)
     cohort = judge.cohort if judge else 0
     seen = analyser.embedder.card.name, first.sighting, second.sighting
     if threshold is None:
@@ -145,7 +145,7 @@ def identify(
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
             shift = float(shifts[row])
-            judged = {i: s - (shift + of_faces.get(i, 0.0)) / 2 for i, s in near.items()}
+            judged = {i: min(s - (shift + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
             answers[row] = _grouped(faces.matches(near, judged), options, judge.threshold)
         # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
         open_rows = [

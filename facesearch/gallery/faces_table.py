@@ -156,7 +156,7 @@ class Faces:
             ):
                 values = similarities[face_id], from_sql(path), Box(*box), face_id, judged[face_id]
                 found.append((Match(person and names.normal(person), *values), bytes(digest or b"")))
-        return sorted(found, key=lambda pair: (-pair[0].judged, pair[0].face_id))
+        return sorted(found, key=lambda pair: (-pair[0].judged, -pair[0].similarity, pair[0].face_id))
 
 
 def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

@@ -205,6 +205,8 @@ class Gallery(Storage):
 
         if not 0 < far <= _MOST_FAR:
             raise UsageError(f"A FAR of {far:g} makes no threshold; choose one from 0.0001 to {_MOST_FAR}.")
+        with self.reading() as (_, settings), self.writing() as writable:
+            keep_up(writable, settings)
         with self.reading() as (db, settings):
             card = embedder_card(settings.model)
             identity = current_identity(self.name, settings)

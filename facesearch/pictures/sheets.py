@@ -48,7 +48,7 @@ def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | 
 
 def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
     """A picture with a line of faces for each answer: the face that was asked about, then its matches with name and
-    similarity, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and how
+    judged value, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and how
     many there are: a picture is not made taller than a JPEG can be."""
     drawn, height = [], 0
     for answer in answers:
@@ -127,10 +127,9 @@ def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
         _place_tile(strip, row, column, _crop(match.photo, match.box, decode))
-        same = answer.threshold is not None and match.similarity >= answer.threshold
-        colour = _SAME if same else _FAINT
+        colour = _SAME if match.same else _FAINT
         name = match.person or Path(match.photo).name
-        _write_caption(strip, row, column, name, f"{match.similarity:.3f}", colour)
+        _write_caption(strip, row, column, name, f"{match.judged:.3f}", colour)
     return strip
 
 
