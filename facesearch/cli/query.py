@@ -147,11 +147,7 @@ def _meaning(answer: "Answer") -> str:
     if answer.threshold is None or answer.far is None:
         return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
     by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
-    by = (
-        f", each face judged by {show.count(answer.cohort, 'person', 'people')} of this gallery"
-        if answer.cohort
-        else ""
-    )
+    by = f"; own thresholds by {show.count(answer.cohort, 'person', 'people')}" if answer.cohort else ""
     return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"
 
 

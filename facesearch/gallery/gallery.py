@@ -146,7 +146,7 @@ class Gallery(Storage):
         """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""
         self.sync(db, settings)
         with at_once():
-            keep_up(db, settings)
+            keep_up(db, settings, self.note)
 
     def query(
         self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True

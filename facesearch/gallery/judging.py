@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.arrays import Embeddings
+from facesearch.errors import Note
 from facesearch.gallery.cohort import MOST, KnownFaces, OwnThresholds, Shifts, distinct, has_facts
 from facesearch.gallery.cohort_table import CohortStamp
 from facesearch.gallery.records import ActiveThreshold, GallerySettings
@@ -14,6 +15,7 @@ from facesearch.models.cards import Threshold, embedder_card
 if TYPE_CHECKING:
     from facesearch.gallery.database import Database
 
+_WORTH_A_NOTE = 200_000  # faces: some seconds
 _CANDIDATES = 20_000  # unnamed faces, drawn at random, among which distinct people are looked for
 
 
@@ -60,7 +62,7 @@ def active_threshold(db: "Database", card: Threshold | None) -> ActiveThreshold 
     return db.calibration.read() or (ActiveThreshold(card.similarity, card.far) if card else None)
 
 
-def keep_up(db: "Database", settings: GallerySettings) -> None:
+def keep_up(db: "Database", settings: GallerySettings, note: Note = lambda _: None) -> None:
     """Measures the own thresholds of the faces that are new, or of all where the people or the faces have doubled
     since the cohort was chosen, which is then chosen again. A gallery whose model's card has no facts on them gets
     none."""
@@ -70,6 +72,8 @@ def keep_up(db: "Database", settings: GallerySettings) -> None:
     with db.transaction():
         stamp = CohortStamp(0, db.people.count(), db.faces.count(), 0.0)
         if _has_outgrown(db.cohort.stamp(), stamp, len(db.cohort.ids())):
+            if stamp.faces > _WORTH_A_NOTE:
+                note(f"Measuring the own thresholds of {stamp.faces:,} faces.")
             _choose(db, settings.dim, card, stamp)
         own = OwnThresholds(db.faces.known_of(db.cohort.ids(), settings.dim), card)
         for faces in db.faces.known(settings.dim, db.cohort.newest()):

@@ -48,8 +48,8 @@ def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | 
 
 def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
     """A picture with a line of faces for each answer: the face that was asked about, then its matches with name and
-    judged value, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and how
-    many there are: a picture is not made taller than a JPEG can be."""
+    judged value, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and
+    how many there are: a picture is not made taller than a JPEG can be."""
     drawn, height = [], 0
     for answer in answers:
         rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // (_TILE + _CAPTION))
