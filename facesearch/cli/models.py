@@ -56,12 +56,12 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], jso
 
 def add_model(
     file: Annotated[
-        Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx or .dat file.", metavar="FILE")
+        Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx, .dat or .xml file.", metavar="FILE")
     ],
     name: Annotated[str | None, typer.Option(help="The new model's name.")] = None,
     card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
 ) -> ExitCode:
-    """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network.
+    """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network, an OpenVINO embedder.
 
     Only arrays and ONNX graphs are taken; nothing else in the file is ever run. It is opened, and tried on a face, in
     a process of its own with limits of memory and time."""

@@ -108,9 +108,8 @@ def _taken_in(order: Order, folder: Path) -> ModelCard:
         tensors.write(folder / "weights.npz", found)
         return msgspec.structs.replace(card, weights=(Weights(path="weights.npz", format="tensors"),))
     assert order.card is not None
-    (weights,) = order.card.weights
     if order.kind == "dlib_dat":
-        dlib_dat.read(folder / weights.path)  # raises for any other file
+        dlib_dat.read(folder / order.card.weights[0].path)  # raises for any other file
     return order.card
 
 

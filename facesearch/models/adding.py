@@ -7,7 +7,6 @@ nothing behind, and touches nothing that was there."""
 import os
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -17,6 +16,7 @@ from facesearch.home import model_dir, private_folder
 from facesearch.models.card import CHECKPOINT, is_weights_name, valid_model_name
 from facesearch.models.cards import (
     EmbedderCard,
+    Format,
     ModelCard,
     Weights,
     card_path,
@@ -32,12 +32,20 @@ from facesearch.models.download import OnBytes, download, too_many_bytes, wrong_
 from facesearch.models.export import exported_to, fresh_folder, prepare, put_in_place
 from facesearch.models.weight_files import MOST_BYTES, sha256_of, weights_path
 
-_KINDS = {".pb": "frozen_pb", ".onnx": "onnx", ".dat": "dlib_dat"}
+_KINDS = {".pb": "frozen_pb", ".onnx": "onnx", ".dat": "dlib_dat", ".xml": "openvino"}
 _NETWORKS = {  # what a file of a kind can hold
     "frozen_pb": ("facenet",),
     "keras_h5": ("facenet",),
     "onnx": ("onnx_graph", "yunet"),
     "dlib_dat": ("dlib_resnet",),
+    "openvino": ("openvino_graph",),
+}
+_FORMATS: dict[
+    str, tuple[Format, ...]
+] = {  # of the files that are kept as they are: of that one, and those beside it
+    "onnx": ("onnx",),
+    "dlib_dat": ("dlib_dat",),
+    "openvino": ("openvino_xml", "openvino_bin"),
 }
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
@@ -52,6 +60,7 @@ def add(file: Path, name: str | None, card_file: Path | None, note: Note) -> Mod
     if not file.is_file():
         raise UsageError(f"There is no file {printable(str(file))}; name a file of weights.")
     kind = _kind_of(file)
+    files = _files(file, kind)
     card = decode_card(card_file) if card_file else _known(file, kind)
     called = name or (card.name if card else _stem(file))
     try:
@@ -65,7 +74,7 @@ def add(file: Path, name: str | None, card_file: Path | None, note: Note) -> Mod
             card = msgspec.structs.replace(card, default=False)
     try:
         with fresh_folder() as folder:
-            return _made(file, kind, card, called, folder, note)
+            return _made(files, kind, card, called, folder, note)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Interrupted; nothing of the model was kept.") from None
 
@@ -79,9 +88,8 @@ def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelC
     card = model_card(name)
     if not _has_address(card):
         raise ModelError(f"There is no model '{name}' to download. Available: {', '.join(known)}.")
-    (weights,) = card.weights
-    there = weights_path(weights, name)
-    if there is not None and sha256_of(there) == weights.sha256.lower():
+    missing = [weights for weights in card.weights if not _is_there(weights, name)]
+    if not missing:
         prepare([card], note)
         note(f"{name} is there already.")
         return card
@@ -89,18 +97,51 @@ def pull(name: str, source: str | None, on_bytes: OnBytes, note: Note) -> ModelC
     if (at / CHECKPOINT).exists():
         raise UsageError(f"{at} holds the checkpoint of a training; go on with it, or see: facesearch models remove.")
     with fresh_folder() as folder:
-        _fetch(source or weights.url, weights, at, folder, on_bytes)
+        for weights in card.weights:
+            if weights in missing:
+                _fetch(_origin(card, weights, source), weights, at, folder, on_bytes)
+            else:
+                _copy(at / weights.path, folder / weights.path, weights.sha256, weights.size or MOST_BYTES)
         exports = folder / "exports"
         tried = convert(order_of(card, folder, exports))
         if tried.warning:
             note(tried.warning)
-        _put(folder / weights.path, _private(at) / weights.path)
+        for weights in missing:
+            _put(folder / weights.path, _private(at) / weights.path)
         put_in_place(exports, exported_to(card))
     return card
 
 
 def _has_address(card: ModelCard) -> bool:
-    return len(card.weights) == 1 and bool(card.weights[0].url) and not card.weights[0].package
+    return all(weights.url and not weights.package for weights in card.weights)
+
+
+def _is_there(weights: Weights, model: str) -> bool:
+    path = weights_path(weights, model)
+    return path is not None and sha256_of(path) == weights.sha256.lower()
+
+
+def _origin(card: ModelCard, weights: Weights, source: str | None) -> str:
+    """Where a file of weights comes from. A source names the first one; others lie beside it."""
+    if source is None:
+        return weights.url
+    if weights == card.weights[0]:
+        return source
+    before, slash, _ = source.rpartition("/" if "://" in source else os.sep)
+    return f"{before}{slash}{weights.path}"
+
+
+def _files(file: Path, kind: str) -> list[Path]:
+    """The file, and the one beside it that holds its numbers where there must be one. Raises UsageError."""
+    if kind != "openvino":
+        return [file]
+    beside = file.with_suffix(".bin")
+    if not beside.is_file():
+        raise UsageError(
+            f"{printable(file.name)} describes a network, and {printable(beside.name)} with its numbers does not lie "
+            "beside it; put it there."
+        )
+    return [file, beside]
 
 
 def _kind_of(file: Path) -> str:
@@ -114,8 +155,8 @@ def _kind_of(file: Path) -> str:
         return "keras_h5"
     if file.suffix.lower() not in _KINDS:
         raise UsageError(
-            f"{printable(file.name)} is not of a known kind; a model is a .pb, .h5, .keras, .weights.h5, .onnx or "
-            ".dat."
+            f"{printable(file.name)} is not of a known kind; a model is a .pb, .h5, .keras, .weights.h5, .onnx, .dat "
+            "or .xml with its .bin."
         )
     return _KINDS[file.suffix.lower()]
 
@@ -155,8 +196,9 @@ def _refuse_taken(name: str, is_own: bool) -> None:
             )
 
 
-def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path, note: Note) -> ModelCard:
+def _made(files: list[Path], kind: str, card: ModelCard | None, name: str, folder: Path, note: Note) -> ModelCard:
     """The model, converted and tried in the fresh folder, and put into its place."""
+    file = files[0]
     inside, exports = folder / "model", folder / "exports"
     inside.mkdir(mode=0o700)
     if card is not None and card.network not in _NETWORKS[kind]:
@@ -164,9 +206,10 @@ def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path
             f"{printable(file.name)} can hold a network of the kind {' or '.join(_NETWORKS[kind])}, and its card "
             f"says {card.network}; correct the card."
         )
-    if kind in ("onnx", "dlib_dat"):
+    if kind in _FORMATS:
         assert card is not None
-        card = msgspec.structs.replace(card, weights=(_copied(file, kind, card, inside),))
+        known = zip(files, _FORMATS[kind], card.weights, strict=True)
+        card = msgspec.structs.replace(card, weights=tuple(_copied(*each, inside) for each in known))
     folders = os.fsencode(inside), os.fsencode(exports)
     order = Order(card, *folders, subject=printable(str(file)), file=os.fsencode(file), kind=kind, name=name)
     try:
@@ -186,12 +229,11 @@ def _made(file: Path, kind: str, card: ModelCard | None, name: str, folder: Path
     return made
 
 
-def _copied(file: Path, kind: str, card: ModelCard, to: Path) -> Weights:
-    """The file, copied, and what a card says of it."""
+def _copied(file: Path, format_of: Format, known: Weights, to: Path) -> Weights:
+    """The file, copied, and what a card says of it; `known` is what the card said of it before."""
     name = file.name if is_weights_name(file.name) else f"network{file.suffix.lower()}"
     _copy(file, to / name, "", MOST_BYTES)
-    format_of: Literal["onnx", "dlib_dat"] = "onnx" if kind == "onnx" else "dlib_dat"
-    digest, known = sha256_of(to / name), card.weights[0]
+    digest = sha256_of(to / name)
     url = known.url if known.sha256.lower() == digest else ""
     return Weights(path=name, format=format_of, sha256=digest, url=url)
 

@@ -18,8 +18,9 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _LEAST_SPREAD = 1.0  # pixels of a chip between two landmarks: below, no turn or scale follows from them
 _THRESHOLDS = {"mtcnn": 3, "yunet": 1}
 _OVERLAPS = {"mtcnn": 4, "yunet": 1}
-_FILES = {"mtcnn": 3, "yunet": 1}
+_FILES = {"mtcnn": 3, "yunet": 1, "openvino_graph": 2}  # of weights; of other networks one
 
+Format: TypeAlias = Literal["dlib_dat", "joblib_list", "tensors", "onnx", "openvino_xml", "openvino_bin"]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Grey = Annotated[float, Meta(ge=-10_000, le=10_000)]
 _Pixel = Annotated[float, Meta(ge=-4096, le=4096)]
@@ -38,7 +39,7 @@ class Weights(Card, frozen=True, forbid_unknown_fields=True):
     brings along."""
 
     path: str
-    format: Literal["dlib_dat", "joblib_list", "tensors", "onnx"]
+    format: Format
     package: str = ""
     sha256: str = ""
     url: str = ""
@@ -127,11 +128,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
         """Raises ValueError for a name that cannot be, and for other counts than the network needs."""
         _refuse_name(self.name)
         for field, counts in (("thresholds", _THRESHOLDS), ("overlaps", _OVERLAPS), ("weights", _FILES)):
-            if len(getattr(self, field)) != counts[self.network]:
-                raise ValueError(
-                    f"`{field}` has {len(getattr(self, field))} entries, and {self.network} needs "
-                    f"{counts[self.network]}"
-                )
+            _refuse_count(field, len(getattr(self, field)), self.network, counts[self.network])
 
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
@@ -141,10 +138,10 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
     name: str
     title: str
-    network: Literal["dlib_resnet", "facenet", "small", "onnx_graph"]
+    network: Literal["dlib_resnet", "facenet", "small", "onnx_graph", "openvino_graph"]
     licence: str
     source: str
-    weights: tuple[Weights]
+    weights: tuple[Weights, ...]
     dim: Annotated[int, Meta(ge=1, le=16_384)]
     chip_px: Annotated[int, Meta(ge=8, le=2048)]
     alignment: LandmarkAlignment | BoxAlignment
@@ -163,6 +160,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     def __post_init__(self) -> None:
         """Raises ValueError for a name that cannot be, pixels divided by nothing and a detector without landmarks."""
         _refuse_name(self.name)
+        _refuse_count("weights", len(self.weights), self.network, _FILES.get(self.network, 1))
         if abs(self.scale) < 1e-6:
             raise ValueError(f"`scale` is {self.scale:g}, and pixels are divided by it")
         if isinstance(self.alignment, BoxAlignment):
@@ -194,6 +192,11 @@ def is_weights_name(name: str) -> bool:
 def _is_file_name(name: str) -> bool:
     fits = 0 < len(name.encode(errors="replace")) <= _LONGEST_FILE_NAME and name.isprintable()
     return fits and not name.startswith(".") and not name.endswith(".part") and not {"/", "\\"} & set(name)
+
+
+def _refuse_count(field: str, count: int, network: str, needed: int) -> None:
+    if count != needed:
+        raise ValueError(f"`{field}` has {count} entries, and {network} needs {needed}")
 
 
 def _refuse_name(name: str) -> None:

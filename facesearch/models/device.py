@@ -8,7 +8,7 @@ from facesearch.models.engines.keras import gpu_is_visible, gpu_works
 from facesearch.packages import is_installed
 
 Device = Literal["auto", "cpu", "gpu"]
-GRAPHS_AS_THEY_ARE = ("onnx_graph", "yunet")  # networks that come as ONNX graphs, and have no Keras form
+WITHOUT_KERAS_FORM = ("onnx_graph", "openvino_graph", "yunet")  # networks that come as graphs
 
 
 def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
@@ -30,7 +30,7 @@ def choose_device(asked: Device) -> Literal["cpu", "gpu"]:
 
 def device_of(card: ModelCard, asked: Device) -> Literal["cpu", "gpu"]:
     """As choose_device, for one model. Raises FaceSearchError too when a GPU is asked for and cannot run it."""
-    if card.network not in GRAPHS_AS_THEY_ARE:
+    if card.network not in WITHOUT_KERAS_FORM:
         return choose_device(asked)
     if asked == "gpu":
         raise FaceSearchError(f"'{card.name}' runs on the CPU only; leave --device out, or choose another model.")
