@@ -1,11 +1,16 @@
 """Cards: what is shipped is right, what is wrong is refused, what the user adds comes first."""
 
+import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facesearch.errors import ModelError
+from facesearch.models.adding import add
 from facesearch.models.cards import (
     LandmarkAlignment,
     default_embedder,
@@ -62,7 +67,39 @@ def test_a_wrong_card_is_named_with_what_is_wrong(
 
 
 def test_a_model_that_does_not_exist_or_is_of_another_kind_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"no model named 'nobody'\. Available: dlib-resnet"):
+    with pytest.raises(ModelError, match=r"no model named 'nobody'\. Available: .*dlib-resnet"):
         embedder_card("nobody")
     with pytest.raises(ModelError, match="no model named 'mtcnn'"):
         embedder_card("mtcnn")
+
+
+def test_a_growing_gallery_is_told_once_of_a_better_model(home: Path, cli: Callable[..., Any], album: Path) -> None:
+    text = (shipped("models") / "retail-0095.toml").read_text()
+    (home / "models" / "retail-0095.toml").write_text(text.replace("faces = 2000", "faces = 1"))
+    said = cli("index", album)
+    assert said.code == 0
+    assert "98 of 100 photos" in said.err
+    assert "facesearch models pull retail-0095 && facesearch migrate --model retail-0095." in said.err
+    assert "retail-0095" not in cli("index", album).err
+
+
+def test_what_was_never_run_says_so(home: Path, cli: Callable[..., Any]) -> None:
+    listed = {card["name"]: card for card in json.loads(cli("models", "list", "--json").out)}
+    assert not listed["auraface"]["tried"]
+    assert listed["dlib-resnet"]["tried"]
+    assert "not tried here" in cli("models", "list").out
+
+
+def test_a_foreign_file_is_tried_on_a_face_under_any_card(home: Path, data: Path, tmp_path: Path) -> None:
+    file = data / "models" / "mobilefacenet.onnx"
+    if not file.exists():
+        pytest.skip("mobilefacenet.onnx is not here")
+    card = (shipped("models") / "auraface.toml").read_text().replace("dim = 512", "dim = 128")
+    (tmp_path / "card.toml").write_text(re.sub(r"(?m)^(sha256|url|size) = .*\n", "", card))
+    heard: list[str] = []
+    added = add(file, "stand-in", tmp_path / "card.toml", heard.append)
+    assert not added.tried
+    assert heard == []
+    (tmp_path / "wrong.toml").write_text((tmp_path / "card.toml").read_text().replace("dim = 128", "dim = 512"))
+    with pytest.raises(ModelError, match="gives 128 numbers"):
+        add(file, "wrong", tmp_path / "wrong.toml", heard.append)

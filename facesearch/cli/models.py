@@ -19,7 +19,7 @@ def list_models(json: Json = False) -> ExitCode:
     from facesearch.files import printable
     from facesearch.models.cards import broken_cards, model_cards
 
-    cards = [_facts(card) for card in model_cards().values()]
+    cards = [_facts(card) for _, card in sorted(model_cards().items())]
     broken = broken_cards()
     for each in broken:
         show.note(str(each.error))
@@ -29,7 +29,8 @@ def list_models(json: Json = False) -> ExitCode:
     rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
     for card in cards:
         # A figure means nothing without its test, and less when its people were trained on.
-        accuracy = "; ".join(f"{reached} ({test})" for test, reached in card["accuracy"].items()) or "-"
+        first = next((f"{reached} ({test})" for test, reached in card["accuracy"].items()), "-")
+        accuracy = first if card["tried"] else f"{first}; not tried here"
         dim = str(card["dim"] or "-")
         facts = (card["name"], card["kind"], dim, card["licence"], accuracy, card["source"], card["ready"])
         rows.add_row(*map(printable, facts))
@@ -137,6 +138,7 @@ def _facts(card: Any) -> dict[str, Any]:
         "licence": card.licence,
         "accuracy": card.accuracy if is_embedder else {},
         "source": card.source,
+        "tried": card.tried,
         "ready": _readiness(card),
     }
 

@@ -39,6 +39,7 @@ from facesearch.gallery.tally import Tally, Unread, recorded_run
 from facesearch.gallery.vectors import Searchable, import_faiss
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.interruption import at_once
+from facesearch.models.advice import advice
 from facesearch.models.cards import embedder_card, index_recipes
 from facesearch.models.device import Device
 from facesearch.photos.file import MAX_MEGAPIXELS
@@ -103,8 +104,12 @@ class Gallery(Storage):
         settings = agreed_settings(self.name, self.settings(), requested)
         analyser = partial(self._load_to_index, settings, tally)
         with self.writing() as db, recorded_run(db, settings, roots, tally, self.note):
+            before = db.faces.count()
             outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
             self._follow(db, settings, outcomes, tally, on_outcome)
+            recommended = advice(settings.model, before, db.faces.count(), self.name)
+        if recommended:
+            self.note(recommended)
         if len(tally.roots_failed) == len(paths):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()

@@ -81,6 +81,14 @@ class Threshold(Card, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`nearest` must have ascending numbers of people")
 
 
+class Advice(Card, frozen=True, forbid_unknown_fields=True):
+    """To whom a model is recommended: the owner of a gallery of the default model, once it has more than so many
+    `faces`; `gain` is half a sentence that says what it would change."""
+
+    faces: Annotated[int, Meta(ge=1)]
+    gain: str
+
+
 class LandmarkAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="landmarks"):
     """Chips by landmarks: by the detector's name, where its landmarks fall in a chip, in pixels. `weights` say how
     much each landmark counts for that."""
@@ -123,6 +131,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     max_side: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     scale_factor: Annotated[float, Meta(ge=0.1, le=0.95)] = 0.709  # nearer to 1 a photo has thousands of levels
     paper: str = ""
+    tried: bool = True
 
     def __post_init__(self) -> None:
         """Raises ValueError for a name that cannot be, and for other counts than the network needs."""
@@ -134,7 +143,8 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="embedder"):
     """Facts about an embedding network: chips of chip_px x chip_px pixels in, `dim` numbers out. A pixel enters it as
     (x - mean) / scale, or where it is `whitened` by the chip's own mean and deviation, in the order `channels`.
-    `threshold` is None until it was measured; `accuracy` is by the name of the test."""
+    `threshold` is None until it was measured; `accuracy` is by the name of the test. What was never run by whoever
+    wrote the card is not `tried`."""
 
     name: str
     title: str
@@ -155,7 +165,9 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     training: str = ""
     accuracy: dict[str, str] = {}
     paper: str = ""
+    tried: bool = True
     default: bool = False
+    advice: Advice | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a name that cannot be, pixels divided by nothing and a detector without landmarks."""
