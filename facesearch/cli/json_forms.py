@@ -4,14 +4,18 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
     from facesearch.gallery.records import (
         Answer,
         Forgotten,
         GalleryFacts,
+        Migrated,
         Outcome,
         RunSummary,
+        SetAside,
         Sighting,
         Unanswered,
         Verdict,
@@ -90,6 +94,8 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "bytes_on_disk": record.bytes_on_disk,
         "photos": record.photos,
         "faces": record.faces,
+        "faces_set_aside": record.set_aside,
+        "changing_to": record.changing_to,
         "people": record.people,
         "folders": list(record.roots),
         "model": record.settings.model,
@@ -188,6 +194,24 @@ def benchmark(report: "Report") -> Json:
     if report.lights:
         whole["lights"] = [rounded(light) for light in report.lights]
     return whole
+
+
+def migrated(record: "Migrated", set_aside: "Iterable[SetAside]") -> Json:
+    """What `migrate` did."""
+    return {
+        "gallery": record.gallery,
+        "model_before": record.model_before,
+        "model": record.model,
+        "changed": record.is_new,
+        "faces": record.faces,
+        "faces_back": record.back,
+        "faces_set_aside": record.set_aside,
+        "set_aside": [dataclasses.asdict(each) for each in set_aside],
+        "photos": record.photos,
+        "seconds": round(record.seconds, 2),
+        "photos_per_second": round(record.photos_per_second, 2),
+        "lost_threshold": record.lost_threshold,
+    }
 
 
 def rounded(record: Any) -> Json:

@@ -41,7 +41,7 @@ class Faces:
         self._conn.executemany(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
             "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(photo, person, *_values(face, row)) for face, row in zip(faces, rows, strict=True)],
+            [(photo, person, *stored_values(face, row)) for face, row in zip(faces, rows, strict=True)],
         )
 
     def copy(self, photo: int, to_photo: int, person: int | None) -> None:
@@ -119,7 +119,7 @@ class Faces:
         return sorted(found, key=lambda pair: (-pair[0].similarity, pair[0].face_id))
 
 
-def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
+def stored_values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
     """A face's columns from its box on, its checksum last."""
     box = tuple(float(edge) for edge in face.box)
     landmarks, embedding = np.array(face.landmarks, np.float32).tobytes(), row.tobytes()

@@ -81,6 +81,8 @@ class Storage:
         """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
         if not db.removal.is_unfinished():
             return
+        if db.stamp.read() is None:
+            self.vectors.unlink(missing_ok=True)
         try:
             db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
