@@ -44,6 +44,8 @@ def migrate(storage: Storage, model: str, means: Means) -> Migrated:
         change = _Change(storage, settings, settings_with_model(storage.name, settings, model), means)
         if not change.is_new and not db.set_aside.count() and db.migration.model() is None:
             return change.summary(db)
+        if change.is_new:
+            change.prepare(db)
     with storage.writing() as db:
         if change.is_new:
             change.make(db)
@@ -83,6 +85,7 @@ class _Change:
         self._started = time.perf_counter()
         self._photos = self._back = 0
         self._preparing = 0.0  # seconds until the network ran
+        self._embedder: Embedder | None = None
         self._lost_threshold = False
 
     @property
@@ -90,10 +93,14 @@ class _Change:
         """Whether the gallery has another model."""
         return self._before.model != self.wanted.model or self._before.identity not in ("", self.wanted.identity)
 
-    def make(self, db: Database) -> None:
-        """Makes the gallery one of the wanted model."""
+    def prepare(self, db: Database) -> None:
+        """Sees to it, before anything is written, that the photos and the network are there."""
         if not self._means.sets_aside:
             self._refuse_unreachable(db, "nothing was changed")
+        self._load()
+
+    def make(self, db: Database) -> None:
+        """Makes the gallery one of the wanted model."""
         failed = self._embed_all(db)
         if failed and not self._means.sets_aside:  # a disk may have been pulled out
             self._refuse_unreachable(db, "the gallery is as it was, and what was embedded is kept")
@@ -164,10 +171,11 @@ class _Change:
         )
 
     def _load(self) -> Embedder:
-        started = time.perf_counter()
-        embedder = self._means.load_embedder(self.wanted)
-        self._preparing += time.perf_counter() - started
-        return embedder
+        if self._embedder is None:
+            started = time.perf_counter()
+            self._embedder = self._means.load_embedder(self.wanted)
+            self._preparing = time.perf_counter() - started
+        return self._embedder
 
 
 def _keep(db: Database, rows: Iterable[Embedded]) -> int:
