@@ -109,7 +109,7 @@ class Gallery(Storage):
             self._follow(db, settings, outcomes, tally, on_outcome)
             effort = Effort(pace, settings.max_side, max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
-                self.note(f"{back:,} faces that were set aside take part in searches again.")
+                self.note(f"Searched again, of the faces that were set aside: {back:,}.")
                 self.sync(db, settings)
         if len(tally.roots_failed) == len(paths):
             raise RootError(tally.roots_failed[0].reason)
