@@ -231,7 +231,17 @@ def _pairs(report: "PairReport") -> Json:
         "auc": round(figures.auc, 6),
         "eer": round(figures.eer, 6),
         "card": report.at_card and rounded(report.at_card),
+        **_groups(report),
     }
+
+
+def _groups(report: "PairReport") -> Json:
+    from facesearch.evaluation.reports import group_threshold, of_groups
+
+    groups = of_groups(report)
+    if not groups:
+        return {}
+    return {"groups_threshold": round(group_threshold(report), 6), "groups": [rounded(each) for each in groups]}
 
 
 def _by_folds(report: "PairReport") -> Json:
