@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.evaluation import lfw
 from facesearch.evaluation.portraits import Model, embed_portraits
-from facesearch.gallery.cohort import KnownFaces, OwnThresholds, distinct
+from facesearch.gallery.cohort import JudgedFaces, OwnThresholds, distinct
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card
 
 _DRAWN = 20  # small galleries of each kind and size
@@ -36,13 +36,13 @@ class Lfw:
         self.counts = np.bincount(people)
         self.nobody = self.known(np.empty(0, np.intp))
 
-    def known(self, rows: Rows, named: bool = False, together: Flags | None = None) -> KnownFaces:
+    def known(self, rows: Rows, named: bool = False, together: Flags | None = None) -> JudgedFaces:
         """The rows as faces of a gallery, those of `together` in one photo."""
         people = self.people[rows] + 1 if named else np.zeros(len(rows), np.int64)
         photos = rows + 1 if together is None else np.where(together, 0, rows + 1)
-        return KnownFaces(rows + 1, people, photos, self.embeddings[rows])
+        return JudgedFaces(rows + 1, people, photos, self.embeddings[rows])
 
-    def own(self, named: KnownFaces, unnamed: KnownFaces) -> OwnThresholds:
+    def own(self, named: JudgedFaces, unnamed: JudgedFaces) -> OwnThresholds:
         return OwnThresholds(distinct(named, unnamed, self.threshold), self.threshold)
 
     def first_of_each(self, rows: Rows) -> Rows:
@@ -102,7 +102,7 @@ def _ways(data: Lfw) -> dict[str, Make]:
         own = data.own(named, unnamed)
         faces = data.known(gallery, named=True)
         faces.people[~with_name] = 0
-        return lambda rows: own.shifts(KnownFaces.strange(data.embeddings[rows])), own.shifts(faces)
+        return lambda rows: own.shifts(JudgedFaces.strange(data.embeddings[rows])), own.shifts(faces)
 
     return {
         "cosine": cosine,
@@ -205,7 +205,7 @@ def _cost(data: Lfw) -> None:
     own.shifts(faces)
     spent = time.perf_counter() - started
     started = time.perf_counter()
-    own.shifts(KnownFaces.strange(data.embeddings[:1]))
+    own.shifts(JudgedFaces.strange(data.embeddings[:1]))
     print(f"own thresholds of 100,000 faces: {spent:.2f} s; of one: {(time.perf_counter() - started) * 1000:.2f} ms")
 
 

@@ -174,6 +174,24 @@ def test_few_pairs_are_measured_at_the_cards_threshold(
     assert roc.stat().st_size > 1000
 
 
+def test_each_group_of_pairs_is_measured(cli: Cli, photo_of: Callable[..., Path], tmp_path: Path) -> None:
+    bush, blair = (photo_of(person, 1) for person in ("George_W_Bush", "Tony_Blair"))
+    other = photo_of("George_W_Bush", 2)
+    rows = [f"{bush},{other},1,one", f"{bush},{blair},0,two", f"{bush},{bush},0,twins", f"{bush},{other},1,"]
+    (tmp_path / "p.csv").write_text("a,b,same,group\n" + "\n".join(rows) + "\n")
+    report = json.loads(cli("bench", "pairs", tmp_path / "p.csv", "--json").out)
+    assert report["groups_threshold"] == report["card"]["threshold"]
+    assert [(each["group"], each["far"], each["tar"]) for each in report["groups"]] == [
+        ("twins", 1, None),
+        ("two", 0, None),
+        (None, None, 1),
+        ("one", None, 1),
+    ]
+    shown = cli("bench", "pairs", tmp_path / "p.csv").out
+    assert "0 of 1" in shown
+    assert "(no group)" in shown
+
+
 def test_made_up_identities_are_searched(cli: Cli) -> None:
     report = json.loads(cli("bench", "search", "--n", 5000, "--json").out)
     by_name = {recipe["recipe"]: recipe for recipe in report["recipes"]}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.gallery.cohort import (
     MOST,
-    KnownFaces,
+    JudgedFaces,
     OwnThresholds,
     distinct,
     has_facts,
@@ -45,17 +45,17 @@ def _near(rows: Embeddings, similarity: float, seed: int = 1) -> Embeddings:
     return np.asarray(similarity * rows + np.sqrt(1 - similarity**2) * aside, np.float32)
 
 
-def _faces(embeddings: Embeddings, people: int | list[int] = 0, photos: list[int] | None = None) -> KnownFaces:
+def _faces(embeddings: Embeddings, people: int | list[int] = 0, photos: list[int] | None = None) -> JudgedFaces:
     """With ids from 1 on, each in a photo of its own unless told."""
     count = len(embeddings)
     who = np.broadcast_to(np.asarray(people, np.int64), count)
-    return KnownFaces(np.arange(1, count + 1), who, np.array(photos or range(1, count + 1), np.int64), embeddings)
+    return JudgedFaces(np.arange(1, count + 1), who, np.array(photos or range(1, count + 1), np.int64), embeddings)
 
 
 _NOBODY = _faces(_people(0))
 
 
-def _shifts(cohort: KnownFaces, faces: KnownFaces) -> NDArray[np.float32]:
+def _shifts(cohort: JudgedFaces, faces: JudgedFaces) -> NDArray[np.float32]:
     return OwnThresholds(cohort, _FACTS).shifts(faces)
 
 
@@ -83,7 +83,7 @@ def test_who_is_like_many_has_a_higher_threshold_than_who_is_like_nobody() -> No
     strangers = _people(249)
     crowd, alone = _near(strangers[:1], 0.85), _people(1, seed=7)
     cohort = np.concatenate([_near(np.repeat(crowd, 200, axis=0), 0.88), strangers[200:]])
-    shifts = _shifts(_faces(cohort), KnownFaces.strange(np.concatenate([crowd, alone])))
+    shifts = _shifts(_faces(cohort), JudgedFaces.strange(np.concatenate([crowd, alone])))
     assert shifts[0] > 0.05
     assert shifts[1] < 0
 
@@ -93,8 +93,8 @@ def test_faces_of_the_same_person_are_no_strangers() -> None:
     same = np.concatenate([person, _near(person, 0.97), _near(person, 0.93, seed=3)])  # the last one below 0.94
     others = _people(40, seed=5)
     cohort = _faces(np.concatenate([same, others]))
-    only_others = _shifts(_faces(others), KnownFaces.strange(person))
-    np.testing.assert_allclose(_shifts(cohort, KnownFaces.strange(person)), only_others, atol=1e-6)
+    only_others = _shifts(_faces(others), JudgedFaces.strange(person))
+    np.testing.assert_allclose(_shifts(cohort, JudgedFaces.strange(person)), only_others, atol=1e-6)
 
 
 def test_a_name_says_who_is_a_stranger_however_alike() -> None:
@@ -103,7 +103,7 @@ def test_a_name_says_who_is_a_stranger_however_alike() -> None:
     unnamed = _faces(named.embeddings)
     assert _shifts(named, named[:1])[0] > _shifts(unnamed, unnamed[:1])[0]
     # A photo that is asked about may show whom it is nearest to, and nobody else: here that leaves the twin.
-    asked = KnownFaces.strange(twins[:1])
+    asked = JudgedFaces.strange(twins[:1])
     assert _shifts(named, asked)[0] > _shifts(named[1:], asked)[0]
 
 

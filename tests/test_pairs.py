@@ -9,6 +9,7 @@ import pytest
 
 from facesearch.errors import FaceSearchError
 from facesearch.evaluation import lfw, own_pairs, yaleb
+from facesearch.evaluation.groups import by_group
 from facesearch.evaluation.pairs import random_pairs
 from facesearch.people import names
 
@@ -189,6 +190,28 @@ def test_own_pairs_and_all_words_for_yes_and_no(table: Callable[[str], Path]) ->
     pairs = own_pairs.read_pairs(table(text))
     assert pairs.same.tolist() == [True] * 5 + [False] * 5
     assert pairs.folds is None  # they hang together like a chain
+
+
+def test_own_pairs_may_name_a_group_each(table: Callable[[str], Path]) -> None:
+    pairs = own_pairs.read_pairs(
+        table("group,a,b,same\n children ,0.jpg,1.jpg,1\n,2.jpg,3.jpg,0\nmen,4.jpg,5.jpg,0\n")
+    )
+    assert pairs.groups == ("children", None, "men")
+    assert own_pairs.read_pairs(table("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")).groups == ()
+
+
+def test_the_group_with_the_most_errors_comes_first_and_few_pairs_promise_little() -> None:
+    similarities = np.array([0.9, 0.2, 0.9, 0.1, 0.1, 0.9, 0.4] + [0.1] * 99)
+    same = np.array([False, False, True, True, False, True, False] + [False] * 99)
+    groups = ["children"] * 4 + ["men", "one person", None] + [None] * 99
+    children, men, nobody, one = by_group(similarities, same, groups, 0.5)
+    assert (children.group, children.accepted, children.strangers, children.far) == ("children", 1, 2, 0.5)
+    assert (children.same, children.tar) == (2, 0.5)
+    # None of one pair errs, and that says next to nothing; of 100 the true share is below 1 - 0.05 ** (1 / 100).
+    assert (men.group, men.far, nobody.group, nobody.far) == ("men", 0, None, 0)
+    assert men.far_at_most == pytest.approx(0.95)
+    assert nobody.far_at_most == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert (one.group, one.far, one.far_at_most, one.tar) == ("one person", None, None, 1)
 
 
 def test_folds_of_own_pairs_share_no_photo(table: Callable[[str], Path]) -> None:

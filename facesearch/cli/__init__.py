@@ -19,6 +19,7 @@ from facesearch.cli import (
     forget,
     index,
     info,
+    migrate,
     models,
     query,
     show,
@@ -94,6 +95,12 @@ app.command("align")(
 )
 app.command("train")(
     _command(train.train, "Interrupted; the last checkpoint stays, if there is one: go on with --resume.")
+)
+app.command("migrate")(
+    _command(
+        migrate.migrate,
+        "Interrupted; the gallery is the old one whole, or the new one, and the same command goes on from there.",
+    )
 )
 app.command("check")(_command(upkeep.check))
 app.command("repair")(

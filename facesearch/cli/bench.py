@@ -117,7 +117,9 @@ def yaleb(
 
 
 def pairs(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns a,b,same.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with the columns a,b,same and, if you like, group.", metavar="FILE")
+    ],
     on_missing: OnMissing = "centre",
     model: Model = None,
     detector: Detector = None,
@@ -126,7 +128,9 @@ def pairs(
     errors: Errors = None,
     json: Json = False,
 ) -> ExitCode:
-    """Measure a model on your own pairs: a CSV file with two photos and 1 or 0 (one person or two) in each line."""
+    """Measure a model on your own pairs: a CSV file with two photos and 1 or 0 (one person or two) in each line.
+
+    With a column `group` it also says, for each group of pairs, how often the threshold errs: for whom it holds."""
     from facesearch.evaluation import own_pairs
     from facesearch.files import printable
 

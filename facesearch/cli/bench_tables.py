@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
 
+_GROUP_NUMBERS = ("FAR", "of two people", "at most", "TAR", "of one person")
 _WORST = 8  # errors of each kind that are drawn
 
 
@@ -86,6 +87,11 @@ def _show(report: "Report") -> None:
     )
     for name, pairs in report.pairs.items():
         show.console().print(_pair_table(name, pairs, " (train = test)" if report.seen else ""))
+        if groups := _group_table(pairs):
+            show.console().print(groups)
+            show.say(
+                "At most: with 95 % confidence, for all such people; few pairs promise little, even where none errs."
+            )
     if report.closed and report.opened:
         closed, opened = report.closed, report.opened
         rows = show.table("identification", "value", right=["value"])
@@ -162,6 +168,28 @@ def _pair_table(name: str, report: "PairReport", mark: str) -> Any:
         rows.add_row("at the card's threshold", f"{card.threshold:.4f}", f"TAR {card.tar:.4f}, FAR {card.far:.5f}")
     if report.skipped:
         rows.add_row("skipped", f"{report.skipped:,}", "pairs with a photo without a face")
+    return rows
+
+
+def _group_table(report: "PairReport") -> Any:
+    """A line a group, the worst first; None where the pairs have no groups."""
+    from facesearch.evaluation.reports import group_threshold, of_groups
+
+    groups = of_groups(report)
+    if not groups:
+        return None
+    whose = "the card's threshold" if report.at_card else "the threshold that fits these pairs"
+    title = f"group, at {group_threshold(report):.4f}, {whose}"
+    rows = show.table(title, "FAR", "of two people", "at most", "TAR", "of one person", right=_GROUP_NUMBERS)
+    for each in groups:
+        rows.add_row(
+            each.group or "(no group)",
+            "-" if each.far is None else f"{each.far:.5f}",
+            f"{each.accepted:,} of {each.strangers:,}",
+            "-" if each.far_at_most is None else f"{each.far_at_most:.5f}",
+            "-" if each.tar is None else _share(each.tar),
+            f"{each.same:,}",
+        )
     return rows
 
 

@@ -10,7 +10,7 @@ from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import ActiveThreshold, GallerySettings
+    from facesearch.gallery.records import ActiveThreshold, GalleryFacts, GallerySettings
 
 
 def info(
@@ -40,6 +40,7 @@ def info(
             ("on disk", f"{facts.bytes_on_disk / 1e6:,.1f} MB"),
             ("photos", photos or "none"),
             ("faces", f"{facts.faces:,}"),
+            *([("set aside", _set_aside_text(facts))] if facts.set_aside else []),
             ("people with a name", f"{facts.people:,}"),
             ("folders", ", ".join(map(printable, facts.roots))),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
@@ -55,6 +56,9 @@ def info(
             ("last run", facts.last_run or "none"),
         ]
     )
+    if facts.changing_to:
+        command = f"facesearch migrate --model {facts.changing_to}{gallery_words(gallery)}"
+        show.note(f"A change of the model to {facts.changing_to} is not finished; go on with: {command}")
     for sentence in show.unread(facts.failing, facts.unsupported):
         show.note(sentence)
     if facts.failing or facts.unsupported:
@@ -79,6 +83,11 @@ _TRIED_AGAIN = {  # when such a photo is looked at again
     "option": "until --max-megapixels is raised",
     "package": "until the package is installed",
 }
+
+
+def _set_aside_text(facts: "GalleryFacts") -> str:
+    faces = show.count(facts.set_aside, "face")
+    return f"{faces} without an embedding of this model, left out of searches until their photos can be read"
 
 
 def _faces_text(settings: "GallerySettings") -> str:

@@ -4,6 +4,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
@@ -11,8 +13,10 @@ if TYPE_CHECKING:
         Answer,
         Forgotten,
         GalleryFacts,
+        Migrated,
         Outcome,
         RunSummary,
+        SetAside,
         Sighting,
         Unanswered,
         Verdict,
@@ -96,6 +100,8 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "bytes_on_disk": record.bytes_on_disk,
         "photos": record.photos,
         "faces": record.faces,
+        "faces_set_aside": record.set_aside,
+        "changing_to": record.changing_to,
         "people": record.people,
         "folders": list(record.roots),
         "model": record.settings.model,
@@ -199,6 +205,24 @@ def benchmark(report: "Report") -> Json:
     return whole
 
 
+def migrated(record: "Migrated", set_aside: "Iterable[SetAside]") -> Json:
+    """What `migrate` did."""
+    return {
+        "gallery": record.gallery,
+        "model_before": record.model_before,
+        "model": record.model,
+        "changed": record.is_new,
+        "faces": record.faces,
+        "faces_back": record.back,
+        "faces_set_aside": record.set_aside,
+        "set_aside": [dataclasses.asdict(each) for each in set_aside],
+        "photos": record.photos,
+        "seconds": round(record.seconds, 2),
+        "photos_per_second": round(record.photos_per_second, 2),
+        "lost_threshold": record.lost_threshold,
+    }
+
+
 def rounded(record: Any) -> Json:
     """The fields of a dataclass, numbers to six places."""
     fields = dataclasses.asdict(record).items()
@@ -221,7 +245,17 @@ def _pairs(report: "PairReport") -> Json:
         "auc": round(figures.auc, 6),
         "eer": round(figures.eer, 6),
         "card": report.at_card and rounded(report.at_card),
+        **_groups(report),
     }
+
+
+def _groups(report: "PairReport") -> Json:
+    from facesearch.evaluation.reports import group_threshold, of_groups
+
+    groups = of_groups(report)
+    if not groups:
+        return {}
+    return {"groups_threshold": round(group_threshold(report), 6), "groups": [rounded(each) for each in groups]}
 
 
 def _by_folds(report: "PairReport") -> Json:

@@ -287,7 +287,8 @@ def _rows_of(portraits: Portraits, photos: Sequence[str]) -> Portraits:
 def _without(pairs: Pairs, lacking: NDArray[np.bool_]) -> Pairs:
     keep = ~lacking
     folds = None if pairs.folds is None else pairs.folds[keep]
-    return Pairs(pairs.photos, pairs.first[keep], pairs.second[keep], pairs.same[keep], folds)
+    groups = tuple(group for group, kept in zip(pairs.groups, keep, strict=True) if kept) if pairs.groups else ()
+    return Pairs(pairs.photos, pairs.first[keep], pairs.second[keep], pairs.same[keep], folds, groups)
 
 
 def _refuse_one_kind(same: Same) -> None:

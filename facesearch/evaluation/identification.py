@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.evaluation.pairs import Rows
-from facesearch.gallery.cohort import MOST, KnownFaces, OwnThresholds, Shifts, distinct
+from facesearch.gallery.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct
 from facesearch.models.cards import Threshold
 
 OPEN_FAR = 1e-2
@@ -132,8 +132,8 @@ def split_halves(
 
 def _shifts(embeddings: Embeddings, people: NDArray[np.intp], cohort: Rows, threshold: Threshold) -> Shifts:
     """Nobody's name is used."""
-    named = KnownFaces(cohort + 1, people[cohort] + 1, -cohort, embeddings[cohort])
-    return OwnThresholds(distinct(named, named[:0], threshold), threshold).shifts(KnownFaces.strange(embeddings))
+    named = JudgedFaces(cohort + 1, people[cohort] + 1, -cohort, embeddings[cohort])
+    return OwnThresholds(distinct(named, named[:0], threshold), threshold).shifts(JudgedFaces.strange(embeddings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""The user's own pairs: a CSV file with the columns a, b and same."""
+"""The user's own pairs: a CSV file with the columns a, b and same, and perhaps group."""
 
 import csv
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from facesearch.files import printable
 EXPECTED_FACE = ExpectedFace("pairs", ((0.39, 0.43), (0.61, 0.43), (0.50, 0.56), (0.41, 0.67), (0.59, 0.67)))
 
 _COLUMNS = ("a", "b", "same")
+_GROUP = "group"
 _TRUE, _FALSE = ("1", "true", "yes", "y", "same"), ("0", "false", "no", "n", "different")
 
 
 def read_pairs(path: Path) -> Pairs:
     """The pairs of a CSV file; a relative path of a photo starts at the file's folder. The ten folds share no photo;
-    where that cannot be, there are none. Raises FaceSearchError that names a wrong line or absent photos."""
-    names, same = [], []
+    where that cannot be, there are none. A pair is of the group that its line names in a column `group`, if the file
+    has one. Raises FaceSearchError that names a wrong line or absent photos."""
+    names, same, groups = [], [], []
     for number, row in _rows(path):
         verdict = (row["same"] or "").strip().lower()
         if not row["a"] or not row["b"] or verdict not in _TRUE + _FALSE:
@@ -35,6 +38,8 @@ def read_pairs(path: Path) -> Pairs:
             )
         names.append((str(path.parent / row["a"]), str(path.parent / row["b"])))
         same.append(verdict in _TRUE)
+        if _GROUP in row:
+            groups.append((row[_GROUP] or "").strip() or None)
     if len(set(same)) < 2:
         raise FaceSearchError(
             f"{printable(str(path))} holds {len(same):,} pairs, and not one of "
@@ -47,7 +52,7 @@ def read_pairs(path: Path) -> Pairs:
             "relative path starts at its folder)."
         )
     pairs = paired(names, same, None)
-    return Pairs(pairs.photos, pairs.first, pairs.second, pairs.same, _folds(pairs))
+    return dataclasses.replace(pairs, folds=_folds(pairs), groups=tuple(groups))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:

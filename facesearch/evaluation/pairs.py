@@ -21,13 +21,14 @@ _MOST_OF_A_PERSON = 200  # photos from which one person's pairs are drawn: 19,90
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """`first` and `second` are rows of `photos`, each of which is there once; `folds` is None where the pairs make
-    no folds."""
+    no folds. `groups` names the group of each pair, None for one that names none; it is empty where no pair can."""
 
     photos: tuple[str, ...]
     first: Rows
     second: Rows
     same: Same
     folds: Folds | None
+    groups: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.same)

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.evaluation.groups import GroupFigures, by_group
 from facesearch.evaluation.identification import ClosedSet, OpenSet, Split
 from facesearch.evaluation.metrics import Similarities, Verification, best_threshold
 from facesearch.evaluation.pairs import Pairs
@@ -113,6 +114,20 @@ def threshold_of(report: PairReport) -> float:
     if report.at_card:
         return report.at_card.threshold
     return best_threshold(report.compared.similarities, report.compared.pairs.same)
+
+
+def of_groups(report: PairReport) -> tuple[GroupFigures, ...]:
+    """What the threshold in force, the card's, does on the pairs of each group, the worst first; where the card has
+    none, the threshold that a picture shows. Empty where the pairs have no groups."""
+    pairs = report.compared.pairs
+    if not pairs.groups:
+        return ()
+    return by_group(report.compared.similarities, pairs.same, pairs.groups, group_threshold(report))
+
+
+def group_threshold(report: PairReport) -> float:
+    """The threshold at which groups are judged."""
+    return report.at_card.threshold if report.at_card else threshold_of(report)
 
 
 def worst_errors(report: PairReport, most: int) -> tuple[list[FacePair], list[FacePair]]:

@@ -48,12 +48,10 @@ class Analyser:
     ) -> "Analyser":
         """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
         Raises FaceSearchError when an engine, a model or the asked device is not there."""
-        chosen = device_of(embedder, device)
-        # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
-        prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
-        (network,) = serve(embedder, chosen, threads or cores()).values()
-        finder = load_detector(detector, device, threads, note)
-        return cls(finder, Embedder(network, embedder, detector.name))
+        if device_of(embedder, device) == "cpu":
+            prepare([detector, embedder], note)  # both at once
+        made = load_embedder(embedder, detector.name, device, threads, note)
+        return cls(load_detector(detector, device, threads, note), made)
 
     @property
     def max_side(self) -> int:
@@ -97,6 +95,18 @@ def cut_out(view: View, faces: Sequence[Face], aligner: Aligner) -> Chips:
     if blurred and view.data:
         chips[blurred] = view.cut([faces[i] for i in blurred], aligner, float(enough[blurred].min()))
     return chips
+
+
+def load_embedder(
+    card: EmbedderCard, detector: str, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+) -> Embedder:
+    """As Analyser.load, for the embedder alone; `detector` is the name of that which found the faces."""
+    chosen = device_of(card, device)
+    # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
+    if chosen == "cpu" or is_strange(card):
+        prepare([card], note)
+    (network,) = serve(card, chosen, threads or cores()).values()
+    return Embedder(network, card, detector)
 
 
 def load_detector(

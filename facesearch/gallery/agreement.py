@@ -9,7 +9,13 @@ from facesearch import limits
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.gallery.records import GallerySettings
 from facesearch.home import home
-from facesearch.models.cards import DetectorCard, default_embedder, detector_card, embedder_card
+from facesearch.models.cards import (
+    DetectorCard,
+    LandmarkAlignment,
+    default_embedder,
+    detector_card,
+    embedder_card,
+)
 from facesearch.models.identity import identity_of
 
 
@@ -47,10 +53,11 @@ def _settings_of_a_new_one(requested: RequestedSettings) -> GallerySettings:
 
 
 def _refuse_others(name: str, settings: GallerySettings, requested: RequestedSettings) -> None:
-    if requested.model not in (None, settings.model):
+    if requested.model is not None and requested.model != settings.model:
         raise ModelError(
             f"The gallery '{name}' holds embeddings of {settings.model}, which {requested.model} cannot be compared "
-            "with; leave --model out, or choose another --gallery."
+            "with; leave --model out, choose another --gallery, or change its model with: "
+            f"{_migrate(name, requested.model)}"
         )
     if requested.detector not in (None, settings.detector):
         raise ModelError(
@@ -98,9 +105,28 @@ def _refuse_other_networks(name: str, settings: GallerySettings) -> NoReturn:
     raise ModelError(
         f"The gallery '{name}' holds embeddings of another network than today's '{settings.model}' "
         f"(with '{settings.detector}'): weights or cards of these names have changed, and both cannot be "
-        f"compared. Bring the earlier ones back to {home() / 'models'}, or index the photos into another "
-        "--gallery."
+        f"compared. Bring the earlier ones back to {home() / 'models'}, or embed the gallery's faces anew with: "
+        f"{_migrate(name, settings.model)}"
     )
+
+
+def _migrate(name: str, model: str) -> str:
+    which = "" if name == "default" else f" --gallery {name}"
+    return f"facesearch migrate --model {model}{which}"
+
+
+def settings_with_model(name: str, settings: GallerySettings, model: str) -> GallerySettings:
+    """The settings of the gallery with this name once its faces have embeddings of another model; the detector that
+    found them stays. Raises ModelError for a model that is missing, and for one that cannot be given what it
+    found."""
+    card, finder = embedder_card(model), detector_card(settings.detector)
+    how = card.alignment
+    if isinstance(how, LandmarkAlignment) and finder.name not in how.templates:
+        raise ModelError(
+            f"The card of '{card.name}' does not say where the landmarks of '{finder.name}' belong, which found the "
+            f"faces of the gallery '{name}'; index the photos into another --gallery."
+        )
+    return replace(settings, model=card.name, dim=card.dim, identity=identity_of(card, finder))
 
 
 def detector_of(settings: GallerySettings) -> DetectorCard:

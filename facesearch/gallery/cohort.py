@@ -32,7 +32,7 @@ Shifts = NDArray[np.float32]  # (n,): how much higher each face's own threshold 
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFaces:
+class JudgedFaces:
     """Faces of a gallery, n of them: their ids, the ids of who they are (UNNAMED where that is not known) and of
     their photos, (n,) each, and their embeddings, (n, dim)."""
 
@@ -44,11 +44,11 @@ class KnownFaces:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "KnownFaces":
-        return KnownFaces(self.ids[chosen], self.people[chosen], self.photos[chosen], self.embeddings[chosen])
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "JudgedFaces":
+        return JudgedFaces(self.ids[chosen], self.people[chosen], self.photos[chosen], self.embeddings[chosen])
 
     @classmethod
-    def strange(cls, embeddings: Embeddings) -> "KnownFaces":
+    def strange(cls, embeddings: Embeddings) -> "JudgedFaces":
         """Faces that are not of the gallery, as those that it is asked about: each of a photo of its own."""
         none = np.zeros(len(embeddings), np.int64)
         return cls(none, none, -1 - np.arange(len(embeddings), dtype=np.int64), embeddings)
@@ -59,7 +59,7 @@ def has_facts(threshold: Threshold | None) -> bool:
     return threshold is not None and threshold.unit > 0 and len(threshold.nearest) > 0
 
 
-def distinct(named: KnownFaces, unnamed: KnownFaces, threshold: Threshold) -> KnownFaces:
+def distinct(named: JudgedFaces, unnamed: JudgedFaces, threshold: Threshold) -> JudgedFaces:
     """A cohort: at most MOST faces of distinct people. `named` has one face a person. Of the unnamed those count as
     distinct that are below the threshold at a tenth of its FAR to all others, or share a photo with the other one;
     photos of many people come first. A damaged embedding takes no part."""
@@ -82,7 +82,7 @@ def _most_together_first(photos: Ids) -> NDArray[np.intp]:
     return np.lexsort((photo, -counts[photo]))
 
 
-def _thinned(chosen: KnownFaces, candidates: KnownFaces, threshold: Threshold) -> KnownFaces:
+def _thinned(chosen: JudgedFaces, candidates: JudgedFaces, threshold: Threshold) -> JudgedFaces:
     alike, twice = _alike(threshold), _twice(threshold)
     kept = np.zeros((MOST, candidates.embeddings.shape[1]), np.float32)
     photos = np.zeros(MOST, np.int64)
@@ -100,9 +100,9 @@ def _thinned(chosen: KnownFaces, candidates: KnownFaces, threshold: Threshold) -
     return _joined(chosen, candidates[np.array(rows, np.intp)])
 
 
-def _joined(a: KnownFaces, b: KnownFaces) -> KnownFaces:
+def _joined(a: JudgedFaces, b: JudgedFaces) -> JudgedFaces:
     columns = ((getattr(a, name), getattr(b, name)) for name in ("ids", "people", "photos", "embeddings"))
-    return KnownFaces(*map(np.concatenate, columns))
+    return JudgedFaces(*map(np.concatenate, columns))
 
 
 def _alike(threshold: Threshold) -> float:
@@ -118,7 +118,7 @@ def _twice(threshold: Threshold) -> float:
 class OwnThresholds:
     """How much higher the own threshold of a face lies than the model's, measured on a cohort."""
 
-    def __init__(self, cohort: KnownFaces, threshold: Threshold) -> None:
+    def __init__(self, cohort: JudgedFaces, threshold: Threshold) -> None:
         """`threshold` is of the model's card, which has facts on own thresholds."""
         self.cohort = cohort[np.argsort(cohort.people == UNNAMED, kind="stable")]  # who has a name comes first
         self._threshold = threshold
@@ -127,7 +127,7 @@ class OwnThresholds:
         self._same = rows @ rows.T >= threshold.similarity  # (c, c)
         self._same[: self._named, : self._named] = False  # two names are two people
 
-    def shifts(self, faces: KnownFaces) -> Shifts:
+    def shifts(self, faces: JudgedFaces) -> Shifts:
         """One a face, 0 where nothing is known of strangers or the embedding is damaged. The faces of a photo must
         follow each other."""
         parts = (faces[start : start + _AT_ONCE] for start in range(0, len(faces), _AT_ONCE))
@@ -136,7 +136,7 @@ class OwnThresholds:
         shifts = np.where(together > 0, np.maximum(shifts, together), shifts)
         return np.asarray(np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0), np.float32)
 
-    def _by_cohort(self, faces: KnownFaces) -> Shifts:
+    def _by_cohort(self, faces: JudgedFaces) -> Shifts:
         if not len(self.cohort):
             return np.zeros(len(faces), np.float32)
         similarities = faces.embeddings @ self.cohort.embeddings.T  # (n, c)
@@ -147,7 +147,7 @@ class OwnThresholds:
         usual = shift_of(similarities, self._threshold)
         return np.where(surely > 0, np.maximum(usual, surely), usual)
 
-    def _by_names(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> Shifts:
+    def _by_names(self, faces: JudgedFaces, similarities: NDArray[np.float32]) -> Shifts:
         """By those alone whom the face surely is not: a face without a name can have one of the names."""
         if not self._named:
             return np.zeros(len(faces), np.float32)
@@ -156,7 +156,7 @@ class OwnThresholds:
         named[unnamed, named[unnamed].argmax(axis=1)] = -np.inf
         return shift_of(named, self._threshold, _TRUST_TO_RAISE)
 
-    def _leave_out_the_same(self, faces: KnownFaces, similarities: NDArray[np.float32]) -> None:
+    def _leave_out_the_same(self, faces: JudgedFaces, similarities: NDArray[np.float32]) -> None:
         """Who of the cohort is likely the same person is no stranger, nor is who is the same as one of these: a face
         in profile, or blurred. Of those with a name it can be the nearest alone."""
         rows, columns = np.nonzero(similarities >= _alike(self._threshold))
@@ -173,7 +173,7 @@ class OwnThresholds:
         similarities[who] = np.where(linked, -np.inf, similarities[who])
         similarities[rows, columns] = -np.inf
 
-    def _together(self, faces: KnownFaces) -> Shifts:
+    def _together(self, faces: JudgedFaces) -> Shifts:
         """What faces that share a photo say of each other, which may raise a threshold and never lower it: 0 or more,
         one a face."""
         shifts = np.zeros(len(faces), np.float32)
@@ -183,7 +183,7 @@ class OwnThresholds:
                 shifts[start:end] = self._of_one_photo(faces[start:end])
         return shifts
 
-    def _of_one_photo(self, faces: KnownFaces) -> Shifts:
+    def _of_one_photo(self, faces: JudgedFaces) -> Shifts:
         similarities = faces.embeddings @ faces.embeddings.T
         named_the_same = (faces.people[:, None] == faces.people) & (faces.people != UNNAMED)
         strangers = ~np.eye(len(faces), dtype=bool) & ~named_the_same & (similarities < _twice(self._threshold))

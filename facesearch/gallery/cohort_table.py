@@ -58,6 +58,10 @@ class Cohorts:
             "UPDATE cohort_stamp SET least_shift = min(least_shift, ?)", (float(shifts.min(initial=0.0)),)
         )
 
+    def count(self) -> int:
+        """How many faces have an own threshold."""
+        return int(self._conn.execute("SELECT count(*) FROM own_thresholds").fetchone()[0])
+
     def newest(self) -> int:
         """The greatest id of a face with an own threshold, 0 where there is none."""
         return int(self._conn.execute("SELECT coalesce(max(face_id), 0) FROM own_thresholds").fetchone()[0])

@@ -5,6 +5,7 @@ import sqlite3
 from facesearch.gallery.sqlite import columns
 
 FACE = "box_left, box_top, box_right, box_bottom, score, landmarks, embedding, {checksum}"
+WITHOUT_EMBEDDING = "box_left, box_top, box_right, box_bottom, score, landmarks, {checksum}"
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
@@ -14,6 +15,7 @@ TABLES = {  # in an order in which what is referred to comes first
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
     "{face_count}",
     "faces": f"id, photo_id, person_id, {FACE}",
+    "set_aside": f"id, photo_id, person_id, {WITHOUT_EMBEDDING}, reason",
 }
 ABSENT = {  # columns in an earlier facesearch's database, and what stands for them
     "max_side": "0",

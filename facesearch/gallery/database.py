@@ -13,15 +13,18 @@ import sqlite_utils
 from facesearch.errors import GalleryError
 from facesearch.gallery.cohort_table import Cohorts
 from facesearch.gallery.faces_table import Faces
+from facesearch.gallery.migration_table import Migration
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
 from facesearch.gallery.removal import Removal
 from facesearch.gallery.runs_table import Roots, Runs
 from facesearch.gallery.schema import migrations
+from facesearch.gallery.set_aside_table import SetAsideFaces
 from facesearch.gallery.settings_table import Calibrations, Settings, Stamp
 from facesearch.gallery.sqlite import (
     BUSY_SECONDS,
     OF_SQLITE,
+    add_checksum,
     as_sentence,
     explained,
     make_private,
@@ -47,7 +50,9 @@ class Database:
         self.people = People(self._conn)
         self.faces = Faces(self._conn)
         self.cohort = Cohorts(self._conn, path)
-        self.photos = Photos(self._conn, self.faces, self.people)
+        self.set_aside = SetAsideFaces(self._conn)
+        self.photos = Photos(self._conn, self.faces, self.set_aside, self.people)
+        self.migration = Migration(self._conn)
         self.removal = Removal(self._conn, path)
 
     @classmethod
@@ -65,6 +70,8 @@ class Database:
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA secure_delete = ON")
             conn.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
+            conn.execute("CREATE TEMP TABLE not_embedded (photo_id INTEGER PRIMARY KEY, reason TEXT NOT NULL)")
+            add_checksum(conn)
         return opened
 
     @classmethod

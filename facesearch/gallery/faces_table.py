@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.cohort import KnownFaces, Shifts
+from facesearch.gallery.cohort import JudgedFaces, Shifts
 from facesearch.gallery.records import Match
 from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
@@ -44,7 +44,7 @@ class Faces:
         self._conn.executemany(
             "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
             "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(photo, person, *_values(face, row)) for face, row in zip(faces, rows, strict=True)],
+            [(photo, person, *stored_values(face, row)) for face, row in zip(faces, rows, strict=True)],
         )
 
     def copy(self, photo: int, to_photo: int, person: int | None) -> None:
@@ -91,7 +91,7 @@ class Faces:
             rows += self._conn.execute(statement, part).fetchall()
         return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
 
-    def known(self, dim: int, after: int = 0) -> Iterator[KnownFaces]:
+    def known(self, dim: int, after: int = 0) -> Iterator[JudgedFaces]:
         """The faces after that id and who they are, some ten thousand at a time."""
         for ids, embeddings in self.embeddings(dim, after):
             rows = self._conn.execute(
@@ -99,9 +99,9 @@ class Faces:
                 (int(ids[0]), int(ids[-1])),
             ).fetchall()
             people, photos = np.array(rows, np.int64).reshape(len(ids), 2).T
-            yield KnownFaces(ids, people, photos, embeddings)
+            yield JudgedFaces(ids, people, photos, embeddings)
 
-    def known_of(self, ids: Sequence[int], dim: int) -> KnownFaces:
+    def known_of(self, ids: Sequence[int], dim: int) -> JudgedFaces:
         """Those of these faces that are stored, by id, and who they are."""
         rows: list[tuple[int, int, int, bytes]] = []
         for part in parts(sorted(ids)):
@@ -111,7 +111,7 @@ class Faces:
                 part,
             )
         found, people, photos = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T
-        return KnownFaces(found, people, photos, _matrix([row[3] for row in rows], dim))
+        return JudgedFaces(found, people, photos, _matrix([row[3] for row in rows], dim))
 
     def largest_of_people(self) -> list[int]:
         """For each person with a name the id of the face with the largest box, in no order."""
@@ -159,7 +159,7 @@ class Faces:
         return sorted(found, key=lambda pair: (-pair[0].judged, -pair[0].similarity, pair[0].face_id))
 
 
-def _values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
+def stored_values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:
     """A face's columns from its box on, its checksum last."""
     box = tuple(float(edge) for edge in face.box)
     landmarks, embedding = np.array(face.landmarks, np.float32).tobytes(), row.tobytes()

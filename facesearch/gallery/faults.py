@@ -11,10 +11,10 @@ import numpy as np
 import sqlite_utils
 
 from facesearch.errors import DamagedGalleryError
-from facesearch.gallery.columns import FACE, TABLES, present, tables_in
+from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present, tables_in
 from facesearch.gallery.database import Database
 from facesearch.gallery.schema import migrations
-from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, marks, to_read
+from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read
 from facesearch.photos.status import Cause, Status
 
 _NAMED = 10  # faults of one kind; more would fill a terminal, and `repair` is the answer to all
@@ -74,7 +74,7 @@ def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:
             yield f"photo {photo} failed for the unknown cause {cause!r}"
     if "face_count" not in columns(conn, "photos"):
         return
-    counted = "(SELECT count(*) FROM faces WHERE photo_id = photos.id)"
+    counted = faces_of_photo(conn)
     for photo, stored, has in conn.execute(
         f"SELECT id, face_count, {counted} FROM photos WHERE face_count != {counted} LIMIT {_NAMED}"
     ):
@@ -88,13 +88,24 @@ def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:
 
 def _faults_of_faces(conn: sqlite3.Connection, dim: int | None) -> Iterator[str]:
     named = 0
-    for face, *values in conn.execute(f"SELECT id, {present(conn, 'faces', FACE)} FROM faces"):
-        if not is_as_stored(values, dim):
+    for face, sound in _faces_judged(conn, dim):
+        if not sound:
             named += 1
             if named <= _NAMED:
                 yield f"face {face} is not as it was stored"
     if named > _NAMED:
         yield f"{named - _NAMED:,} more faces are not as they were stored"
+
+
+def _faces_judged(conn: sqlite3.Connection, dim: int | None) -> Iterator[tuple[int, bool]]:
+    """Each face's id, and whether it is as it was stored."""
+    for face, *values in conn.execute(f"SELECT id, {present(conn, 'faces', FACE)} FROM faces"):
+        yield face, is_as_stored(values, dim)
+    if columns(conn, "set_aside"):
+        for face, *values in conn.execute(
+            f"SELECT id, {present(conn, 'set_aside', WITHOUT_EMBEDDING)} FROM set_aside"
+        ):
+            yield face, is_as_set_aside(values)
 
 
 def is_as_stored(values: list[Any], dim: int | None) -> bool:
@@ -108,3 +119,12 @@ def is_as_stored(values: list[Any], dim: int | None) -> bool:
         return False
     length = float(np.linalg.norm(row))
     return dim in (None, len(row)) and abs(length - 1) < _TOLERANCE
+
+
+def is_as_set_aside(values: list[Any]) -> bool:
+    """Whether a face that waits for an embedding agrees with its checksum."""
+    *box, score, landmarks, expected = values
+    try:
+        return bool(checksum(box, score, landmarks, b"") == expected)
+    except (TypeError, ValueError, struct.error):
+        return False

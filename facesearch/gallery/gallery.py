@@ -17,8 +17,10 @@ from facesearch.gallery import answers
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, current_identity, detector_of
 from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
+from facesearch.gallery.embedding import Effort
 from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
 from facesearch.gallery.judging import Judge, keep_up
+from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.records import (
     ActiveThreshold,
@@ -28,9 +30,11 @@ from facesearch.gallery.records import (
     GalleryFacts,
     GallerySettings,
     Match,
+    Migrated,
     Outcome,
     RootFailure,
     RunSummary,
+    SetAside,
     Unanswered,
     Verdict,
 )
@@ -107,6 +111,10 @@ class Gallery(Storage):
             before = db.faces.count()
             outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
             self._follow(db, settings, outcomes, tally, on_outcome)
+            effort = Effort(pace, settings.max_side, max_megapixels)
+            if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
+                self.note(f"Searched again, of the faces that were set aside: {back:,}.")
+                self._catch_up(db, settings)
             recommended = advice(settings.model, before, db.faces.count(), self.name)
         if recommended:
             self.note(recommended)
@@ -229,6 +237,40 @@ class Gallery(Storage):
         with self.writing() as writable, writable.transaction():
             writable.calibration.delete()
 
+    def migrate(
+        self,
+        model: str,
+        *,
+        set_aside: bool = False,
+        threads: int | None = None,
+        batch: int | None = None,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Migrated:
+        """Changes the gallery's model: embeds every face anew from its photo, without looking for it again. Ids,
+        names and what was said of faces stay. Until the end the gallery is the old one, and what is interrupted goes
+        on where it was. Faces whose photo is gone, has changed or cannot be read are set aside (see
+        `faces_set_aside`): they take part in searches again when `index` or `migrate` meets their photo. With
+        `set_aside`, so are those of folders that may only be away; without it they stop the change. `on_progress`
+        hears how many faces, of how many, are done; the other options are those of `index`. Raises as
+        migrate.migrate."""
+        from facesearch.gallery.migrate import Means, migrate
+
+        pace = Pace.of_machine(self._device, threads, batch)
+        limits.check("max_megapixels", max_megapixels, limits.MEGAPIXELS)
+        import_faiss()
+
+        def effort(settings: GallerySettings) -> Effort:
+            return Effort(pace, settings.max_side, max_megapixels)
+
+        return migrate(self, model, Means(self._analysers.load_embedder, effort, on_progress, set_aside))
+
+    def faces_set_aside(self) -> Iterator[SetAside]:
+        """The photos, by path, that hold faces which take part in no search, because they have no embedding of the
+        gallery's model; with the reason. Raises GalleryError when there is no gallery."""
+        with self.reading() as (db, _):
+            yield from db.set_aside.by_photo()
+
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
         with self.reading() as (db, settings):
@@ -253,6 +295,8 @@ class Gallery(Storage):
                 failures=tuple(unread.first),
                 failing=dict(unread.failing),
                 unsupported=dict(unread.unsupported),
+                set_aside=db.set_aside.count(),
+                changing_to=db.migration.model(),
             )
 
     def unread(self) -> Iterator[Outcome]:

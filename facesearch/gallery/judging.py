@@ -7,7 +7,7 @@ import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import Note
-from facesearch.gallery.cohort import MOST, KnownFaces, OwnThresholds, Shifts, distinct, has_facts
+from facesearch.gallery.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct, has_facts
 from facesearch.gallery.cohort_table import CohortStamp
 from facesearch.gallery.records import ActiveThreshold, GallerySettings
 from facesearch.models.cards import Threshold, embedder_card
@@ -42,7 +42,7 @@ class Judge:
         """How much higher the own thresholds of faces lie that are asked about, (n,) for (n, dim)."""
         if self._own is None:
             return np.zeros(len(embeddings), np.float32)
-        return self._own.shifts(KnownFaces.strange(embeddings))
+        return self._own.shifts(JudgedFaces.strange(embeddings))
 
     def shifts_of(self, faces: Sequence[int]) -> Mapping[int, float]:
         """Those of faces of the gallery, by id. Of faces that no run has measured yet they are measured now."""
@@ -78,6 +78,11 @@ def keep_up(db: "Database", settings: GallerySettings, note: Note = lambda _: No
         own = OwnThresholds(db.faces.known_of(db.cohort.ids(), settings.dim), card)
         for faces in db.faces.known(settings.dim, db.cohort.newest()):
             db.cohort.add(faces.ids, own.shifts(faces))
+        if db.cohort.count() < stamp.faces:  # some came back that had been set aside, with their old ids
+            for faces in db.faces.known(settings.dim):
+                there = db.cohort.shifts_of(faces.ids.tolist())
+                faces = faces[np.array([face not in there for face in faces.ids.tolist()], bool)]
+                db.cohort.add(faces.ids, own.shifts(faces))
 
 
 def _has_outgrown(before: CohortStamp | None, now: CohortStamp, size: int) -> bool:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from facesearch.gallery.sqlite import BELOW, below, from_sql
+from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, from_sql
 from facesearch.people import names
 
 
@@ -26,7 +26,10 @@ class People:
     def name_faces(self, photo_id: int, person: str) -> None:
         """Names every face in a photo."""
         values = (self.id_of(person), photo_id)
-        self._conn.execute("UPDATE faces SET person_id = ?1 WHERE photo_id = ?2 AND person_id IS NOT ?1", values)
+        for table in FACE_TABLES:
+            self._conn.execute(
+                f"UPDATE {table} SET person_id = ?1 WHERE photo_id = ?2 AND person_id IS NOT ?1", values
+            )
 
     def count(self) -> int:
         """How many people have a name and a face."""

@@ -11,6 +11,7 @@ from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.people_table import People
 from facesearch.gallery.records import Outcome
 from facesearch.gallery.removal import LOST_A_FACE
+from facesearch.gallery.set_aside_table import SetAsideFaces
 from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, marks, parts, to_sql
 from facesearch.geometry.face import Face
 from facesearch.photos.file import PhotoFile
@@ -77,8 +78,8 @@ class KnownPhoto:
 class Photos:
     """Reads and writes photos through an open connection; writes inside of the caller's transactions."""
 
-    def __init__(self, conn: sqlite3.Connection, faces: Faces, people: People) -> None:
-        self._conn, self._faces, self._people = conn, faces, people
+    def __init__(self, conn: sqlite3.Connection, faces: Faces, set_aside: SetAsideFaces, people: People) -> None:
+        self._conn, self._faces, self._without_embedding, self._people = conn, faces, set_aside, people
 
     # What is known
 
@@ -149,7 +150,9 @@ class Photos:
         ).fetchone()
         why = (known.reason, known.cause, known.needs)
         photo = self._insert(PhotoRow(file, known.status, digest, *why, (size[0], size[1])), known.faces)
-        self._faces.copy(known.id, photo, self._people.id_of(person))
+        who = self._people.id_of(person)
+        self._faces.copy(known.id, photo, who)
+        self._without_embedding.copy(known.id, photo, who)
 
     def _insert(self, row: PhotoRow, face_count: int) -> int:
         file = row.file

@@ -203,10 +203,44 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A photo with faces that have no embedding of the gallery's model, why (half a sentence), and how many they
+    are."""
+
+    photo: str
+    reason: str
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a change of a gallery's model did. `faces` have an embedding of `model` now; where `is_new` is off the
+    gallery had that model already. `set_aside` faces, in `photos_set_aside`, have none, from this change of the model
+    or an earlier one; `back` counts those that were set aside before and take part in searches again. `photos` were
+    worked on in `seconds`, at so many `photos_per_second` without the time that the network took to load.
+    `lost_threshold` says that a threshold was dropped that had been learned from the old embeddings."""
+
+    gallery: str
+    model_before: str
+    model: str
+    is_new: bool
+    faces: int
+    set_aside: int
+    photos_set_aside: int
+    back: int
+    photos: int
+    seconds: float
+    photos_per_second: float
+    lost_threshold: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryFacts:
-    """What a gallery holds. Own thresholds are measured by a `cohort` of so many distinct people. `failing` counts
-    the photos that cannot be read by status, `failures` are the first of them; `unsupported` counts the files of
-    kinds that no package here reads, by reason."""
+    """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
+    them; `unsupported` counts the files of kinds that no package here reads, by reason. `set_aside` counts the faces
+    that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to` is the
+    model of a `migrate` that was not finished. Own thresholds are measured by a `cohort` of so many distinct
+    people."""
 
     name: str
     directory: Path
@@ -223,3 +257,5 @@ class GalleryFacts:
     failing: dict[str, int] = field(default_factory=dict)
     unsupported: dict[str, int] = field(default_factory=dict)
     cohort: int = 0
+    set_aside: int = 0
+    changing_to: str | None = None

@@ -11,8 +11,11 @@ from facesearch.errors import FaceSearchError
 from facesearch.gallery.sqlite import (
     BELOW,
     BUSY_SECONDS,
+    FACE_TABLES,
     below,
+    columns,
     explained,
+    faces_of_photo,
     from_sql,
     marks,
     now,
@@ -43,6 +46,11 @@ class Removal:
     def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
         self._conn, self._path = conn, path
 
+    @property
+    def _tables(self) -> list[str]:
+        """Where faces may lie; an earlier facesearch set none aside."""
+        return [table for table in FACE_TABLES if columns(self._conn, table)]
+
     # What is stored
 
     def has_person(self, name: str) -> bool:
@@ -53,10 +61,13 @@ class Removal:
         """The photos that show a person, each with how many faces have that name."""
         stored = {who: person for person, who in self._conn.execute("SELECT id, name FROM people")}
         people = [person for who, person in stored.items() if names.normal(who) in _spellings(name)]
+        faces = " UNION ALL ".join(
+            f"SELECT photo_id FROM {table} WHERE person_id IN ({marks(people)})" for table in self._tables
+        )
         rows = self._conn.execute(
-            "SELECT photos.id, path, count(*) FROM faces JOIN photos ON photos.id = photo_id "
-            f"WHERE person_id IN ({marks(people)}) GROUP BY photos.id ORDER BY path",
-            people,
+            f"SELECT photos.id, path, count(*) FROM ({faces}) JOIN photos ON photos.id = photo_id "
+            "GROUP BY photos.id ORDER BY path",
+            people * len(self._tables),
         )
         return [StoredPhoto(photo, from_sql(path), faces, False) for photo, path, faces in rows]
 
@@ -81,7 +92,7 @@ class Removal:
 
     def _photos(self, where: str, *values: object) -> list[StoredPhoto]:
         rows = self._conn.execute(
-            "SELECT id, path, (SELECT count(*) FROM faces WHERE photo_id = photos.id), EXISTS (SELECT 1 FROM photos "
+            f"SELECT id, path, {faces_of_photo(self._conn)}, EXISTS (SELECT 1 FROM photos "
             "AS other WHERE other.digest = photos.digest AND other.id != photos.id AND other.status != 'missing') "
             f"FROM photos WHERE {where} ORDER BY path",
             values,
@@ -93,13 +104,14 @@ class Removal:
     def person(self, name: str) -> None:
         """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
         photos = [(photo.id,) for photo in self.photos_of(name)]
+        for table in self._tables:
+            self._conn.executemany(
+                f"DELETE FROM {table} WHERE person_id IN (SELECT id FROM people WHERE name = ?)",
+                [(spelling,) for spelling in _spellings(name)],
+            )
+        faces = faces_of_photo(self._conn)
         self._conn.executemany(
-            "DELETE FROM faces WHERE person_id IN (SELECT id FROM people WHERE name = ?)",
-            [(spelling,) for spelling in _spellings(name)],
-        )
-        self._conn.executemany(
-            "UPDATE photos SET face_count = (SELECT count(*) FROM faces WHERE photo_id = photos.id), "
-            "status = iif(EXISTS (SELECT 1 FROM faces WHERE photo_id = photos.id), status, 'forgotten'), needs = ? "
+            f"UPDATE photos SET face_count = {faces}, status = iif({faces} > 0, status, 'forgotten'), needs = ? "
             "WHERE id = ?",
             [(LOST_A_FACE, *photo) for photo in photos],
         )
@@ -109,7 +121,8 @@ class Removal:
         """Deletes the faces of all these photos: of those that are gone every trace, while those that are kept are
         remembered as forgotten, so that they are not looked at again."""
         self._conn.executemany("DELETE FROM photos WHERE id = ?", [(photo.id,) for photo in gone])
-        self._conn.executemany("DELETE FROM faces WHERE photo_id = ?", [(photo.id,) for photo in kept])
+        for table in self._tables:
+            self._conn.executemany(f"DELETE FROM {table} WHERE photo_id = ?", [(photo.id,) for photo in kept])
         self._conn.executemany(
             "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, face_count = 0 "
             "WHERE id = ?",
@@ -124,9 +137,14 @@ class Removal:
     def _tidy(self) -> None:
         """Deletes names that no face has any more, the stamp of a file of vectors that would still hold the faces,
         and each root that is itself a forgotten photo: `repair` would index it again."""
-        self._conn.execute("DELETE FROM people WHERE id NOT IN (SELECT person_id FROM faces WHERE person_id NOTNULL)")
+        named = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in self._tables)
+        self._conn.execute(f"DELETE FROM people WHERE id NOT IN ({named})")
         self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
+        self.begin_scrubbing()
+
+    def begin_scrubbing(self) -> None:
+        """Notes that bytes of what is deleted or replaced here may lie in the files until `scrub`."""
         self._conn.execute("INSERT OR IGNORE INTO unfinished VALUES (1, ?)", (now(),))
 
     def is_found_elsewhere(self, root: str) -> bool:
@@ -157,12 +175,23 @@ class Removal:
         """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
         FaceSearchError while somebody reads what was there before, and when the disk refuses."""
         with explained(self._path), temporary_files_in(self._path.parent), self._waiting(wait_seconds):
+            self._drop_what_migration_left()
             self._conn.execute("VACUUM")
             is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy and is_wal:
                 raise FaceSearchError(f"{self._path} is being read, so its log could not be emptied.")
             self._conn.execute("DELETE FROM unfinished")
             self._conn.commit()
+
+    def _drop_what_migration_left(self) -> None:
+        """Deletes the second copy of embeddings that are in their faces now. That they are overwritten is left to the
+        rewriting that follows: it would write as many bytes again."""
+        if not columns(self._conn, "migrated") or self._conn.execute("SELECT 1 FROM migration").fetchone():
+            return
+        self._conn.execute("PRAGMA secure_delete = OFF")
+        self._conn.execute("DELETE FROM migrated")
+        self._conn.commit()
+        self._conn.execute("PRAGMA secure_delete = ON")
 
     @contextmanager
     def _waiting(self, seconds: float) -> Iterator[None]:

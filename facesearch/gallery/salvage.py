@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 from facesearch.errors import ModelError
 from facesearch.gallery.columns import ABSENT, TABLES, present, tables_in
 from facesearch.gallery.database import Database
-from facesearch.gallery.faults import is_as_stored
+from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.schema import merge_spellings
-from facesearch.gallery.sqlite import OF_SQLITE, checksum, explained, marks
+from facesearch.gallery.sqlite import FACE_TABLES, OF_SQLITE, checksum, explained, faces_of_photo, marks
 from facesearch.models.cards import detector_card, embedder_card
 from facesearch.photos.status import Cause, Status
 
@@ -166,7 +166,15 @@ def _is_sound_face(row: list[Any], dim: int | None) -> bool:
     return is_as_stored(row[3:], dim)
 
 
-_SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {"photos": _is_sound_photo, "faces": _is_sound_face}
+def _is_sound_set_aside(row: list[Any], *_: object) -> bool:
+    return is_as_set_aside(row[3:-1])
+
+
+_SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
+    "photos": _is_sound_photo,
+    "faces": _is_sound_face,
+    "set_aside": _is_sound_set_aside,
+}
 
 
 def _with_checksum(row: list[Any]) -> list[Any]:
@@ -175,12 +183,15 @@ def _with_checksum(row: list[Any]) -> list[Any]:
 
 
 def _delete_incomplete(conn: sqlite3.Connection) -> None:
-    counted = "(SELECT count(*) FROM faces WHERE photo_id = photos.id)"
+    counted = faces_of_photo(conn)
     for statement in (
         f"UPDATE photos SET face_count = {counted} WHERE status = 'missing' OR face_count < 0",
         f"DELETE FROM photos WHERE face_count != {counted} OR status = 'ok' AND face_count = 0 OR "
         "status NOT IN ('ok', 'missing') AND face_count > 0",
-        "DELETE FROM faces WHERE photo_id NOT IN (SELECT id FROM photos)",
-        "UPDATE faces SET person_id = NULL WHERE person_id NOT IN (SELECT id FROM people)",
+        *(f"DELETE FROM {table} WHERE photo_id NOT IN (SELECT id FROM photos)" for table in FACE_TABLES),
+        *(
+            f"UPDATE {table} SET person_id = NULL WHERE person_id NOT IN (SELECT id FROM people)"
+            for table in FACE_TABLES
+        ),
     ):
         conn.execute(statement)

@@ -4,7 +4,7 @@ import sqlite3
 
 import sqlite_utils
 
-from facesearch.gallery.sqlite import checksum
+from facesearch.gallery.sqlite import FACE_TABLES, add_checksum, columns
 from facesearch.people import names
 
 migrations = sqlite_utils.Migrations("facesearch")
@@ -84,7 +84,7 @@ def any_status_and_face_count(db: sqlite_utils.Database) -> None:
 @migrations()
 def checksums(db: sqlite_utils.Database) -> None:
     """Each face with what tells whether it is still as it was stored."""
-    db.conn.create_function("face_checksum", 7, lambda a, b, c, d, *rest: checksum((a, b, c, d), *rest))
+    add_checksum(db.conn)
     db.execute("ALTER TABLE faces ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
     db.execute(
         "UPDATE faces SET checksum = "
@@ -134,6 +134,28 @@ def own_thresholds(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def change_of_model(db: sqlite_utils.Database) -> None:
+    """Faces without an embedding of the gallery's model, because their photo could not be read when it was changed;
+    and, while it is being changed, to which one, and the embeddings that are there already."""
+    for statement in (
+        # The checksum is that of a face whose embedding is empty; a photo's face_count counts these faces too.
+        """CREATE TABLE set_aside (
+            id INTEGER PRIMARY KEY, photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people (id),
+            box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
+            score REAL NOT NULL, landmarks BLOB NOT NULL, checksum INTEGER NOT NULL, reason TEXT NOT NULL)""",
+        "CREATE INDEX set_aside_by_photo ON set_aside (photo_id)",
+        "CREATE INDEX set_aside_by_person ON set_aside (person_id)",
+        """CREATE TABLE migration (
+            only INTEGER PRIMARY KEY CHECK (only = 1), model TEXT NOT NULL, identity TEXT NOT NULL)""",
+        # A face that is deleted, for whatever reason, takes its new embedding with it.
+        """CREATE TABLE migrated (
+            face_id INTEGER PRIMARY KEY REFERENCES faces (id) ON DELETE CASCADE, embedding BLOB NOT NULL)""",
+    ):
+        db.execute(statement)
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():
@@ -142,7 +164,8 @@ def merge_spellings(conn: sqlite3.Connection) -> None:
             continue
         same = conn.execute("SELECT id FROM people WHERE name = ?", (normal,)).fetchone()
         if same:
-            conn.execute("UPDATE faces SET person_id = ? WHERE person_id = ?", (same[0], person))
+            for table in FACE_TABLES if columns(conn, "set_aside") else FACE_TABLES[:1]:
+                conn.execute(f"UPDATE {table} SET person_id = ? WHERE person_id = ?", (same[0], person))
             conn.execute("DELETE FROM people WHERE id = ?", (person,))
         else:
             conn.execute("UPDATE people SET name = ? WHERE id = ?", (normal, person))

@@ -32,12 +32,17 @@ class Settings:
         return dataclasses.replace(found, identity=_unsealed(found.identity) if has_faces else "")
 
     def write(self, settings: GallerySettings) -> None:
-        """Fixes the settings; they are never changed afterwards."""
+        """Fixes the settings; what `change_model` does not change stays for good."""
         self._conn.execute(
             "INSERT INTO settings (only, model, detector, dim, min_face_px, max_side, identity) "
             "VALUES (1, ?, ?, ?, ?, ?, ?)",
             dataclasses.astuple(dataclasses.replace(settings, identity=_sealed(settings.identity))),
         )
+
+    def change_model(self, settings: GallerySettings) -> None:
+        """From now on the embeddings are of this model. That they are is for the caller to see to."""
+        values = (settings.model, settings.dim, _sealed(settings.identity))
+        self._conn.execute("UPDATE settings SET model = ?, dim = ?, identity = ?", values)
 
     def write_identity(self, identity: str) -> None:
         """Notes which networks make the embeddings, in a gallery that does not know it or has none. That they are the

@@ -16,6 +16,7 @@ BUSY_SECONDS = 30
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
 OF_SQLITE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second where its words quote what is damaged
 BELOW = "(path >= ? AND path < ? OR path >= ? AND path < ?)"  # the paths below a folder, as text or as bytes
+FACE_TABLES = ("faces", "set_aside")  # those that take part in a search, and those that have no embedding for it
 _REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
     "SQLITE_FULL": "free some space",
     "SQLITE_IOERR": "check the disk",
@@ -98,6 +99,11 @@ def checksum(box: Sequence[float], score: float, landmarks: bytes, embedding: by
     return zlib.crc32(embedding, zlib.crc32(landmarks, zlib.crc32(struct.pack("<5d", *box, score))))
 
 
+def add_checksum(conn: sqlite3.Connection) -> None:
+    """Lets SQL compute a face's checksum."""
+    conn.create_function("face_checksum", 7, lambda a, b, c, d, *rest: checksum((a, b, c, d), *rest))
+
+
 def to_sql(path: str) -> str | bytes:
     """SQLite's text is UTF-8; a path that is not is stored as its bytes."""
     try:
@@ -138,6 +144,12 @@ def below(folder: str) -> tuple[str | bytes, ...]:
 def columns(conn: sqlite3.Connection, table: str) -> set[str]:
     """The names of a table's columns; none where there is no such table."""
     return {row[1] for row in conn.execute(f"PRAGMA table_info({table})")}
+
+
+def faces_of_photo(conn: sqlite3.Connection) -> str:
+    """The expression that counts all faces of a row of `photos`, in a database of whichever facesearch."""
+    there = [table for table in FACE_TABLES if columns(conn, table)]
+    return f"({' + '.join(f'(SELECT count(*) FROM {table} WHERE photo_id = photos.id)' for table in there)})"
 
 
 def has_table(conn: sqlite3.Connection, path: Path, table: str) -> bool:

@@ -81,12 +81,16 @@ class Storage:
         """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
         if not db.removal.is_unfinished():
             return
+        if db.stamp.read() is None:
+            self.vectors.unlink(missing_ok=True)
         try:
             db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
-            self.note(f"Bytes of what was forgotten are still there: {error} The next command tries again.")
+            self.note(
+                f"Bytes of what was forgotten or replaced are still there: {error} The next command tries again."
+            )
             return
-        self.note("The bytes of what was forgotten before are now gone from all files.")
+        self.note("The bytes of what was forgotten or replaced before are now gone from all files.")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -145,6 +149,7 @@ class Storage:
         refusal: FaceSearchError | None = None
         for attempt in range(_TRIES_TO_OPEN):
             with db.snapshot():
+                self._refuse_another_model(db, settings)
                 index = self._opened(db, settings)
                 if index is not None:
                     yield index
@@ -160,7 +165,15 @@ class Storage:
                 break
         self.note(f"{refusal} The answer comes from the database.")  # an answer needs no file
         with db.snapshot():
+            self._refuse_another_model(db, settings)
             yield build_in_memory(db.faces, settings.dim, index_recipes())
+
+    def _refuse_another_model(self, db: Database, settings: GallerySettings) -> None:
+        """Raises FaceSearchError where the model was changed since the settings were read: the faces asked about have
+        embeddings of the old one."""
+        now = db.settings.read() or settings
+        if (now.model, now.dim) != (settings.model, settings.dim):
+            raise FaceSearchError(f"The model of the gallery '{self.name}' was changed just now; ask again.")
 
     def _opened(self, db: Database, settings: GallerySettings) -> Searchable | None:
         stamp = db.stamp.read()

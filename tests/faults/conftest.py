@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from facesearch.faces.analyser import Analyser
+from facesearch.gallery.sqlite import faces_of_photo
 from facesearch.photos.view import decode_view
 from facesearch.photos.walk import walk
 
@@ -127,7 +128,7 @@ def assert_sound(home: Path, before: Dump = []) -> None:  # noqa: B006 (never ch
         if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'faces'").fetchone():
             assert not before
             return
-        wrong = "SELECT path FROM photos WHERE face_count != (SELECT count(*) FROM faces WHERE photo_id = photos.id)"
+        wrong = f"SELECT path FROM photos WHERE face_count != {faces_of_photo(conn)}"
         if "face_count" in [row[1] for row in conn.execute("PRAGMA table_info(photos)")]:
             assert conn.execute(wrong).fetchall() == []
         _assert_vectors_belong(conn, directory / "faces.faiss")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults import failing
+from tests.second_model import keep_second_model
 
 pytestmark = pytest.mark.skipif(not failing.is_possible(), reason="this Python hides its SQLite")
 
@@ -102,6 +103,42 @@ def test_refused_at_any_step(
         shutil.rmtree(home)
     print(f"{how}{', from then on' if lasting else ''}: {count} steps, {refused} refusals said")
     assert refused
+
+
+@_every
+@pytest.mark.parametrize("how", ["kill", "torn", "full"])
+def test_a_change_of_the_model_is_whole_or_not_at_any_step(
+    how: str, every: int, victim: Any, few: Any, trusted: Any, homes: Any, begun: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FACESEARCH_HOME", str(begun))
+        order = {"do": "migrate", "what": keep_second_model()}
+    before, finished = trusted.dump(begun), homes(begun)
+    count = victim(finished, **order)["steps"]
+    after = trusted.dump(finished)
+    old = {face[6] for row in before for face in row[8:]}
+    assert [row[:8] for row in after] == [row[:8] for row in before]
+    assert old.isdisjoint(face[6] for row in after for face in row[8:])
+    seen = set()
+    for at in range(1, count + 1, every):
+        home = homes(begun)
+        failed = victim(home, **order, at=at, how=how, lasting=how == "full")
+        assert failed["ended"] == (0 if how == "full" else -9)
+        assert failed.get("code", 3) in (0, 3), failed
+        assert not victim(home, do="check").get("faults")
+        found = trusted.dump(home)
+        assert found in (before, after)
+        seen.add(found == after)
+        assert victim(home, **order)["code"] == 0
+        trusted.sound(home)
+        assert trusted.dump(home) == after
+        assert not any(row in path.read_bytes() for row in old for path in _files_of(home))
+        shutil.rmtree(home)
+    assert seen == {False, True}
+
+
+def _files_of(home: Path) -> list[Path]:
+    return list((home / "indexes" / "default").iterdir())
 
 
 @pytest.mark.parametrize("how", ["full", "broken"])

@@ -3,16 +3,19 @@
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facesearch import interruption
+from tests.second_model import keep_second_model
 
 _COPIES = 300
 
@@ -37,6 +40,18 @@ def _begin(folder: Path) -> "subprocess.Popen[str]":
         # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def _begin_to_migrate(model: str) -> "subprocess.Popen[str]":
+    words = ["migrate", "--model", model, "--device", "cpu", "--batch", "8"]
+    command = [str(Path(sys.executable).with_name("facesearch")), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _aside(home: Path) -> int:
+    """How many faces have an embedding of the model to which the gallery is being changed."""
+    with closing(sqlite3.connect(home / "indexes" / "default" / "faces.db")) as conn:
+        return int(conn.execute("SELECT count(*) FROM migrated").fetchone()[0])
 
 
 def _stored(home: Path, trusted: Any) -> int:
@@ -93,6 +108,29 @@ def test_a_second_interruption_ends_it_at_once(home: Path, crowd: Path, trusted:
     assert run.returncode == 130
     trusted.sound(home)
     _assert_it_goes_on(home, crowd, _stored(home, trusted))
+
+
+def test_a_killed_change_of_the_model_leaves_the_old_gallery_and_goes_on(
+    home: Path, crowd: Path, trusted: Any
+) -> None:
+    model = keep_second_model()
+    _begin(crowd).communicate(timeout=120)
+    before = trusted.dump(home)
+    run = _begin_to_migrate(model)
+    deadline = time.monotonic() + 60
+    while not _aside(home) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.kill()
+    run.communicate()
+    done = _aside(home)
+    assert 0 < done < _COPIES
+    assert trusted.dump(home) == before
+    _, err = _begin_to_migrate(model).communicate(timeout=120)
+    assert f"{done:,} of" in err
+    after = trusted.dump(home)
+    assert [row[:8] for row in after] == [row[:8] for row in before]
+    old = {face[6] for row in before for face in row[8:]}
+    assert old.isdisjoint(face[6] for row in after for face in row[8:])
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])

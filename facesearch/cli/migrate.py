@@ -1,0 +1,116 @@
+"""`facesearch migrate`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesearch import limits
+from facesearch.cli import json_forms, show
+from facesearch.cli.options import Device, GalleryName, Json, gallery_words
+from facesearch.cli.progress import Progress
+from facesearch.errors import ExitCode
+
+if TYPE_CHECKING:
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.records import Migrated
+
+_LISTED = 10  # photos whose faces are set aside
+
+
+def migrate(
+    model: Annotated[
+        str, typer.Option(help="The embedding model to change to (see: facesearch models list).", metavar="NAME")
+    ],
+    gallery: GalleryName = "default",
+    set_aside: Annotated[
+        bool,
+        typer.Option(
+            "--set-aside",
+            help="Go on without photos that may only be away, as on a disk that is not mounted: their faces are left "
+            "out of searches until they are back.",
+        ),
+    ] = False,
+    device: Device = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Batches that are worked on at once, a core each; by default as many as there are cores.",
+            min=limits.THREADS.least,
+            max=limits.THREADS.most,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.",
+            min=limits.BATCH.least,
+            max=limits.BATCH.most,
+        ),
+    ] = None,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            help="A larger photo is not decoded, and its faces are set aside.",
+            min=limits.MEGAPIXELS.least,
+            max=limits.MEGAPIXELS.most,
+        ),
+    ] = 200,
+    json: Json = False,
+) -> ExitCode:
+    """Change the model of a gallery: every face is embedded anew from its photo, without looking for faces again.
+
+    Names, ids and everything that you said of faces stay. Until the end the gallery is the old one, and a run that
+    was interrupted goes on where it was. Faces whose photo is gone, has changed or cannot be read are set aside:
+    they are kept with their names, and searched again once index or migrate has met their photo.
+
+    Exit code 7: done, but faces are set aside."""
+    from facesearch.gallery.gallery import Gallery
+
+    with Progress() as progress:
+        progress.begin("Embedding", detail="faces")
+        opened = Gallery.open(gallery, device, progress.note)
+        done = opened.migrate(
+            model,
+            set_aside=set_aside,
+            threads=threads,
+            batch=batch,
+            max_megapixels=max_megapixels,
+            on_progress=progress.update,
+        )
+    if json:
+        show.as_json(json_forms.migrated(done, opened.faces_set_aside()))
+    else:
+        _show(opened, done)
+    return ExitCode.SOME_UNREAD if done.set_aside else ExitCode.DONE
+
+
+def _show(gallery: "Gallery", done: "Migrated") -> None:
+    which = f"The gallery '{done.gallery}'"
+    if done.is_new:
+        took = f"{done.seconds:.1f} s, {show.rate(done.photos_per_second)}"
+        changed = f"{which} has the model {done.model} now, in place of {done.model_before}"
+        show.say(f"{changed}: {show.count(done.faces, 'face')}, {took}.")
+    else:
+        show.say(
+            f"{which} has the model {done.model} already; {'nothing was changed' if not done.back else 'it stays'}."
+        )
+    if done.back:
+        show.note(f"{show.count(done.back, 'face')} that had been set aside: searched again.")
+    if done.lost_threshold:
+        command = f"facesearch calibrate{gallery_words(done.gallery)}"
+        show.note(
+            "The threshold that was learned from the old embeddings is gone: the card's counts again, until you run: "
+            f"{command}"
+        )
+    if done.set_aside:
+        _show_set_aside(gallery, done)
+
+
+def _show_set_aside(gallery: "Gallery", done: "Migrated") -> None:
+    faces, photos = show.count(done.set_aside, "face"), show.count(done.photos_set_aside, "photo")
+    show.note(f"Set aside, until their photos can be read: {faces} in {photos}; index and migrate try them again.")
+    for number, each in enumerate(gallery.faces_set_aside()):
+        if number == _LISTED:
+            show.note(f"... and {done.photos_set_aside - _LISTED:,} more: --json lists all.")
+            return
+        show.note(f"{each.photo}: {each.reason}")
