@@ -377,7 +377,7 @@ def test_verify_without_a_face_is_4(cli: Cli, wall: Path, astronaut_file: Path) 
 def test_an_unknown_model_is_6(cli: Cli, astronaut_file: Path, album: Path) -> None:
     said = cli("verify", astronaut_file, astronaut_file, "--model", "nobody")
     assert said.code == 6
-    assert "There is no model named 'nobody'. Available: dlib-resnet" in said.err
+    assert "There is no model named 'nobody'. Available: " in said.err
     assert cli("index", album, "--model", "nobody").code == 6
     assert cli("models", "show", "nobody").code == 6
 

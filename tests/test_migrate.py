@@ -102,7 +102,7 @@ def test_a_copy_gets_its_embedding_even_where_the_first_is_gone(gallery: Gallery
 
 def test_a_learned_threshold_goes_with_the_embeddings(gallery: Gallery, cli: Cli) -> None:
     with gallery.writing() as db, db.transaction():
-        db._conn.execute("INSERT INTO calibration VALUES (1, 0.5, 0.001, 9999, 'today')")
+        db._conn.execute("INSERT INTO calibration VALUES (1, 0.5, 0.001, 9999, 'today', 1)")
     said = cli("migrate", "--model", NAME, "--json", "--device", "cpu")
     assert (said.code, json.loads(said.out)["lost_threshold"]) == (0, True)
     threshold = gallery.facts().threshold
