@@ -10,6 +10,7 @@ from facesearch.errors import Note
 from facesearch.faces.detector import Detector
 from facesearch.faces.embedder import Embedder
 from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.faces.second_look import look_again
 from facesearch.faces.yunet import YunetDetector
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Box, Face, Point
@@ -72,7 +73,8 @@ class Analyser:
 
 def find_faces(detector: Detector, views: Sequence[View]) -> list[list[Face]]:
     """The faces of each photo, surest first, in pixels of the whole photo."""
-    found = detector.detect([view.pixels for view in views])
+    photos = [view.pixels for view in views]
+    found = look_again(detector, photos, [not view.knows_up for view in views], detector.detect(photos))
     return [[_in_whole_photo(face, view) for face in faces] for faces, view in zip(found, views, strict=True)]
 
 

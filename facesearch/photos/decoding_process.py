@@ -40,13 +40,15 @@ Ratio = Annotated[float, msgspec.Meta(ge=1, le=1 << 31)]
 class Reply(msgspec.Struct, frozen=True, tag="given"):
     """What comes before an array of uint8 of this shape. The other fields describe a view: `size` is the whole
     photo's width and height, `shrink` how many of its pixels, (x, y), one pixel of the array stands for, `more`
-    whether the file has more detail than the array, and `note` what the user should hear of it."""
+    whether the file has more detail than the array, `note` what the user should hear of it, and `knows_up` whether it
+    tells which way is up."""
 
     shape: Annotated[tuple[Length, ...], msgspec.Meta(min_length=3, max_length=4)]
     size: tuple[Side, Side] | None = None
     shrink: tuple[Ratio, Ratio] = (1.0, 1.0)
     more: bool = False
     note: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    knows_up: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refused"):
@@ -88,7 +90,8 @@ def serve(calls: Sequence[Call] = ()) -> None:
 def answer_decode(data: bytes, max_side: int, max_megapixels: float) -> tuple[Reply, Pixels]:
     """The call "decode": as `view.decode_view`."""
     view = decode_view(data, max_side, max_megapixels)
-    return Reply(view.pixels.shape, view.size, view.shrink, bool(view.data), view.note), view.pixels
+    facts = view.size, view.shrink, bool(view.data), view.note, view.knows_up
+    return Reply(view.pixels.shape, *facts), view.pixels
 
 
 def answer_cut(view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> tuple[Reply, Pixels]:

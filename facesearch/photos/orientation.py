@@ -14,7 +14,18 @@ _XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\s*[\"'<]")
 
 
 def orientation(data: bytes, kind: str) -> int:
-    """1 to 8, as EXIF counts them; 1 is upright."""
+    """1 to 8, as EXIF counts them; 1 is upright, and what a file is that says nothing."""
+    return stated_orientation(data, kind) or 1
+
+
+def says_which_way_is_up(data: bytes, kind: str | None) -> bool:
+    """Whether a file tells how it is to be turned, be it not at all: by EXIF or XMP, or as HEIC and AVIF do by their
+    own means. A scan tells nothing, and neither does a photo that came through a messenger."""
+    return kind in ("HEIC", "AVIF") or stated_orientation(data, kind or "") > 0
+
+
+def stated_orientation(data: bytes, kind: str) -> int:
+    """1 to 8, as EXIF counts them; 0 where the file says nothing."""
     read = {"JPEG": _jpeg_blocks, "PNG": _png_blocks, "WebP": _webp_blocks}.get(kind)
     by_xmp = 0
     for block in read(data) if read else ():
@@ -22,7 +33,7 @@ def orientation(data: bytes, kind: str) -> int:
         if exif := orientation_of(block):
             return exif
         by_xmp = by_xmp or (int(found[1]) if found else 0)
-    return by_xmp or 1
+    return by_xmp
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -24,7 +24,7 @@ from facesearch.photos.file import (
     refuse_too_large,
 )
 from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
-from facesearch.photos.orientation import orientation
+from facesearch.photos.orientation import orientation, says_which_way_is_up
 from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
 from facesearch.photos.status import Cause, Status
 
@@ -42,6 +42,7 @@ class View:
     shrink: tuple[float, float] = (1.0, 1.0)
     data: bytes = b""
     note: str = ""  # for the user, of a photo that is there in part
+    knows_up: bool = False  # whether the file tells which way is up
 
     def sharper(self, shrink: float) -> "View":
         """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the
@@ -77,13 +78,14 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     pixels, note = decode_with_note(data, reduction)
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
+    knows_up = says_which_way_is_up(data, formats.format_of(data[:HEAD]))
     if shrink_to_fit(size, max_side) == 1:
-        return View(pixels, size, note=note)
+        return View(pixels, size, note=note, knows_up=knows_up)
     share = 1 / shrink_to_fit((width, height), max_side)
     small_size = max(1, round(width * share)), max(1, round(height * share))
     small = cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA)
     shrink = reduction * width / small_size[0], reduction * height / small_size[1]
-    return View(small, size, shrink, data, note)  # type: ignore[arg-type]
+    return View(small, size, shrink, data, note, knows_up)  # type: ignore[arg-type]
 
 
 def whole_view(pixels: Pixels) -> View:
