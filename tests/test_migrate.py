@@ -117,6 +117,8 @@ def test_nothing_is_done_for_the_model_that_it_has_and_none_that_is_not_there(ga
     assert cli("migrate", "--model", "nobody").code == 6
     assert cli("migrate", "--model", "sface").code == 6  # its weights are not here
     assert cli("migrate", "--model", NAME, "--gallery", "none").code == 5
+    with gallery.locked():
+        assert cli("migrate", "--model", NAME).code == 8
     assert _dump(gallery) == before
     refused = cli("index", gallery.facts().roots[0], "--model", NAME)
     assert refused.code == 6
