@@ -112,6 +112,7 @@ def _show_set_aside(gallery: "Gallery", done: "Migrated") -> None:
     show.note(f"Set aside, until their photos can be read: {faces} in {photos}; index and migrate try them again.")
     for number, each in enumerate(gallery.faces_set_aside()):
         if number == _LISTED:
-            show.note(f"... and {done.photos_set_aside - _LISTED:,} more: --json lists all.")
+            command = f"facesearch info --failures{gallery_words(done.gallery)}"
+            show.note(f"... and {done.photos_set_aside - _LISTED:,} more: {command} lists all.")
             return
         show.note(f"{each.photo}: {each.reason}")
