@@ -152,8 +152,8 @@ class _Change:
             db.settings.change_model(self.wanted)
             _drop_what_follows_from_embeddings(db)
             db.removal.begin_scrubbing()
-        self._storage.vectors.unlink(missing_ok=True)
         try:
+            self._storage.delete_vectors()
             db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
         except FaceSearchError as error:
             self._storage.note(f"Bytes of the old embeddings are still there: {error} The next command tries again.")
