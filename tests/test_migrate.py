@@ -117,6 +117,8 @@ def test_nothing_is_done_for_the_model_that_it_has_and_none_that_is_not_there(ga
     assert cli("migrate", "--model", "nobody").code == 6
     assert cli("migrate", "--model", "sface").code == 6  # its weights are not here
     assert cli("migrate", "--model", NAME, "--gallery", "none").code == 5
+    with gallery.locked():
+        assert cli("migrate", "--model", NAME).code == 8
     assert _dump(gallery) == before
     refused = cli("index", gallery.facts().roots[0], "--model", NAME)
     assert refused.code == 6
@@ -137,6 +139,8 @@ def test_faces_whose_photo_cannot_be_read_wait_for_it(gallery: Gallery, album: P
     assert listed["faces"] + listed["faces_set_aside"] == len(before)
     assert gallery.check().faults == ()
     assert gallery.facts().set_aside == listed["faces_set_aside"]
+    assert f"faces set aside: {gone}: cannot be opened" in cli("info", "--failures").out
+    assert json.loads(cli("info", "--failures", "--json").out)["set_aside"] == listed["set_aside"]
     other = album / "Tiger_Woods" / "Tiger_Woods_0002.jpg"
     assert str(gone) not in {match.photo for match in gallery.query(other, k=99, group=False).matches}
 

@@ -1,5 +1,6 @@
 """`facesearch info` and `facesearch doctor`."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 def info(
     gallery: GalleryName = "default",
     failures: Annotated[
-        bool, typer.Option("--failures", help="List all photos that could not be read, each with its reason.")
+        bool,
+        typer.Option(
+            "--failures",
+            help="List all photos that could not be read, or whose faces are set aside, each with its reason.",
+        ),
     ] = False,
     json: Json = False,
 ) -> ExitCode:
@@ -67,13 +72,17 @@ def info(
 
 
 def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
-    """Shows all photos that could not be read, one a line."""
+    """Shows all photos that could not be read, one a line, and those whose faces `migrate` set aside."""
     if json:
-        show.as_json({"gallery": gallery.name, "failures": [json_forms.failure(each) for each in gallery.unread()]})
+        failures = [json_forms.failure(each) for each in gallery.unread()]
+        set_aside = [dataclasses.asdict(each) for each in gallery.faces_set_aside()]
+        show.as_json({"gallery": gallery.name, "failures": failures, "set_aside": set_aside})
         return ExitCode.DONE
     for each in gallery.unread():
         when = f" ({_TRIED_AGAIN[each.cause]})" if each.cause else ""
         show.say(f"{each.status}: {each.path}: {each.reason}{when}")
+    for waiting in gallery.faces_set_aside():
+        show.say(f"faces set aside: {waiting.photo}: {waiting.reason} (tried again in every run)")
     return ExitCode.DONE
 
 

@@ -78,7 +78,7 @@ def migrate(
             on_progress=progress.update,
         )
     if json:
-        show.as_json(json_forms.migrated(done, opened.faces_set_aside()))
+        show.as_json(json_forms.migrated(done, opened.faces_set_aside() if done.set_aside else ()))
     else:
         _show(opened, done)
     return ExitCode.SOME_UNREAD if done.set_aside else ExitCode.DONE
@@ -88,7 +88,8 @@ def _show(gallery: "Gallery", done: "Migrated") -> None:
     which = f"The gallery '{done.gallery}'"
     if done.is_new:
         took = f"{done.seconds:.1f} s, {show.rate(done.photos_per_second)}"
-        changed = f"{which} has the model {done.model} now, in place of {done.model_before}"
+        before = "an earlier one of that name" if done.model == done.model_before else done.model_before
+        changed = f"{which} has the model {done.model} now, in place of {before}"
         show.say(f"{changed}: {show.count(done.faces, 'face')}, {took}.")
     else:
         show.say(
@@ -111,6 +112,7 @@ def _show_set_aside(gallery: "Gallery", done: "Migrated") -> None:
     show.note(f"Set aside, until their photos can be read: {faces} in {photos}; index and migrate try them again.")
     for number, each in enumerate(gallery.faces_set_aside()):
         if number == _LISTED:
-            show.note(f"... and {done.photos_set_aside - _LISTED:,} more: --json lists all.")
+            command = f"facesearch info --failures{gallery_words(done.gallery)}"
+            show.note(f"... and {done.photos_set_aside - _LISTED:,} more: {command} lists all.")
             return
         show.note(f"{each.photo}: {each.reason}")

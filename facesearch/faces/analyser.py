@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -49,9 +50,10 @@ class Analyser:
     ) -> "Analyser":
         """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
         Raises FaceSearchError when an engine, a model or the asked device is not there."""
-        if device_of(embedder, device) == "cpu":
-            prepare([detector, embedder], note)  # both at once
-        made = load_embedder(embedder, detector.name, device, threads, note)
+        chosen = device_of(embedder, device)
+        # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
+        prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
+        made = _embedder(embedder, detector.name, chosen, threads)
         return cls(load_detector(detector, device, threads, note), made)
 
     @property
@@ -104,10 +106,13 @@ def load_embedder(
 ) -> Embedder:
     """As Analyser.load, for the embedder alone; `detector` is the name of that which found the faces."""
     chosen = device_of(card, device)
-    # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
     if chosen == "cpu" or is_strange(card):
         prepare([card], note)
-    (network,) = serve(card, chosen, threads or cores()).values()
+    return _embedder(card, detector, chosen, threads)
+
+
+def _embedder(card: EmbedderCard, detector: str, device: Literal["cpu", "gpu"], threads: int) -> Embedder:
+    (network,) = serve(card, device, threads or cores()).values()
     return Embedder(network, card, detector)
 
 

@@ -43,10 +43,10 @@ def migrate(storage: Storage, model: str, means: Means) -> Migrated:
     another process writes, FaceSearchError when the disk refuses: the gallery is then as it was."""
     with storage.reading() as (db, settings):
         change = _Change(storage, settings, settings_with_model(storage.name, settings, model), means)
-        if not change.is_new and not db.set_aside.count() and db.migration.model() is None:
-            return change.summary(db)
         if change.is_new:
             change.prepare(db)
+        elif not _is_anything_left(db):
+            return change.summary(db)
     with storage.writing() as db:
         if change.is_new:
             change.make(db)
@@ -154,8 +154,8 @@ class _Change:
             db.settings.change_model(self.wanted)
             _drop_what_follows_from_embeddings(db)
             db.removal.begin_scrubbing()
-        self._storage.vectors.unlink(missing_ok=True)
         try:
+            self._storage.delete_vectors()
             db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
         except FaceSearchError as error:
             self._storage.note(f"Bytes of the old embeddings are still there: {error} The next command tries again.")
@@ -178,6 +178,11 @@ class _Change:
             self._embedder = self._means.load_embedder(self.wanted)
             self._preparing = time.perf_counter() - started
         return self._embedder
+
+
+def _is_anything_left(db: Database) -> bool:
+    """Whether an earlier change left something to do: faces set aside, embeddings of another model, old bytes."""
+    return bool(db.set_aside.count()) or db.migration.model() is not None or db.removal.is_unfinished()
 
 
 def _keep(db: Database, rows: Iterable[Embedded]) -> int:

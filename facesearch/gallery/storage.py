@@ -81,9 +81,9 @@ class Storage:
         """What was deleted while somebody read the gallery, or by a process that was killed, leaves the files."""
         if not db.removal.is_unfinished():
             return
-        if db.stamp.read() is None:
-            self.vectors.unlink(missing_ok=True)
         try:
+            if db.stamp.read() is None:
+                self.delete_vectors()
             db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
             self.note(
@@ -140,6 +140,14 @@ class Storage:
         if stamp:
             with db.transaction():
                 db.stamp.write(stamp)
+
+    def delete_vectors(self) -> None:
+        """Deletes the file of vectors, which holds what is no longer in the database. Raises FaceSearchError when the
+        disk refuses."""
+        try:
+            self.vectors.unlink(missing_ok=True)
+        except OSError as error:
+            raise FaceSearchError(f"{self.vectors} cannot be deleted ({error.strerror}).") from error
 
     @contextmanager
     def searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:

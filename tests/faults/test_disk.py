@@ -134,6 +134,7 @@ def test_a_change_of_the_model_is_whole_or_not_at_any_step(
         assert trusted.dump(home) == after
         assert not any(row in path.read_bytes() for row in old for path in _files_of(home))
         shutil.rmtree(home)
+    print(f"{how}, a change of the model: {len(range(1, count + 1, every))} of {count} steps")
     assert seen == {False, True}
 
 
