@@ -20,6 +20,7 @@ _Row: TypeAlias = tuple[Any, ...]
 
 _MOST_TRIES = 1_000_000  # spans of rows that cannot be read, a table: so that reading around them comes to an end
 _LEAST_ROW = 64  # bytes, assumed: an embedding alone has 512 and a digest 16, and each photo's path is stored
+_INTERIOR = 5  # the first byte of a table's page that has children
 _PAGE = 4096  # bytes; SQLite's default since 3.12
 # Where the first pages of two databases with the same tables differ: counters, size, free pages. See "The Database
 # Header" in https://www.sqlite.org/fileformat.html.
@@ -37,7 +38,7 @@ def salvage(damaged: Path, new: Path) -> bool:
         pass
     if not _has_tables(damaged):
         damaged = copy_database(damaged, new.parent / "damaged")
-        _transplant_first_page(new, damaged)
+        _transplant_schema(new, damaged)
     with explained(new):
         with closing(sqlite3.connect(new)) as into, closing(_still_readable(damaged)) as conn, into:
             had_settings = _copy_all(conn, into)
@@ -88,17 +89,31 @@ def _still_readable(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
 
 
-def _transplant_first_page(sound: Path, damaged: Path) -> None:
-    """Replaces a lost first page, which says where the tables are, by the one of a sound gallery: tables are made in
-    the same order, hence at the same places. In a gallery that an earlier facesearch made they may be elsewhere; then
-    nothing fits and nothing is read."""
-    with sound.open("rb") as file:
-        page = bytearray(file.read(_PAGE))
+def _transplant_schema(sound: Path, damaged: Path) -> None:
+    """Replaces the pages that say where the tables are, the first one and its children, by those of a sound gallery:
+    tables are made in the same order, hence at the same places. In a gallery that an earlier facesearch made they may
+    be elsewhere; then nothing fits and nothing is read."""
+    pages = sound.read_bytes()
+    first = bytearray(pages[:_PAGE])
     for start, end in _VARYING_BYTES:
-        page[start:end] = bytes(end - start)
-    page[92:96] = b"\0\0\0\1"  # differs from the counter at 24, so that SQLite derives the size from the file's
+        first[start:end] = bytes(end - start)
+    first[92:96] = b"\0\0\0\1"  # differs from the counter at 24, so that SQLite derives the size from the file's
     with suppress(OSError), damaged.open("rb+") as file:
-        file.write(page)
+        file.write(first)
+        for number in _children(first):
+            file.seek((number - 1) * _PAGE)
+            file.write(pages[(number - 1) * _PAGE : number * _PAGE])
+
+
+def _children(first: bytes) -> list[int]:
+    """The numbers of the pages below the first one, where the schema does not fit into it: see "B-tree Pages" in the
+    description of the file format. Its header is behind the database's, of 100 bytes."""
+    kind, count = first[100], int.from_bytes(first[103:105], "big")
+    if kind != _INTERIOR:
+        return []
+    cells = (int.from_bytes(first[at : at + 2], "big") for at in range(112, 112 + 2 * count, 2))
+    rightmost = int.from_bytes(first[108:112], "big")
+    return [*(int.from_bytes(first[cell : cell + 4], "big") for cell in cells), rightmost]
 
 
 def _copy(conn: sqlite3.Connection, into: sqlite3.Connection, table: str, columns: str) -> None:
