@@ -16,6 +16,7 @@ class Range(NamedTuple):
 MATCHES = Range(1, 1_000_000)  # people or faces of an answer
 FACE = Range(1, 10_000)  # of a photo, by size
 SIMILARITY = Range(-1, 1)
+QUALITY = Range(0, 1)
 MIN_FACE_PX = Range(12, 10_000)  # the detector's first network sees 12 pixels
 MAX_SIDE_PX = Range(0, 100_000)  # 0: of any size
 THREADS = Range(1, 1_024)

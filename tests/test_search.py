@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.answers import QueryOptions, identify
+from facesearch.gallery.answers import Probe, QueryOptions, identify
 from facesearch.gallery.database import Database
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings, Match
+from facesearch.gallery.records import GallerySettings, Match, Sighting
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.face import Box, Face, Point
@@ -56,7 +56,8 @@ def _ask(
 ) -> list[tuple[Match, ...]]:
     """Without a cohort: judged values are similarities."""
     judge = Judge(db, GallerySettings("dlib-resnet", "mtcnn", _DIM, 20))
-    return identify(db.faces, index or _index(db), judge, queries, options)
+    asked = Sighting("asked.jpg", Box(0, 0, 90, 90), 1.0, 1)
+    return identify(db.faces, index or _index(db), judge, [Probe(asked, query) for query in queries], options)
 
 
 def test_one_row_a_named_person_one_row_an_unnamed_face(db: Database) -> None:
@@ -110,3 +111,19 @@ def test_many_queries_are_answered_each(db: Database) -> None:
 
 def test_an_empty_gallery_has_no_answer(db: Database) -> None:
     assert _ask(db, _at(0), QueryOptions(3)) == [()]
+
+
+def test_faces_of_low_quality_are_left_out_and_two_small_ones_cannot_tell(db: Database) -> None:
+    _add(db, "ann", 1, "Ann")
+    with db.transaction():
+        db._conn.execute("UPDATE faces SET quality = 0.3")
+    _add(db, "before", 2)  # stored before quality was measured
+    ((first, second),) = _ask(db, _at(0), QueryOptions(2))
+    assert (first.quality, second.quality) == (0.3, None)
+    assert (first.same, second.same) == (True, True)
+    ((only,),) = _ask(db, _at(0), QueryOptions(2, min_quality=0.5))
+    assert only.photo == "before"
+    judge = Judge(db, GallerySettings("dlib-resnet", "mtcnn", _DIM, 20))
+    small = Probe(Sighting("asked.jpg", Box(0, 0, 30, 39), 1.0, 1), _at(0)[0])
+    ((match, _),) = identify(db.faces, _index(db), judge, [small], QueryOptions(2))
+    assert match.same is None  # the gallery's faces are 9 pixels wide

@@ -57,6 +57,7 @@ def answer(record: "Answer") -> Json:
                 "similarity": round(match.similarity, 4),
                 "judged": round(match.judged, 4),
                 "same": match.same,
+                "quality": match.quality and round(match.quality, 2),
                 "photo": match.photo,
                 "box": _box(match.box),
                 "face_id": match.face_id,
@@ -281,7 +282,8 @@ def _by_folds(report: "PairReport") -> Json:
 
 def _sighting(record: "Sighting") -> Json:
     """A face that was asked about."""
-    return {"photo": record.photo, "box": _box(record.box), "score": round(record.score, 4)}
+    quality = record.quality and round(record.quality, 2)
+    return {"photo": record.photo, "box": _box(record.box), "score": round(record.score, 4), "quality": quality}
 
 
 def _box(box: "Box") -> list[float]:

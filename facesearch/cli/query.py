@@ -33,6 +33,10 @@ def query(
             max=limits.FACE.most,
         ),
     ] = None,
+    min_quality: Annotated[
+        float,
+        typer.Option(help="Leave out faces that are small, blurred or turned away: least quality.", min=0, max=1),
+    ] = 0.0,
     faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
     device: Device = "auto",
@@ -52,9 +56,11 @@ def query(
     opened = Gallery.open(gallery, chosen, show.note)
     least = -1.0 if threshold is None else threshold
     if several:
-        found: Iterable[Answer | Unanswered] = opened.query_many(_photos(photos), k, threshold=least, group=not faces)
+        found: Iterable[Answer | Unanswered] = opened.query_many(
+            _photos(photos), k, threshold=least, group=not faces, min_quality=min_quality
+        )
     else:
-        found = [opened.query(photos[0], k, face=face, threshold=least, group=not faces)]
+        found = [opened.query(photos[0], k, face=face, threshold=least, group=not faces, min_quality=min_quality)]
     answers, codes = [], set()
     for answer in found:
         codes.add(_show(answer, json, face, threshold))
@@ -126,13 +132,15 @@ def _show_table(answer: "Answer", face: int | None) -> None:
         show.note(
             f"{answer.query.photo} shows {answer.query.faces} faces; the largest was taken (--face 2 takes the next)."
         )
-    rows = show.table("person", "judged", "same", "similarity", "photo", "box", right=["judged", "similarity"])
+    numbers = ["judged", "similarity", "quality"]
+    rows = show.table("person", "judged", "same", "similarity", "quality", "photo", "box", right=numbers)
     for match in answer.matches:
         rows.add_row(
             match.person or "-",
             f"{match.judged:.3f}",
             "-" if match.same is None else "yes" if match.same else "no",
             f"{match.similarity:.3f}",
+            "-" if match.quality is None else f"{match.quality:.2f}",
             match.photo,
             show.box_text(match.box),
         )
@@ -140,6 +148,8 @@ def _show_table(answer: "Answer", face: int | None) -> None:
     out.print(printable(answer.query.photo))
     out.print(rows)
     out.print(_meaning(answer))
+    if answer.threshold is not None and any(match.same is None for match in answer.matches):
+        show.note("same: - where both faces are too small to tell.")
 
 
 def _meaning(answer: "Answer") -> str:

@@ -35,7 +35,8 @@ def verify(
 ) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces.
 
-    Exit code 0: the same person. 1: different people. 4: a photo shows no face. 6: no threshold is known for this
+    Exit code 0: the same person. 1: different people. 4: a photo shows no face, or both faces are
+    too small to tell. 6: no threshold is known for this
     model."""
     from facesearch.verification import verify as compare
 
@@ -45,6 +46,9 @@ def verify(
             show.as_json(json_forms.verdict(verdict))
         else:
             _show(verdict, gallery)
+    if verdict.same is None and verdict.threshold is not None:
+        show.note("Both faces are too small to tell; give larger photos, or decide by --threshold.")
+        return ExitCode.NO_FACE
     if verdict.same is None:
         show.note(
             f"No threshold is known for '{verdict.model}'; give one with --threshold X, or measure one with: "
@@ -65,6 +69,9 @@ def _show(verdict: "Verdict", gallery: str | None) -> None:
         )
     if verdict.threshold is None:
         show.say(f"not known: {similarity}, no threshold of {verdict.model} is known")
+        return
+    if verdict.same is None:
+        show.say(f"too small to tell: {similarity}, threshold {verdict.threshold:.3f}")
         return
     answer = "same person" if verdict.same else "different people"
     odds = f" ({show.odds(verdict.far, verdict.learned)})" if verdict.far else ""

@@ -1,7 +1,7 @@
 """Views of photos to faces with embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from facesearch.errors import Note
 from facesearch.faces.detector import Detector
 from facesearch.faces.embedder import Embedder
 from facesearch.faces.mtcnn import MtcnnDetector
+from facesearch.faces.quality import qualities
 from facesearch.faces.second_look import look_again
 from facesearch.faces.yunet import YunetDetector
 from facesearch.geometry.chips import Aligner
@@ -67,10 +68,15 @@ class Analyser:
             return []
         found = find_faces(self.detector, views)
         chips = [cut_out(view, faces, self.embedder.aligner) for view, faces in zip(views, found, strict=True)]
+        found = [_with_quality(faces, each) for faces, each in zip(found, chips, strict=True)]
         embeddings = self.embedder.embed(np.concatenate(chips))
         ends = np.cumsum([len(faces) for faces in found])
         rows = np.split(embeddings, ends[:-1])
         return [Analysed(*each) for each in zip(found, rows, strict=True)]
+
+
+def _with_quality(faces: Sequence[Face], chips: Chips) -> list[Face]:
+    return [replace(face, quality=float(q)) for face, q in zip(faces, qualities(faces, chips), strict=True)]
 
 
 def find_faces(detector: Detector, views: Sequence[View]) -> list[list[Face]]:

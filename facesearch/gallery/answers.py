@@ -1,7 +1,7 @@
 """Questions: are two photos the same person, and who in the gallery is nearest to a face."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,14 @@ from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.faces.choosing import by_size
+from facesearch.faces.quality import can_tell
 from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.records import ActiveThreshold, Match, Sighting, Unanswered, Verdict
 from facesearch.gallery.vectors import NONE, Searchable
+from facesearch.geometry.face import Box
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
@@ -110,7 +112,9 @@ def compare(
     if threshold is None:
         return Verdict(None, similarity, judged, None, None, *seen, cohort=cohort)
     least = threshold.similarity
-    return Verdict(judged >= least, similarity, judged, least, threshold.far, *seen, threshold.learned, cohort)
+    tells = threshold.far is None or can_tell(first.sighting.box, second.sighting.box)
+    same = judged >= least if tells else None
+    return Verdict(same, similarity, judged, least, threshold.far, *seen, threshold.learned, cohort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +126,24 @@ class QueryOptions:
     k: int = 5
     group: bool = True
     threshold: float = -1.0
+    min_quality: float = 0.0  # faces whose quality is known and lower are left out
 
     def __post_init__(self) -> None:
         """Raises UsageError for a number that is out of range."""
         limits.check("k", self.k, limits.MATCHES)
         limits.check("threshold", self.threshold, limits.SIMILARITY)
+        limits.check("min_quality", self.min_quality, limits.QUALITY)
 
 
 def identify(
-    faces: "Faces", index: Searchable, judge: Judge, queries: Embeddings, options: QueryOptions
+    faces: "Faces", index: Searchable, judge: Judge, probes: Sequence[Probe], options: QueryOptions
 ) -> list[tuple[Match, ...]]:
-    """For each query, (m, dim), the nearest people, highest judged value first, all among the 8,192 most similar
+    """For each probe the nearest people, highest judged value first, all among the 8,192 most similar
     faces."""
-    answers: list[tuple[Match, ...]] = [()] * len(queries)
+    answers: list[tuple[Match, ...]] = [()] * len(probes)
+    if not probes:
+        return answers
+    queries = np.stack([probe.embedding for probe in probes])  # (m, dim)
     shifts = judge.shifts(queries)
     open_rows = list(range(len(queries)))
     wanted = max(_FIRST_LOOK, options.k)
@@ -146,7 +155,8 @@ def identify(
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
             shift = float(shifts[row])
             judged = {i: min(s - (shift + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
-            answers[row] = _grouped(faces.matches(near, judged), options, judge.threshold)
+            found_matches = faces.matches(near, judged)
+            answers[row] = _grouped(found_matches, options, judge.threshold, probes[row].sighting.box)
         # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
         open_rows = [
             row
@@ -167,16 +177,17 @@ def _chosen(path: str, found: Analysed, face: int | None) -> Probe:
         )
     i = by_size(found.faces)[(face or 1) - 1]
     chosen = found.faces[i]
-    return Probe(Sighting(path, chosen.box, chosen.score, count), found.embeddings[i])
+    return Probe(Sighting(path, chosen.box, chosen.score, count, chosen.quality), found.embeddings[i])
 
 
 def _grouped(
-    matches: Iterable[tuple[Match, bytes]], options: QueryOptions, threshold: ActiveThreshold | None
+    matches: Iterable[tuple[Match, bytes]], options: QueryOptions, threshold: ActiveThreshold | None, asked: Box
 ) -> tuple[Match, ...]:
     chosen: dict[object, Match] = {}
     for match, digest in matches:
         key = match.face_id if not options.group else match.person or (digest, match.box)
-        if match.judged >= options.threshold and len(chosen) < options.k and key not in chosen:
-            same = None if threshold is None else match.judged >= threshold.similarity
-            chosen[key] = replace(match, same=same)
+        is_good = match.quality is None or match.quality >= options.min_quality
+        if is_good and match.judged >= options.threshold and len(chosen) < options.k and key not in chosen:
+            tells = threshold is not None and can_tell(asked, match.box)
+            chosen[key] = replace(match, same=match.judged >= threshold.similarity if tells and threshold else None)
     return tuple(chosen.values())

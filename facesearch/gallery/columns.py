@@ -14,8 +14,8 @@ TABLES = {  # in an order in which what is referred to comes first
     "people": "id, name",
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
     "{face_count}",
-    "faces": f"id, photo_id, person_id, {FACE}",
-    "set_aside": f"id, photo_id, person_id, {WITHOUT_EMBEDDING}, reason",
+    "faces": f"id, photo_id, person_id, {{quality}}, {FACE}",
+    "set_aside": f"id, photo_id, person_id, {{quality}}, {WITHOUT_EMBEDDING}, reason",
 }
 ABSENT = {  # columns in an earlier facesearch's database, and what stands for them
     "max_side": "0",
@@ -26,6 +26,7 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "needs": "NULL",
     "ctime_ns": "0",
     "judged": "0",
+    "quality": "NULL",
 }
 
 

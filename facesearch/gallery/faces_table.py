@@ -42,17 +42,17 @@ class Faces:
         """Stores the faces of a photo, with the same person for all. `embeddings` is (len(faces), dim), float32."""
         rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
         self._conn.executemany(
-            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
-            "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(photo, person, *stored_values(face, row)) for face, row in zip(faces, rows, strict=True)],
+            "INSERT INTO faces (photo_id, person_id, quality, box_left, box_top, box_right, box_bottom, score, "
+            "landmarks, embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(photo, person, face.quality, *stored_values(face, row)) for face, row in zip(faces, rows, strict=True)],
         )
 
     def copy(self, photo: int, to_photo: int, person: int | None) -> None:
         """Stores the faces of a photo for another one, too."""
         self._conn.execute(
-            "INSERT INTO faces (photo_id, person_id, box_left, box_top, box_right, box_bottom, score, landmarks, "
-            "embedding, checksum) SELECT ?, ?, box_left, box_top, box_right, box_bottom, score, landmarks, "
-            "embedding, checksum FROM faces WHERE photo_id = ? ORDER BY id",
+            "INSERT INTO faces (photo_id, person_id, quality, box_left, box_top, box_right, box_bottom, score, "
+            "landmarks, embedding, checksum) SELECT ?, ?, quality, box_left, box_top, box_right, box_bottom, score, "
+            "landmarks, embedding, checksum FROM faces WHERE photo_id = ? ORDER BY id",
             (to_photo, person, photo),
         )
 
@@ -147,15 +147,18 @@ class Faces:
         missing."""
         judged = similarities if judged is None else judged
         found = []
+        quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
         for part in parts(list(similarities)):
-            for face_id, person, path, digest, *box in self._conn.execute(
-                "SELECT faces.id, people.name, photos.path, photos.digest, box_left, box_top, box_right, box_bottom "
+            for face_id, person, path, digest, quality_of_face, *box in self._conn.execute(
+                f"SELECT faces.id, people.name, path, digest, {quality}, box_left, box_top, box_right, box_bottom "
                 "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
                 part,
             ):
                 values = similarities[face_id], from_sql(path), Box(*box), face_id, judged[face_id]
-                found.append((Match(person and names.normal(person), *values), bytes(digest or b"")))
+                good = quality_of_face if isinstance(quality_of_face, float) else None
+                match = Match(person and names.normal(person), *values, quality=good)
+                found.append((match, bytes(digest or b"")))
         return sorted(found, key=lambda pair: (-pair[0].judged, -pair[0].similarity, pair[0].face_id))
 
 

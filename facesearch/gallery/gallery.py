@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from facesearch import limits
 from facesearch.errors import Note, RootError, UsageError
 from facesearch.faces.analyser import Analyser
@@ -162,20 +160,27 @@ class Gallery(Storage):
             keep_up(db, settings, self.note)
 
     def query(
-        self, photo: str | Path, k: int = 5, *, face: int | None = None, threshold: float = -1.0, group: bool = True
+        self,
+        photo: str | Path,
+        k: int = 5,
+        *,
+        face: int | None = None,
+        threshold: float = -1.0,
+        group: bool = True,
+        min_quality: float = 0.0,
     ) -> Answer:
         """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
         similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
         FaceSearchError when the photo cannot be read, NoFaceError when it shows no face; UsageError for numbers that
         are out of range."""
-        options = answers.QueryOptions(k, group, threshold)
+        options = answers.QueryOptions(k, group, threshold, min_quality)
         limits.check("face", face, limits.FACE)
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
             judge = Judge(db, settings)
             asked = answers.embed_probe(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self.searching(db, settings) as index:
-                (matches,) = answers.identify(db.faces, index, judge, asked.embedding[None], options)
+                (matches,) = answers.identify(db.faces, index, judge, [asked], options)
         return _answer(asked, settings.model, judge, matches, len(index))
 
     def verify(self, a: str | Path, b: str | Path, *, threshold: float | None = None) -> Verdict:
@@ -187,12 +192,18 @@ class Gallery(Storage):
             return answers.compare(partial(self._load, settings), a, b, known, judge)
 
     def query_many(
-        self, photos: Iterable[str | Path], k: int = 5, *, threshold: float = -1.0, group: bool = True
+        self,
+        photos: Iterable[str | Path],
+        k: int = 5,
+        *,
+        threshold: float = -1.0,
+        group: bool = True,
+        min_quality: float = 0.0,
     ) -> Iterator[Answer | Unanswered]:
         """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
         be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
         range."""
-        options = answers.QueryOptions(k, group, threshold)
+        options = answers.QueryOptions(k, group, threshold, min_quality)
         with self.reading() as (db, settings), self.searching(db, settings) as index:
             judge = Judge(db, settings)
             searchable: Searchable = index
@@ -202,8 +213,7 @@ class Gallery(Storage):
                 if number == 1 and self._device != "cpu":  # many are asked about
                     searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), fallback=index)
                 found = [item for item in asked if isinstance(item, answers.Probe)]
-                queries = np.array([item.embedding for item in found]).reshape(-1, settings.dim)
-                matches = iter(answers.identify(db.faces, searchable, judge, queries, options))
+                matches = iter(answers.identify(db.faces, searchable, judge, found, options))
                 for item in asked:
                     if isinstance(item, answers.Probe):
                         yield _answer(item, settings.model, judge, next(matches), len(index))

@@ -33,19 +33,22 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face in a photo that was asked about. `faces` is how many faces that photo shows."""
+    """A face in a photo that was asked about. `faces` is how many faces that photo shows; `quality`, 0..1, says how
+    good this one is to recognise somebody by."""
 
     photo: str
     box: Box
     score: float
     faces: int
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """A face of the gallery beside the one that was asked about. `similarity` is the cosine, -1..1; `judged` is what
     counts: the similarity less the mean of how much higher the own thresholds of both faces lie. `same` says whether
-    that reaches the threshold; None where none is known."""
+    that reaches the threshold; None where none is known, or both faces are too small to tell. `quality`, 0..1, says
+    how good the face is to recognise somebody by; None where an earlier facesearch stored it."""
 
     person: str | None
     similarity: float
@@ -54,6 +57,7 @@ class Match:
     face_id: int
     judged: float
     same: bool | None = None
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Verdict:
     much higher the own thresholds of both faces lie, by the `cohort` of so many people of a gallery; with none it is
     the similarity. `far` is the share of pairs of strangers that reach the threshold, None where it is one that the
     user gave; `learned` says that it comes from a gallery's own photos. `same` and `threshold` are None for a model
-    whose threshold nobody has measured."""
+    whose threshold nobody has measured; `same` alone where both faces are too small to tell, unless the user gave the
+    threshold."""
 
     same: bool | None
     similarity: float

@@ -105,7 +105,7 @@ def _transplant_schema(sound: Path, damaged: Path) -> None:
             file.write(pages[(number - 1) * _PAGE : number * _PAGE])
 
 
-def _children(first: bytes) -> list[int]:
+def _children(first: bytes | bytearray) -> list[int]:
     """The numbers of the pages below the first one, where the schema does not fit into it: see "B-tree Pages" in the
     description of the file format. Its header is behind the database's, of 100 bytes."""
     kind, count = first[100], int.from_bytes(first[103:105], "big")
@@ -178,11 +178,11 @@ def _is_sound_photo(row: list[Any], *_: object) -> bool:
 
 
 def _is_sound_face(row: list[Any], dim: int | None) -> bool:
-    return is_as_stored(row[3:], dim)
+    return is_as_stored(row[4:], dim)
 
 
 def _is_sound_set_aside(row: list[Any], *_: object) -> bool:
-    return is_as_set_aside(row[3:-1])
+    return is_as_set_aside(row[4:-1])
 
 
 _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
@@ -193,7 +193,7 @@ _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
 
 
 def _with_checksum(row: list[Any]) -> list[Any]:
-    *box, score, landmarks, embedding, _ = row[3:]
+    *box, score, landmarks, embedding, _ = row[4:]
     return [*row[:-1], checksum(box, score, landmarks, embedding)]
 
 

@@ -156,6 +156,13 @@ def change_of_model(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def quality_of_faces(db: sqlite_utils.Database) -> None:
+    """How good a face is to recognise somebody by; of faces of before it is not known."""
+    for table in ("faces", "set_aside"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN quality REAL")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

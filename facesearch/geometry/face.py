@@ -27,9 +27,11 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A detected face. `score` is the detector's confidence in 0..1; landmarks are the eye on the image's
-    left, the eye on its right, the nose, the left and the right corner of the mouth."""
+    """A detected face. `score` is the detector's confidence in 0..1; landmarks are the eye on the image's left, the
+    eye on its right, the nose, the left and the right corner of the mouth. `quality`, 0..1, says how good it is to
+    recognise somebody by (see `facesearch.faces.quality`); None before it was measured."""
 
     box: Box
     score: float
     landmarks: tuple[Point, Point, Point, Point, Point]
+    quality: float | None = None
