@@ -15,12 +15,8 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.view import View, decode_view, whole_view
 
 _LANDMARKS = (Point(30, 40), Point(70, 40), Point(50, 60), Point(35, 80), Point(65, 80))
+_SHARP = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3)).astype(np.uint8)
 _FACE = Face(Box(10, 10, 90, 110), 0.9, _LANDMARKS)
-
-
-def _chips(*blurs: float) -> Pixels:
-    noise = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    return np.stack([cv2.GaussianBlur(noise, (0, 0), blur) if blur else noise for blur in blurs])
 
 
 def test_a_face_is_as_good_as_its_worst_side() -> None:
@@ -28,11 +24,18 @@ def test_a_face_is_as_good_as_its_worst_side() -> None:
     (nose_aside,) = (replace(_FACE, landmarks=(*_LANDMARKS[:2], Point(60, 60), *_LANDMARKS[3:])),)
     profile = replace(_FACE, landmarks=(*_LANDMARKS[:2], Point(75, 60), *_LANDMARKS[3:]))
     faces = [_FACE, half, nose_aside, profile]
-    found = qualities(faces, _chips(0, 0, 0, 0))
+    found = qualities(faces, _SHARP)
     np.testing.assert_allclose(found, [0.9, 0.5, 0.5, 0], atol=1e-6)  # score; 40 of 80 pixels; a quarter of the eyes
-    blurred = qualities([_FACE] * 3, _chips(0, 6, 10))
-    assert blurred[0] > blurred[1] > blurred[2]
     assert len(qualities([], np.zeros((0, 112, 112, 3), np.uint8))) == 0
+
+
+def test_a_blurred_face_is_less_good(analyser: Analyser, astronaut: Pixels) -> None:
+    found = [
+        analyser.analyse([whole_view(cv2.GaussianBlur(astronaut, (0, 0), blur) if blur else astronaut)])[0].faces[0]  # type: ignore[arg-type]
+        for blur in (0, 2, 4)
+    ]
+    sharp, soft, blurred = (face.quality or 0 for face in found)
+    assert 1 >= sharp > soft > blurred > 0
 
 
 def test_one_large_face_is_enough_to_tell() -> None:
