@@ -54,6 +54,7 @@ def _refused(cli: Cli, home: Path, path: Path, why: str) -> None:
         (lambda xml: xml.replace('auto_pad="explicit"', 'auto_pad="same_upper"'), "pads as"),
         (lambda xml: xml.replace("</edges>", '<edge from-layer="0"/></edges>'), "no such layers or ports"),
         (lambda xml: "<a>" * 100_000, "begins with a"),
+        (lambda xml: xml.replace("<dim>8</dim>", "<dim>8</dim>" * 300_000, 1), "more than 8 dimensions"),
     ],
 )
 def test_what_lies_is_refused(change: Callable[[str], str], why: str, cli: Cli, home: Path, tmp_path: Path) -> None:
@@ -68,6 +69,8 @@ def test_numbers_that_end_early_are_refused(cli: Cli, home: Path, tmp_path: Path
     path = small().write(tmp_path)
     path.with_suffix(".bin").write_bytes(small().data[:-1])
     _refused(cli, home, path, "lies at bytes")
+    path.with_suffix(".bin").write_bytes(small().data + b"more")
+    _refused(cli, home, path, "its layers speak of")
     path.with_suffix(".bin").unlink()
     said = _add(cli, path)
     assert said.code == 2

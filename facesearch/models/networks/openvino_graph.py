@@ -51,6 +51,7 @@ def graphs(weights: Sequence[object], card: EmbedderCard) -> dict[str, onnx.Mode
     assert isinstance(layers, tuple)
     assert isinstance(data, bytes)
     _refuse_other_sizes(layers, card)
+    _refuse_other_length(layers, data, card)
     graph = Graph()
     x = graph.channels_first(graph_standardised(graph, "pixels", card))
     embedding = graph.flatten(_Builder(graph, layers, data, card.name).run(x))
@@ -67,6 +68,20 @@ def _refuse_other_sizes(layers: Sequence[Layer], card: EmbedderCard) -> None:
         raise ModelError(
             f"The network of '{card.name}' takes {given} and gives {results}, and its card says "
             f"{wanted[0]} and {card.dim} numbers; it cannot be used."
+        )
+
+
+def _refuse_other_length(layers: Sequence[Layer], data: bytes, card: EmbedderCard) -> None:
+    """Bytes that no layer speaks of are another network's."""
+    facts = [layer.facts for layer in layers if layer.kind == "Const"]
+    numbers = [(each.get("offset", ""), each.get("size", "")) for each in facts]
+    if not all(text.isascii() and text.isdigit() and len(text) < 19 for pair in numbers for text in pair):
+        return  # the layer itself is refused
+    spoken_of = max((int(offset) + int(size) for offset, size in numbers), default=0)
+    if spoken_of < len(data):
+        raise ModelError(
+            f"The numbers of '{card.name}' are {len(data):,} bytes, and its layers speak of {spoken_of:,}; both "
+            "files must be of one network."
         )
 
 

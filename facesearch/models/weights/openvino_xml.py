@@ -14,6 +14,7 @@ _MOST_BYTES = 1 << 24  # fifty times what a network of 700 layers has
 _MOST_LAYERS = 20_000
 _MOST_EDGES = 100_000
 _DEEPEST = 16  # elements inside of each other: net, layers, layer, output, port, dim, and some to spare
+_MOST_DIMENSIONS = 8
 _LONGEST = 1_000_000_000_000  # a number with more digits says nothing of a network
 
 
@@ -108,6 +109,8 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         if self._text is not None and name == "dim" and self._layer:
+            if len(self._layer.shape) >= _MOST_DIMENSIONS:
+                self._refuse(f"a layer has more than {_MOST_DIMENSIONS} dimensions")
             self._layer.shape.append(self._whole("".join(self._text), "a size"))
             self._text = None
         if len(self._open) == 3:
