@@ -59,7 +59,7 @@ def test_calibrate_learns_from_group_photos_and_query_goes_by_it(
     answer = json.loads(cli("query", photo_of("Tony_Blair", 1), "--json").out)
     assert answer["threshold"] == pytest.approx(learned["threshold"])
     shown = cli("query", photo_of("Tony_Blair", 1)).out
-    assert f"similarity from {learned['threshold']:.3f} on (1 in 100 pairs of strangers of this gallery" in shown
+    assert f"judged from {learned['threshold']:.3f} on (1 in 100 pairs of strangers of this gallery" in shown
     assert re.search(r"same person from\s+0\.9\d\d, learned here", cli("info").out)
     assert json.loads(cli("info", "--json").out)["threshold"]["learned"]
 

@@ -201,7 +201,8 @@ def test_query_prints_a_table(cli: Cli, gallery: Path) -> None:
     said = cli("query", photo, "--k", 3)
     assert said.code == 0
     rows = [line.split() for line in said.out.splitlines() if str(gallery) in line and "," in line]
-    assert rows[0][:4] == ["Tiger_Woods", "1.000", "yes", str(photo)]
+    assert rows[0][:4] == ["Tiger_Woods", "1.000", "yes", "1.000"]
+    assert rows[0][5] == str(photo)
     assert sorted(row[0] for row in rows) == ["Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"]
 
 
@@ -214,7 +215,7 @@ def test_query_json_is_as_documented(cli: Cli, gallery: Path) -> None:
     assert answer["query"]["photo"] == str(photo)
     assert len(answer["query"]["box"]) == 4
     best, other = answer["matches"]
-    assert set(best) == {"person", "similarity", "photo", "box", "face_id"}
+    assert set(best) == {"person", "similarity", "judged", "same", "quality", "photo", "box", "face_id"}
     assert (best["person"], best["similarity"], best["photo"]) == ("Angelina_Jolie", 1.0, str(photo))
     assert best["box"] == answer["query"]["box"]
     assert other["similarity"] < 0.95
@@ -229,7 +230,7 @@ def test_query_of_another_photo_finds_the_person(cli: Cli, gallery: Path, photo_
 def test_nobody_above_the_threshold_is_1(cli: Cli, gallery: Path, astronaut_file: Path) -> None:
     said = cli("query", astronaut_file, "--threshold", 0.97)
     assert said.code == 1
-    assert "Nobody in the gallery reaches a similarity of 0.97." in said.err
+    assert "Nobody in the gallery reaches 0.97." in said.err
     assert json.loads(cli("query", astronaut_file, "--threshold", 0.97, "--json").out)["matches"] == []
     assert cli("query", astronaut_file).code == 0  # without a threshold the nearest are shown
 
@@ -331,7 +332,7 @@ def test_verify_json_is_as_documented(cli: Cli, photo_of: Callable[..., Path], a
     said = cli("verify", astronaut_file, photo_of("Tiger_Woods"), "--json")
     assert said.code == 1
     answer = json.loads(said.out)
-    assert set(answer) == {"same", "similarity", "threshold", "model", "a", "b"}
+    assert set(answer) == {"same", "similarity", "judged", "cohort", "threshold", "model", "a", "b"}
     assert answer["same"] is False
     assert answer["similarity"] < answer["threshold"] == 0.929
     assert answer["a"]["photo"] == str(astronaut_file)
