@@ -61,7 +61,7 @@ def _lines(text: str) -> str:
 
 
 def console() -> "Console":
-    """A console for tables on stdout. Where no terminal sets the width, it is 160 characters."""
+    """A console for tables on stdout. Where no terminal sets the width, it is 200 characters."""
     from rich.console import Console
 
     class Careful(Console):
@@ -75,7 +75,7 @@ def console() -> "Console":
             raise ClosedPipeError
 
     out = Careful(highlight=False, markup=False, soft_wrap=False)
-    return out if out.is_terminal else Careful(highlight=False, markup=False, width=160)
+    return out if out.is_terminal else Careful(highlight=False, markup=False, width=200)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> "Table":
