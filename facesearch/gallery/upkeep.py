@@ -188,7 +188,8 @@ def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
         settings, roots = db.settings.read(), db.roots.paths()
         stamp = db.stamp.read()
         if stamp is None or not belongs(storage.vectors, stamp):
-            storage.vectors.unlink(missing_ok=True)
+            with suppress(OSError):  # another file takes its place, or says why it cannot
+                storage.vectors.unlink(missing_ok=True)
         if settings:
             storage.sync(db, settings)
         kept = sum(db.photos.counts().values()), db.faces.count()
