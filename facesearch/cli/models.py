@@ -29,8 +29,10 @@ def list_models(json: Json = False) -> ExitCode:
     rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
     for card in cards:
         # A figure means nothing without its test, and less when its people were trained on.
-        first = next((f"{reached} ({test})" for test, reached in card["accuracy"].items()), "-")
-        accuracy = first if card["tried"] else f"{first}; not tried here"
+        figures = [f"{reached} ({test})" for test, reached in card["accuracy"].items()]
+        measured = [figure for figure in figures if not figure.endswith(", published)")]
+        best = "; ".join(measured or figures[:1]) or "-"
+        accuracy = best if card["tried"] else f"{best}; not tried here"
         dim = str(card["dim"] or "-")
         facts = (card["name"], card["kind"], dim, card["licence"], accuracy, card["source"], card["ready"])
         rows.add_row(*map(printable, facts))
