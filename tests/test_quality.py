@@ -11,6 +11,7 @@ from facesearch.arrays import Pixels
 from facesearch.faces.analyser import Analyser, find_faces
 from facesearch.faces.quality import can_tell, qualities
 from facesearch.faces.second_look import Look
+from facesearch.geometry.chips import ByBox
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.view import View, decode_view, whole_view
 
@@ -110,3 +111,18 @@ def test_a_file_that_says_nothing_may_lie_on_its_side(tmp_path: Path) -> None:
     picture.save(tmp_path / "silent.jpg")
     assert decode_view((tmp_path / "told.jpg").read_bytes()).knows_up
     assert not decode_view((tmp_path / "silent.jpg").read_bytes()).knows_up
+
+
+def test_a_chip_by_its_box_is_turned_by_quarters_where_the_face_lies_on_its_side() -> None:
+    photo: Pixels = np.zeros((100, 100, 3), np.uint8)
+    photo[20:50] = 255  # the upper half of the face
+    upright = Face(
+        Box(20, 20, 80, 80), 1.0, (Point(35, 40), Point(65, 40), Point(50, 55), Point(40, 70), Point(60, 70))
+    )
+    (expected,) = ByBox(0, 60).cut(photo, [upright])
+    for quarters in (1, 2, 3):
+        turned = np.ascontiguousarray(np.rot90(photo, quarters))
+        lying = Look(-quarters % 4).back(upright, (100, 100))
+        assert lying is not None
+        (chip,) = ByBox(0, 60).cut(turned, [lying])
+        assert (chip == expected).all()

@@ -84,8 +84,9 @@ class ByLandmarks:
 
 @dataclass(frozen=True, slots=True)
 class ByBox:
-    """Does not turn the face: the box is widened by half the margin (pixels of the photo) on each side, cut at the
-    photo's edge and stretched to the chip, as by align_dataset_mtcnn.py of David Sandberg's facenet (MIT)."""
+    """The box is widened by half the margin (pixels of the photo) on each side, cut at the photo's edge and stretched
+    to the chip, as by align_dataset_mtcnn.py of David Sandberg's facenet (MIT). A face that lies on its side or its
+    head, as its landmarks show, is turned by quarters."""
 
     margin: float
     chip_px: int
@@ -106,7 +107,16 @@ class ByBox:
             ]
             interpolation = cv2.INTER_AREA if part.shape[0] > _MOST_SHRINK * self.chip_px else cv2.INTER_LINEAR
             cv2.resize(part, (self.chip_px, self.chip_px), dst=chip, interpolation=interpolation)
+            if turns := _quarter_turns(face):
+                chip[:] = np.rot90(chip, turns).copy()
         return chips
+
+
+def _quarter_turns(face: Face) -> int:
+    """Counter-clockwise, 0 to 3: those after which the eye on the left is most to the left of the other one."""
+    left, right = face.landmarks[:2]
+    degrees = np.degrees(np.arctan2(right.y - left.y, right.x - left.x))  # clockwise, as y points down
+    return round(float(degrees) / 90) % 4
 
 
 def _warp(photo: Pixels, transform: NDArray[np.float64], chip: Pixels) -> None:
