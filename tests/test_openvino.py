@@ -10,13 +10,12 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from facesearch.models.adding import add
 from facesearch.models.cards import decode_card, embedder_card, shipped
-from facesearch.models.engines.onnx import write_folded
+from facesearch.models.engines.onnx import import_onnxruntime, write_folded
 from facesearch.models.networks.openvino_graph import graphs
 from facesearch.models.weights import openvino_bin, openvino_xml
 from tests.openvino_files import CARD, Network, small
@@ -31,7 +30,7 @@ def _served(net: Network, folder: Path, chips: NDArray[np.uint8]) -> NDArray[np.
     layers, data = openvino_xml.read(path), openvino_bin.read(path.with_suffix(".bin"))
     graph = graphs([layers, data], decode_card(card_file))["embedder"]  # type: ignore[arg-type]
     write_folded(graph, folder / "small.onnx")
-    session = onnxruntime.InferenceSession(str(folder / "small.onnx"))
+    session = import_onnxruntime().InferenceSession(str(folder / "small.onnx"))
     return np.asarray(session.run(None, {"pixels": chips})[0])
 
 
