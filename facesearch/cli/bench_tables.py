@@ -10,7 +10,7 @@ from facesearch.evaluation.leakage import warning
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facesearch.evaluation.identification import Split
+    from facesearch.evaluation.identification import ClosedSet, OpenSet, Split
     from facesearch.evaluation.reports import PairReport, Report
 
 _GROUP_NUMBERS = ("FAR", "of two people", "at most", "TAR", "of one person")
@@ -93,20 +93,7 @@ def _show(report: "Report") -> None:
                 "At most: with 95 % confidence, for all such people; few pairs promise little, even where none errs."
             )
     if report.closed and report.opened:
-        closed, opened = report.closed, report.opened
-        rows = show.table("identification", "value", right=["value"])
-        rows.add_row(
-            f"rank 1 ({closed.probes:,} photos of {closed.people:,} people, {closed.enrolled:,} enrolled)",
-            _share(closed.rank1),
-        )
-        rows.add_row("rank 5", _share(closed.rank5))
-        rows.add_row("rank 1, each person counted the same", _share(closed.rank1_by_person))
-        rows.add_row(
-            f"open set, named at FAR {opened.far:g} ({opened.enrolled:,} enrolled, {opened.unknown:,} strangers)",
-            _share(opened.rate),
-        )
-        rows.add_row("its threshold", f"{opened.threshold:.4f}")
-        show.console().print(rows)
+        _show_identification(report.closed, report.opened)
     if report.splits:
         _show_splits(report.splits)
     if report.strangers:
@@ -127,6 +114,22 @@ def _show(report: "Report") -> None:
                 _share(light.eer),
             )
         show.console().print(rows)
+
+
+def _show_identification(closed: "ClosedSet", opened: "OpenSet") -> None:
+    rows = show.table("identification", "value", right=["value"])
+    rows.add_row(
+        f"rank 1 ({closed.probes:,} photos of {closed.people:,} people, {closed.enrolled:,} enrolled)",
+        _share(closed.rank1),
+    )
+    rows.add_row("rank 5", _share(closed.rank5))
+    rows.add_row("rank 1, each person counted the same", _share(closed.rank1_by_person))
+    rows.add_row(
+        f"open set, named at FAR {opened.far:g} ({opened.enrolled:,} enrolled, {opened.unknown:,} strangers)",
+        _share(opened.rate),
+    )
+    rows.add_row("its threshold", f"{opened.threshold:.4f}")
+    show.console().print(rows)
 
 
 def _show_splits(splits: "Sequence[Split]") -> None:

@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Detector, Device, GalleryName, Json, gallery_words
+from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 
@@ -61,22 +61,8 @@ def index(
     ] = None,
     detector: Detector = None,
     device: Device = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Batches that are worked on at once, a core each; by default as many as there are cores.",
-            min=limits.THREADS.least,
-            max=limits.THREADS.most,
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.",
-            min=limits.BATCH.least,
-            max=limits.BATCH.most,
-        ),
-    ] = None,
+    threads: Threads = None,
+    batch: Batch = None,
     max_megapixels: Annotated[
         float,
         typer.Option(

@@ -6,7 +6,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Device, GalleryName, Json, gallery_words
+from facesearch.cli.options import Batch, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
@@ -31,22 +31,8 @@ def migrate(
         ),
     ] = False,
     device: Device = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Batches that are worked on at once, a core each; by default as many as there are cores.",
-            min=limits.THREADS.least,
-            max=limits.THREADS.most,
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.",
-            min=limits.BATCH.least,
-            max=limits.BATCH.most,
-        ),
-    ] = None,
+    threads: Threads = None,
+    batch: Batch = None,
     max_megapixels: Annotated[
         float,
         typer.Option(

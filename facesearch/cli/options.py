@@ -4,11 +4,29 @@ from typing import Annotated, Literal
 
 import typer
 
+from facesearch import limits
+
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="The gallery's name.", metavar="NAME")]
 Model = Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).", metavar="NAME")]
 Detector = Annotated[str | None, typer.Option(help="Face detector, where not the model's usual one.", metavar="NAME")]
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="Batches that are worked on at once, a core each; by default as many as there are cores.",
+        min=limits.THREADS.least,
+        max=limits.THREADS.most,
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        help="Photos in a batch: 32 on a CPU, 256 on a GPU; fewer take less memory.",
+        min=limits.BATCH.least,
+        max=limits.BATCH.most,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
