@@ -1,12 +1,12 @@
-"""Makes photos of 12 megapixels with known faces: LFW's faces, scaled up, on textured backgrounds.
+"""Makes photos of 12 megapixels with known faces: heads from LFW, scaled up and blended into real photographs.
 
-    python benchmarks/large.py LFW/images FOLDER [--count 200] [--seed 0]
+    python benchmarks/large.py LFW/images FOLDER [--backgrounds PHOTOS] [--count 200] [--seed 0]
 
-Each photo shows 1 to 30 faces of 60 to 600 pixels (small counts and small sizes are more frequent: both are drawn
-uniformly in their logarithms), fewer where no place is left. FOLDER/faces.json says where. The background is noise
-with as much power in each octave, as in photos of nature, in three correlated colours; its contrast changes from
-place to place, as from a wall to leaves.
-"""
+Each photo shows 1 to 6 heads with faces of 80 to 480 pixels (small counts and small sizes are more frequent: both are
+drawn uniformly in their logarithms), fewer where no place is left. FOLDER/faces.json says where. PHOTOS holds JPEGs
+of 8 megapixels or more without people: a crop of one, perhaps mirrored, is each photo's background. Without them it
+is noise with as much power in each octave, as in photos of nature, in three correlated colours; its contrast changes
+from place to place, as from a wall to leaves. Detectors find that harder to leave alone than any real photograph."""
 
 import argparse
 import json
@@ -18,22 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT = 4000, 3000
+_LEAST_PIXELS = 8_000_000  # of a background: of a smaller one the enlarged pixels would be all too smooth
+_LEAST_SHARE = 0.75  # of a background's sides that a crop shows
 _FACE_IN_LFW = 92  # pixels: a face's usual height in a photo of LFW, whose centre it is
 _PATCH_IN_LFW = 150  # pixels: what is cut out around it
-_MOST_FACES, _SMALLEST, _LARGEST = 30, 60, 600
+_MOST_FACES, _SMALLEST, _LARGEST = 6, 80, 480
+_SOLID, _SOFT = (
+    0.75,
+    1.0,
+)  # of a patch's half: an ellipse that is all head, and one beyond which nothing of it is seen
+_COUNTED = 60  # pixels: faces as large as this count for the recall
 _OCTAVES = range(1, 10)  # a camera's own pixels are smooth: they are no octave
 _TRIES = 200
 _QUALITY = 90
 
 
-def make(lfw: Path, folder: Path, count: int, seed: int = 0) -> list[Path]:
+def make(lfw: Path, folder: Path, count: int, seed: int = 0, backgrounds: Path | None = None) -> list[Path]:
     """Writes the photos; their paths. The same seed gives the same photos."""
     rng = np.random.default_rng(seed)
-    sources = sorted(lfw.glob("*/*.jpg"))
+    sources, scenes = sorted(lfw.glob("*/*.jpg")), _scenes(backgrounds)
     folder.mkdir(parents=True, exist_ok=True)
     truth, paths = {}, []
     for i in range(count):
-        photo = _background(rng)
+        photo = _scene(scenes[i % len(scenes)], rng) if scenes else _noise(rng)
         boxes = [_paste(photo, box, _face(sources, rng)) for box in _places(rng)]
         path = folder / f"{i:04d}.jpg"
         cv2.imwrite(str(path), photo, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
@@ -43,7 +50,25 @@ def make(lfw: Path, folder: Path, count: int, seed: int = 0) -> list[Path]:
     return paths
 
 
-def _background(rng: np.random.Generator) -> NDArray[np.uint8]:
+def _scenes(folder: Path | None) -> list[NDArray[np.uint8]]:
+    """The photographs that are large enough, (height, width, 3) each."""
+    read = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))] if folder else []
+    return [each.astype(np.uint8) for each in read if each is not None and each.size >= 3 * _LEAST_PIXELS]
+
+
+def _scene(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A crop of a photograph, (height, width, 3)."""
+    height, width = photo.shape[:2]
+    share = rng.uniform(_LEAST_SHARE, 1) * min(width / _WIDTH, height / _HEIGHT)
+    size = round(_WIDTH * share), round(_HEIGHT * share)
+    left, top = int(rng.integers(0, width - size[0] + 1)), int(rng.integers(0, height - size[1] + 1))
+    crop = photo[top : top + size[1], left : left + size[0]]
+    shrinks = share > 1
+    scene = cv2.resize(crop, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return np.ascontiguousarray(scene[:, ::-1] if rng.random() < 0.5 else scene, np.uint8)
+
+
+def _noise(rng: np.random.Generator) -> NDArray[np.uint8]:
     """(height, width, 3)."""
     photo = np.zeros((_HEIGHT, _WIDTH, 3), np.float32)
     for octave in _OCTAVES:
@@ -79,12 +104,22 @@ def _face(sources: list[Path], rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _paste(photo: NDArray[np.uint8], place: tuple[int, int, int], face: NDArray[np.uint8]) -> list[float]:
-    """Puts a patch there; the face's box."""
+    """Blends a patch in there; the face's box."""
     x, y, side = place
-    photo[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+    patch = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    under = photo[y : y + side, x : x + side]
+    opacity = _ellipse(side)
+    photo[y : y + side, x : x + side] = np.clip(opacity * patch + (1 - opacity) * under, 0, 255)
     half = side * _FACE_IN_LFW / _PATCH_IN_LFW / 2
     middle = x + side / 2, y + side / 2
     return [middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half]
+
+
+def _ellipse(side: int) -> NDArray[np.float32]:
+    """How opaque a head's patch is, 0 to 1, (side, side, 1)."""
+    at = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1  # -1 to 1
+    distance = np.hypot(at[None, :] / 0.85, at[:, None])
+    return np.clip((_SOFT - distance) / (_SOFT - _SOLID), 0, 1)[..., None].astype(np.float32)
 
 
 def make_many(folder: Path, count: int) -> None:
@@ -109,10 +144,10 @@ def boxes(database: Path) -> dict[str, NDArray[np.float64]]:
 
 def recall(truth: dict[str, NDArray[np.float64]], found: dict[str, NDArray[np.float64]]) -> float:
     """The share of the boxes that another gallery has too, with an intersection over union above a half; of boxes
-    as large as the faces that were pasted: smaller ones were not."""
+    60 pixels and more: the heads that were pasted have such faces."""
     hits = total = 0
     for path, every in truth.items():
-        expected = every[every[:, 3] - every[:, 1] >= _SMALLEST]
+        expected = every[every[:, 3] - every[:, 1] >= _COUNTED]
         total += len(expected)
         hits += int((_overlaps(expected, found.get(path, np.empty((0, 4)))).max(axis=1, initial=0) > 0.5).sum())
     return hits / max(total, 1)
@@ -131,8 +166,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("lfw", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    made = make(given.lfw, given.folder, given.count, given.seed)
+    made = make(given.lfw, given.folder, given.count, given.seed, given.backgrounds)
     print(f"{len(made)} photos in {given.folder}, {sum(path.stat().st_size for path in made) / 1e6:.0f} MB")

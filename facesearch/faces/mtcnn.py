@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Boxes, Indices, Pixels, Scores
 from facesearch.geometry.boxes import cut_window, non_maximum_suppression, squared, suppress_nested
 from facesearch.geometry.face import Box, Face, Point
+from facesearch.geometry.scaling import shrunk
 from facesearch.models.cards import DetectorCard
 from facesearch.models.engines import Network
 
@@ -68,8 +68,7 @@ class MtcnnDetector:
         while int(min(height, width) * scale) >= _CELL:
             size = int(width * scale), int(height * scale)
             source = photos if len(levels) < 2 else levels[-2]
-            level = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in source]
-            levels.append(np.asarray(level, np.uint8))
+            levels.append(np.stack([shrunk(photo, size) for photo in source]))
             scale *= self.card.scale_factor
         return levels
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Pixels
 from facesearch.faces.detector import Detector
 from facesearch.geometry.face import Box, Face, Point
+from facesearch.geometry.scaling import shrunk
 
 # Of a side: a twenty-fifth of the pixels, in which a face of a tenth of the photo is still found. With 0.3 photos
 # without a face cost 1.83 times the first look in place of 1.41, and no more faces are found
@@ -137,7 +138,7 @@ def _shrunk(photo: Pixels) -> Pixels:
     longest = max(photo.shape[:2])
     share = min(1.0, max(_SMALL, _LEAST_PX / longest))
     size = max(1, round(photo.shape[1] * share)), max(1, round(photo.shape[0] * share))
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return shrunk(photo, size)
 
 
 def _surest(faces: Sequence[Face]) -> float:

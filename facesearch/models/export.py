@@ -30,7 +30,7 @@ from facesearch.models.weight_files import (
 )
 
 # Raised when a graph changes that any network is served as, so that the files of before are not taken for its own.
-_FORMAT = 1
+_FORMAT = 2
 _IN_THE_GRAPH = ("network", "dim", "chip_px", "mean", "scale", "whitened", "channels")  # facts of a card
 _FOLDER_NAME = re.compile(r"[0-9a-f]{16}")
 _SUMS = "checksums.json"  # CRC-32 of each network's file

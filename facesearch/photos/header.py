@@ -40,8 +40,8 @@ def decoding_cost(data: bytes, size: tuple[int, int], max_side: int) -> int:
     pixels = math.prod(size)
     if not pixels:
         return sys.maxsize
-    reduction = 1 if _comes_in_scans(data) else reduction_for(data, shrink_to_fit(size, max_side))
-    return pixels // reduction**2
+    reduction = 1.0 if _comes_in_scans(data) else reduction_for(data, shrink_to_fit(size, max_side))
+    return int(pixels / reduction**2)
 
 
 def _comes_in_scans(data: bytes) -> bool:

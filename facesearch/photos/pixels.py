@@ -1,6 +1,7 @@
 """The bytes of a photo as upright RGB pixels, whatever its format, depth and colours, as far as they are there."""
 
 import io
+import math
 import os
 import re
 
@@ -11,8 +12,10 @@ from PIL import Image, ImageOps
 
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
+from facesearch.geometry.scaling import shrunk
 from facesearch.packages import how_to_install
 from facesearch.photos import formats, truncation
+from facesearch.photos.jpeg import REDUCTIONS, decode_jpeg
 from facesearch.photos.orientation import orientation, upright
 from facesearch.photos.status import Cause, Status
 
@@ -25,15 +28,15 @@ _FILL, _FILL_CMYK = 128, 65  # of 255: what libjpeg leaves where rows are missin
 _REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
 
 
-def decode(data: bytes, reduction: int = 1) -> Pixels:
+def decode(data: bytes, reduction: float = 1) -> Pixels:
     """As `decode_with_note`, the image alone."""
     return decode_with_note(data, reduction)[0]
 
 
-def decode_with_note(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
+def decode_with_note(data: bytes, reduction: float = 1) -> tuple[Pixels, str]:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation, and a note for
-    the user where its end is missing. A JPEG's sides are divided by `reduction` (1, 2, 4 or 8) and rounded up. Raises
-    PhotoError when the data cannot be decoded."""
+    the user where its end is missing. A JPEG's sides are divided by `reduction`, one of `jpeg.REDUCTIONS`, and
+    rounded up. Raises PhotoError when the data cannot be decoded."""
     kind = formats.format_of(data[: formats.HEAD])
     if kind == "HEIC":
         register_heic()
@@ -41,7 +44,9 @@ def decode_with_note(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
         # AVIF and HEIC turn their pictures by a property of their own, which OpenCV leaves out or cannot read.
         if kind in ("AVIF", "HEIC"):
             return _decode_with_pillow(data), ""
-        return _decode_with_opencv(data, reduction, kind or "")
+        if kind == "JPEG":
+            return _decode_jpeg(data, reduction)
+        return _decode_with_opencv(data, 1, kind or "")
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
             raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
@@ -49,12 +54,24 @@ def decode_with_note(data: bytes, reduction: int = 1) -> tuple[Pixels, str]:
         raise PhotoError(Status.UNREADABLE, reason) from error
 
 
-def reduction_for(data: bytes, shrink: float) -> int:
-    """The largest divisor of its sides, at most `shrink`, by which a file can be decoded: 1, or 2, 4 or 8 of a
-    JPEG."""
+def reduction_for(data: bytes, shrink: float) -> float:
+    """The largest divisor of its sides, at most `shrink`, by which a file can be decoded: of a JPEG one of
+    `jpeg.REDUCTIONS`, else 1."""
     if formats.format_of(data[: formats.HEAD]) != "JPEG":
-        return 1
-    return max(each for each in (1, *_REDUCED) if each <= max(shrink, 1))
+        return 1.0
+    return max(each for each in REDUCTIONS if each <= max(shrink, 1))
+
+
+def _decode_jpeg(data: bytes, reduction: float) -> tuple[Pixels, str]:
+    pixels = decode_jpeg(data, reduction)
+    if pixels is not None:
+        return upright(pixels, orientation(data, "JPEG")), _note_of_jpeg(data, pixels)
+    # OpenCV decodes what is there of a damaged one.
+    by_half = max(each for each in (1, *_REDUCED) if each <= reduction)
+    pixels, note = _decode_with_opencv(data, by_half, "JPEG")
+    share = by_half / reduction
+    size = math.ceil(pixels.shape[1] * share), math.ceil(pixels.shape[0] * share)
+    return (pixels if share == 1 else shrunk(pixels, size)), note
 
 
 def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels, str]:

@@ -8,12 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import cv2
-
 from facesearch.arrays import Chips, Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
+from facesearch.geometry.scaling import shrunk
 from facesearch.photos import formats
 from facesearch.photos.file import (
     MAX_MEGAPIXELS,
@@ -83,9 +82,9 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
         return View(pixels, size, note=note, knows_up=knows_up)
     share = 1 / shrink_to_fit((width, height), max_side)
     small_size = max(1, round(width * share)), max(1, round(height * share))
-    small = cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA)
+    small = shrunk(pixels, small_size)
     shrink = reduction * width / small_size[0], reduction * height / small_size[1]
-    return View(small, size, shrink, data, note, knows_up)  # type: ignore[arg-type]
+    return View(small, size, shrink, data, note, knows_up)
 
 
 def whole_view(pixels: Pixels) -> View:

@@ -96,14 +96,19 @@ def _pnet_head(weights: _Weights) -> tuple[NDArray[np.float32], NDArray[np.float
 
 
 # As ONNX graphs
+#
+# ONNX Runtime keeps channels in whole blocks from one convolution to the next, and leaves them for each operator that
+# it does not know in that form, such as Max, which costs as much as a convolution. So a PReLU is written as what it
+# knows: slope times x plus (1 - slope) times relu(x), each factor a convolution of 1 x 1, the sum a part of the
+# second one.
 
 
 def _graph_pnet(weights: _Weights) -> onnx.ModelProto:
-    first, second, third = _prepared(weights[:9])
+    first, second, (kernel, bias, slopes) = _prepared(weights[:9])
     graph = Graph()
     x = _graph_start(graph, first, pool=2)
-    x = _graph_convolve(graph, _graph_convolve(graph, x, second), third)
-    y = graph.conv(x, *_pnet_head(weights[9:]))
+    x = graph.conv(_graph_convolve(graph, x, second), kernel, bias)
+    y = _graph_affine_after_prelu(graph, x, slopes.reshape(-1), *_pnet_head(weights[9:]))
     outputs = {
         "score": graph.node("Sigmoid", graph.squeeze(graph.part(y, 0, 1), axis=1)),
         "offsets": graph.channels_last(graph.part(y, 1, 5)),
@@ -137,19 +142,47 @@ def _graph_onet(weights: _Weights) -> onnx.ModelProto:
 
 
 def _graph_start(graph: Graph, weights: _Weights, pool: int, padding: Padding = "same") -> str:
-    """Pixels through the first convolution, the greatest of pool x pool neighbours, and the PReLU."""
+    """Pixels through the first convolution, the greatest of pool x pool neighbours, and the PReLU; zeros are added up
+    to a whole block of channels. The greater of u and v is v + relu(u - v)."""
     kernel, bias, slopes, falling, channels = _pooled(weights)
     x = graph.channels_first(graph.floats("pixels"))
-    x = graph.max_pool(graph.conv(x, kernel, bias), pool, padding=padding)
-    rising = graph.prelu(graph.part(x, falling, channels), slopes[falling:])
-    left = -slopes[:falling].reshape(1, -1, 1, 1)
-    negated = graph.multiply(graph.part(x, channels, channels + falling), graph.constant(left))
-    return graph.concat([graph.maximum(graph.part(x, 0, falling), negated), rising])
+    greatest = graph.max_pool(graph.conv(x, kernel, bias), pool, padding=padding)
+    into, out = kernel.shape[-1], _blocks(channels)
+    before, linear = np.zeros((2, 1, 1, into, out), np.float32)
+    after = np.zeros((1, 1, out, out), np.float32)
+    both = np.arange(channels)
+    before[..., both, both] = 1
+    fall, negated, rise = both[:falling], np.arange(channels, channels + falling), both[falling:]
+    before[..., negated, fall], linear[..., negated, fall], after[..., fall, fall] = slopes[fall], -slopes[fall], 1
+    linear[..., rise, rise], after[..., rise, rise] = slopes[rise], 1 - slopes[rise]
+    none = np.zeros(out, np.float32)
+    bent = graph.relu(graph.conv(greatest, before, none))
+    return graph.add(graph.conv(greatest, linear, none), graph.conv(bent, after, none))
 
 
 def _graph_convolve(graph: Graph, x: str, weights: _Weights) -> str:
+    """A convolution and its PReLU; of channels whole blocks go in and come out."""
     kernel, bias, slopes = weights
-    return graph.prelu(graph.conv(x, kernel, bias), slopes.reshape(-1))
+    more = _blocks(kernel.shape[3]) - kernel.shape[3]
+    kernel = np.pad(kernel, [(0, 0), (0, 0), (0, _blocks(kernel.shape[2]) - kernel.shape[2]), (0, more)])
+    x = graph.conv(x, kernel, np.pad(bias, (0, more)))
+    slopes = np.pad(slopes.reshape(-1), (0, more))
+    none = np.zeros(len(slopes), np.float32)
+    linear = graph.depthwise_conv(x, slopes[None, None, :, None], none)
+    return graph.add(linear, graph.depthwise_conv(graph.relu(x), 1 - slopes[None, None, :, None], none))
+
+
+def _graph_affine_after_prelu(
+    graph: Graph, x: str, slopes: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
+) -> str:
+    """A PReLU and a convolution of 1 x 1: as that is linear, it is done on both parts of the PReLU."""
+    of_relu = graph.conv(graph.relu(x), kernel * (1 - slopes)[:, None], np.zeros_like(bias))
+    return graph.add(graph.conv(x, kernel * slopes[:, None], bias), of_relu)
+
+
+def _blocks(channels: int) -> int:
+    """As many, rounded up to whole blocks."""
+    return -(-channels // _BLOCK) * _BLOCK
 
 
 def _graph_dense_after(graph: Graph, x: str, weights: _Weights) -> str:
