@@ -14,9 +14,10 @@ REDUCTIONS = (1.0, 2.0, 8 / 3, 4.0, 8.0)
 _IN_COLOUR_OR_GREY = ("YCbCr", "Gray", "RGB")
 
 
-def decode_jpeg(data: bytes, reduction: float) -> Pixels | None:
+def decode_jpeg(data: bytes, reduction: float, is_whole: bool = True) -> Pixels | None:
     """The pixels, (height, width, 3), as they are stored, turned or not; the sides are divided by `reduction`, one of
-    REDUCTIONS, and rounded up. None for a file that is damaged in any way, or of colours for printers."""
+    REDUCTIONS, and rounded up. None for colours of printers, and for a file that is damaged in any way; unless
+    `is_whole` is False: then what is there of it, and grey below."""
     import simplejpeg
 
     try:
@@ -24,7 +25,7 @@ def decode_jpeg(data: bytes, reduction: float) -> Pixels | None:
         if colours not in _IN_COLOUR_OR_GREY:
             return None
         least = reduced((width, height), reduction)
-        pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=least[0], min_height=least[1])
+        pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=least[0], min_height=least[1], strict=is_whole)
     except ValueError:
         return None
     return np.asarray(pixels, np.uint8)

@@ -46,7 +46,7 @@ def decode_with_note(data: bytes, reduction: float = 1) -> tuple[Pixels, str]:
             return _decode_with_pillow(data), ""
         if kind == "JPEG":
             return _decode_jpeg(data, reduction)
-        return _decode_with_opencv(data, 1, kind or "")
+        return _decode_with_opencv(data, kind or "")
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
             raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
@@ -64,34 +64,41 @@ def reduction_for(data: bytes, shrink: float) -> float:
 
 def _decode_jpeg(data: bytes, reduction: float) -> tuple[Pixels, str]:
     pixels = decode_jpeg(data, reduction)
-    if pixels is not None:
-        return upright(pixels, orientation(data, "JPEG")), _note_of_jpeg(data, pixels)
-    # OpenCV decodes what is there of a damaged one.
+    if pixels is None:
+        pixels = decode_jpeg(truncation.completed_jpeg(data), reduction, is_whole=False)
+    if pixels is None:
+        pixels = _decode_jpeg_with_opencv(truncation.completed_jpeg(data), reduction)
+    return upright(pixels, orientation(data, "JPEG")), _note_of_jpeg(data, pixels)
+
+
+def _decode_jpeg_with_opencv(data: bytes, reduction: float) -> Pixels:
+    """As `jpeg.decode_jpeg`, of colours for printers too. Raises ValueError."""
     by_half = max(each for each in (1, *_REDUCED) if each <= reduction)
-    pixels, note = _decode_with_opencv(data, by_half, "JPEG")
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED.get(by_half, 0)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("OpenCV does not say why")
     share = by_half / reduction
     size = math.ceil(pixels.shape[1] * share), math.ceil(pixels.shape[0] * share)
-    return (pixels if share == 1 else shrunk(pixels, size)), note
+    return np.asarray(pixels if share == 1 else shrunk(pixels, size), np.uint8)  # type: ignore[arg-type]
 
 
-def _decode_with_opencv(data: bytes, reduction: int, kind: str) -> tuple[Pixels, str]:
-    flags = cv2.IMREAD_COLOR_RGB | _REDUCED.get(reduction, 0)
+def _decode_with_opencv(data: bytes, kind: str) -> tuple[Pixels, str]:
+    flags = cv2.IMREAD_COLOR_RGB
     if kind == "PNM":
         flags |= cv2.IMREAD_ANYDEPTH
-    if kind in ("JPEG", "PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
+    if kind in ("PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     if kind == "WebP" and truncation.ends_in_zeros(data):
         raise ValueError("its end is missing")
-    given, note = (truncation.completed_jpeg(data) if kind == "JPEG" else data), ""
-    pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
+    note = ""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None and kind == "PNG":
         given, share = truncation.completed_png(data)
         note = _note_of_share(share)
         pixels = cv2.imdecode(np.frombuffer(given, np.uint8), flags)
     if pixels is None:
         raise ValueError("OpenCV does not say why")
-    if kind == "JPEG":
-        note = _note_of_jpeg(data, pixels)  # type: ignore[arg-type]
     if kind == "PNM":
         return _in_eight_bits(data, pixels), note  # type: ignore[arg-type]
     return upright(pixels, orientation(data, kind)), note  # type: ignore[arg-type]
