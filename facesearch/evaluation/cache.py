@@ -18,8 +18,8 @@ from facesearch.models.identity import identity_of
 
 _DIGEST = 16  # bytes
 # Raised when the code changes in a way that changes embeddings: of detection, alignment, or of choosing a face.
-_FORMAT = 2
-_OF_THE_DETECTOR = ("min_face_px", "max_side", "scale_factor", "thresholds", "overlaps")
+_FORMAT = 3
+_OF_THE_DETECTOR = ("min_face_px", "max_side", "proposal_side", "scale_factor", "thresholds", "overlaps")
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Boxes, Indices, Pixels, Scores
 from facesearch.geometry.boxes import cut_window, non_maximum_suppression, squared, suppress_nested
 from facesearch.geometry.face import Box, Face, Point
-from facesearch.geometry.scaling import shrunk
+from facesearch.geometry.scaling import shrink_to_fit, shrunk
 from facesearch.models.cards import DetectorCard
 from facesearch.models.engines import Network
 
@@ -36,7 +36,8 @@ class _Candidates:
 
 
 class MtcnnDetector:
-    """Finds faces of at least the card's `min_face_px` pixels. Safe to use from several threads at once."""
+    """Finds faces of at least the card's `min_face_px` pixels of the photo, or of its version of `proposal_side`
+    where it is larger. Safe to use from several threads at once."""
 
     def __init__(self, parts: Mapping[str, Network], card: DetectorCard) -> None:
         """`parts` are the networks pnet, rnet and onet."""
@@ -65,6 +66,8 @@ class MtcnnDetector:
         height, width = photos[0].shape[:2]
         levels: list[Pixels] = []
         scale = _CELL / self.card.min_face_px
+        if self.card.proposal_side:
+            scale /= shrink_to_fit((width, height), self.card.proposal_side)
         while int(min(height, width) * scale) >= _CELL:
             size = int(width * scale), int(height * scale)
             source = photos if len(levels) < 2 else levels[-2]

@@ -130,6 +130,13 @@ def settings_with_model(name: str, settings: GallerySettings, model: str) -> Gal
 
 
 def detector_of(settings: GallerySettings) -> DetectorCard:
-    """The detector's card with what the gallery fixed when it was made."""
+    """The detector's card with what the gallery fixed when it was made. Who wants photos looked at in a larger size
+    wants smaller faces: they are proposed in a larger one, too."""
     card = detector_card(settings.detector)
-    return msgspec.structs.replace(card, min_face_px=settings.min_face_px, max_side=settings.max_side)
+    larger = max(settings.max_side / card.max_side, 1) if card.max_side and settings.max_side else 0
+    return msgspec.structs.replace(
+        card,
+        min_face_px=settings.min_face_px,
+        max_side=settings.max_side,
+        proposal_side=card.proposal_side * larger,
+    )

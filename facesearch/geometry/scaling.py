@@ -5,8 +5,16 @@ import numpy as np
 
 from facesearch.arrays import Pixels
 
+# A size at which a photo comes at little cost serves in place of another one that is smaller or larger by less.
+ABOUT = 1.1
 # Pixels. Of a side this long, a row that is left out before halving moves nothing by more than a third of a percent.
 _LONG = 300
+
+
+def shrink_to_fit(size: tuple[int, int], max_side: float) -> float:
+    """By how much a photo of this width and height is shrunk to be at most `max_side` pixels long (0: any length), 1
+    or more. A panorama counts as twice as long as it is high: shrunk by its whole length it would lose its faces."""
+    return max(1.0, min(max(size), 2 * min(size)) / max_side) if max_side else 1.0
 
 
 def shrunk(photo: Pixels, size: tuple[int, int]) -> Pixels:

@@ -116,8 +116,9 @@ class BoxAlignment(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="detector"):
     """Facts about a face detector. Confidences and overlaps are in 0..1: of MTCNN one threshold after each of its
     networks, and the most overlap in a P-Net level, between levels, after R-Net and after O-Net; of YuNet one
-    each. A photo whose longest side is above `max_side` is looked at in that size (0: always as it is), and
-    `min_face_px` are pixels of what is looked at."""
+    each. A photo whose longest side is above `max_side` is looked at in about that size (0: always as it is), and
+    `min_face_px` are pixels of what is looked at. MTCNN proposes faces in a version whose longest side is at most
+    `proposal_side` (0: any), and `min_face_px` are pixels of that; it decides in what is looked at."""
 
     name: str
     title: str
@@ -129,6 +130,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     thresholds: tuple[_Share, ...]
     overlaps: tuple[_Share, ...]
     max_side: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    proposal_side: Annotated[float, Meta(ge=0, le=1_000_000)] = 0
     scale_factor: Annotated[float, Meta(ge=0.1, le=0.95)] = 0.709  # nearer to 1 a photo has thousands of levels
     paper: str = ""
     tried: bool = True

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from facesearch.errors import PhotoError
+from facesearch.geometry.scaling import ABOUT, shrink_to_fit
 from facesearch.photos import formats
 from facesearch.photos.formats import looks_like_photo
-from facesearch.photos.header import HEAD, shrink_to_fit, size_in_header
+from facesearch.photos.header import HEAD, size_in_header
 from facesearch.photos.status import Cause, Status
 
 MAX_MEGAPIXELS = 200
@@ -57,7 +58,7 @@ class LoadedPhoto:
         pixels of its view."""
         width, height = self.size
         shrink = shrink_to_fit(self.size, max_side) if width and height else 1.0
-        return len(self.data) + math.ceil(3 * width * height / shrink**2)
+        return len(self.data) + math.ceil(3 * width * height * (ABOUT / shrink) ** 2)
 
 
 def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from facesearch.geometry.scaling import ABOUT, shrink_to_fit
 from facesearch.photos import formats
 from facesearch.photos.pixels import reduction_for
 
@@ -40,7 +41,7 @@ def decoding_cost(data: bytes, size: tuple[int, int], max_side: int) -> int:
     pixels = math.prod(size)
     if not pixels:
         return sys.maxsize
-    reduction = 1.0 if _comes_in_scans(data) else reduction_for(data, shrink_to_fit(size, max_side))
+    reduction = 1.0 if _comes_in_scans(data) else reduction_for(data, ABOUT * shrink_to_fit(size, max_side))
     return int(pixels / reduction**2)
 
 
@@ -130,9 +131,3 @@ def _places(data: bytes, word: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = data.find(word, at + 1)
-
-
-def shrink_to_fit(size: tuple[int, int], max_side: int) -> float:
-    """By how much a photo of this width and height is shrunk to be at most `max_side` pixels long (0: any length), 1
-    or more. A panorama counts as twice as long as it is high: shrunk by its whole length it would lose its faces."""
-    return max(1.0, min(max(size), 2 * min(size)) / max_side) if max_side else 1.0

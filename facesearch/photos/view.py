@@ -12,7 +12,7 @@ from facesearch.arrays import Chips, Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
-from facesearch.geometry.scaling import shrunk
+from facesearch.geometry.scaling import ABOUT, shrink_to_fit, shrunk
 from facesearch.photos import formats
 from facesearch.photos.file import (
     MAX_MEGAPIXELS,
@@ -22,7 +22,7 @@ from facesearch.photos.file import (
     refuse_raw,
     refuse_too_large,
 )
-from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
+from facesearch.photos.header import HEAD, announced_size, header_size
 from facesearch.photos.orientation import orientation, says_which_way_is_up
 from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
 from facesearch.photos.status import Cause, Status
@@ -64,25 +64,26 @@ Decode: TypeAlias = Callable[[bytes, int], View]
 
 
 def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> View:
-    """The photo in a version whose longest side is at most `max_side` pixels (a panorama counts as twice as long as
-    it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large enough,
-    which takes a quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than
+    """The photo in a version whose longest side is at most about `max_side` pixels (a panorama counts as twice as
+    long as it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large
+    enough, which takes half of the time. Raises PhotoError for data that cannot be decoded, and for more than
     `max_megapixels`."""
     refuse_raw(io.BytesIO(data), data[:HEAD])
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
     announced = announced_size(data)
     refuse_too_large(announced, max_megapixels)
-    reduction = reduction_for(data, shrink_to_fit(announced, max_side))
+    reduction = reduction_for(data, ABOUT * shrink_to_fit(announced, max_side))
     pixels, note = decode_with_note(data, reduction)
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
     knows_up = says_which_way_is_up(data, formats.format_of(data[:HEAD]))
-    if shrink_to_fit(size, max_side) == 1:
+    too_large = shrink_to_fit((width, height), max_side)
+    if reduction == 1 and too_large <= ABOUT:
         return View(pixels, size, note=note, knows_up=knows_up)
-    share = 1 / shrink_to_fit((width, height), max_side)
+    share = 1 / too_large if too_large > ABOUT else 1.0
     small_size = max(1, round(width * share)), max(1, round(height * share))
-    small = shrunk(pixels, small_size)
+    small = shrunk(pixels, small_size) if share < 1 else pixels
     shrink = reduction * width / small_size[0], reduction * height / small_size[1]
     return View(small, size, shrink, data, note, knows_up)
 
