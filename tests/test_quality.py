@@ -94,7 +94,7 @@ def test_a_photo_that_lies_on_its_side_shows_the_same_person(analyser: Analyser,
 def test_a_face_that_fills_the_photo_is_found(analyser: Analyser, astronaut: Pixels) -> None:
     (face,) = analyser.analyse([whole_view(astronaut)])[0].faces
     left, top, right, bottom = (round(edge) for edge in face.box)
-    tight = astronaut[top + 18 : bottom - 14, left + 12 : right - 12]
+    tight = astronaut[top + 22 : bottom - 18, left + 16 : right - 16]
     photo = cv2.resize(tight, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     assert not analyser.detector.detect([photo])[0]  # type: ignore[list-item]
     (found,) = analyser.analyse([whole_view(photo)])  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ _WRONG_DETECTORS = [
     ("overlaps = [0.5, 0.7, 0.7, 0.7]", "overlaps = [0.5, 0.7, 0.7, nan]", "overlaps"),
     ("scale_factor = 0.709", "scale_factor = 1.0", "scale_factor"),
     ("scale_factor = 0.709", "scale_factor = 0.0", "scale_factor"),
-    ("max_side = 1280", "max_side = -1", "max_side"),
+    ("max_side = 1500", "max_side = -1", "max_side"),
 ]
 
 
