@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.answers import Probe, QueryOptions, identify
+from facesearch.gallery.answers import QueryOptions, identify
 from facesearch.gallery.database import Database
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.probes import Probe
 from facesearch.gallery.records import GallerySettings, Match, Sighting
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
