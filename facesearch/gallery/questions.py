@@ -190,6 +190,13 @@ class Questions(Storage):
             return answers.compare(partial(self._load, settings), a, b, known, judge, faces)
 
     @contextmanager
+    def judging(self) -> Iterator[tuple[Analyser, Judge]]:
+        """The gallery's networks, and what its similarities mean, while its database is open for reading. Raises
+        GalleryError when there is no gallery, ModelError when a model is missing."""
+        with self.reading() as (db, settings):
+            yield self._load(settings), Judge(db, settings)
+
+    @contextmanager
     def _asking(self, options: QueryOptions) -> Iterator[_Asked]:
         """The gallery while it is asked, with the faces that the options leave."""
         with self._reading_within(options.scope) as (db, settings, undated):
