@@ -18,7 +18,7 @@ from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.questions import Questions
+from facesearch.gallery.questions import Questions, read_dates
 from facesearch.gallery.records import (
     Calibration,
     Forgotten,
@@ -99,6 +99,7 @@ class Gallery(Questions):
             before = db.faces.count()
             outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
             self._follow(db, settings, outcomes, tally, on_outcome)
+            read_dates(db, self.note)
             effort = Effort(pace, settings.max_side, max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
                 self.note(f"Searched again, of the faces that were set aside: {back:,}.")

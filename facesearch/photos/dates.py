@@ -16,7 +16,7 @@ _WRITTEN = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _XMP = re.compile(rb"(?:exif:DateTimeOriginal|photoshop:DateCreated)\s*(?:=\s*[\"']|>)\s*([0-9T: -]{19})")
 _INSIDE = re.compile(rb"(?:Exif\0\0|CMT2)(?=II\*\0|MM\0\*)")  # as HEIC, AVIF and Canon's CR3 hold EXIF
 _BLOCK = 1 << 17  # bytes of EXIF that are read, at most
-_HEAD = 1 << 20  # bytes of a JPEG: what describes it comes first
+_HEAD = 1 << 17  # bytes of a JPEG: what describes it comes first
 _MOST = 64_000_000  # bytes of another file, where it may come last
 
 
