@@ -48,16 +48,16 @@ class Rows:
         known = self._digests.get((candidate.digest, candidate.match.box)) if candidate.digest else None
         if known is not None or self._threshold is None or not self._count:
             return known
-        near = self._embeddings[: self._count] @ embedding
-        is_copy = near >= 1 - (1 - self._threshold) * _FROM_ONE
-        in_burst = near >= self._threshold
-        if not in_burst.any():
-            return None
         box, form, time = _place(candidate)
-        is_copy &= np.abs(self._forms[: self._count] / form - 1) <= _SAME_FORM
-        is_copy &= _overlaps(self._boxes[: self._count], box) >= _LEAST_OVERLAP
-        in_burst &= np.abs(self._times[: self._count] - time) <= _BURST
-        found = np.flatnonzero(is_copy | in_burst)
+        # Embeddings are compared last, and few: an answer may have ten thousand rows.
+        at_one_time = np.abs(self._times[: self._count] - time) <= _BURST
+        at_one_place = np.abs(self._boxes[: self._count, 0] - box[0]) <= (1 / _LEAST_OVERLAP - 1) * (box[2] - box[0])
+        rows = np.flatnonzero(at_one_time | at_one_place)
+        near = self._embeddings[rows] @ embedding
+        is_copy = near >= 1 - (1 - self._threshold) * _FROM_ONE
+        is_copy &= np.abs(self._forms[rows] / form - 1) <= _SAME_FORM
+        is_copy &= _overlaps(self._boxes[rows], box) >= _LEAST_OVERLAP
+        found = rows[is_copy | at_one_time[rows] & (near >= self._threshold)]
         return int(found[0]) if len(found) else None
 
     def add(self, candidate: Candidate, embedding: Embeddings) -> None:

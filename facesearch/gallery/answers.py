@@ -162,19 +162,18 @@ def identify(
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
         of_faces = judge.shifts_of(np.unique(ids[ids != NONE]).tolist())
+        unsettled = []
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
             judged = {i: min(s - (shifts[row] + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
             reached = {i: s for i, s in near.items() if judged[i] >= least}
-            answers[row] = _Choice(faces, judge, options, probes[row]).rows(faces.matches(reached, judged))
-        # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
-        open_rows = [
-            row
-            for row, found in zip(open_rows, similarities, strict=True)
-            if (options.every or len(answers[row]) < options.k)
-            and wanted < widest
-            and judge.highest(float(found[-1]), shifts[row]) >= least
-        ]
+            # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
+            is_last = wanted >= widest or judge.highest(float(found[-1]), shifts[row]) < least
+            if is_last or not options.every:
+                answers[row] = _Choice(faces, judge, options, probes[row]).rows(faces.matches(reached, judged))
+            if not is_last and (options.every or len(answers[row]) < options.k):
+                unsettled.append(row)
+        open_rows = unsettled
         wanted = min(wanted * _WIDER, widest)
     return answers
 

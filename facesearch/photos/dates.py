@@ -1,6 +1,7 @@
 """When a photo was taken, by what its file says: EXIF, and XMP where EXIF is silent."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -58,7 +59,7 @@ def _of_exif(block: bytes) -> str:
 
     if block.removeprefix(b"Exif\0\0")[:4] not in (b"II*\0", b"MM\0*"):
         return ""
-    with suppress(Exception):  # its reader gives up in many ways, and a date is not worth a photo
+    with warnings.catch_warnings(action="ignore"), suppress(Exception):  # its reader gives up in many ways
         exif = Image.Exif()
         exif.load(block)
         tags = exif.get_ifd(_EXIF)
