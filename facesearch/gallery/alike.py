@@ -17,6 +17,7 @@ from facesearch.gallery.records import Match
 _FROM_ONE = 0.1
 _LEAST_OVERLAP = 0.8  # of two boxes, as shares of their photos: the detector's own differs by that much in a copy
 _SAME_FORM = 0.02  # by how much the ratios of width and height may differ
+_LOOKED_BACK = 512  # rows: what shows the same has nearly the same value, and rows come by their values
 _ROWS = 64  # for which there is room at first
 _BURST = 2.0  # seconds between two photos
 
@@ -49,16 +50,18 @@ class Rows:
         if known is not None or self._threshold is None or not self._count:
             return known
         box, form, time = _place(candidate)
-        # Embeddings are compared last, and few: an answer may have ten thousand rows.
-        at_one_time = np.abs(self._times[: self._count] - time) <= _BURST
-        at_one_place = np.abs(self._boxes[: self._count, 0] - box[0]) <= (1 / _LEAST_OVERLAP - 1) * (box[2] - box[0])
-        rows = np.flatnonzero(at_one_time | at_one_place)
-        near = self._embeddings[rows] @ embedding
+        newest = slice(max(0, self._count - _LOOKED_BACK), self._count)
+        near = self._embeddings[newest] @ embedding
         is_copy = near >= 1 - (1 - self._threshold) * _FROM_ONE
-        is_copy &= np.abs(self._forms[rows] / form - 1) <= _SAME_FORM
-        is_copy &= _overlaps(self._boxes[rows], box) >= _LEAST_OVERLAP
-        found = rows[is_copy | at_one_time[rows] & (near >= self._threshold)]
-        return int(found[0]) if len(found) else None
+        in_burst = near >= self._threshold
+        if not in_burst.any():
+            return None
+        box, form, time = _place(candidate)
+        is_copy &= np.abs(self._forms[newest] / form - 1) <= _SAME_FORM
+        is_copy &= _overlaps(self._boxes[newest], box) >= _LEAST_OVERLAP
+        in_burst &= np.abs(self._times[newest] - time) <= _BURST
+        found = np.flatnonzero(is_copy | in_burst)
+        return int(found[0]) + newest.start if len(found) else None
 
     def add(self, candidate: Candidate, embedding: Embeddings) -> None:
         """The candidate is the next row."""
