@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -314,3 +316,25 @@ def test_a_scope_is_checked_when_it_is_made() -> None:
     with pytest.raises(UsageError):
         Scope(since="2024-08", until="2024-07-31")
     assert Scope(since="2024-07", until="2024").until == "2024"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the program that shows pictures has another name")
+def test_open_shows_the_sheet_which_goes_with_what_is_forgotten(
+    cli: Cli, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, shown = tmp_path / "bin" / "xdg-open", tmp_path / "shown"
+    viewer.parent.mkdir()
+    viewer.write_text(f'#!/bin/sh\necho "$1" > {shown}.part; mv {shown}.part {shown}\n')
+    viewer.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{viewer.parent}{os.pathsep}{os.environ['PATH']}")
+    said = cli("query", library / "Tiger_Woods" / "Tiger_Woods_0001.jpg", "--open")
+    assert said.code == 0
+    until = time.monotonic() + 30
+    while not shown.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    sheet = Path(shown.read_text().strip())
+    assert str(sheet) in said.err
+    assert sheet.stat().st_mode & 0o077 == 0
+    assert cli("check").code == 0
+    assert Gallery.open().forget("Angelina_Jolie", "person").faces == 3
+    assert not sheet.exists()

@@ -85,16 +85,21 @@ def query(
         raise UsageError("--all gives every photo and --k some people; leave one out.")
     asked = _Asked(tuple(photos or ()), person, together, *_which(face))
     wanted = Delivery(json, as_csv, paths, nul, copy_to, link_to)
-    sheet = sheet or (_own_sheet() if open_sheet else None)
     asked.check()
     wanted.check()
+    is_own = open_sheet and sheet is None
+    sheet = _own_sheet(gallery) if is_own else sheet
     _check_sheet(sheet, asked.photos)
     scope = Scope(str(within) if within else None, since, until)
     options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
     answering = _Answering(wanted, asked.face is not None or asked.every_face or together, threshold, every)
     for answer in asked.answers(gallery, device, options):
         answering.show(answer)
-    _end(answering, sheet, open_sheet)
+    answering.place()
+    if sheet is not None and answering.answers:
+        _draw(answering.answers, sheet, is_own)
+        if open_sheet:
+            delivery.open_picture(sheet)
     return answering.code()
 
 
@@ -211,11 +216,14 @@ def _which(face: str | None) -> tuple[int | None, bool]:
     return int(face), False
 
 
-def _own_sheet() -> Path:
-    """Where the sheet lies that is only to be shown: the next one takes its place."""
-    from facesearch.home import home
+def _own_sheet(gallery: str) -> Path:
+    """Where the sheet lies that is only to be shown: the next one takes its place. Raises GalleryError where there is
+    no gallery."""
+    from facesearch.gallery.gallery import Gallery
 
-    return home() / "sheet.jpg"
+    opened = Gallery.open(gallery)
+    with opened.reading():
+        return opened.sheet
 
 
 def _check_sheet(sheet: Path | None, photos: Sequence[Path]) -> None:
@@ -319,16 +327,13 @@ def _meaning(answer: "Answer") -> str:
     return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"
 
 
-def _end(answering: _Answering, sheet: Path | None, open_sheet: bool) -> None:
-    """What is made of all answers: the sheet, and the photos in a folder."""
-    answering.place()
-    if sheet is None or not answering.answers:
-        return
+def _draw(answers: "Sequence[Answer]", sheet: Path, is_own: bool) -> None:
+    """Draws the contact sheet; one of facesearch's own is its owner's alone."""
     from facesearch.pictures.sheets import contact_sheet, write_sheet
 
-    picture, shown, total = contact_sheet(answering.answers)
+    picture, shown, total = contact_sheet(answers)
     write_sheet(picture, sheet)
+    if is_own:
+        sheet.chmod(0o600)
     left_out = f" It shows {shown:,} of {total:,} faces." if shown < total else ""
     show.note(f"The contact sheet is {sheet}.{left_out}")
-    if open_sheet:
-        delivery.open_picture(sheet)
