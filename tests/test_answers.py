@@ -336,5 +336,5 @@ def test_open_shows_the_sheet_which_goes_with_what_is_forgotten(
     assert str(sheet) in said.err
     assert sheet.stat().st_mode & 0o077 == 0
     assert cli("check").code == 0
-    assert Gallery.open().forget("Angelina_Jolie", "person").faces == 3
+    assert Gallery.open().forget("Angelina_Jolie", "person").photos == 3
     assert not sheet.exists()
