@@ -112,6 +112,7 @@ def test_dates_and_folders_narrow_a_question(cli: Cli, library: Path) -> None:
     assert names("--in", library / "Tiger_Woods") == {f"Tiger_Woods_000{i}.jpg" for i in (1, 2, 3)}
     assert "9 photos without a known date took no part." in cli("query", photo, "--since", "2024").err
     assert cli("query", photo, "--in", library / "nowhere").code == 2
+    assert cli("query", photo, "--since", "2030").code == 1
     for date in ("yesterday", "2024-13", "2024-02-30", "24"):
         assert cli("query", photo, "--since", date).code == 2
     assert cli("query", photo, "--since", "2025", "--until", "2024").code == 2
@@ -272,7 +273,7 @@ def test_a_disk_that_is_full_says_how_much_was_copied(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfileobj", full)
-    with pytest.raises(FaceSearchError, match=r"takes no more \(No space left on device\); 0 photos were copied"):
+    with pytest.raises(FaceSearchError, match=r"takes no more \(No space left on device\); photos copied before: 0"):
         place(photos, tmp_path / "other", "copy")
     assert list((tmp_path / "other").iterdir()) == []
 

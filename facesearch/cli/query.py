@@ -92,7 +92,8 @@ def query(
     _check_sheet(sheet, asked.photos)
     scope = Scope(str(within) if within else None, since, until)
     options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
-    answering = _Answering(wanted, asked.face is not None or asked.every_face or together, threshold, every)
+    is_chosen = asked.face is not None or asked.every_face or together
+    answering = _Answering(wanted, options, is_chosen)
     for answer in asked.answers(gallery, device, options):
         answering.show(answer)
     answering.place()
@@ -154,10 +155,10 @@ class _Asked:
 class _Answering:
     """Shows answers as they come, and keeps what the end needs."""
 
-    def __init__(self, wanted: Delivery, is_chosen: bool, threshold: float | None, every: bool) -> None:
+    def __init__(self, wanted: Delivery, options: "QueryOptions", is_chosen: bool) -> None:
         """`is_chosen` says that the user has said which face is meant."""
         self.wanted, self.answers = wanted, list["Answer"]()
-        self._is_chosen, self._threshold, self._every = is_chosen, threshold, every
+        self._options, self._is_chosen = options, is_chosen
         self._codes: set[ExitCode] = set()
         self._paths: set[str] = set()  # that were printed
 
@@ -195,14 +196,17 @@ class _Answering:
             self._paths.update(new)
             delivery.show_paths(new, self.wanted.nul)
         else:
-            _show_table(answer, self._is_chosen, self._every)
+            _show_table(answer, self._is_chosen, self._options.every)
         if answer.undated and not self.answers:
             show.note(f"{show.count(answer.undated, 'photo')} without a known date took no part.")
         if answer.matches:
             return ExitCode.DONE
-        if self._threshold is None and not self._every:
+        if not answer.compared and not self._options.scope.is_whole:
+            show.note("No photo with a face is left to compare with; choose another folder or other dates.")
+            return ExitCode.NO
+        if self._options.threshold is None and not self._options.every:
             return ExitCode.DONE
-        least = answer.threshold if self._threshold is None else self._threshold
+        least = answer.threshold if self._options.threshold is None else self._options.threshold
         show.note(f"Nobody in the gallery reaches {least:g}.")
         return ExitCode.NO
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _BETWEEN, _EDGES = 3, 2  # cells between two columns of a table, and at both sides of it
-_LEAST_PATH = 16  # cells that a path has, however narrow the terminal is
+_LEAST_PATH = 8  # cells that a path has, however narrow the terminal is
 
 
 class ClosedPipeError(Exception):
@@ -108,18 +108,24 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
 
 def add_rows(made: "Table", out: "Console", rows: Sequence[Sequence[str]], last: Sequence[str] = ()) -> None:
     """Adds rows whose lines are never broken: where the terminal is too narrow, the beginning of the last cell, a
-    path, is left out. `last` are the ends of the last cells, which always stay."""
-    from rich.cells import cell_len
+    path, is left out, and the end of another cell that takes a third of it. `last` are the ends of the last cells,
+    which always stay."""
+    from rich.cells import cell_len, set_cell_size
 
-    shown = [[printable(cell) for cell in row] for row in rows]
-    columns = range(len(made.columns) - 1)
-    names = [str(column.header) for column in made.columns]
-    others = sum(max(cell_len(row[i]) for row in [names, *shown]) + _BETWEEN for i in columns)
-    for column in made.columns:
+    most = out.width // 3
+
+    def cut(cell: str) -> str:
+        return cell if cell_len(cell) <= most else f"{set_cell_size(cell, most - 1)}…"
+
+    shown = [[*(cut(printable(cell)) for cell in row[:-1]), printable(row[-1])] for row in rows]
+    room = out.width - _EDGES
+    for i, column in enumerate(made.columns):
         column.no_wrap, column.overflow = True, "ellipsis"
+        if i < len(made.columns) - 1:
+            column.min_width = max(cell_len(row[i]) for row in [[str(each.header) for each in made.columns], *shown])
+            room -= column.min_width + _BETWEEN
     for row, end in zip(shown, last or [""] * len(shown), strict=True):
-        room = max(out.width - others - _EDGES - cell_len(end), _LEAST_PATH)
-        made.add_row(*row[:-1], _end_of(row[-1], room) + end)
+        made.add_row(*row[:-1], _end_of(row[-1], max(room - cell_len(end), _LEAST_PATH)) + end)
 
 
 def _end_of(text: str, room: int) -> str:

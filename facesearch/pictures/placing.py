@@ -57,8 +57,8 @@ def place(photos: Iterable[str], folder: Path, way: Way) -> Placed:
                 known += 1
     except OSError as error:
         raise FaceSearchError(
-            f"{printable(str(folder))} takes no more ({error.strerror or error}); {new:,} photos were {_DONE[way]}: "
-            "free some space or allow writing there, and run it again."
+            f"{printable(str(folder))} takes no more ({error.strerror or error}); photos {_DONE[way]} before: "
+            f"{new:,}; free some space or allow writing there, and run it again."
         ) from error
     return Placed(new, known, tuple(failed))
 
