@@ -71,7 +71,6 @@ def test_copies_and_bursts_are_one_row_until_copies_are_asked_for(cli: Cli, libr
     rows = json.loads(cli("query", photo, "--all", "--json").out)["matches"]
     alike = {Path(row["photo"]).name: {Path(path).name for path in row["alike"]} for row in rows}
     assert alike["Tiger_Woods_0001.jpg"] == {"small.jpg"}
-    assert {"second.jpg"} in alike.values() or {"first.jpg"} in alike.values() or len(alike) < 6
     every = json.loads(cli("query", photo, "--all", "--copies", "--json").out)["matches"]
     assert len(every) == 6
     assert all(row["alike"] == [] for row in every)

@@ -11,6 +11,7 @@ from facesearch.errors import GalleryLockedError, Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.files import printable
 from facesearch.flow import pace
+from facesearch.flow.stream import chunks
 from facesearch.gallery import answers
 from facesearch.gallery.agreement import detector_of
 from facesearch.gallery.analysers import Analysers
@@ -42,6 +43,7 @@ from facesearch.photos.pool import Decoders
 QueryOptions = answers.QueryOptions
 
 _MOST_OF_PERSON = 200  # faces of somebody who is asked about by name, the largest
+_AT_ONCE = 8  # photos that are held decoded
 _DATES_AT_ONCE = 500  # photos, a transaction each
 _WORTH_A_NOTE = 200  # photos whose dates are to be read: a second
 
@@ -107,8 +109,8 @@ class Questions(Storage):
         options = options or QueryOptions(k, group, threshold, min_quality)
         limits.check("face", face, limits.FACE)
         with self._asking(options) as asked:
-            probe = face_of(self._faces_of(asked, photo), face)
-            return asked.answers([probe])[0]
+            (faces,) = self._faces_of(asked, [photo])
+            return asked.answers([face_of(faces, face)])[0]
 
     def query_many(
         self,
@@ -147,8 +149,7 @@ class Questions(Storage):
         if not photos:
             raise UsageError("No photo is named; name those of one person.")
         with self._asking(options or QueryOptions()) as asked:
-            probes = [self._faces_of(asked, photo)[0] for photo in photos]
-            return asked.answers([together(probes)])[0]
+            return asked.answers([together([faces[0] for faces in self._faces_of(asked, photos)])])[0]
 
     def query_person(self, name: str, options: QueryOptions | None = None) -> Answer:
         """As `query_together`, for the faces that have a name in this gallery, the 200 largest. Raises UsageError
@@ -245,16 +246,20 @@ class Questions(Storage):
                 raise UsageError(_nobody(name, known, self.name))
         return [names.as_asked(name) for name in people]
 
-    def _faces_of(self, asked: _Asked, photo: GivenPhoto) -> list[Probe]:
-        """The faces of a photo, the largest first: those that the gallery knows, or else computed."""
-        if isinstance(photo, str | os.PathLike):
-            known = KnownProbes(asked.db, asked.settings.dim).of_file(os.fspath(photo))
-            if known:
-                return known
+    def _faces_of(self, asked: _Asked, photos: Sequence[GivenPhoto]) -> list[list[Probe]]:
+        """The faces of each photo, the largest first: those that the gallery knows, or else computed."""
+        known = KnownProbes(asked.db, asked.settings.dim)
+        found = [known.of_file(os.fspath(p)) if isinstance(p, str | os.PathLike) else None for p in photos]
+        new = [photo for photo, faces in zip(photos, found, strict=True) if not faces]
+        if not new:
+            return [faces for faces in found if faces]
         with Decoders(1) as decoders:
             decoders.start_one()
-            (faces,) = embed_faces(self._load(asked.settings), [photo], decoders.decode)
-        return faces
+            analyser = self._load(asked.settings)
+            computed = (
+                faces for part in chunks(new, _AT_ONCE) for faces in embed_faces(analyser, part, decoders.decode)
+            )
+            return [faces or next(computed) for faces in found]
 
     def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
         """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
