@@ -172,7 +172,8 @@ def test_what_shows_the_same_face_in_the_same_place_is_one_row(db: Database) -> 
 def test_photos_of_a_person_within_two_seconds_are_one_row(db: Database) -> None:
     _add_photo(db, "first", 0, _HERE, "2024-07-31T18:05:59")
     _add_photo(db, "burst", 12, _THERE, "2024-07-31T18:06:01")  # 0.978: the same person
-    _add_photo(db, "later", 13, _THERE, "2024-07-31T18:06:04")
+    _add_photo(db, "last", 12.5, _THERE, "2024-07-31T18:06:03")  # two seconds after the one before
+    _add_photo(db, "later", 13, _THERE, "2024-07-31T18:06:06")
     _add_photo(db, "undated", 14, _THERE)
     _add_photo(db, "other", 40, _THERE, "2024-07-31T18:05:59")  # 0.766: somebody else
-    assert _alike(db, QueryOptions(5)) == {"first": ("burst",), "later": ("undated",), "other": ()}
+    assert _alike(db, QueryOptions(5)) == {"first": ("burst", "last"), "later": ("undated",), "other": ()}

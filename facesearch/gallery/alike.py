@@ -19,7 +19,8 @@ _LEAST_OVERLAP = 0.8  # of two boxes, as shares of their photos: the detector's 
 _SAME_FORM = 0.02  # by how much the ratios of width and height may differ
 _LOOKED_BACK = 512  # rows: what shows the same has nearly the same value, and rows come by their values
 _ROWS = 64  # for which there is room at first
-_BURST = 2.0  # seconds between two photos
+_EPOCH = datetime(2000, 1, 1)
+_BURST = 2.0  # seconds from one photo to the next
 
 
 class Candidate(NamedTuple):
@@ -39,17 +40,17 @@ class Rows:
     def __init__(self, dim: int, threshold: float | None) -> None:
         self._embeddings = np.zeros((_ROWS, dim), np.float32)
         self._boxes = np.full((len(self._embeddings), 4), np.nan)
-        self._forms, self._times = (np.full(len(self._embeddings), np.nan) for _ in range(2))
+        self._forms = np.full(len(self._embeddings), np.nan)
+        self._times = np.full((len(self._embeddings), 2), np.nan)  # of the first and the last photo of a burst
         self._digests: dict[tuple[bytes, object], int] = {}
         self._count = 0
         self._threshold = threshold
 
     def alike(self, candidate: Candidate, embedding: Embeddings) -> int | None:
-        """The first row that shows the same, None where there is none."""
+        """The first row that shows the same, None where there is none. A burst is then as long as with this photo."""
         known = self._digests.get((candidate.digest, candidate.match.box)) if candidate.digest else None
         if known is not None or self._threshold is None or not self._count:
             return known
-        box, form, time = _place(candidate)
         newest = slice(max(0, self._count - _LOOKED_BACK), self._count)
         near = self._embeddings[newest] @ embedding
         is_copy = near >= 1 - (1 - self._threshold) * _FROM_ONE
@@ -59,9 +60,15 @@ class Rows:
         box, form, time = _place(candidate)
         is_copy &= np.abs(self._forms[newest] / form - 1) <= _SAME_FORM
         is_copy &= _overlaps(self._boxes[newest], box) >= _LEAST_OVERLAP
-        in_burst &= np.abs(self._times[newest] - time) <= _BURST
+        first, last = self._times[newest].T
+        in_burst &= (first - _BURST <= time) & (time <= last + _BURST)
         found = np.flatnonzero(is_copy | in_burst)
-        return int(found[0]) + newest.start if len(found) else None
+        if not len(found):
+            return None
+        row = int(found[0]) + newest.start
+        if in_burst[found[0]]:
+            self._times[row] = min(self._times[row, 0], time), max(self._times[row, 1], time)
+        return row
 
     def add(self, candidate: Candidate, embedding: Embeddings) -> None:
         """The candidate is the next row."""
@@ -72,7 +79,7 @@ class Rows:
             self._times = np.concatenate([self._times, np.full_like(self._times, np.nan)])
         at = self._count
         self._embeddings[at] = embedding
-        self._boxes[at], self._forms[at], self._times[at] = _place(candidate)
+        self._boxes[at], self._forms[at], self._times[at] = _place(candidate)  # the last one twice
         if candidate.digest:
             self._digests.setdefault((candidate.digest, candidate.match.box), at)
         self._count += 1
@@ -83,7 +90,7 @@ def _place(candidate: Candidate) -> tuple[NDArray[np.float64], float, float]:
     is not known."""
     width, height = candidate.size
     taken = candidate.match.taken
-    seconds = datetime.fromisoformat(taken).timestamp() if taken else np.nan
+    seconds = (datetime.fromisoformat(taken) - _EPOCH).total_seconds() if taken else np.nan
     if not width or not height:
         return np.full(4, np.nan), np.nan, seconds
     return np.array(candidate.match.box) / [width, height, width, height], width / height, seconds
