@@ -137,9 +137,9 @@ def _place(photos: Sequence[str], folder: Path, way: Any, roots: Sequence[str]) 
     from facesearch.pictures.placing import place
 
     placed = place(photos, folder, way)
-    done = "Copied" if way == "copy" else "Made links to"
+    done, into = ("Copied", "into") if way == "copy" else ("Made links to", "in")
     known = f"; {placed.known:,} were there already" if placed.known else ""
-    show.note(f"{done} {show.count(placed.new, 'photo')} in {folder}{known}.")
+    show.note(f"{done} {show.count(placed.new, 'photo')} {into} {folder}{known}.")
     if way == "copy" and any(
         f"{folder.absolute()}{os.sep}".startswith(root.rstrip(os.sep) + os.sep) for root in roots
     ):
