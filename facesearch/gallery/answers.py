@@ -15,7 +15,7 @@ from facesearch.faces.quality import can_tell
 from facesearch.flow.stream import chunks
 from facesearch.gallery.alike import Candidate, Rows
 from facesearch.gallery.judging import Judge
-from facesearch.gallery.probes import Probe, embed_faces, face_of
+from facesearch.gallery.probes import Chosen, Probe, embed_faces
 from facesearch.gallery.records import ActiveThreshold, Match, Verdict
 from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.vectors import NONE, Searchable
@@ -113,9 +113,9 @@ def compare_by(
     chosen: FacesToCompare = LARGEST,
 ) -> Verdict:
     """As `compare`, by networks and decoders that are running."""
-    a, b = embed_faces(analyser, photos, decoders.decode)
-    firsts = a if chosen.each and chosen.a is None else [face_of(a, chosen.a, "--face-a")]
-    seconds = b if chosen.each and chosen.b is None else [face_of(b, chosen.b, "--face-b")]
+    otherwise = None if chosen.each else 1
+    which = Chosen(chosen.a or otherwise, "--face-a"), Chosen(chosen.b or otherwise, "--face-b")
+    firsts, seconds = embed_faces(analyser, photos, decoders.decode, which)
     similarities = np.clip(_matrix(firsts) @ _matrix(seconds).T, -1, 1)  # (a, b)
     shifts = judge.shifts(_matrix([*firsts, *seconds])) if judge else np.zeros(len(firsts) + len(seconds))
     judged = np.minimum(similarities - (shifts[: len(firsts), None] + shifts[len(firsts) :]) / 2, 1.0)

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
-from facesearch.faces.analyser import Analysed, Analyser
+from facesearch.faces.analyser import Analysed, Analyser, cut_out, find_faces
 from facesearch.faces.choosing import by_size
+from facesearch.faces.quality import qualities
 from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
@@ -18,7 +19,7 @@ from facesearch.gallery.records import Sighting, Unanswered
 from facesearch.photos.file import PhotoFile, digest_of
 from facesearch.photos.given import GivenPhoto, given_view, name_of
 from facesearch.photos.status import Status
-from facesearch.photos.view import Decode, load_any
+from facesearch.photos.view import Decode, View, load_any
 
 if TYPE_CHECKING:
     from facesearch.gallery.database import Database
@@ -138,29 +139,55 @@ def _probes_or_reason(
     return faces if every_face else faces[:1]
 
 
-def embed_faces(analyser: Analyser, photos: Sequence[GivenPhoto], decode: Decode) -> list[_Faces]:
-    """The faces of each photo, the largest first. `decode` is the pool's. Raises FaceSearchError when a photo cannot
-    be read, NoFaceError when it has no face."""
-    views = []
-    for photo in photos:
-        try:
-            views.append(given_view(photo, analyser.max_side, decode))
-        except PhotoError as error:
-            raise FaceSearchError(f"{printable(name_of(photo))} cannot be used: {error.reason}.") from error
-    found = []
-    for photo, analysed in zip(photos, analyser.analyse(views), strict=True):
-        if not analysed.faces:
-            raise NoFaceError(f"There is no face in {printable(name_of(photo))}; try a larger or clearer photo.")
-        found.append(_all_of(name_of(photo), analysed))
-    return found
+class Chosen(NamedTuple):
+    """Which face of a photo is meant: the `number`-th largest, or with None every one; `option` is that of the
+    command that says so."""
+
+    number: int | None = 1
+    option: str = "--face"
+
+    def of(self, path: str, count: int) -> list[int]:
+        """The numbers that are meant, in a photo with so many faces. Raises UsageError when it has fewer."""
+        if self.number is None:
+            return list(range(1, count + 1))
+        if not 1 <= self.number <= count:
+            shows = f"{printable(path)} shows {count} face{'s' if count > 1 else ''}"
+            raise UsageError(f"{shows}; {self.option} takes a number up to {count}.")
+        return [self.number]
 
 
-def face_of(faces: _Faces, face: int | None, option: str = "--face") -> Probe:
-    """The `face`-th largest of a photo's faces, by default the largest. Raises UsageError when it has fewer."""
-    if face is not None and not 1 <= face <= len(faces):
-        shows = f"{printable(faces[0].sighting.photo)} shows {len(faces)} face{'s' if len(faces) > 1 else ''}"
-        raise UsageError(f"{shows}; {option} takes a number up to {len(faces)}.")
-    return faces[(face or 1) - 1]
+def embed_faces(
+    analyser: Analyser, photos: Sequence[GivenPhoto], decode: Decode, chosen: Sequence[Chosen]
+) -> list[_Faces]:
+    """The faces of each photo that are chosen, the largest first; no others are embedded. `decode` is the pool's.
+    Raises FaceSearchError when a photo cannot be read, NoFaceError when it has no face, UsageError when it has too
+    few."""
+    paths = [name_of(photo) for photo in photos]
+    views = [_view(photo, analyser.max_side, decode) for photo in photos]
+    found = find_faces(analyser.detector, views)
+    numbers, faces = [], []
+    for path, which, there in zip(paths, chosen, found, strict=True):
+        if not there:
+            raise NoFaceError(f"There is no face in {printable(path)}; try a larger or clearer photo.")
+        order = by_size(there)
+        numbers.append(which.of(path, len(there)))
+        faces.append([there[order[number - 1]] for number in numbers[-1]])
+    chips = [cut_out(view, each, analyser.embedder.aligner) for view, each in zip(views, faces, strict=True)]
+    embeddings = iter(analyser.embedder.embed(np.concatenate(chips)))
+    return [
+        [
+            Probe(Sighting(path, face.box, face.score, len(there), float(quality), number), next(embeddings))
+            for face, number, quality in zip(each, which, qualities(each, cut), strict=True)
+        ]
+        for path, there, each, which, cut in zip(paths, found, faces, numbers, chips, strict=True)
+    ]
+
+
+def _view(photo: GivenPhoto, max_side: int, decode: Decode) -> View:
+    try:
+        return given_view(photo, max_side, decode)
+    except PhotoError as error:
+        raise FaceSearchError(f"{printable(name_of(photo))} cannot be used: {error.reason}.") from error
 
 
 def together(probes: Sequence[Probe]) -> Probe:

@@ -18,7 +18,7 @@ from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.narrowed import Narrowed
-from facesearch.gallery.probes import KnownProbes, Probe, embed_faces, embed_probes, face_of, together
+from facesearch.gallery.probes import Chosen, KnownProbes, Probe, embed_faces, embed_probes, together
 from facesearch.gallery.records import (
     ActiveThreshold,
     Answer,
@@ -43,6 +43,7 @@ from facesearch.photos.pool import Decoders
 QueryOptions = answers.QueryOptions
 
 _MOST_OF_PERSON = 200  # faces of somebody who is asked about by name, the largest
+_LARGEST = Chosen()
 _AT_ONCE = 8  # photos that are held decoded
 _DATES_AT_ONCE = 500  # photos, a transaction each
 _WORTH_A_NOTE = 200  # photos whose dates are to be read: a second
@@ -109,8 +110,7 @@ class Questions(Storage):
         options = options or QueryOptions(k, group, threshold, min_quality)
         limits.check("face", face, limits.FACE)
         with self._asking(options) as asked:
-            (faces,) = self._faces_of(asked, [photo])
-            return asked.answers([face_of(faces, face)])[0]
+            return asked.answers(self._faces_of(asked, [photo], Chosen(face or 1)))[0]
 
     def query_many(
         self,
@@ -149,7 +149,7 @@ class Questions(Storage):
         if not photos:
             raise UsageError("No photo is named; name those of one person.")
         with self._asking(options or QueryOptions()) as asked:
-            return asked.answers([together([faces[0] for faces in self._faces_of(asked, photos)])])[0]
+            return asked.answers([together(self._faces_of(asked, photos))])[0]
 
     def query_person(self, name: str, options: QueryOptions | None = None) -> Answer:
         """As `query_together`, for the faces that have a name in this gallery, the 200 largest. Raises UsageError
@@ -246,20 +246,26 @@ class Questions(Storage):
                 raise UsageError(_nobody(name, known, self.name))
         return [names.as_asked(name) for name in people]
 
-    def _faces_of(self, asked: _Asked, photos: Sequence[GivenPhoto]) -> list[list[Probe]]:
-        """The faces of each photo, the largest first: those that the gallery knows, or else computed."""
+    def _faces_of(self, asked: _Asked, photos: Sequence[GivenPhoto], chosen: Chosen = _LARGEST) -> list[Probe]:
+        """The face of each photo that is chosen: as the gallery knows it, or else computed."""
         known = KnownProbes(asked.db, asked.settings.dim)
         found = [known.of_file(os.fspath(p)) if isinstance(p, str | os.PathLike) else None for p in photos]
         new = [photo for photo, faces in zip(photos, found, strict=True) if not faces]
-        if not new:
-            return [faces for faces in found if faces]
+        computed = iter(self._computed(asked, new, chosen) if new else ())
+        return [
+            faces[chosen.of(faces[0].sighting.photo, len(faces))[0] - 1] if faces else next(computed)
+            for faces in found
+        ]
+
+    def _computed(self, asked: _Asked, photos: Sequence[GivenPhoto], chosen: Chosen) -> list[Probe]:
         with Decoders(1) as decoders:
             decoders.start_one()
             analyser = self._load(asked.settings)
-            computed = (
-                faces for part in chunks(new, _AT_ONCE) for faces in embed_faces(analyser, part, decoders.decode)
-            )
-            return [faces or next(computed) for faces in found]
+            return [
+                face
+                for part in chunks(photos, _AT_ONCE)
+                for (face,) in embed_faces(analyser, part, decoders.decode, [chosen] * len(part))
+            ]
 
     def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
         """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
