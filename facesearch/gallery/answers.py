@@ -9,7 +9,7 @@ import numpy as np
 
 from facesearch import limits
 from facesearch.arrays import Embeddings
-from facesearch.errors import UsageError
+from facesearch.errors import ModelError
 from facesearch.faces.analyser import Analyser
 from facesearch.faces.quality import can_tell
 from facesearch.flow.stream import chunks
@@ -57,12 +57,12 @@ class QueryOptions:
         limits.check("min_quality", self.min_quality, limits.QUALITY)
 
     def least(self, known: ActiveThreshold | None) -> float:
-        """The least judged value of a match. Raises UsageError where every photo is wanted and no threshold is
+        """The least judged value of a match. Raises ModelError where every photo is wanted and no threshold is
         known."""
         if self.threshold is not None:
             return self.threshold
         if self.every and known is None:
-            raise UsageError(
+            raise ModelError(
                 "No threshold is known for this gallery's model, so all photos cannot be told from the others; give "
                 "one with --threshold X, or let facesearch calibrate learn it."
             )

@@ -55,7 +55,10 @@ class KnownProbes:
         self._db, self._dim = db, dim
 
     def of_file(self, path: str) -> _Faces | None:
-        """The faces of the photo at this path; None where they are not known, or it has changed."""
+        """The faces of the photo at this path; None where they are not known, or it has changed,
+        and for standard input."""
+        if path == "-":
+            return None
         try:
             there = os.path.abspath(path)
             file = PhotoFile.from_stat(there, os.stat(there))
