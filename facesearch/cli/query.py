@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import delivery, json_forms, show
+from facesearch.cli import answer_forms, delivery, json_forms, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import Device, GalleryName, Json
 from facesearch.errors import ExitCode, UsageError
@@ -16,12 +16,7 @@ from facesearch.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.questions import QueryOptions
-    from facesearch.gallery.records import Answer, Match, Unanswered
-
-_COLUMNS = (
-    *("asked", "face", "person", "judged", "similarity", "same", "quality", "photo", "taken"),
-    *("left", "top", "right", "bottom", "face_id", "alike"),
-)
+    from facesearch.gallery.records import Answer, Unanswered
 
 
 def query(
@@ -189,14 +184,14 @@ class _Answering:
         if self.wanted.json:
             show.as_json(json_forms.answer(answer))
         elif self.wanted.csv:
-            delivery.show_csv([*([] if self.answers else [_COLUMNS]), *_csv_rows(answer)])
+            delivery.show_csv([*([] if self.answers else [answer_forms.COLUMNS]), *answer_forms.csv_rows(answer)])
         elif self.wanted.wants_paths:
             photos = [photo for match in answer.matches for photo in match.photos]
             new = [photo for photo in dict.fromkeys(photos) if photo not in self._paths]
             self._paths.update(new)
             delivery.show_paths(new, self.wanted.nul)
         else:
-            _show_table(answer, self._is_chosen, self._options.every)
+            answer_forms.show_table(answer, self._is_chosen, self._options.every)
         if answer.undated and not self.answers:
             show.note(f"{show.count(answer.undated, 'photo')} without a known date took no part.")
         if answer.matches:
@@ -265,70 +260,6 @@ def _show_unanswered(answer: "Unanswered", json: bool) -> ExitCode:
     else:
         show.note(f"{answer.photo}: {answer.reason}.")
     return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
-
-
-def _csv_rows(answer: "Answer") -> Iterator[Sequence[object]]:
-    asked = answer.person or answer.query.photo
-    for match in answer.matches:
-        values = f"{match.judged:.4f}", f"{match.similarity:.4f}", _yes_or_no(match, "")
-        quality = "" if match.quality is None else f"{match.quality:.2f}"
-        box = (f"{edge:.1f}" for edge in match.box)
-        where = match.photo, match.taken, *box
-        yield asked, answer.query.number, match.person, *values, quality, *where, match.face_id, len(match.alike)
-
-
-def _show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
-    from facesearch.files import printable
-
-    if answer.query.faces > 1 and not is_chosen and answer.person is None:
-        show.note(
-            f"{answer.query.photo} shows {answer.query.faces} faces; the largest was taken (--face 2 takes the next, "
-            "--face all every one)."
-        )
-    out = show.console(_UNBROKEN)
-    out.print(printable(_title(answer, is_chosen)))
-    names = ["judged", "similarity"] if answer.cohort else ["similarity"]
-    made = show.table(*names, "same", "person", "photo", right=names)
-    rows, ends = [], []
-    for match in answer.matches:
-        values = [f"{match.judged:.3f}"] * bool(answer.cohort) + [f"{match.similarity:.3f}"]
-        photo = delivery.in_its_folder(match.photo, answer.roots)
-        rows.append([*values, _yes_or_no(match, "-"), match.person or "-", photo])
-        ends.append(delivery.and_alike(match.alike))
-    show.add_rows(made, out, rows, ends)
-    out.print(made)
-    if every:
-        out.print(f"{show.count(sum(len(match.photos) for match in answer.matches), 'photo')}.")
-    out.print(_meaning(answer))
-    if answer.threshold is not None and any(match.same is None for match in answer.matches):
-        show.note("same: - where both faces are too small to tell.")
-
-
-_UNBROKEN = 4096  # characters of a line, where no terminal sets them
-
-
-def _title(answer: "Answer", is_chosen: bool) -> str:
-    """Who was asked about."""
-    if answer.person is not None:
-        return f"{answer.person}, by {show.count(1 + len(answer.also), 'face')} of the gallery"
-    if answer.also:
-        return f"{answer.query.photo} and {len(answer.also):,} more, as one person"
-    if is_chosen and answer.query.faces > 1:
-        return f"{answer.query.photo}, face {answer.query.number} of {answer.query.faces}"
-    return answer.query.photo
-
-
-def _yes_or_no(match: "Match", unknown: str) -> str:
-    return unknown if match.same is None else "yes" if match.same else "no"
-
-
-def _meaning(answer: "Answer") -> str:
-    """What the column `same` says."""
-    if answer.threshold is None or answer.far is None:
-        return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
-    by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
-    by = f"; own thresholds by {show.count(answer.cohort, 'person', 'people')}" if answer.cohort else ""
-    return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"
 
 
 def _draw(answers: "Sequence[Answer]", sheet: Path, is_own: bool) -> None:

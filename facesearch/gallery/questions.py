@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from facesearch import limits
-from facesearch.errors import GalleryLockedError, Note, UsageError
+from facesearch.errors import FaceSearchError, Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.files import printable
 from facesearch.flow import pace
@@ -235,7 +235,7 @@ class Questions(Storage):
         try:
             with self.writing() as db:
                 read_dates(db, self.note)
-        except GalleryLockedError as error:
+        except FaceSearchError as error:  # another process writes, or nobody may
             self.note(f"{error} Until then not all dates are known.")
 
     def _named(self, db: Database, people: Sequence[str]) -> list[str]:
