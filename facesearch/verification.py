@@ -2,19 +2,21 @@
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from facesearch.errors import Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.gallery import answers
 from facesearch.gallery.answers import LARGEST, FacesToCompare
-from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.judging import Judge
 from facesearch.gallery.records import ActiveThreshold, Verdict
 from facesearch.models.cards import DetectorCard, EmbedderCard, default_embedder, detector_card, embedder_card
 from facesearch.models.device import Device
 from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
+
+if TYPE_CHECKING:
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.judging import Judge
 
 __all__ = ["LARGEST", "FacesToCompare", "Verifier", "verify"]
 
@@ -41,14 +43,14 @@ def verify(
     _check(threshold)
     _refuse_both(gallery, model, detector)
     if gallery is not None:
-        return Gallery.open(gallery, device, note).verify(a, b, threshold=threshold, faces=faces)
+        return _opened(gallery, device, note).verify(a, b, threshold=threshold, faces=faces)
     card = embedder_card(model or default_embedder())
     finder = detector_card(detector or card.detector)
     known = _threshold(threshold, card)
     return answers.compare(lambda: Analyser.load(finder, card, device, note=note), a, b, known, chosen=faces)
 
 
-_Running: TypeAlias = tuple[Analyser, Decoders, ActiveThreshold | None, Judge | None]
+_Running: TypeAlias = "tuple[Analyser, Decoders, ActiveThreshold | None, Judge | None]"
 
 
 class Verifier:
@@ -67,7 +69,7 @@ class Verifier:
         """The words are those of `verify`. Nothing is loaded yet. A gallery's people and threshold are read with the
         first pair. Raises as `verify` does for words that do not fit together, and for an unknown model."""
         _refuse_both(gallery, model, detector)
-        self._gallery = None if gallery is None else Gallery.open(gallery, device, note)
+        self._gallery = None if gallery is None else _opened(gallery, device, note)
         self._device, self._note = device, note
         self._cards: tuple[DetectorCard, EmbedderCard] | None = None
         if gallery is None:
@@ -113,6 +115,12 @@ class Verifier:
                 running = analyser, decoders, _threshold(None, self._cards[1]), None
             self._open = stack.pop_all()
         return running
+
+
+def _opened(gallery: str, device: Device, note: Note) -> "Gallery":
+    from facesearch.gallery.gallery import Gallery  # with its database, which this alone needs
+
+    return Gallery.open(gallery, device, note)
 
 
 def _check(threshold: float | None) -> None:
