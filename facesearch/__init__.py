@@ -5,17 +5,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facesearch.errors import FaceSearchError as FaceSearchError
+    from facesearch.gallery.answers import FacesToCompare as FacesToCompare
+    from facesearch.gallery.answers import QueryOptions as QueryOptions
     from facesearch.gallery.gallery import Gallery as Gallery
+    from facesearch.gallery.scope import Scope as Scope
+    from facesearch.verification import Verifier as Verifier
     from facesearch.verification import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Gallery": "facesearch.gallery.gallery",
+    "QueryOptions": "facesearch.gallery.answers",
+    "Scope": "facesearch.gallery.scope",
+    "FacesToCompare": "facesearch.gallery.answers",
+    "Verifier": "facesearch.verification",
     "verify": "facesearch.verification",
     "FaceSearchError": "facesearch.errors",
 }
-__all__ = ["FaceSearchError", "Gallery", "verify"]
+__all__ = ["FaceSearchError", "FacesToCompare", "Gallery", "QueryOptions", "Scope", "Verifier", "verify"]
 
 
 def __getattr__(name: str) -> object:

@@ -57,6 +57,22 @@ def whole_file(
     sync_folder(path.parent)
 
 
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, with the rights of the user's umask, at a path where nothing is yet. If the block raises, it
+    is removed. Raises FileExistsError where something is there, and OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with open(handle, "wb") as file:  # noqa: PTH123 (a handle is not a path)
+            if _others is not None:
+                path.chmod(0o666 & ~_others)
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
 def write_whole(path: Path, data: bytes, private: bool = True) -> None:
     """Writes the bytes whole or not at all. Raises OSError."""
     with whole_file(path, private) as file:

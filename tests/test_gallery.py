@@ -38,7 +38,7 @@ def _embeddings(gallery: Gallery) -> dict[str, bytes]:
     with Database.open(gallery.directory / "faces.db") as db:
         (part,) = db.faces.embeddings(128)
         rows = dict(zip(part[0].tolist(), part[1], strict=True))
-        matches = [match for match, _ in db.faces.matches(dict.fromkeys(rows, 0.0))]
+        matches = [match for match, *_ in db.faces.matches(dict.fromkeys(rows, 0.0))]
     return {f"{Path(m.photo).name} {m.box.left:.0f}": rows[m.face_id].tobytes() for m in matches}
 
 
@@ -396,7 +396,7 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
         asked.append(fallback)
         return fallback
 
-    monkeypatch.setattr("facesearch.gallery.gallery.on_gpu", on_gpu)
+    monkeypatch.setattr("facesearch.gallery.questions.on_gpu", on_gpu)
     monkeypatch.setattr("facesearch.flow.pace.BATCH", 2)
     expected = list(gallery.query_many(photos, 2))  # on the CPU, as was said when it was opened
     assert asked == []

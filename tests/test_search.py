@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.answers import Probe, QueryOptions, identify
+from facesearch.gallery.answers import QueryOptions, identify
 from facesearch.gallery.database import Database
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.probes import Probe
 from facesearch.gallery.records import GallerySettings, Match, Sighting
 from facesearch.gallery.vectors import FaceIndex
 from facesearch.gallery.vectors_file import build_in_memory
@@ -127,3 +128,52 @@ def test_faces_of_low_quality_are_left_out_and_two_small_ones_cannot_tell(db: Da
     small = Probe(Sighting("asked.jpg", Box(0, 0, 30, 39), 1.0, 1), _at(0)[0])
     ((match, _),) = identify(db.faces, _index(db), judge, [small], QueryOptions(2))
     assert match.same is None  # the gallery's faces are 9 pixels wide
+
+
+def _add_photo(db: Database, name: str, degrees: float, box: Box, taken: str | None = None, digest: str = "") -> None:
+    points = tuple(Point(i, i) for i in range(5))
+    row = PhotoRow(
+        PhotoFile(name, 1, 1),
+        Status.OK,
+        digest=(digest or name).encode(),
+        size=(400, 300),
+        taken=taken,
+        faces=[Face(box, 1.0, points)],  # type: ignore[arg-type]
+        embeddings=_at(degrees),
+    )
+    with db.transaction():
+        db.photos.save(row)
+
+
+def _alike(db: Database, options: QueryOptions) -> dict[str, tuple[str, ...]]:
+    (matches,) = _ask(db, _at(0), options)
+    return {match.photo: match.alike for match in matches}
+
+
+_HERE, _THERE = Box(100, 100, 160, 160), Box(200, 100, 260, 160)
+
+
+def test_what_shows_the_same_face_in_the_same_place_is_one_row(db: Database) -> None:
+    """Two degrees are a similarity of 0.9994; from 0.9929 on a face in one place counts as one in a copy."""
+    _add_photo(db, "first", 0, _HERE)
+    _add_photo(db, "smaller", 2, Box(102, 101, 161, 160))
+    _add_photo(db, "elsewhere", 2.1, _THERE)
+    _add_photo(db, "another", 9, _HERE)  # 0.988
+    _add_photo(db, "copied", 9, _HERE, digest="another")
+    expected: dict[str, tuple[str, ...]] = {"first": ("smaller",), "elsewhere": (), "another": ("copied",)}
+    assert _alike(db, QueryOptions(5)) == expected
+    assert _alike(db, QueryOptions(every=True)) == expected
+    each: dict[str, tuple[str, ...]] = dict.fromkeys(["first", "smaller", "elsewhere", "another", "copied"], ())
+    assert _alike(db, QueryOptions(5, copies=True)) == each
+    assert _alike(db, QueryOptions(5, group=False)) == each
+    assert _alike(db, QueryOptions(every=True, copies=True)) == each
+
+
+def test_photos_of_a_person_within_two_seconds_are_one_row(db: Database) -> None:
+    _add_photo(db, "first", 0, _HERE, "2024-07-31T18:05:59")
+    _add_photo(db, "burst", 12, _THERE, "2024-07-31T18:06:01")  # 0.978: the same person
+    _add_photo(db, "last", 12.5, _THERE, "2024-07-31T18:06:03")  # two seconds after the one before
+    _add_photo(db, "later", 13, _THERE, "2024-07-31T18:06:06")
+    _add_photo(db, "undated", 14, _THERE)
+    _add_photo(db, "other", 40, _THERE, "2024-07-31T18:05:59")  # 0.766: somebody else
+    assert _alike(db, QueryOptions(5)) == {"first": ("burst", "last"), "later": ("undated",), "other": ()}

@@ -61,7 +61,7 @@ def test_photos_that_are_numbered_anew_keep_their_faces(db: Database) -> None:
             db.photos.move(_known(db, bytes([i])), PhotoFile(f"/a/{i + 1}.jpg", 1, 9))
         db.photos.delete_displaced()
     matches = db.faces.matches({face: 1 - face / 10 for face in ids})
-    assert [match.photo for match, _ in matches] == ["/a/2.jpg", "/a/3.jpg", "/a/4.jpg"]
+    assert [match.photo for match, *_ in matches] == ["/a/2.jpg", "/a/3.jpg", "/a/4.jpg"]
     assert db.photos.counts() == {"ok": 3}
 
 
@@ -73,7 +73,7 @@ def test_what_is_saved_is_found(db: Database) -> None:
     ((ids, rows),) = db.faces.embeddings(_DIM)
     np.testing.assert_array_equal(rows, _rows(0.25, 0.5))
     matches = db.faces.matches({int(ids[0]): 0.5, int(ids[1]): 0.75, 99: 1.0})
-    assert [(m.face_id, m.person, m.photo, m.box.left) for m, _ in matches] == [
+    assert [(m.face_id, m.person, m.photo, m.box.left) for m, *_ in matches] == [
         (ids[1], "Ann", "/a/1.jpg", 1),
         (ids[0], "Ann", "/a/1.jpg", 0),
     ]
@@ -120,7 +120,7 @@ def test_moved_and_copied_photos_keep_their_faces(db: Database) -> None:
     with db.transaction():
         db.photos.copy(_known(db, b"1"), PhotoFile("/c/1.jpg", 1, 3), "Bob")
     matches = db.faces.matches(dict.fromkeys(db.faces.ids().tolist(), 1.0))
-    assert [(m.photo, m.person) for m, _ in matches] == [("/b/1.jpg", "Ann"), ("/c/1.jpg", "Bob")]
+    assert [(m.photo, m.person) for m, *_ in matches] == [("/b/1.jpg", "Ann"), ("/c/1.jpg", "Bob")]
 
 
 def test_a_photo_may_move_to_where_another_one_was(db: Database) -> None:

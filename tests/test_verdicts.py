@@ -49,6 +49,14 @@ def test_a_model_without_a_threshold_says_how_similar_they_are(
     assert verify(*pair).same is None
 
 
+def test_all_photos_of_a_person_need_a_threshold(unmeasured: None, cli: Cli, astronaut_file: Path) -> None:
+    assert cli("index", astronaut_file).code == 0
+    said = cli("query", astronaut_file, "--all")
+    assert (said.code, said.out) == (6, "")
+    assert "--threshold X" in said.err
+    assert cli("query", astronaut_file, "--all", "--threshold", 0.9, "--paths").out == f"{astronaut_file}\n"
+
+
 def test_a_threshold_of_ones_own_decides(unmeasured: None, cli: Cli, photo_of: Callable[..., Path]) -> None:
     pair = photo_of("Tiger_Woods", 1), photo_of("Tiger_Woods", 2)
     assert cli("verify", *pair, "--threshold", 0.5).code == 0

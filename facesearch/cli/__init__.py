@@ -16,6 +16,7 @@ from facesearch.cli import (
     bench,
     calibrate,
     exits,
+    find,
     forget,
     index,
     info,
@@ -86,6 +87,7 @@ app.command("index")(
     _command(index.index, "Interrupted; what was finished is stored, and the same command goes on from there.")
 )
 app.command("query")(_command(query.query))
+app.command("find")(_command(find.find))
 app.command("verify")(_command(verify.verify))
 app.command("calibrate")(
     _command(calibrate.calibrate, "Interrupted; the gallery goes by the threshold that it had, or by the new one.")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         GalleryFacts,
         Migrated,
         Outcome,
+        PhotosOfPeople,
         RunSummary,
         SetAside,
         Sighting,
@@ -39,15 +40,19 @@ def verdict(record: "Verdict") -> Json:
         "cohort": record.cohort,
         "threshold": record.threshold,
         "model": record.model,
-        "a": _sighting(record.a),
-        "b": _sighting(record.b),
+        "pairs": record.pairs,
+        "chance": None if record.chance is None else round(record.chance, 6),
+        "a": _sighting(record.a) | {"face": record.a.number},
+        "b": _sighting(record.b) | {"face": record.b.number},
     }
 
 
 def answer(record: "Answer") -> Json:
     """The answer of `query` for one photo."""
     return {
-        "query": _sighting(record.query) | {"faces": record.query.faces},
+        "query": _sighting(record.query) | {"faces": record.query.faces, "face": record.query.number},
+        "also": [_sighting(each) for each in record.also],
+        "person": record.person,
         "model": record.model,
         "threshold": record.threshold,
         "cohort": record.cohort,
@@ -59,12 +64,21 @@ def answer(record: "Answer") -> Json:
                 "same": match.same,
                 "quality": match.quality and round(match.quality, 2),
                 "photo": match.photo,
+                "taken": match.taken,
+                "alike": list(match.alike),
                 "box": _box(match.box),
                 "face_id": match.face_id,
             }
             for match in record.matches
         ],
+        "undated": record.undated,
     }
+
+
+def photos_of_people(record: "PhotosOfPeople") -> Json:
+    """The answer of `find`."""
+    photos = [{"photo": each.photo, "people": list(each.people), "taken": each.taken} for each in record.photos]
+    return {"photos": photos, "undated": record.undated}
 
 
 def unanswered(record: "Unanswered") -> Json:

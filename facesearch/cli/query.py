@@ -1,36 +1,51 @@
 """`facesearch query`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import answer_forms, delivery, json_forms, show
+from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import Device, GalleryName, Json
-from facesearch.errors import ExitCode
+from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.questions import QueryOptions
     from facesearch.gallery.records import Answer, Unanswered
 
 
 def query(
-    photos: Annotated[list[Path], typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO")],
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO", show_default=False)
+    ] = None,
     k: Annotated[
-        int, typer.Option("--k", "-k", help="How many people.", min=limits.MATCHES.least, max=limits.MATCHES.most)
-    ] = 5,
+        int | None,
+        typer.Option("--k", "-k", help="How many people: 5.", min=limits.MATCHES.least, max=limits.MATCHES.most),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All photos of the person: from the threshold on, a photo a row.")
+    ] = False,
+    person: Annotated[
+        str | None, typer.Option(help="Ask about somebody who has a name in the gallery.", metavar="NAME")
+    ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="The photos show one person: one answer to all of them.")
+    ] = False,
     gallery: GalleryName = "default",
     threshold: Annotated[
         float | None,
         typer.Option(help="Least judged value; without it the nearest are shown, however far.", min=-1, max=1),
     ] = None,
     face: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Which face of the photo: 1 is the largest (the default), 2 the next.",
-            min=limits.FACE.least,
-            max=limits.FACE.most,
+            help="Which face of the photo: 1 is the largest (the default), 2 the next; all: one answer a face.",
+            metavar="N|all",
         ),
     ] = None,
     min_quality: Annotated[
@@ -38,53 +53,186 @@ def query(
         typer.Option(help="Leave out faces that are small, blurred or turned away: least quality.", min=0, max=1),
     ] = 0.0,
     faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Show copies of a photo and bursts in rows of their own.")
+    ] = False,
+    within: Within = None,
+    since: Since = None,
+    until: Until = None,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
+    open_sheet: Annotated[bool, typer.Option("--open", help="Draw a contact sheet and show it.")] = False,
+    paths: Paths = False,
+    nul: Nul = False,
+    as_csv: Csv = False,
+    copy_to: CopyTo = None,
+    link_to: LinkTo = None,
     device: Device = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Who is this? Shows the nearest people in a gallery.
 
-    Exit code 1: nobody reaches the threshold that was given. 4: the photo shows no face. 7: a photo of several could
-    not be read."""
+    Exit code 1: nobody reaches the threshold that was given, or with --all nobody at all. 4: the photo shows no face.
+    7: a photo of several could not be read."""
+    from facesearch.gallery.questions import QueryOptions
+    from facesearch.gallery.scope import Scope
+
+    if every and k is not None:
+        raise UsageError("--all gives every photo and --k some people; leave one out.")
+    asked = _Asked(tuple(photos or ()), person, together, *_which(face))
+    wanted = Delivery(json, as_csv, paths, nul, copy_to, link_to)
+    asked.check()
+    wanted.check()
+    is_own = open_sheet and sheet is None
+    sheet = _own_sheet(gallery) if is_own else sheet
+    _check_sheet(sheet, asked.photos)
+    scope = Scope(str(within) if within else None, since, until)
+    options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
+    is_chosen = asked.face is not None or asked.every_face or together
+    answering = _Answering(wanted, options, is_chosen)
+    for answer in asked.answers(gallery, device, options):
+        answering.show(answer)
+    answering.place()
+    if sheet is not None and answering.answers:
+        _draw(answering.answers, sheet, is_own)
+        if open_sheet:
+            delivery.open_picture(sheet)
+    return answering.code()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked about."""
+
+    photos: tuple[Path, ...]
+    person: str | None
+    together: bool
+    face: int | None
+    every_face: bool
+
+    def check(self) -> None:
+        """Raises UsageError for words that do not fit together."""
+        if bool(self.photos) == (self.person is not None):
+            raise UsageError("Name a photo, or somebody by --person NAME, and not both.")
+        if self.together and len(self.photos) < 2:
+            raise UsageError("--together takes several photos of one person.")
+        if self.face is not None and (self.is_several or self.person):
+            raise UsageError("--face chooses a face of one photo; leave it out, or say --face all.")
+        if self.every_face and (self.together or self.person):
+            raise UsageError("--face all gives one answer a face, and here one answer is wanted; leave it out.")
+
+    @property
+    def is_several(self) -> bool:
+        """Whether there may be several photos."""
+        return len(self.photos) > 1 or any(photo.is_dir() for photo in self.photos)
+
+    def answers(self, gallery: str, device: Device, options: "QueryOptions") -> "Iterable[Answer | Unanswered]":
+        """One for each question."""
+        from facesearch.gallery.gallery import Gallery
+
+        # One photo is embedded before a GPU would have started.
+        is_many = self.is_several and not self.together
+        opened = Gallery.open(gallery, "cpu" if device == "auto" and not is_many else device, show.note)
+        if self.person is not None:
+            return [opened.query_person(self.person, options)]
+        if self.together:
+            return [opened.query_together(list(_photos(self.photos)), options)]
+        if self.is_several:
+            return opened.query_many(_photos(self.photos), every_face=self.every_face, options=options)
+        return self._of_one(opened, options)
+
+    def _of_one(self, opened: "Gallery", options: "QueryOptions") -> "Iterable[Answer | Unanswered]":
+        (photo,) = self.photos
+        if not self.every_face:
+            return [opened.query(photo, face=self.face, options=options)]
+        return opened.query_many([photo], every_face=True, options=options)
+
+
+class _Answering:
+    """Shows answers as they come, and keeps what the end needs."""
+
+    def __init__(self, wanted: Delivery, options: "QueryOptions", is_chosen: bool) -> None:
+        """`is_chosen` says that the user has said which face is meant."""
+        self.wanted, self.answers = wanted, list["Answer"]()
+        self._options, self._is_chosen = options, is_chosen
+        self._codes: set[ExitCode] = set()
+        self._paths: set[str] = set()  # that were printed
+
+    def show(self, answer: "Answer | Unanswered") -> None:
+        """Shows one answer. Whoever reads them need not wait for the last one."""
+        from facesearch.gallery.records import Answer
+
+        if isinstance(answer, Answer):
+            self._codes.add(self._show(answer))
+            self.answers.append(answer)
+        else:
+            self._codes.add(_show_unanswered(answer, self.wanted.json))
+        show.flush()
+
+    def place(self) -> None:
+        """Copies or links the photos."""
+        photos = [photo for answer in self.answers for match in answer.matches for photo in match.photos]
+        roots = self.answers[0].roots if self.answers else ()
+        if self.wanted.copy_to or self.wanted.link_to:
+            self._codes.add(self.wanted.place(photos, roots))
+
+    def code(self) -> ExitCode:
+        """What could not be read comes first, then what has no face; a no counts when every answer is a no."""
+        first = (code for code in (ExitCode.SOME_UNREAD, ExitCode.NO_FACE) if code in self._codes)
+        return next(first, min(self._codes, default=ExitCode.DONE))
+
+    def _show(self, answer: "Answer") -> ExitCode:
+        if self.wanted.json:
+            show.as_json(json_forms.answer(answer))
+        elif self.wanted.csv:
+            delivery.show_csv([*([] if self.answers else [answer_forms.COLUMNS]), *answer_forms.csv_rows(answer)])
+        elif self.wanted.wants_paths:
+            photos = [photo for match in answer.matches for photo in match.photos]
+            new = [photo for photo in dict.fromkeys(photos) if photo not in self._paths]
+            self._paths.update(new)
+            delivery.show_paths(new, self.wanted.nul)
+        else:
+            answer_forms.show_table(answer, self._is_chosen, self._options.every)
+        if answer.undated and not self.answers:
+            show.note(f"{show.count(answer.undated, 'photo')} without a known date took no part.")
+        if answer.matches:
+            return ExitCode.DONE
+        if not answer.compared and not self._options.scope.is_whole:
+            show.note("No photo with a face is left to compare with; choose another folder or other dates.")
+            return ExitCode.NO
+        if self._options.threshold is None and not self._options.every:
+            return ExitCode.DONE
+        least = answer.threshold if self._options.threshold is None else self._options.threshold
+        show.note(f"Nobody in the gallery reaches {least:g}.")
+        return ExitCode.NO
+
+
+def _which(face: str | None) -> tuple[int | None, bool]:
+    """The number of a face, and whether all are meant. Raises UsageError for what is neither."""
+    if face is None or face == "all":
+        return None, face == "all"
+    if not face.isdecimal() or not limits.FACE.least <= int(face) <= limits.FACE.most:
+        raise UsageError(f"--face takes a number from 1 to {limits.FACE.most:,}, or all, not {face[:30]}.")
+    return int(face), False
+
+
+def _own_sheet(gallery: str) -> Path:
+    """Where the sheet lies that is only to be shown: the next one takes its place. Raises GalleryError where there is
+    no gallery."""
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import Answer
 
-    several = len(photos) > 1 or photos[0].is_dir()
-    _check_options(photos, several, face, sheet)
-    # One photo is embedded before a GPU would have started.
-    chosen = "cpu" if device == "auto" and not several else device
-    opened = Gallery.open(gallery, chosen, show.note)
-    least = -1.0 if threshold is None else threshold
-    if several:
-        found: Iterable[Answer | Unanswered] = opened.query_many(
-            _photos(photos), k, threshold=least, group=not faces, min_quality=min_quality
-        )
-    else:
-        found = [opened.query(photos[0], k, face=face, threshold=least, group=not faces, min_quality=min_quality)]
-    answers, codes = [], set()
-    for answer in found:
-        codes.add(_show(answer, json, face, threshold))
-        show.flush()  # who reads them need not wait for the last one
-        answers.append(answer)
-    if sheet is not None:
-        _draw([answer for answer in answers if isinstance(answer, Answer)], sheet)
-    # What could not be read comes first, then what has no face; a no counts when every answer is a no.
-    first = (code for code in (ExitCode.SOME_UNREAD, ExitCode.NO_FACE) if code in codes)
-    return next(first, min(codes, default=ExitCode.DONE))
+    opened = Gallery.open(gallery)
+    with opened.reading():
+        return opened.sheet
 
 
-def _check_options(photos: list[Path], several: bool, face: int | None, sheet: Path | None) -> None:
-    from facesearch.errors import UsageError
-
+def _check_sheet(sheet: Path | None, photos: Sequence[Path]) -> None:
     if sheet is not None:
         from facesearch.pictures.sheets import check_sheet_name
 
         check_sheet_name(sheet, asked=photos)
-    if several and face is not None:
-        raise UsageError("--face chooses a face of one photo, but several photos were given; leave it out.")
 
 
-def _photos(paths: list[Path]) -> Iterable[str]:
+def _photos(paths: Sequence[Path]) -> Iterator[str]:
     """The files that were named, and in each folder the files whose names are those of photos."""
     from facesearch.errors import FaceSearchError
     from facesearch.files import printable
@@ -104,68 +252,23 @@ def _photos(paths: list[Path]) -> Iterable[str]:
             raise FaceSearchError(f"There is no photo in the folder {printable(str(path))}; name a photo.")
 
 
-def _show(answer: "Answer | Unanswered", json: bool, face: int | None, threshold: float | None) -> ExitCode:
-    """Shows one answer and returns the exit code that it alone would have."""
-    from facesearch.gallery.records import Unanswered
+def _show_unanswered(answer: "Unanswered", json: bool) -> ExitCode:
     from facesearch.photos.status import Status
 
-    if isinstance(answer, Unanswered):
-        if json:
-            show.as_json(json_forms.unanswered(answer))
-        else:
-            show.note(f"{answer.photo}: {answer.reason}.")
-        return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
     if json:
-        show.as_json(json_forms.answer(answer))
+        show.as_json(json_forms.unanswered(answer))
     else:
-        _show_table(answer, face)
-    if not answer.matches and threshold is not None:
-        show.note(f"Nobody in the gallery reaches {threshold:g}.")
-        return ExitCode.NO
-    return ExitCode.DONE
+        show.note(f"{answer.photo}: {answer.reason}.")
+    return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
 
 
-def _show_table(answer: "Answer", face: int | None) -> None:
-    from facesearch.files import printable
-
-    if answer.query.faces > 1 and face is None:
-        show.note(
-            f"{answer.query.photo} shows {answer.query.faces} faces; the largest was taken (--face 2 takes the next)."
-        )
-    numbers = ["judged", "similarity", "quality"]
-    rows = show.table("person", "judged", "same", "similarity", "quality", "photo", "box", right=numbers)
-    for match in answer.matches:
-        rows.add_row(
-            match.person or "-",
-            f"{match.judged:.3f}",
-            "-" if match.same is None else "yes" if match.same else "no",
-            f"{match.similarity:.3f}",
-            "-" if match.quality is None else f"{match.quality:.2f}",
-            match.photo,
-            show.box_text(match.box),
-        )
-    out = show.console()
-    out.print(printable(answer.query.photo))
-    out.print(rows)
-    out.print(_meaning(answer))
-    if answer.threshold is not None and any(match.same is None for match in answer.matches):
-        show.note("same: - where both faces are too small to tell.")
-
-
-def _meaning(answer: "Answer") -> str:
-    """What the column `same` says."""
-    if answer.threshold is None or answer.far is None:
-        return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
-    by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
-    by = f"; own thresholds by {show.count(answer.cohort, 'person', 'people')}" if answer.cohort else ""
-    return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"
-
-
-def _draw(answers: "list[Answer]", path: Path) -> None:
+def _draw(answers: "Sequence[Answer]", sheet: Path, is_own: bool) -> None:
+    """Draws the contact sheet; one of facesearch's own is its owner's alone."""
     from facesearch.pictures.sheets import contact_sheet, write_sheet
 
-    if answers:
-        sheet, shown, total = contact_sheet(answers)
-        write_sheet(sheet, path)
-        left_out = f" It shows {shown:,} of {total:,} faces." if shown < total else ""
-        show.note(f"The contact sheet is {path}.{left_out}")
+    picture, shown, total = contact_sheet(answers)
+    write_sheet(picture, sheet)
+    if is_own:
+        sheet.chmod(0o600)
+    left_out = f" It shows {shown:,} of {total:,} faces." if shown < total else ""
+    show.note(f"The contact sheet is {sheet}.{left_out}")

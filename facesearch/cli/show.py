@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from facesearch.geometry.face import Box
 
 
+_BETWEEN, _EDGES = 3, 2  # cells between two columns of a table, and at both sides of it
+_LEAST_PATH = 8  # cells that a path has, however narrow the terminal is
+
+
 class ClosedPipeError(Exception):
     """Whoever read the answer has seen enough."""
 
@@ -26,6 +30,13 @@ def say(text: str, end: str = "\n") -> None:
     FaceSearchError when stdout takes nothing more, as on a full disk."""
     with _writing():
         print(_lines(text), end=end)
+
+
+def raw(data: bytes) -> None:
+    """Prints bytes on stdout, as a program wants them and a terminal must not get them. Raises as `say` does."""
+    with _writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
 
 
 def note(text: str) -> None:
@@ -60,8 +71,8 @@ def _lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def console() -> "Console":
-    """A console for tables on stdout. Where no terminal sets the width, it is 200 characters."""
+def console(width: int = 200) -> "Console":
+    """A console for tables on stdout. Where no terminal sets the width, it is this many characters."""
     from rich.console import Console
 
     class Careful(Console):
@@ -75,7 +86,7 @@ def console() -> "Console":
             raise ClosedPipeError
 
     out = Careful(highlight=False, markup=False, soft_wrap=False)
-    return out if out.is_terminal else Careful(highlight=False, markup=False, width=200)
+    return out if out.is_terminal else Careful(highlight=False, markup=False, width=width)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> "Table":
@@ -93,6 +104,39 @@ def table(*columns: str, right: Iterable[str] = ()) -> "Table":
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
+
+
+def add_rows(made: "Table", out: "Console", rows: Sequence[Sequence[str]], last: Sequence[str] = ()) -> None:
+    """Adds rows whose lines are never broken: where the terminal is too narrow, the beginning of the last cell, a
+    path, is left out, and the end of another cell that takes a third of it. `last` are the ends of the last cells,
+    which always stay."""
+    from rich.cells import cell_len, set_cell_size
+
+    most = out.width // 3
+
+    def cut(cell: str) -> str:
+        return cell if cell_len(cell) <= most else f"{set_cell_size(cell, most - 1)}…"
+
+    shown = [[*(cut(printable(cell)) for cell in row[:-1]), printable(row[-1])] for row in rows]
+    room = out.width - _EDGES
+    for i, column in enumerate(made.columns):
+        column.no_wrap, column.overflow = True, "ellipsis"
+        if i < len(made.columns) - 1:
+            column.min_width = max(cell_len(row[i]) for row in [[str(each.header) for each in made.columns], *shown])
+            room -= column.min_width + _BETWEEN
+    for row, end in zip(shown, last or [""] * len(shown), strict=True):
+        made.add_row(*row[:-1], _end_of(row[-1], max(room - cell_len(end), _LEAST_PATH)) + end)
+
+
+def _end_of(text: str, room: int) -> str:
+    """The text, or what of its end fits into so many cells of a terminal."""
+    from rich.cells import cell_len
+
+    if cell_len(text) <= room:
+        return text
+    while cell_len(text) > room - 1:
+        text = text[1:]
+    return f"…{text}"
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

@@ -63,8 +63,8 @@ class Decoded(Generic[Key]):
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Key, Result]):
     """A photo that was analysed: the digest of its content, its width and height, those of the version in which it
-    was analysed, what is to be said of it (as of one that is cut off), the seconds that decoding took, and the
-    result."""
+    was analysed, what is to be said of it (as of one that is cut off), the seconds that decoding took, the result,
+    and when it was taken (empty where that is not known)."""
 
     key: Key
     file: PhotoFile
@@ -74,6 +74,7 @@ class Found(Generic[Key, Result]):
     note: str
     seconds: float
     result: Result
+    taken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,8 @@ class _Stages(Generic[Key, Result]):
 def _found(item: Decoded[Key], result: Result) -> Found[Key, Result]:
     view = item.view
     height, width = view.pixels.shape[:2]
-    return Found(item.key, item.file, item.digest, view.size, (width, height), view.note, item.seconds, result)
+    seen = view.size, (width, height), view.note
+    return Found(item.key, item.file, item.digest, *seen, item.seconds, result, view.taken)
 
 
 def _batches(items: Iterable[object], pace: Pace) -> Iterator[list[object]]:

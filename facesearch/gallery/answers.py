@@ -1,30 +1,26 @@
 """Questions: are two photos the same person, and who in the gallery is nearest to a face."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facesearch import limits
 from facesearch.arrays import Embeddings
-from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
-from facesearch.faces.analyser import Analysed, Analyser
-from facesearch.faces.choosing import by_size
+from facesearch.errors import ModelError
+from facesearch.faces.analyser import Analyser
 from facesearch.faces.quality import can_tell
-from facesearch.files import printable
-from facesearch.flow import stages
-from facesearch.flow.pace import Pace
+from facesearch.flow.stream import chunks
+from facesearch.gallery.alike import Candidate, Rows
 from facesearch.gallery.judging import Judge
-from facesearch.gallery.records import ActiveThreshold, Match, Sighting, Unanswered, Verdict
+from facesearch.gallery.probes import Chosen, Probe, embed_faces
+from facesearch.gallery.records import ActiveThreshold, Match, Verdict
+from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.vectors import NONE, Searchable
-from facesearch.geometry.face import Box
-from facesearch.photos.file import PhotoFile
+from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
-from facesearch.photos.status import Status
-from facesearch.photos.view import Decode, load_any, read_view
 
 if TYPE_CHECKING:
     from facesearch.gallery.faces_table import Faces
@@ -32,101 +28,27 @@ if TYPE_CHECKING:
 # Faces asked of the index for a query, which are judged again; more when they turn out to be few people.
 _FIRST_LOOK = 256
 _WIDER = 4  # times as many at each next search
+# Faces whose embeddings are read at once to look for what shows the same; and beyond the last row so many are looked
+# at for more of it, of any answer but one of every photo.
+_SOME_AT_ONCE, _ALL_AT_ONCE, _BEYOND = 64, 5000, 32
 _WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk through the whole gallery
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """The face of a photo that a question is about, and its embedding, (dim,)."""
-
-    sighting: Sighting
-    embedding: Embeddings
-
-
-def embed_probes(
-    paths: Iterable[str], load_analyser: Callable[[], Analyser], max_side: int
-) -> Iterator[list[Probe | Unanswered]]:
-    """The largest face of each photo, in order, a batch at a time. A photo that cannot be read or shows no face is
-    said to be so in its place. `max_side` is the detector's."""
-
-    def analysis() -> stages.Analyse[str, Analysed]:
-        analyser = load_analyser()
-        return lambda photos: analyser.analyse([photo.view for photo in photos])
-
-    jobs = (stages.Job(path, _file_of(path)) for path in paths)
-    work = stages.Work(analysis, Pace.of_machine("cpu"), max_side=max_side, read=load_any)
-    rows: list[stages.Found[str, Analysed] | stages.Failed[str]]
-    for rows in stages.run(jobs, work):
-        yield [_probe_or_reason(row) for row in rows]
-
-
-def _file_of(path: str) -> PhotoFile:
-    """The file with its size, 0 where that is not known, as of a pipe."""
-    try:
-        return PhotoFile(path, os.stat(path).st_size, 0)
-    except (OSError, ValueError):  # to read it will say why
-        return PhotoFile(path, 0, 0)
-
-
-def _probe_or_reason(row: stages.Found[str, Analysed] | stages.Failed[str]) -> Probe | Unanswered:
-    if isinstance(row, stages.Failed):
-        return Unanswered(row.key, Status(row.error.status), row.error.reason)
-    if not row.result.faces:
-        return Unanswered(row.key, Status.NO_FACE, "no face was found")
-    return _chosen(row.key, row.result, None)
-
-
-def embed_probe(analyser: Analyser, path: str, decode: Decode, face: int | None = None) -> Probe:
-    """The face that a photo is asked about: the largest, or the `face`-th largest (1 is the largest). `decode` is the
-    pool's. Raises FaceSearchError when the photo cannot be read, NoFaceError when it has no face, UsageError when it
-    has fewer than that."""
-    try:
-        (found,) = analyser.analyse([read_view(path, analyser.max_side, decode)])
-    except PhotoError as error:
-        raise FaceSearchError(f"{printable(path)} cannot be used: {error.reason}.") from error
-    if not found.faces:
-        raise NoFaceError(f"There is no face in {printable(path)}; try a larger or clearer photo.")
-    return _chosen(path, found, face)
-
-
-def compare(
-    load_analyser: Callable[[], Analyser],
-    a: str | Path,
-    b: str | Path,
-    threshold: ActiveThreshold | None,
-    judge: Judge | None = None,
-) -> Verdict:
-    """How similar the largest faces of two photos are, and whether that reaches the threshold, where there is one; as
-    a gallery's `judge` judges it, where one is given. The networks are loaded while a decoder starts. Raises
-    FaceSearchError when a photo cannot be read, NoFaceError when it shows no face, ModelError for a model that is
-    missing."""
-    with Decoders(1) as decoders:
-        decoders.start_one()
-        analyser = load_analyser()
-        first, second = (embed_probe(analyser, os.fspath(photo), decoders.decode) for photo in (a, b))
-    similarity = float(np.clip(first.embedding @ second.embedding, -1, 1))
-    shifts = judge.shifts(np.stack([first.embedding, second.embedding])) if judge else np.zeros(2)
-    judged = min(similarity - float(shifts.mean()), 1.0)
-    cohort = judge.cohort if judge else 0
-    seen = analyser.embedder.card.name, first.sighting, second.sighting
-    if threshold is None:
-        return Verdict(None, similarity, judged, None, None, *seen, cohort=cohort)
-    least = threshold.similarity
-    tells = threshold.far is None or can_tell(first.sighting.box, second.sighting.box)
-    same = judged >= least if tells else None
-    return Verdict(same, similarity, judged, least, threshold.far, *seen, threshold.learned, cohort)
-
-
-@dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """How many people are wanted: the `k` nearest whose judged value is at least `threshold`, one match for each
-    named person (the best face) and one for each unnamed face (of copies of a photo, one); with `group` off, the k
-    nearest faces."""
+    """What is wanted: the `k` nearest people whose judged value is at least `threshold`, one match for each named
+    person (the best face) and one for each unnamed face; with `group` off, the k nearest faces. With `every`, all
+    photos that show the person: from `threshold` on, or where that is None from the threshold that the gallery goes
+    by. Copies of a photo, resized copies and photos of one burst are one match, but with `copies`; so is nothing with
+    `group` off. `min_quality` leaves out faces whose quality is known and lower, `scope` photos."""
 
     k: int = 5
     group: bool = True
-    threshold: float = -1.0
-    min_quality: float = 0.0  # faces whose quality is known and lower are left out
+    threshold: float | None = None
+    min_quality: float = 0.0
+    every: bool = False
+    copies: bool = False
+    scope: Scope = WHOLE
 
     def __post_init__(self) -> None:
         """Raises UsageError for a number that is out of range."""
@@ -134,60 +56,194 @@ class QueryOptions:
         limits.check("threshold", self.threshold, limits.SIMILARITY)
         limits.check("min_quality", self.min_quality, limits.QUALITY)
 
+    def least(self, known: ActiveThreshold | None) -> float:
+        """The least judged value of a match. Raises ModelError where every photo is wanted and no threshold is
+        known."""
+        if self.threshold is not None:
+            return self.threshold
+        if self.every and known is None:
+            raise ModelError(
+                "No threshold is known for this gallery's model, so all photos cannot be told from the others; give "
+                "one with --threshold X, or let facesearch calibrate learn it."
+            )
+        return known.similarity if self.every and known else -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FacesToCompare:
+    """Which faces of two photos are compared: the largest, or the `a`-th and `b`-th largest; with `each`, each face
+    of the first photo (or the one that `a` says) with each of the second, and the best pair counts."""
+
+    a: int | None = None
+    b: int | None = None
+    each: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that is out of range."""
+        limits.check("face_a", self.a, limits.FACE)
+        limits.check("face_b", self.b, limits.FACE)
+
+
+LARGEST = FacesToCompare()
+
+
+def compare(
+    load_analyser: Callable[[], Analyser],
+    a: GivenPhoto,
+    b: GivenPhoto,
+    threshold: ActiveThreshold | None,
+    judge: Judge | None = None,
+    chosen: FacesToCompare = LARGEST,
+) -> Verdict:
+    """How similar the faces of two photos are, and whether that reaches the threshold, where there is one; as a
+    gallery's `judge` judges it, where one is given. The networks are loaded while a decoder starts. Raises
+    FaceSearchError when a photo cannot be read, NoFaceError when it shows no face, ModelError for a model that is
+    missing, UsageError where it shows fewer faces."""
+    with Decoders(1) as decoders:
+        decoders.start_one()
+        return compare_by(load_analyser(), decoders, (a, b), threshold, judge, chosen)
+
+
+def compare_by(
+    analyser: Analyser,
+    decoders: Decoders,
+    photos: tuple[GivenPhoto, GivenPhoto],
+    threshold: ActiveThreshold | None,
+    judge: Judge | None = None,
+    chosen: FacesToCompare = LARGEST,
+) -> Verdict:
+    """As `compare`, by networks and decoders that are running."""
+    otherwise = None if chosen.each else 1
+    which = Chosen(chosen.a or otherwise, "--face-a"), Chosen(chosen.b or otherwise, "--face-b")
+    firsts, seconds = embed_faces(analyser, photos, decoders.decode, which)
+    similarities = np.clip(_matrix(firsts) @ _matrix(seconds).T, -1, 1)  # (a, b)
+    shifts = judge.shifts(_matrix([*firsts, *seconds])) if judge else np.zeros(len(firsts) + len(seconds))
+    judged = np.minimum(similarities - (shifts[: len(firsts), None] + shifts[len(firsts) :]) / 2, 1.0)
+    best = np.unravel_index(int(judged.argmax()), judged.shape)
+    verdict = Verdict(
+        None,
+        float(similarities[best]),
+        float(judged[best]),
+        None,
+        None,
+        analyser.embedder.card.name,
+        firsts[best[0]].sighting,
+        seconds[best[1]].sighting,
+        cohort=judge.cohort if judge else 0,
+        pairs=judged.size,
+    )
+    if threshold is None:
+        return verdict
+    tells = threshold.far is None or can_tell(verdict.a.box, verdict.b.box)
+    same = verdict.judged >= threshold.similarity if tells else None
+    least = threshold.similarity
+    return replace(verdict, same=same, threshold=least, far=threshold.far, learned=threshold.learned)
+
+
+def _matrix(probes: Sequence[Probe]) -> Embeddings:
+    return np.stack([probe.embedding for probe in probes])
+
 
 def identify(
     faces: "Faces", index: Searchable, judge: Judge, probes: Sequence[Probe], options: QueryOptions
 ) -> list[tuple[Match, ...]]:
-    """For each probe the nearest people, highest judged value first, all among the 8,192 most similar
-    faces."""
+    """For each probe the nearest people, highest judged value first, all among the 8,192 most similar faces; or,
+    where every photo is wanted, all of them. The values of a question with several faces are means over these."""
     answers: list[tuple[Match, ...]] = [()] * len(probes)
     if not probes:
         return answers
-    queries = np.stack([probe.embedding for probe in probes])  # (m, dim)
-    shifts = judge.shifts(queries)
+    least = options.least(judge.threshold)
+    # The mean of similarities is the similarity to the mean, (m, dim).
+    queries = np.stack([probe.embeddings().mean(axis=0) for probe in probes])
+    shifts = [float(judge.shifts(probe.embeddings()).mean()) for probe in probes]  # (m,)
     open_rows = list(range(len(queries)))
     wanted = max(_FIRST_LOOK, options.k)
-    widest = min(max(_WIDEST, options.k), len(index))
+    widest = len(index) if options.every else min(max(_WIDEST, options.k), len(index))
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
         of_faces = judge.shifts_of(np.unique(ids[ids != NONE]).tolist())
+        unsettled = []
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
-            shift = float(shifts[row])
-            judged = {i: min(s - (shift + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
-            found_matches = faces.matches(near, judged)
-            answers[row] = _grouped(found_matches, options, judge.threshold, probes[row].sighting.box)
-        # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
-        open_rows = [
-            row
-            for row, found in zip(open_rows, similarities, strict=True)
-            if len(answers[row]) < options.k
-            and wanted < widest
-            and judge.highest(float(found[-1]), float(shifts[row])) >= options.threshold
-        ]
+            judged = {i: min(s - (shifts[row] + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
+            reached = {i: s for i, s in near.items() if judged[i] >= least}
+            # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
+            is_last = wanted >= widest or judge.highest(float(found[-1]), shifts[row]) < least
+            if is_last or not options.every:
+                answers[row] = _Choice(faces, judge, options, probes[row]).rows(faces.matches(reached, judged))
+            if not is_last and (options.every or len(answers[row]) < options.k):
+                unsettled.append(row)
+        open_rows = unsettled
         wanted = min(wanted * _WIDER, widest)
     return answers
 
 
-def _chosen(path: str, found: Analysed, face: int | None) -> Probe:
-    count = len(found.faces)
-    if face is not None and not 1 <= face <= count:
-        raise UsageError(
-            f"{printable(path)} shows {count} face{'s' if count > 1 else ''}; --face takes a number up to {count}."
-        )
-    i = by_size(found.faces)[(face or 1) - 1]
-    chosen = found.faces[i]
-    return Probe(Sighting(path, chosen.box, chosen.score, count, chosen.quality), found.embeddings[i])
+class _Choice:
+    """The rows of one answer, of the faces that may be such."""
 
+    def __init__(self, faces: "Faces", judge: Judge, options: QueryOptions, asked: Probe) -> None:
+        self._faces, self._judge, self._options, self._asked = faces, judge, options, asked
+        self._most = math.inf if options.every else options.k
+        self._chosen: dict[object, Match] = {}
+        self._alike: dict[object, list[str]] = {}  # by the key of the row
+        self._merged: set[object] = set()
+        self._mergeable: list[object] = []  # the keys of rows that can have others alike, as `Rows` counts them
+        self._shown = Rows(judge.dim, judge.similarity)
 
-def _grouped(
-    matches: Iterable[tuple[Match, bytes]], options: QueryOptions, threshold: ActiveThreshold | None, asked: Box
-) -> tuple[Match, ...]:
-    chosen: dict[object, Match] = {}
-    for match, digest in matches:
-        key = match.face_id if not options.group else match.person or (digest, match.box)
-        is_good = match.quality is None or match.quality >= options.min_quality
-        if is_good and match.judged >= options.threshold and len(chosen) < options.k and key not in chosen:
-            tells = threshold is not None and can_tell(asked, match.box)
-            chosen[key] = replace(match, same=match.judged >= threshold.similarity if tells and threshold else None)
-    return tuple(chosen.values())
+    def rows(self, candidates: Iterable[Candidate]) -> tuple[Match, ...]:
+        """One a person, a photo or a face, in the order of the candidates, each with what shows the same."""
+        wanted = (each for each in map(self._judged, candidates) if each is not None)
+        beyond = 0
+        for part in chunks(wanted, _ALL_AT_ONCE if self._options.every else _SOME_AT_ONCE):
+            embeddings = self._embeddings(part)
+            for each in part:
+                self._take(each, embeddings.get(each.match.face_id))
+                beyond += len(self._chosen) >= self._most
+            if beyond >= _BEYOND or (beyond and not embeddings):
+                break
+        return tuple(self._with_alike(key, match) for key, match in self._chosen.items())
+
+    def _take(self, candidate: Candidate, embedding: Embeddings | None) -> None:
+        """Makes the candidate a row, or a part of one."""
+        key = self._key(candidate)
+        if key in self._chosen or key in self._merged:
+            return
+        same = None if embedding is None else self._shown.alike(candidate, embedding)
+        if same is not None:
+            self._alike[self._mergeable[same]].append(candidate.match.photo)
+            self._merged.add(key)
+        elif len(self._chosen) < self._most:
+            self._chosen[key], self._alike[key] = candidate.match, []
+            if embedding is not None:
+                self._mergeable.append(key)
+                self._shown.add(candidate, embedding)
+
+    def _with_alike(self, key: object, match: Match) -> Match:
+        return replace(match, alike=tuple(p for p in dict.fromkeys(self._alike[key]) if p != match.photo))
+
+    def _judged(self, candidate: Candidate) -> Candidate | None:
+        """With what its value means; None for what is not wanted."""
+        match, known = candidate.match, self._judge.threshold
+        if match.quality is not None and match.quality < self._options.min_quality:
+            return None
+        tells = known and any(can_tell(face.sighting.box, match.box) for face in self._asked.faces)
+        same = match.judged >= known.similarity if known and tells else None
+        if self._options.every and self._options.threshold is None and not same:
+            return None
+        return candidate._replace(match=replace(match, same=same))
+
+    def _key(self, candidate: Candidate) -> object:
+        match = candidate.match
+        if not self._options.group:
+            return match.face_id
+        return match.photo if self._options.every else match.person or match.face_id
+
+    def _embeddings(self, candidates: Sequence[Candidate]) -> dict[int, Embeddings]:
+        """Of the faces of rows that stand for a photo, not for a person; none where nothing is merged."""
+        if not self._options.group or self._options.copies:
+            return {}
+        ids = [each.match.face_id for each in candidates if self._options.every or not each.match.person]
+        if not ids:
+            return {}
+        stored, rows = self._faces.embeddings_of(ids, self._judge.dim)
+        return dict(zip(stored.tolist(), rows, strict=True))

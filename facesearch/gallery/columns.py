@@ -12,8 +12,8 @@ TABLES = {  # in an order in which what is referred to comes first
     "runs": "id, pid, started_at, ended_at, photos, faces",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name",
-    "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
-    "{face_count}",
+    "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {taken}, {cause}, {needs}, "
+    "{ctime_ns}, {face_count}",
     "faces": f"id, photo_id, person_id, {{quality}}, {FACE}",
     "set_aside": f"id, photo_id, person_id, {{quality}}, {WITHOUT_EMBEDDING}, reason",
 }
@@ -22,6 +22,7 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "identity": "''",
     "face_count": "-1",
     "checksum": "NULL",
+    "taken": "NULL",
     "cause": "NULL",
     "needs": "NULL",
     "ctime_ns": "0",

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
+from facesearch.gallery.alike import Candidate
 from facesearch.gallery.cohort import JudgedFaces, Shifts
 from facesearch.gallery.records import Match
+from facesearch.gallery.scope import Scope
 from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
 from facesearch.people import names
@@ -30,6 +32,17 @@ class PhotoFaces:
     boxes: NDArray[np.float64]
     embeddings: Embeddings
     shifts: Shifts
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFaces:
+    """Faces as they were stored: their boxes, scores and qualities (None where not known), and embeddings, (n,
+    dim)."""
+
+    boxes: tuple[Box, ...]
+    scores: tuple[float, ...]
+    qualities: tuple[float | None, ...]
+    embeddings: Embeddings
 
 
 class Faces:
@@ -91,6 +104,30 @@ class Faces:
             rows += self._conn.execute(statement, part).fetchall()
         return np.array([row[0] for row in rows], np.int64), _matrix([row[1] for row in rows], dim)
 
+    def of_photo(self, photo: int, dim: int) -> StoredFaces:
+        """The faces of the photo with this id, in the order in which they were stored."""
+        return self._stored("photo_id = ? ORDER BY id", (photo,), dim)
+
+    def best_of_person(self, name: str, most: int, dim: int) -> tuple[list[str], StoredFaces]:
+        """The faces of the person with this name, at most so many, the largest first, and the path of each's photo.
+        Photos that are missing count too: it is the face that is asked about."""
+        where = "person_id = (SELECT id FROM people WHERE name = ?) "
+        order = "ORDER BY min(box_right - box_left, box_bottom - box_top) DESC, id LIMIT ?"
+        found = self._stored(where + order, (name, most), dim)
+        paths = self._conn.execute(
+            f"SELECT (SELECT path FROM photos WHERE id = photo_id) FROM faces WHERE {where}{order}", (name, most)
+        )
+        return [from_sql(path) for (path,) in paths], found
+
+    def _stored(self, where: str, values: Sequence[Any], dim: int) -> StoredFaces:
+        quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
+        rows = self._conn.execute(
+            f"SELECT box_left, box_top, box_right, box_bottom, score, {quality}, embedding FROM faces WHERE {where}",
+            values,
+        ).fetchall()
+        boxes, scores = tuple(Box(*row[:4]) for row in rows), tuple(row[4] for row in rows)
+        return StoredFaces(boxes, scores, tuple(row[5] for row in rows), _matrix([row[6] for row in rows], dim))
+
     def known(self, dim: int, after: int = 0) -> Iterator[JudgedFaces]:
         """The faces after that id and who they are, some ten thousand at a time."""
         for ids, embeddings in self.embeddings(dim, after):
@@ -141,25 +178,34 @@ class Faces:
 
     def matches(
         self, similarities: Mapping[int, float], judged: Mapping[int, float] | None = None
-    ) -> list[tuple[Match, bytes]]:
-        """The faces with these ids as matches, by their judged values, which are the similarities where there are no
-        others, highest first; each with its photo's digest. Without those that are no longer stored or whose photo is
-        missing."""
+    ) -> list[Candidate]:
+        """The faces with these ids, by their judged values, which are the similarities where there are no others,
+        highest first. Without those that are no longer stored or whose photo is missing."""
         judged = similarities if judged is None else judged
         found = []
         quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
+        taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
         for part in parts(list(similarities)):
-            for face_id, person, path, digest, quality_of_face, *box in self._conn.execute(
-                f"SELECT faces.id, people.name, path, digest, {quality}, box_left, box_top, box_right, box_bottom "
-                "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
+            for face_id, person, path, digest, width, height, date, quality_of_face, *box in self._conn.execute(
+                f"SELECT faces.id, people.name, path, digest, width, height, {taken}, {quality}, box_left, box_top, "
+                "box_right, box_bottom FROM faces JOIN photos ON photos.id = photo_id "
+                "LEFT JOIN people ON people.id = person_id "
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
                 part,
             ):
                 values = similarities[face_id], from_sql(path), Box(*box), face_id, judged[face_id]
                 good = quality_of_face if isinstance(quality_of_face, float) else None
-                match = Match(person and names.normal(person), *values, quality=good)
-                found.append((match, bytes(digest or b"")))
-        return sorted(found, key=lambda pair: (-pair[0].judged, -pair[0].similarity, pair[0].face_id))
+                match = Match(person and names.normal(person), *values, quality=good, taken=date or None)
+                found.append(Candidate(match, bytes(digest or b""), (width or 0, height or 0)))
+        return sorted(found, key=lambda each: (-each.match.judged, -each.match.similarity, each.match.face_id))
+
+    def ids_within(self, scope: Scope) -> NDArray[np.int64]:
+        """The ids of the faces in those photos, ascending."""
+        where, values = scope.condition(self._conn)
+        rows = self._conn.execute(
+            f"SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id WHERE {where} ORDER BY faces.id", values
+        )
+        return np.fromiter((row[0] for row in rows), np.int64)
 
 
 def stored_values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,41 +11,32 @@ from facesearch import limits
 from facesearch.errors import Note, RootError, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.flow.pace import Pace
-from facesearch.gallery import answers
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, current_identity, detector_of
-from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
+from facesearch.gallery.questions import Questions, read_dates
 from facesearch.gallery.records import (
-    ActiveThreshold,
-    Answer,
     Calibration,
     Forgotten,
     GalleryFacts,
     GallerySettings,
-    Match,
     Migrated,
     Outcome,
     RootFailure,
     RunSummary,
     SetAside,
-    Unanswered,
-    Verdict,
 )
-from facesearch.gallery.storage import Storage
 from facesearch.gallery.tally import Tally, Unread, recorded_run
-from facesearch.gallery.vectors import Searchable, import_faiss
-from facesearch.gallery.vectors_gpu import on_gpu
+from facesearch.gallery.vectors import import_faiss
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
-from facesearch.models.cards import embedder_card, index_recipes
+from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device
 from facesearch.photos.file import MAX_MEGAPIXELS
-from facesearch.photos.pool import Decoders
 
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.gallery import forgetting, upkeep
@@ -58,13 +49,12 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Storage):
-    """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory."""
+class Gallery(Questions):
+    """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
+    asked is in `Questions`."""
 
     def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
-        super().__init__(name, note)
-        self._device = device
-        self._analysers = Analysers(name, device, note)
+        super().__init__(name, device, note)
 
     @classmethod
     def open(cls, name: str = "default", device: Device = "auto", note: Note = _silent) -> "Gallery":
@@ -109,6 +99,7 @@ class Gallery(Storage):
             before = db.faces.count()
             outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
             self._follow(db, settings, outcomes, tally, on_outcome)
+            read_dates(db, self.note)
             effort = Effort(pace, settings.max_side, max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
                 self.note(f"Searched again, of the faces that were set aside: {back:,}.")
@@ -158,67 +149,6 @@ class Gallery(Storage):
         self.sync(db, settings)
         with at_once():
             keep_up(db, settings, self.note)
-
-    def query(
-        self,
-        photo: str | Path,
-        k: int = 5,
-        *,
-        face: int | None = None,
-        threshold: float = -1.0,
-        group: bool = True,
-        min_quality: float = 0.0,
-    ) -> Answer:
-        """The k nearest people to the largest face of a photo (or to its `face`-th largest) with at least that
-        similarity; the k nearest faces with `group` off. Raises GalleryError when there is no gallery,
-        FaceSearchError when the photo cannot be read, NoFaceError when it shows no face; UsageError for numbers that
-        are out of range."""
-        options = answers.QueryOptions(k, group, threshold, min_quality)
-        limits.check("face", face, limits.FACE)
-        with self.reading() as (db, settings), Decoders(1) as decoders:
-            decoders.start_one()
-            judge = Judge(db, settings)
-            asked = answers.embed_probe(self._load(settings), os.fspath(photo), decoders.decode, face)
-            with self.searching(db, settings) as index:
-                (matches,) = answers.identify(db.faces, index, judge, [asked], options)
-        return _answer(asked, settings.model, judge, matches, len(index))
-
-    def verify(self, a: str | Path, b: str | Path, *, threshold: float | None = None) -> Verdict:
-        """Whether the largest faces of two photos show one person, by what this gallery goes by: its models, its
-        people, and the threshold that it has learned, or else the card's, unless one is given. Raises as `query`."""
-        with self.reading() as (db, settings):
-            judge = Judge(db, settings)
-            known = ActiveThreshold(threshold, None) if threshold is not None else judge.threshold
-            return answers.compare(partial(self._load, settings), a, b, known, judge)
-
-    def query_many(
-        self,
-        photos: Iterable[str | Path],
-        k: int = 5,
-        *,
-        threshold: float = -1.0,
-        group: bool = True,
-        min_quality: float = 0.0,
-    ) -> Iterator[Answer | Unanswered]:
-        """As `query`, for the largest face of each photo, in order and computed in batches; a photo that cannot
-        be read or shows no face is said to be so in its place. Raises UsageError too for numbers that are out of
-        range."""
-        options = answers.QueryOptions(k, group, threshold, min_quality)
-        with self.reading() as (db, settings), self.searching(db, settings) as index:
-            judge = Judge(db, settings)
-            searchable: Searchable = index
-            load = partial(self._load, settings, 1)  # each core takes whole batches
-            paths = (os.fspath(photo) for photo in photos)
-            for number, asked in enumerate(answers.embed_probes(paths, load, detector_of(settings).max_side)):
-                if number == 1 and self._device != "cpu":  # many are asked about
-                    searchable = on_gpu(db.faces, settings.dim, index_recipes("gpu"), fallback=index)
-                found = [item for item in asked if isinstance(item, answers.Probe)]
-                matches = iter(answers.identify(db.faces, searchable, judge, found, options))
-                for item in asked:
-                    if isinstance(item, answers.Probe):
-                        yield _answer(item, settings.model, judge, next(matches), len(index))
-                    else:
-                        yield item
 
     def calibrate(self, far: float = 0.001) -> Calibration:
         """Learns from which similarity on two faces count as one person: the one that the share `far` of this
@@ -360,11 +290,6 @@ class Gallery(Storage):
 
         return forgetting.forget_missing(self, roots)
 
-    def _load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
-        """The networks of the gallery's models, loaded once; `threads` is how many cores a call may use, 0 for
-        all."""
-        return self._analysers.load(settings, threads)
-
     def _load_to_index(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
         be there too: that it is not should be said before hours of work, and not after."""
@@ -373,11 +298,3 @@ class Gallery(Storage):
         analyser = self._load(settings, threads=1)
         tally.preparing = time.perf_counter() - started
         return analyser
-
-
-def _answer(asked: answers.Probe, model: str, judge: Judge, matches: tuple[Match, ...], compared: int) -> Answer:
-    threshold = judge.threshold
-    if threshold is None:
-        return Answer(asked.sighting, model, None, None, False, compared, matches)
-    known = threshold.similarity, threshold.far, threshold.learned
-    return Answer(asked.sighting, model, *known, compared, matches, judge.cohort)

@@ -25,13 +25,19 @@ class Judge:
     def __init__(self, db: "Database", settings: GallerySettings) -> None:
         """Reads the gallery's threshold and its cohort."""
         card = embedder_card(settings.model).threshold
-        self._db, self._dim = db, settings.dim
+        self._db, self.dim = db, settings.dim
         self.threshold = active_threshold(db, card)
+        self._of_card = card.similarity if card else None
         self._own: OwnThresholds | None = None
         stamp = db.cohort.stamp()
         if card and has_facts(card) and stamp and self.threshold and self.threshold.judges:
             self._own = OwnThresholds(db.faces.known_of(db.cohort.ids(), settings.dim), card)
             self._least = stamp.least_shift
+
+    @property
+    def similarity(self) -> float | None:
+        """From which similarity on two faces are one person, by the model's card; None where that is not known."""
+        return self._of_card
 
     @property
     def cohort(self) -> int:
@@ -49,7 +55,7 @@ class Judge:
         if self._own is None:
             return dict.fromkeys(faces, 0.0)
         known = self._db.cohort.shifts_of(faces)
-        new = self._db.faces.known_of([face for face in faces if face not in known], self._dim)
+        new = self._db.faces.known_of([face for face in faces if face not in known], self.dim)
         return known | dict(zip(new.ids.tolist(), self._own.shifts(new).tolist(), strict=True))
 
     def highest(self, similarity: float, shift: float) -> float:

@@ -31,6 +31,19 @@ class People:
                 f"UPDATE {table} SET person_id = ?1 WHERE photo_id = ?2 AND person_id IS NOT ?1", values
             )
 
+    def names(self) -> set[str]:
+        """All names that a face has."""
+        rows = self._conn.execute("SELECT name FROM people WHERE id IN (SELECT person_id FROM faces)")
+        return {name for (name,) in rows}
+
+    def in_photo(self, photo_id: int) -> tuple[str, ...]:
+        """The names of those whom a photo shows, in alphabetical order."""
+        rows = self._conn.execute(
+            "SELECT DISTINCT name FROM people JOIN faces ON person_id = people.id WHERE photo_id = ? ORDER BY name",
+            (photo_id,),
+        )
+        return tuple(name for (name,) in rows)
+
     def count(self) -> int:
         """How many people have a name and a face."""
         return int(self._conn.execute("SELECT count(DISTINCT person_id) FROM faces").fetchone()[0])

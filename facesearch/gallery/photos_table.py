@@ -9,8 +9,9 @@ from typing import Any
 from facesearch.arrays import Embeddings
 from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.people_table import People
-from facesearch.gallery.records import Outcome
+from facesearch.gallery.records import Outcome, PhotoOfPeople
 from facesearch.gallery.removal import LOST_A_FACE
+from facesearch.gallery.scope import Scope
 from facesearch.gallery.set_aside_table import SetAsideFaces
 from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, marks, parts, to_sql
 from facesearch.geometry.face import Face
@@ -27,8 +28,9 @@ _ABSENT = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables o
 @dataclass(frozen=True, slots=True)
 class PhotoRow:
     """What was found in a photo, as it is to be stored. `size` is width and height in pixels; `embeddings` has one
-    row for each of `faces`, (n, dim); `person` names all of them. Of a failure `reason` is half a sentence, and
-    `cause` and `needs` say when it is worth trying again."""
+    row for each of `faces`, (n, dim); `person` names all of them. `taken` is its date (as `photos.dates` says),
+    empty where it has none and None where that is not known. Of a failure `reason` is half a sentence, and `cause`
+    and `needs` say when it is worth trying again."""
 
     file: PhotoFile
     status: Status
@@ -37,6 +39,7 @@ class PhotoRow:
     cause: Cause | None = None
     needs: str = ""
     size: tuple[int, int] | None = None
+    taken: str | None = None
     faces: Sequence[Face] = ()
     embeddings: Embeddings | None = None
     person: str | None = None
@@ -120,6 +123,29 @@ class Photos:
         rows = self._conn.execute("SELECT status, count(*) FROM photos GROUP BY status ORDER BY count(*) DESC")
         return dict(rows.fetchall())
 
+    def has_any(self, scope: Scope) -> bool:
+        """Whether a photo with a face is in the scope."""
+        where, values = scope.condition(self._conn)
+        return self._conn.execute(f"SELECT 1 FROM photos WHERE {where} LIMIT 1", values).fetchone() is not None
+
+    def undated(self, scope: Scope) -> int:
+        """How many photos with faces of the scope's folder have no date, or none that is known."""
+        where, values = scope.of_folder()
+        undated = "AND coalesce(taken, '') = ''" if "taken" in columns(self._conn, "photos") else ""
+        return int(self._conn.execute(f"SELECT count(*) FROM photos WHERE {where} {undated}", values).fetchone()[0])
+
+    def with_people(self, people: Sequence[str], scope: Scope) -> tuple[PhotoOfPeople, ...]:
+        """The photos of a scope that show everybody with these names, newest first, those without a date last."""
+        where, values = scope.condition(self._conn)
+        taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
+        shows = "id IN (SELECT photo_id FROM faces WHERE person_id = (SELECT id FROM people WHERE name = ?))"
+        rows = self._conn.execute(
+            f"SELECT id, path, {taken} FROM photos WHERE {where} {f'AND {shows} ' * len(people)}"
+            f"ORDER BY coalesce({taken}, '') DESC, path",
+            [*values, *people],
+        ).fetchall()
+        return tuple(PhotoOfPeople(from_sql(path), self._people.in_photo(i), date or None) for i, path, date in rows)
+
     def unread(self) -> Iterator[Outcome]:
         """The photos whose content is not known, by path: failures, and files of kinds that nothing here reads."""
         rows = self._conn.execute(f"{self._known} WHERE status IN ({marks(FAILURES)}) ORDER BY path", FAILURES)
@@ -145,11 +171,11 @@ class Photos:
 
     def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None) -> None:
         """The photo lies at a second path too: its faces are stored for that one as well."""
-        digest, *size = self._conn.execute(
-            "SELECT digest, width, height FROM photos WHERE id = ?", (known.id,)
+        digest, taken, *size = self._conn.execute(
+            "SELECT digest, taken, width, height FROM photos WHERE id = ?", (known.id,)
         ).fetchone()
         why = (known.reason, known.cause, known.needs)
-        photo = self._insert(PhotoRow(file, known.status, digest, *why, (size[0], size[1])), known.faces)
+        photo = self._insert(PhotoRow(file, known.status, digest, *why, (size[0], size[1]), taken), known.faces)
         who = self._people.id_of(person)
         self._faces.copy(known.id, photo, who)
         self._without_embedding.copy(known.id, photo, who)
@@ -162,8 +188,8 @@ class Photos:
         width, height = row.size or (None, None)
         cursor = self._conn.execute(
             "INSERT INTO photos (path, size, mtime_ns, ctime_ns, digest, status, reason, cause, needs, width, "
-            "height, face_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*lies, row.digest, row.status, *why, width, height, face_count),
+            "height, taken, face_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*lies, row.digest, row.status, *why, width, height, row.taken, face_count),
         )
         photo = int(cursor.lastrowid or 0)
         self._mark_seen([photo])
@@ -185,6 +211,20 @@ class Photos:
         """Notes the ctime of photos that an earlier facesearch stored without it."""
         values = [(file.ctime_ns, known.id) for known, file in files if file.ctime_ns and not known.ctime_ns]
         self._conn.executemany("UPDATE photos SET ctime_ns = ? WHERE id = ?", values)
+
+    def not_looked_at_for_dates(self, most: int, after: int = 0) -> list[tuple[int, str]]:
+        """Ids, ascending and greater than `after`, and paths of photos with faces of which nobody has looked whether
+        they have a date, at most so many."""
+        not_looked_at = "AND taken IS NULL" if "taken" in columns(self._conn, "photos") else ""
+        rows = self._conn.execute(
+            f"SELECT id, path FROM photos WHERE status = 'ok' {not_looked_at} AND id > ? ORDER BY id LIMIT ?",
+            (after, most),
+        )
+        return [(photo, from_sql(path)) for photo, path in rows]
+
+    def note_dates(self, dates: Iterable[tuple[int, str]]) -> None:
+        """Notes when photos were taken, by id; empty where they do not say."""
+        self._conn.executemany("UPDATE photos SET taken = ? WHERE id = ?", [(taken, i) for i, taken in dates])
 
     def mark_seen(self, photos: Iterable[KnownPhoto]) -> None:
         """Notes that this run has met these photos on disk, for `unseen`."""

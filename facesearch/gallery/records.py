@@ -33,14 +33,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face in a photo that was asked about. `faces` is how many faces that photo shows; `quality`, 0..1, says how
-    good this one is to recognise somebody by."""
+    """A face in a photo that was asked about. `faces` is how many faces that photo shows, `number` which of them this
+    is, 1 for the largest; `quality`, 0..1, says how good it is to recognise somebody by."""
 
     photo: str
     box: Box
     score: float
     faces: int
     quality: float | None = None
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Match:
     """A face of the gallery beside the one that was asked about. `similarity` is the cosine, -1..1; `judged` is what
     counts: the similarity less the mean of how much higher the own thresholds of both faces lie. `same` says whether
     that reaches the threshold; None where none is known, or both faces are too small to tell. `quality`, 0..1, says
-    how good the face is to recognise somebody by; None where an earlier facesearch stored it."""
+    how good the face is to recognise somebody by; None where an earlier facesearch stored it. `taken` is the photo's
+    date by its own clock (such as 2024-07-31T18:05:59), None where it has none. `alike` are the paths of the other
+    photos that show the same: copies, resized copies, and those of the same burst."""
 
     person: str | None
     similarity: float
@@ -58,6 +61,13 @@ class Match:
     judged: float
     same: bool | None = None
     quality: float | None = None
+    taken: str | None = None
+    alike: tuple[str, ...] = ()
+
+    @property
+    def photos(self) -> tuple[str, ...]:
+        """The photo, and those that show the same."""
+        return (self.photo, *self.alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,9 @@ class Answer:
     about far * compared of the gallery's faces do by chance. `learned` says that it comes from the gallery's own
     photos, not from the card. Both are None for a model whose threshold nobody has measured. `cohort` is the number
     of the gallery's distinct people by whom own thresholds were measured; with none, judged values are
-    similarities."""
+    similarities. `also` are the other faces of a question that has several: values are then means over all of them.
+    `person` is who was asked about by name. `roots` are the gallery's folders, and `undated` counts the photos that
+    were left out because no date of theirs is known."""
 
     query: Sighting
     model: str
@@ -77,6 +89,30 @@ class Answer:
     compared: int
     matches: tuple[Match, ...]
     cohort: int = 0
+    also: tuple[Sighting, ...] = ()
+    person: str | None = None
+    roots: tuple[str, ...] = ()
+    undated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOfPeople:
+    """A photo that shows all the people who were looked for: everybody in it who has a name, and its date, None where
+    it has none."""
+
+    photo: str
+    people: tuple[str, ...]
+    taken: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotosOfPeople:
+    """The photos with all of some people, newest date first and those without a date last; the gallery's folders; how
+    many photos were left out because no date of theirs is known."""
+
+    photos: tuple[PhotoOfPeople, ...]
+    roots: tuple[str, ...] = ()
+    undated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +131,7 @@ class Verdict:
     the similarity. `far` is the share of pairs of strangers that reach the threshold, None where it is one that the
     user gave; `learned` says that it comes from a gallery's own photos. `same` and `threshold` are None for a model
     whose threshold nobody has measured; `same` alone where both faces are too small to tell, unless the user gave the
-    threshold."""
+    threshold. `pairs` counts the pairs of faces among which this was the best one."""
 
     same: bool | None
     similarity: float
@@ -107,6 +143,12 @@ class Verdict:
     b: Sighting
     learned: bool = False
     cohort: int = 0
+    pairs: int = 1
+
+    @property
+    def chance(self) -> float | None:
+        """How likely one of so many pairs of strangers reaches the threshold; None where `far` is not known."""
+        return None if self.far is None else 1 - (1 - self.far) ** self.pairs
 
 
 @dataclass(frozen=True, slots=True)

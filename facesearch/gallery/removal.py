@@ -111,7 +111,8 @@ class Removal:
             )
         faces = faces_of_photo(self._conn)
         self._conn.executemany(
-            f"UPDATE photos SET face_count = {faces}, status = iif({faces} > 0, status, 'forgotten'), needs = ? "
+            f"UPDATE photos SET face_count = {faces}, status = iif({faces} > 0, status, 'forgotten'), "
+            f"taken = iif({faces} > 0, taken, NULL), needs = ? "
             "WHERE id = ?",
             [(LOST_A_FACE, *photo) for photo in photos],
         )
@@ -124,7 +125,8 @@ class Removal:
         for table in self._tables:
             self._conn.executemany(f"DELETE FROM {table} WHERE photo_id = ?", [(photo.id,) for photo in kept])
         self._conn.executemany(
-            "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, face_count = 0 "
+            "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, taken = NULL, "
+            "face_count = 0 "
             "WHERE id = ?",
             [(photo.id,) for photo in kept],
         )

@@ -171,9 +171,9 @@ def _is_sound(*_: object) -> bool:
 def _is_sound_photo(row: list[Any], *_: object) -> bool:
     """Whether the values are of their kinds; what they say cannot be checked."""
     path, size, mtime_ns, digest, status = row[1:6]
-    cause, needs, ctime_ns, faces = row[-4:]
+    taken, cause, needs, ctime_ns, faces = row[-5:]
     numbers = all(isinstance(number, int) for number in (size, mtime_ns, ctime_ns, faces))
-    words = isinstance(digest, bytes | None) and isinstance(needs, str | None)
+    words = isinstance(digest, bytes | None) and all(isinstance(word, str | None) for word in (taken, needs))
     return numbers and words and bool(path) and status in tuple(Status) and cause in (None, *Cause)
 
 

@@ -163,6 +163,13 @@ def quality_of_faces(db: sqlite_utils.Database) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN quality REAL")
 
 
+@migrations()
+def dates_of_photos(db: sqlite_utils.Database) -> None:
+    """When photos were taken; empty where the file does not say, NULL where nobody has looked: photos of before are
+    looked at when a date is asked for, or by the next run."""
+    db.execute("ALTER TABLE photos ADD COLUMN taken TEXT")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

@@ -40,6 +40,11 @@ class Storage:
         """The file of vectors."""
         return self.directory / contents.VECTORS
 
+    @property
+    def sheet(self) -> Path:
+        """Where the contact sheet lies that was drawn to be shown at once."""
+        return self.directory / contents.SHEET
+
     def settings(self) -> GallerySettings | None:
         """What was fixed when the gallery was made; None where there is none yet. Raises GalleryError when its
         database is damaged."""
@@ -84,6 +89,7 @@ class Storage:
         try:
             if db.stamp.read() is None:
                 self.delete_vectors()
+            self.delete_sheet()
             db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
             self.note(
@@ -144,10 +150,11 @@ class Storage:
     def delete_vectors(self) -> None:
         """Deletes the file of vectors, which holds what is no longer in the database. Raises FaceSearchError when the
         disk refuses."""
-        try:
-            self.vectors.unlink(missing_ok=True)
-        except OSError as error:
-            raise FaceSearchError(f"{self.vectors} cannot be deleted ({error.strerror}).") from error
+        _delete(self.vectors)
+
+    def delete_sheet(self) -> None:
+        """Deletes the contact sheet, on which faces are that may be forgotten. Raises as `delete_vectors`."""
+        _delete(self.sheet)
 
     @contextmanager
     def searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:
@@ -190,6 +197,13 @@ class Storage:
     def bytes_on_disk(self) -> int:
         """How many bytes the folder holds, backups too."""
         return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FaceSearchError(f"{path} cannot be deleted ({error.strerror}).") from error
 
 
 def _delete_stamp(db: Database) -> None:

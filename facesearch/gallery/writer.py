@@ -47,6 +47,7 @@ class Writer:
                 digest=row.digest,
                 reason=reason,
                 size=row.size,
+                taken=row.taken,
                 faces=found.faces,
                 embeddings=found.embeddings,
                 person=names.of_folder(file.path) if self._options.names_people else None,

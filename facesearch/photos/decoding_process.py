@@ -21,6 +21,7 @@ from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
+from facesearch.photos.dates import DATE, date_of
 from facesearch.photos.status import Cause, Status
 from facesearch.photos.view import View, decode_view
 
@@ -41,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True, tag="given"):
     """What comes before an array of uint8 of this shape. The other fields describe a view: `size` is the whole
     photo's width and height, `shrink` how many of its pixels, (x, y), one pixel of the array stands for, `more`
     whether the file has more detail than the array, `note` what the user should hear of it, and `knows_up` whether it
-    tells which way is up."""
+    tells which way is up; `taken` is when the photo was taken, empty where that is not known."""
 
     shape: Annotated[tuple[Length, ...], msgspec.Meta(min_length=3, max_length=4)]
     size: tuple[Side, Side] | None = None
@@ -49,6 +50,7 @@ class Reply(msgspec.Struct, frozen=True, tag="given"):
     more: bool = False
     note: Annotated[str, msgspec.Meta(max_length=100)] = ""
     knows_up: bool = False
+    taken: Annotated[str, msgspec.Meta(pattern=f"^({DATE})?$")] = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refused"):
@@ -90,7 +92,7 @@ def serve(calls: Sequence[Call] = ()) -> None:
 def answer_decode(data: bytes, max_side: int, max_megapixels: float) -> tuple[Reply, Pixels]:
     """The call "decode": as `view.decode_view`."""
     view = decode_view(data, max_side, max_megapixels)
-    facts = view.size, view.shrink, bool(view.data), view.note, view.knows_up
+    facts = view.size, view.shrink, bool(view.data), view.note, view.knows_up, date_of(data)
     return Reply(view.pixels.shape, *facts), view.pixels
 
 

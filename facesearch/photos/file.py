@@ -80,8 +80,12 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
         raise PhotoError(Status.UNREADABLE, reason, Cause.MACHINE) from error
     except MemoryError as error:
         raise PhotoError(Status.CRASHED, "there is not enough memory for it now", Cause.MACHINE) from error
-    digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
-    return LoadedPhoto(file, data, digest, size)
+    return LoadedPhoto(file, data, digest_of(data), size)
+
+
+def digest_of(data: bytes) -> bytes:
+    """What recognises the content of a photo, 16 bytes."""
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
 
 
 def load_named_photo(file: PhotoFile) -> LoadedPhoto:

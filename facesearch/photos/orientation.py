@@ -26,14 +26,19 @@ def says_which_way_is_up(data: bytes, kind: str | None) -> bool:
 
 def stated_orientation(data: bytes, kind: str) -> int:
     """1 to 8, as EXIF counts them; 0 where the file says nothing."""
-    read = {"JPEG": _jpeg_blocks, "PNG": _png_blocks, "WebP": _webp_blocks}.get(kind)
     by_xmp = 0
-    for block in read(data) if read else ():
+    for block in described_in(data, kind):
         found = _XMP.search(block)
         if exif := orientation_of(block):
             return exif
         by_xmp = by_xmp or (int(found[1]) if found else 0)
     return by_xmp
+
+
+def described_in(data: bytes, kind: str) -> Iterator[bytes]:
+    """The blocks of EXIF and of XMP in a JPEG, PNG or WebP."""
+    read = {"JPEG": _jpeg_blocks, "PNG": _png_blocks, "WebP": _webp_blocks}.get(kind)
+    return read(data) if read else iter(())
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

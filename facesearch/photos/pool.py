@@ -84,8 +84,8 @@ class Decoders:
         assert reply.size is not None
         note = printable(reply.note)
         if reply.more:
-            return _RemoteView(pixels, reply.size, reply.shrink, data, note, reply.knows_up, self)
-        return View(pixels, reply.size, reply.shrink, note=note, knows_up=reply.knows_up)
+            return _RemoteView(pixels, reply.size, reply.shrink, data, note, reply.knows_up, reply.taken, self)
+        return View(pixels, reply.size, reply.shrink, note=note, knows_up=reply.knows_up, taken=reply.taken)
 
     def cut(self, view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
         """As `View.cut`. Raises PhotoError too when the file cannot give a sharper version."""

@@ -1,5 +1,6 @@
 """Pictures of faces for people: the contact sheet of an answer, and the worst errors of a benchmark."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.files import printable
-from facesearch.gallery.records import Answer
+from facesearch.gallery.records import Answer, Match
 from facesearch.geometry.face import Box
 from facesearch.photos.pool import Decoders
 from facesearch.photos.view import Decode, read
@@ -19,6 +20,8 @@ from facesearch.pictures import output
 _TILE = 176  # pixels: the side of a face
 _GAP = 20
 _CAPTION = 50
+_LINE = 18  # pixels: from one line of a caption to the next
+_STRIP = _TILE + _CAPTION + 2 * _LINE  # the height of a row of faces
 _PER_ROW = 6  # matches beside a query
 _TALLEST = 65_000  # pixels: libjpeg writes at most 65,500 a side (JPEG_MAX_DIMENSION)
 _AROUND = 0.35  # of the box's longer side is shown on each side of the box
@@ -47,17 +50,17 @@ def check_sheet_name(path: Path, option: str = "--sheet", asked: Iterable[str | 
 
 
 def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
-    """A picture with a line of faces for each answer: the face that was asked about, then its matches with name and
-    judged value, which is green where it reaches the threshold. Returns the picture, how many matches it shows, and
-    how many there are: a picture is not made taller than a JPEG can be."""
+    """A picture with a line of faces for each answer: the face that was asked about, then its matches with name,
+    judged value, which is green where it reaches the threshold, date, and folder. Returns the picture, how many
+    matches it shows, and how many there are: a picture is not made taller than a JPEG can be."""
     drawn, height = [], 0
     for answer in answers:
-        rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // (_TILE + _CAPTION))
+        rows = min(_rows_of(answer), (_TALLEST - height - 2 * _GAP) // _STRIP)
         if rows < 1:
             break
         shown = replace(answer, matches=answer.matches[: rows * _PER_ROW])
         drawn.append(shown)
-        height += rows * (_TILE + _CAPTION) + 2 * _GAP
+        height += rows * _STRIP + 2 * _GAP
     widest = max((min(len(answer.matches), _PER_ROW) for answer in drawn), default=0)
     width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
     sheet = np.full((height, width, 3), _PAPER, np.uint8)
@@ -118,10 +121,11 @@ def _rows_of(answer: Answer) -> int:
 
 def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
     rows = _rows_of(answer)
-    strip = np.full((rows * (_TILE + _CAPTION) + 2 * _GAP, width, 3), _PAPER, np.uint8)
+    strip = np.full((rows * _STRIP + 2 * _GAP, width, 3), _PAPER, np.uint8)
     cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
     _place_tile(strip, 0, 0, _crop(answer.query.photo, answer.query.box, decode))
-    _write_caption(strip, 0, 0, Path(answer.query.photo).name, "asked about", _FAINT)
+    asked = answer.person or Path(answer.query.photo).name
+    _write_caption(strip, 0, 0, asked, f"asked about{_others(len(answer.also), 'more')}", _FAINT)
     divider = _GAP + _TILE + _GAP
     cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
     for i, match in enumerate(answer.matches):
@@ -129,14 +133,21 @@ def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
         _place_tile(strip, row, column, _crop(match.photo, match.box, decode))
         colour = _SAME if match.same else _FAINT
         name = match.person or Path(match.photo).name
-        _write_caption(strip, row, column, name, f"{match.judged:.3f}", colour)
+        alike = _others(len(match.alike), "alike")
+        taken = f"  {match.taken[:10]}" if match.taken else ""
+        _write_caption(strip, row, column, name, f"{match.judged:.3f}{taken}{alike}", colour)
+        _write_places(strip, row, column, match, answer.roots)
     return strip
+
+
+def _others(count: int, word: str) -> str:
+    return f" + {count:,} {word}" if count else ""
 
 
 def _corner(row: int, column: int) -> tuple[int, int]:
     """Left and top of a tile; the matches stand a little apart from the query."""
     left = _GAP + column * (_TILE + _GAP) + (_GAP if column else 0)
-    return left, _GAP + row * (_TILE + _CAPTION)
+    return left, _GAP + row * _STRIP
 
 
 def _place_tile(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
@@ -151,13 +162,29 @@ def _write_caption(strip: Pixels, row: int, column: int, name: str, below: str, 
     _put_text(strip, below, (left, top + _TILE + 36), colour, 14)
 
 
-def _put_text(strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
-    """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width."""
+def _write_places(strip: Pixels, row: int, column: int, match: Match, roots: Sequence[str]) -> None:
+    """Writes below a caption the end of the folder that the photo is in, and where a name stands above, its file."""
+    left, top = _corner(row, column)
+    photo = Path(match.photo)
+    shown = photo.name if match.person else ""
+    folder = str(photo.parent)
+    root = max((r for r in roots if (folder + os.sep).startswith(r.rstrip(os.sep) + os.sep)), key=len, default="")
+    inside = os.path.relpath(folder, Path(root).parent) if root else folder
+    lines = [line for line in (shown, inside) if line]
+    for i, line in enumerate(lines, 2):
+        _put_text(strip, printable(line), (left, top + _TILE + _LINE * (i + 1)), _FAINT, 13, keeps_end=line == inside)
+
+
+def _put_text(
+    strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int, keeps_end: bool = False
+) -> None:
+    """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width, at its
+    end or else at its beginning."""
     font = cv2.FontFace("uni")
     shown = text
     while len(shown) > 1 and _text_width(shown, font, size) > _TILE:
-        text = text[:-1]
-        shown = f"{text.rstrip()}..."
+        text = text[1:] if keeps_end else text[:-1]
+        shown = f"...{text.lstrip()}" if keeps_end else f"{text.rstrip()}..."
     cv2.putText(strip, shown, at, ink, font, size)
 
 

@@ -22,7 +22,7 @@ from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.faces.embedder import Embedder
 from facesearch.gallery import vectors_gpu
-from facesearch.gallery.answers import embed_probes
+from facesearch.gallery.probes import embed_probes
 from facesearch.models.adding import add
 from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
 
