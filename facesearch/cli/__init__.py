@@ -17,6 +17,7 @@ from facesearch.cli import (
     calibrate,
     exits,
     forget,
+    galleries,
     index,
     info,
     migrate,
@@ -120,6 +121,14 @@ _models.command("pull")(
 )
 _models.command("remove")(_command(models.remove_model, "Interrupted; run the same command again."))
 app.add_typer(_models, name="models")
+_galleries = typer.Typer(help="The galleries that there are.", no_args_is_help=True)
+_galleries.command("list")(_command(galleries.list_galleries))
+_galleries.command("rename")(_command(galleries.rename_gallery))
+_galleries.command("delete")(_command(galleries.delete_gallery, "Interrupted; the gallery is whole or gone."))
+_galleries.command("move")(_command(galleries.move_library))
+_galleries.command("backup")(_command(galleries.back_up_gallery, "Interrupted; no backup was written."))
+_galleries.command("restore")(_command(galleries.restore_gallery, "Interrupted; nothing was restored."))
+app.add_typer(_galleries, name="galleries")
 _bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
 _bench.command("lfw")(_command(bench.lfw, _EMBEDDINGS_KEPT))
 _bench.command("yaleb")(_command(bench.yaleb, _EMBEDDINGS_KEPT))

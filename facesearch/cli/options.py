@@ -28,6 +28,7 @@ Batch = Annotated[
         max=limits.BATCH.most,
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -34,6 +34,12 @@ def note(text: str) -> None:
         print(_lines(text), file=sys.stderr, flush=True)
 
 
+def warn(text: str) -> None:
+    """Prints on stderr what a user must see: an error, or what a question is about."""
+    with suppress(OSError, ValueError):
+        print(_lines(text), file=sys.stderr, flush=True)
+
+
 def line(text: str) -> None:
     """Prints a line on the terminal of stderr that the next one replaces."""
     with suppress(OSError, ValueError):
