@@ -58,8 +58,8 @@ def move(
     with storage.writing() as writable, writable.transaction():
         if taken := writable.relocation.move(old, new):
             raise FaceSearchError(
-                f"The gallery '{storage.name}' holds {taken:,} photos with such paths in {printable(new)} already, so "
-                f"nothing was changed; facesearch index {printable(new)} finds moved photos by their content."
+                f"The gallery '{storage.name}' holds {taken:,} photos of these paths in {printable(new)} already, "
+                f"so nothing was changed; facesearch index {printable(new)} finds moved photos by their content."
             )
         if not any(_is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
             writable.roots.add([new])
@@ -134,8 +134,8 @@ def _has_content(stored: StoredFile, found: PhotoFile) -> bool:
         return True
     try:
         photo = load(found, limits.MEGAPIXELS.most)
-    except PhotoError:  # it was no better before
-        return True
+    except PhotoError:
+        return False
     return photo is not None and photo.digest == stored.digest
 
 
