@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import GalleryName, Json, Yes, gallery_words
+from facesearch.cli.options import GalleryArgument, GalleryName, Json, Yes, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 from facesearch.files import printable
@@ -25,7 +25,7 @@ def list_galleries(json: Json = False) -> ExitCode:
     found = list(galleries())
     for each in found:
         if each.fault:
-            show.note(each.fault)
+            show.warn(each.fault)
     if json:
         show.as_json([json_forms.gallery_entry(each) for each in found])
     elif found:
@@ -53,19 +53,19 @@ def _show_table(found: "list[GalleryEntry]") -> None:
 
 
 def rename_gallery(
-    old: Annotated[str, typer.Argument(help="The gallery.", metavar="OLD")],
-    new: Annotated[str, typer.Argument(help="Its new name.", metavar="NEW")],
+    name: GalleryArgument,
+    new: Annotated[str, typer.Argument(help="Its new name.", metavar="NEW_NAME")],
 ) -> ExitCode:
     """Give a gallery another name."""
     from facesearch.gallery.galleries import rename
 
-    rename(old, new, show.note)
-    show.say(f"The gallery '{old}' is called '{new}' now.")
+    rename(name, new, show.note)
+    show.say(f"The gallery '{name}' is called '{new}' now.")
     return ExitCode.DONE
 
 
 def delete_gallery(
-    name: Annotated[str, typer.Argument(help="The gallery.", metavar="NAME")],
+    name: GalleryArgument,
     yes: Yes = False,
 ) -> ExitCode:
     """Delete a gallery: its faces, names and backups by repair. Photos are not touched. You see what will go, and are
@@ -105,8 +105,8 @@ def _what_goes(doomed: "ToDelete") -> str:
 
 
 def move_library(
-    old: Annotated[str, typer.Argument(help="Where the photos were.", metavar="OLD")],
-    new: Annotated[str, typer.Argument(help="The folder in which they are now.", metavar="NEW")],
+    old: Annotated[str, typer.Argument(help="Where the photos were.", metavar="FOLDER")],
+    new: Annotated[str, typer.Argument(help="The folder in which they are now.", metavar="NEW_FOLDER")],
     gallery: GalleryName = "default",
     partly: Annotated[
         bool, typer.Option("--partly", help="Go on although some photos are not there, or have changed.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Batch, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
@@ -19,7 +19,12 @@ _LISTED = 10  # photos whose faces are set aside
 
 def migrate(
     model: Annotated[
-        str, typer.Option(help="The embedding model to change to (see: facesearch models list).", metavar="NAME")
+        str,
+        typer.Option(
+            help="The embedding model to change to (see: facesearch models list).",
+            metavar="NAME",
+            autocompletion=completion.embedders,
+        ),
     ],
     gallery: GalleryName = "default",
     set_aside: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import Json
+from facesearch.cli.options import Json, ModelArgument, Yes
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
@@ -22,7 +22,7 @@ def list_models(json: Json = False) -> ExitCode:
     cards = [_facts(card) for _, card in sorted(model_cards().items())]
     broken = broken_cards()
     for each in broken:
-        show.note(str(each.error))
+        show.warn(str(each.error))
     if json:
         show.as_json(cards)
         return ExitCode.MODEL if broken else ExitCode.DONE
@@ -40,7 +40,7 @@ def list_models(json: Json = False) -> ExitCode:
     return ExitCode.MODEL if broken else ExitCode.DONE
 
 
-def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> ExitCode:
+def show_model(name: ModelArgument, json: Json = False) -> ExitCode:
     """Show all that is known of a model."""
     import msgspec
 
@@ -61,8 +61,8 @@ def add_model(
     file: Annotated[
         Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx, .dat or .xml file.", metavar="FILE")
     ],
-    name: Annotated[str | None, typer.Option(help="The new model's name.")] = None,
-    card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
+    name: Annotated[str | None, typer.Option(help="The new model's name.", metavar="NAME")] = None,
+    card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="FILE.toml")] = None,
 ) -> ExitCode:
     """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network, an OpenVINO embedder.
 
@@ -75,7 +75,7 @@ def add_model(
 
 
 def pull_model(
-    name: Annotated[str, typer.Argument(help="A model's name.")],
+    name: ModelArgument,
     source: Annotated[
         str | None, typer.Option("--from", help="A mirror, or a file that is there.", metavar="URL|FILE")
     ] = None,
@@ -94,10 +94,11 @@ def _show_megabytes(progress: Progress, done: int, total: int | None) -> None:
 
 
 def remove_model(
-    name: Annotated[str, typer.Argument(help="A model's name.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; remove a training's checkpoint too.")] = False,
+    name: ModelArgument,
+    yes: Yes = False,
 ) -> ExitCode:
-    """Remove a model's card, weights and exports from the home. What comes with facesearch stays.
+    """Remove a model's card, weights, exports and a training's checkpoint from the home. What comes with facesearch
+    stays.
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
@@ -105,10 +106,11 @@ def remove_model(
     from facesearch.models.removal import belongings, remove
 
     found = belongings(name, galleries_with)
+    tell = show.note if yes else show.warn
     for path in found.files:
-        show.note(f"to remove: {path}")
+        tell(f"to remove: {path}")
     if found.is_training:
-        show.note("Its checkpoint, from which a training could go on, is removed too.")
+        tell("Its checkpoint, from which a training could go on, is removed too.")
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"There is no terminal on which to ask whether '{name}' may be removed; give --yes.")

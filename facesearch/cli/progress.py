@@ -29,7 +29,7 @@ class Progress:
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=show.is_quiet() or not console.is_terminal,
         )
         self._task: TaskID | None = None
 
@@ -96,6 +96,8 @@ class IndexingProgress(Progress):
         """Counts one photo more."""
         from facesearch.photos.status import Status
 
+        if outcome.is_failure and show.is_verbose():
+            self.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
         self._photos += outcome.status != Status.MISSING
         self._faces += outcome.faces
         self.update(done=self._photos, detail=self._detail())

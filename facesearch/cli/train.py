@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Device
 from facesearch.errors import ExitCode
 
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 
 def train(
-    folder: Annotated[Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="FOLDER")
+    ],
     out: Annotated[str, typer.Option(help="The new model's name.", metavar="NAME")],
     init: Annotated[
-        str | None, typer.Option(help="Start from this model's weights, such as dlib-resnet.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Start from this model's weights, such as dlib-resnet.",
+            metavar="NAME",
+            autocompletion=completion.embedders,
+        ),
     ] = None,
     network: Annotated[
         Literal["small", "facenet"] | None,
@@ -62,7 +69,7 @@ def train(
         typer.Option(help="Evaluate on these pairs too: LFW's pairs.txt, or a CSV of crops (a,b,same)."),
     ] = None,
     eval_photos: Annotated[
-        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: DIR]", metavar="DIR")
+        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: FOLDER]", metavar="FOLDER")
     ] = None,
     pca: Annotated[
         int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2, max=1_024)

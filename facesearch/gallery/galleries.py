@@ -12,8 +12,9 @@ from facesearch.errors import FaceSearchError, Note, UsageError
 from facesearch.files import printable, sync_folder
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
+from facesearch.gallery.known_names import gallery_names
 from facesearch.gallery.storage import Storage
-from facesearch.home import gallery_dir, home, valid_name
+from facesearch.home import gallery_dir, valid_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,9 @@ class ToDelete:
     strange: tuple[str, ...]
 
 
-def names() -> list[str]:
-    """The names of the galleries of this home, in order. Nothing is opened."""
-    found = (path.parent.name for path in (home() / "indexes").glob(f"*/{contents.DATABASE}"))
-    return sorted(name for name in found if _is_name(name))
-
-
 def galleries() -> Iterator[GalleryEntry]:
     """The galleries of this home by name, those that cannot be read too."""
-    return map(_entry, names())
+    return map(_entry, gallery_names())
 
 
 def rename(old: str, new: str, note: Note) -> None:
@@ -108,13 +103,6 @@ def refuse_taken(name: str, advice: str) -> None:
     choose another name."""
     if os.path.lexists(gallery_dir(name)):
         raise UsageError(f"There is {gallery_dir(name)} already; choose another name{advice}.")
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return valid_name(name, "gallery") == name
-    except UsageError:
-        return False
 
 
 def _entry(name: str) -> GalleryEntry:

@@ -1,5 +1,6 @@
 """A gallery, as the commands and programs use it: what the command line can do is a method here."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,7 @@ from facesearch.photos.pool import Decoders
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.gallery import forgetting, upkeep
 
+_log = logging.getLogger(__name__)  # what --verbose shows
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _MOST_FAR = 0.1
 
@@ -101,6 +103,7 @@ class Gallery(Storage):
         requested = RequestedSettings(model, detector, min_face_px, max_side)
         options = IndexOptions(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
+        _log.info("Batches at once: %d, of up to %d photos.", pace.threads, pace.batch)
         tally = Tally(self.name)
         roots = self._usable(paths, tally)
         settings = agreed_settings(self.name, self.settings(), requested)

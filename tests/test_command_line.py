@@ -1,0 +1,124 @@
+"""What all commands share: completion, how much they say, words and examples in the help."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from facesearch import Gallery
+from facesearch.cli import app
+from facesearch.cli.examples import EXAMPLES
+from tests.conftest import Cli
+
+
+def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from _commands(each, (*words, name))
+        else:
+            yield " ".join((*words, name)), each
+
+
+_ALL = dict(_commands(typer.main.get_command(app)))
+
+
+def _offered(home: Path, line: str) -> list[str]:
+    """What Bash offers at the end of a line."""
+    words = line.split(" ")
+    told = {"_FACESEARCH_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    command = str(Path(sys.executable).with_name("facesearch"))
+    done = subprocess.run(
+        [command], env=os.environ | told, capture_output=True, text=True, check=False, cwd=home, timeout=60
+    )
+    assert done.stderr == ""
+    return [offer for offer in done.stdout.split("\n") if offer]
+
+
+def test_the_shell_completes_galleries_people_and_models(home: Path, album: Path) -> None:
+    (album / "Tiger_Woods").rename(album / "Tiger Woods")
+    Gallery.open("family", "cpu").index([album], people_from="folder")
+    before = sorted(home.rglob("*"))
+    assert _offered(home, "facesearch query photo.jpg --gallery f") == ["family"]
+    assert _offered(home, "facesearch forget --gallery family T") == ["Tiger\\ Woods"]
+    assert _offered(home, "facesearch models show dl") == ["dlib-resnet"]
+    assert _offered(home, "facesearch migrate --model mtc") == []  # finds faces, and cannot embed them
+    assert _offered(home, "facesearch galleries rename ") == ["family"]
+    assert sorted(home.rglob("*")) == before
+
+
+def test_completion_where_nothing_is_or_all_is_broken_says_nothing(home: Path) -> None:
+    assert _offered(home, "facesearch query --gallery ") == []
+    assert _offered(home, "facesearch forget --gallery ../../etc T") == []
+    (home / "indexes" / "bad").mkdir(parents=True)
+    (home / "indexes" / "bad" / "faces.db").write_bytes(b"no database at all, " * 300)
+    (home / "models" / "bad.toml").write_text("=")
+    assert _offered(home, "facesearch forget --gallery bad T") == []
+    assert _offered(home, "facesearch models show mtc") == ["mtcnn"]
+
+
+def test_completion_takes_no_longer_than_help(home: Path) -> None:
+    best = 1e9
+    for _ in range(5):
+        started = time.perf_counter()
+        _offered(home, "facesearch query --gallery ")
+        best = min(best, time.perf_counter() - started)
+    assert best < 0.6  # 0.19 s here; importing a network's engine alone takes longer
+
+
+def test_quiet_says_the_answer_alone_and_errors_stay(cli: Cli, album: Path, tmp_path: Path) -> None:
+    (album / "empty.jpg").touch()
+    loud, quiet = cli("index", album), cli("index", album, "--quiet")
+    assert (loud.code, quiet.code) == (7, 7)
+    assert "empty.jpg" in loud.err
+    assert (quiet.err, "unchanged" in quiet.out) == ("", True)
+    failed = cli("query", tmp_path / "nothing.jpg", "-q")
+    assert (failed.code, "nothing.jpg" in failed.err) == (3, True)
+    assert cli("info", "-q", "-v").code == 2
+
+
+def test_verbose_names_the_networks_and_each_failure(cli: Cli, album: Path) -> None:
+    for number in range(12):  # more than are listed otherwise
+        (album / f"empty{number}.jpg").touch()
+    said = cli("index", album, "--verbose")
+    assert all(f"empty{number}.jpg: the file is empty" in said.err for number in range(12))
+    assert "dlib-resnet runs on " in said.err
+    assert "runs on" not in cli("index", album).err
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_each_example_is_a_command_with_options_that_it_has(words: str) -> None:
+    for example in EXAMPLES[words]:
+        assert example.startswith(words)
+        given = shlex.split(example)[len(words.split()) :]
+        _ALL[words].make_context(words, given, resilient_parsing=False)  # raises for what it does not take
+
+
+def test_each_command_has_an_example() -> None:
+    assert set(_ALL) == set(EXAMPLES)
+
+
+_WORDS = {  # of options and arguments that are called so in several commands
+    "gallery": "NAME",
+    "model": "NAME",
+    "detector": "NAME",
+    "device": None,
+    "json": " ",
+    "threads": "N",
+    "batch": "N",
+    "seed": "N",
+}
+
+
+def test_one_thing_has_one_word_in_all_commands() -> None:
+    for words, command in _ALL.items():
+        for parameter in command.params:
+            expected = _WORDS.get(parameter.name, parameter.metavar)
+            assert parameter.metavar == expected, f"{words} {parameter.name}"
+            assert parameter.metavar not in ("DIR", "PATH?", "INTEGER"), f"{words} {parameter.name}"
