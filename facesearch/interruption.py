@@ -14,16 +14,22 @@ from facesearch.errors import ExitCode
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
-_is_asked = False
+_is_asked = _is_raised = False
 _stops: list[list[Callable[[], None] | None]] = []  # innermost last
 
 
 def listen() -> None:
     """Handles the signals from now on. For the main thread of a process that belongs to facesearch alone."""
-    global _is_asked
-    _is_asked = False
+    global _is_asked, _is_raised
+    _is_asked = _is_raised = False
     for each in _SIGNALS:
         signal.signal(each, _handle)
+
+
+def is_raised() -> bool:
+    """Whether KeyboardInterrupt was raised. Libraries that are being imported make another error of it, and where it
+    comes in a callback Python drops it."""
+    return _is_raised
 
 
 @contextmanager
@@ -39,11 +45,14 @@ def orderly(stop: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def at_once() -> Iterator[None]:
     """Inside, an interruption raises KeyboardInterrupt, even within `orderly`: for a long step that stores nothing
-    until its end."""
+    until its end. Python drops it where it comes in a callback, as of the import system; then it is raised at the
+    end."""
     with _inside(None):
         if _is_asked:
             raise KeyboardInterrupt
         yield
+        if _is_asked:
+            raise KeyboardInterrupt
 
 
 def out_of_its_reach() -> dict[str, Any]:
@@ -64,12 +73,13 @@ def _inside(stop: Callable[[], None] | None) -> Iterator[None]:
 
 
 def _handle(*_: object) -> None:
-    global _is_asked
+    global _is_asked, _is_raised
     for each in _SIGNALS:
         signal.signal(each, _end)
     _is_asked = True
     stop = _stops[-1][0] if _stops else None
     if stop is None:
+        _is_raised = True
         raise KeyboardInterrupt
     stop()
 

@@ -2,6 +2,7 @@
 
 Everything heavy is imported inside the commands, so that `facesearch --help` is there at once."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -125,7 +126,10 @@ def main() -> None:
     keep_private()
     settle_all()
     exits.prepare_process()
-    sys.exit(run())
+    code = run()
+    if code == ExitCode.INTERRUPTED:
+        os._exit(code)  # without waiting for threads that are still computing
+    sys.exit(code)
 
 
 def run() -> int:

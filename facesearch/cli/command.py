@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.models import OptionInfo
 
+from facesearch import interruption
 from facesearch.cli import exits, show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.home import narrow_home
@@ -43,6 +44,10 @@ def make_command(function: Callable[..., ExitCode], interrupted: str = NOTHING_C
             raise exits.InterruptedCommandError(str(error) or interrupted) from None
         except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
             raise FaceSearchError(exits.describe(error)) from error
+        except Exception as error:
+            if interruption.is_raised():
+                raise exits.InterruptedCommandError(interrupted) from error
+            raise
         raise typer.Exit(code)
 
     _add_shared_options(run, function)
