@@ -126,6 +126,7 @@ def main() -> None:
     keep_private()
     settle_all()
     exits.prepare_process()
+    interruption.watch(show.warn)
     code = run()
     if code == ExitCode.INTERRUPTED:
         os._exit(code)  # without waiting for threads that are still computing
