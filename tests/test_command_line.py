@@ -14,6 +14,9 @@ import typer
 from facesearch import Gallery
 from facesearch.cli import app
 from facesearch.cli.examples import EXAMPLES
+from facesearch.cli.progress import WorkRate
+from facesearch.gallery.known_before import KnownBefore
+from facesearch.photos.walk import walk
 from tests.conftest import Cli
 
 
@@ -70,6 +73,28 @@ def test_completion_takes_no_more_work_than_help(home: Path) -> None:
         after = os.times()
         best = min(best, after.children_user + after.children_system - before.children_user - before.children_system)
     assert best < 0.5  # seconds of CPU; 0.2 here, and importing what analyses photos takes as long again
+
+
+def test_the_rate_counts_neither_preparation_nor_what_is_unchanged() -> None:
+    work = WorkRate()
+    assert work.rate == 0
+    for batch in range(5):
+        for photo in range(8):
+            work.add(100 + 2 * batch + photo / 1000)  # 8 photos in 2 seconds, after 100 seconds of other things
+    assert work.photos == 40
+    assert work.rate == pytest.approx(32 / 8, rel=0.01)
+
+
+def test_what_a_gallery_knew_before_is_counted_and_what_is_new_or_changed_is_not(home: Path, album: Path) -> None:
+    gallery = Gallery.open("family", "cpu")
+    assert KnownBefore(gallery.database).count(list(walk(str(album)))) == 0
+    gallery.index([album])
+    known = KnownBefore(gallery.database)
+    first, *_ = sorted(album.rglob("*.jpg"))
+    first.write_bytes(first.read_bytes() + b"more")
+    (album / "empty.jpg").touch()
+    gallery.index([album])  # what is stored now was not known before
+    assert known.count(list(walk(str(album)))) == 8
 
 
 def test_quiet_says_the_answer_alone_and_errors_stay(cli: Cli, album: Path, tmp_path: Path) -> None:

@@ -98,8 +98,10 @@ def index(
 
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.known_before import KnownBefore
 
-    with IndexingProgress([str(path) for path in paths]) as progress:
+    known = KnownBefore(Gallery.open(gallery).database)
+    with IndexingProgress([str(path) for path in paths], known) as progress:
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
             paths,

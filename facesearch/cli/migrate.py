@@ -58,7 +58,6 @@ def migrate(
     from facesearch.gallery.gallery import Gallery
 
     with Progress() as progress:
-        progress.begin("Embedding", detail="faces")
         opened = Gallery.open(gallery, device, progress.note)
         done = opened.migrate(
             model,
@@ -66,13 +65,29 @@ def migrate(
             threads=threads,
             batch=batch,
             max_megapixels=max_megapixels,
-            on_progress=progress.update,
+            on_progress=_Bar(progress),
         )
     if json:
         show.as_json(json_forms.migrated(done, opened.faces_set_aside() if done.set_aside else ()))
     else:
         _show(opened, done)
     return ExitCode.SOME_UNREAD if done.set_aside else ExitCode.DONE
+
+
+class _Bar:
+    """Moves to and fro until the first faces are embedded; only from then on the time left is estimated."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._calls = progress, 0
+        progress.begin("Preparing networks")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Shows how many faces, of how many, are done; the first call says how many were when it began."""
+        if self._calls == 1:
+            self._progress.begin("Embedding", total, "faces")
+        if self._calls:
+            self._progress.update(done=done)
+        self._calls += 1
 
 
 def _show(gallery: "Gallery", done: "Migrated") -> None:
