@@ -16,6 +16,9 @@ from facesearch.cli import app
 from facesearch.cli.examples import EXAMPLES
 from facesearch.cli.progress import WorkRate
 from facesearch.gallery.known_before import KnownBefore
+from facesearch.gallery.records import Outcome
+from facesearch.gallery.tally import Tally
+from facesearch.photos.status import Status
 from facesearch.photos.walk import walk
 from tests.conftest import Cli
 
@@ -147,3 +150,15 @@ def test_one_thing_has_one_word_in_all_commands() -> None:
             expected = _WORDS.get(parameter.name, parameter.metavar)
             assert parameter.metavar == expected, f"{words} {parameter.name}"
             assert parameter.metavar not in ("DIR", "PATH?", "INTEGER"), f"{words} {parameter.name}"
+
+
+def test_the_rate_of_a_run_is_that_of_the_photos_that_were_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 1.0, 100.0, 102.0, 104.0, 200.0, 200.0, 200.0))
+    monkeypatch.setattr("facesearch.gallery.tally.time.perf_counter", lambda: next(clock))
+    tally = Tally("family")
+    tally.add(Outcome("a.jpg", Status.OK, 1, done="unchanged"))
+    tally.begin_working()
+    tally.add(Outcome("b.jpg", Status.OK, 1))
+    tally.add(Outcome("c.jpg", Status.OK, 1))
+    tally.add(Outcome("d.jpg", Status.OK, 1, done="unchanged"))
+    assert tally.summary().photos_per_second == 2 / (104 - 100)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -371,10 +370,9 @@ class Gallery(Storage):
     def _load_to_index(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
         be there too: that it is not should be said before hours of work, and not after."""
-        started = time.perf_counter()
         import_faiss()
         analyser = self._load(settings, threads=1)
-        tally.preparing = time.perf_counter() - started
+        tally.begin_working()
         return analyser
 
 
