@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import filelock
 import pytest
 
 from facesearch import Gallery
@@ -64,6 +66,30 @@ def test_a_name_that_is_taken_is_refused_and_both_galleries_stay(cli: Cli, galle
     for new in ("other", "../elsewhere", "family"):
         assert cli("galleries", "rename", "family", new).code == 2
     assert (_rows(gallery), Gallery.open("other").facts().faces) == (before, len(before))
+
+
+def test_while_another_process_writes_a_gallery_is_neither_renamed_nor_deleted_nor_moved(
+    cli: Cli, gallery: Gallery, album: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    shutil.copytree(album, new)
+    with filelock.FileLock(gallery.directory / "faces.lock"):
+        assert cli("galleries", "rename", "family", "clan").code == 8
+        assert cli("galleries", "delete", "family", "--yes").code == 8
+        assert cli("galleries", "move", album, new, "--gallery", "family").code == 8
+        assert cli("galleries", "backup", tmp_path / "b", "--gallery", "family").code == 0  # which only reads
+    assert cli("check", "--gallery", "family").code == 0
+
+
+def test_what_cannot_be_a_backup_or_a_place_for_one_is_refused_at_once(
+    cli: Cli, gallery: Gallery, album: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for file, code in ((tmp_path / "pipe", 3), (album, 3), (tmp_path / "nothing", 3)):
+        assert cli("galleries", "restore", file).code == code
+    assert cli("galleries", "restore", tmp_path / "pipe", "--as", "family").code == 2
+    for file, code in ((album, 2), (Path("-"), 2), (tmp_path / "pipe" / "backup", 3)):
+        assert cli("galleries", "backup", file, "--gallery", "family").code == code
 
 
 def test_a_gallery_that_cannot_be_read_is_listed_and_can_be_deleted(cli: Cli, gallery: Gallery) -> None:

@@ -82,6 +82,8 @@ def back_up(storage: Storage, file: Path, on_progress: OnProgress = lambda done,
     Raises GalleryError when there is no gallery or it is damaged, UsageError when the file is there already,
     FaceSearchError when the disk refuses it."""
     refuse_absent(storage)
+    if str(file) == "-":
+        raise UsageError("A backup is written into a file, not to standard output; name a file.")
     if file.exists() or file.is_symlink():
         raise UsageError(f"{printable(str(file))} is there already, and nothing is written over; name a new file.")
     copy = file.with_name(f".{secrets.token_hex(4)}{PART}")
@@ -94,7 +96,7 @@ def back_up(storage: Storage, file: Path, on_progress: OnProgress = lambda done,
             _write(archive, copy, manifest)
     except OSError as error:
         raise FaceSearchError(
-            f"{printable(str(error.filename or file))} cannot be written ({error.strerror}); name another place."
+            f"{printable(str(file))} cannot be written ({error.strerror}); name another place."
         ) from error
     return Backup(file, storage.name, manifest)
 
@@ -104,6 +106,8 @@ def restore(file: Path, name: str | None, note: Note) -> Backup:
 
     Raises NotABackupError for a file that is none or is damaged, UsageError when there is such a gallery already or
     the name is none, GalleryError when a newer facesearch wrote it, FaceSearchError when the disk refuses."""
+    if name is not None:
+        refuse_taken(valid_name(name, "gallery"), " with --as NAME")
     try:
         with _archive(file) as archive:
             manifest = _read_manifest(file, archive)
@@ -113,7 +117,8 @@ def restore(file: Path, name: str | None, note: Note) -> Backup:
             _restore_into(Storage(chosen, note), archive, manifest, file)
     except OSError as error:
         raise FaceSearchError(
-            f"{printable(str(error.filename or file))} cannot be used ({error.strerror})."
+            f"{printable(str(error.filename or file))} cannot be used ({error.strerror}); name a file that "
+            "facesearch galleries backup wrote, or see that the home can be written."
         ) from error
     return Backup(file, chosen, manifest)
 
@@ -176,6 +181,8 @@ class _Careful:
 
 @contextmanager
 def _archive(file: Path) -> Iterator[zipfile.ZipFile]:
+    if file.exists() and not file.is_file():  # opening a pipe would wait for whoever writes to it
+        raise NotABackupError(f"{printable(str(file))} is no file; name one that facesearch galleries backup wrote.")
     with _as_sentence(file), file.open("rb") as opened, zipfile.ZipFile(_Careful(opened)) as archive:
         yield archive
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from facesearch import limits
-from facesearch.errors import FaceSearchError, PhotoError, RootError
+from facesearch.errors import FaceSearchError, PhotoError, RootError, UsageError
 from facesearch.files import printable
 from facesearch.gallery.database import Database
 from facesearch.gallery.relocation_table import StoredFile, moved
@@ -49,6 +49,8 @@ def move(
 
     Raises GalleryError when there is no gallery, FaceSearchError when it knows nothing of `old` or holds other photos
     under `new`, RootError when the photos are not there; GalleryLockedError while another process writes."""
+    if not old or not new:
+        raise UsageError("An empty name is no folder; name both the old and the new one.")
     old, new = os.path.abspath(old), os.path.abspath(new)
     with storage.reading() as (db, _), db.snapshot():
         _refuse_unknown(storage, db, old)
