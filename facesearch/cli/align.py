@@ -20,8 +20,10 @@ _LISTED = 10  # photos without a crop
 def align(
     source: Annotated[Path, typer.Argument(help="Folder with a folder for each person.", metavar="FOLDER")],
     target: Annotated[Path, typer.Argument(help="Where the crops go, in the same folders.", metavar="CROPS")],
-    size: Annotated[int, typer.Option(help="Side of a crop in pixels.", min=16, max=1024)] = 160,
-    margin: Annotated[float, typer.Option(help="Pixels by which the face's box is widened.", min=0, max=10_000)] = 32,
+    size: Annotated[int, typer.Option(help="Side of a crop.", metavar="PIXELS", min=16, max=1024)] = 160,
+    margin: Annotated[
+        float, typer.Option(help="By how much the face's box is widened.", metavar="PIXELS", min=0, max=10_000)
+    ] = 32,
     warp: Annotated[bool, typer.Option("--warp", help="Turn and scale each face by its landmarks.")] = False,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="Cut out every face, not one a photo.")] = False,
     form: Annotated[Literal["png", "jpg"], typer.Option("--format", help="png loses nothing.")] = "png",

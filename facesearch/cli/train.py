@@ -36,7 +36,8 @@ def train(
     ] = None,
     dim: Annotated[int | None, typer.Option(help="Numbers of an embedding. [default: 128]", min=8, max=1024)] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of a chip in pixels. [default: 112, facenet 160]", min=48, max=320)
+        int | None,
+        typer.Option(help="Side of a chip. [default: 112, facenet 160]", metavar="PIXELS", min=48, max=320),
     ] = None,
     recipe: Annotated[
         Literal["softmax-then-triplet", "triplet"] | None,
