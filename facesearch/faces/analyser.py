@@ -1,6 +1,5 @@
 """Views of photos to faces with embeddings."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,14 +17,12 @@ from facesearch.faces.yunet import YunetDetector
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import cores
-from facesearch.models.cards import DetectorCard, EmbedderCard, ModelCard
+from facesearch.models.cards import DetectorCard, EmbedderCard
 from facesearch.models.device import Device, device_of
-from facesearch.models.engines import Network
 from facesearch.models.export import exported_to, is_strange, prepare
 from facesearch.models.serving import serve
 from facesearch.photos.view import View
 
-_log = logging.getLogger(__name__)  # what --verbose shows
 _MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where the photo has more of them
 
 
@@ -122,7 +119,6 @@ def load_embedder(
 
 def _embedder(card: EmbedderCard, detector: str, device: Literal["cpu", "gpu"], threads: int) -> Embedder:
     (network,) = serve(card, device, threads or cores()).values()
-    _report(card, network, device, threads)
     return Embedder(network, card, detector)
 
 
@@ -135,11 +131,4 @@ def load_detector(
         prepare([card], note)
     if card.network == "yunet":
         return YunetDetector(exported_to(card) / "detector.onnx", card)
-    networks = serve(card, chosen, threads or cores())
-    _report(card, next(iter(networks.values())), chosen, threads)
-    return MtcnnDetector(networks, card)
-
-
-def _report(card: ModelCard, network: Network, device: str, threads: int) -> None:
-    where = "GPU" if device == "gpu" else f"CPU, {threads or cores()} of {cores()} cores a call"
-    _log.info("%s runs on %s, %s.", card.name, type(network).__name__.removesuffix("Network"), where)
+    return MtcnnDetector(serve(card, chosen, threads or cores()), card)
