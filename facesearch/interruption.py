@@ -3,8 +3,10 @@ a second interruption ends the process at once, which does no harm to any file."
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,16 +16,52 @@ from facesearch.errors import ExitCode
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
-_is_asked = False
+_SOON = 0.7  # seconds in which an interruption usually ends a command
+_STOPPING = "Stopping as soon as what has begun can be left; Ctrl-C again ends it at once, and no file is harmed."
+
+_is_asked = _is_raised = False
 _stops: list[list[Callable[[], None] | None]] = []  # innermost last
 
 
 def listen() -> None:
     """Handles the signals from now on. For the main thread of a process that belongs to facesearch alone."""
-    global _is_asked
-    _is_asked = False
+    global _is_asked, _is_raised
+    _is_asked = _is_raised = False
     for each in _SIGNALS:
         signal.signal(each, _handle)
+
+
+def watch(say: Callable[[str], None]) -> None:
+    """Where an interruption does not end the process in a moment, `say` hears that it was noticed. Python handles a
+    signal only when the main thread is back from a library, which may take long; a thread hears of it at once, and a
+    second one ends the process even then. To be called once, by a process that ends with its first interruption."""
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(heard, say), daemon=True).start()
+
+
+def _watch(heard: socket.socket, say: Callable[[str], None]) -> None:
+    _wait_for_a_signal(heard)
+    heard.settimeout(_SOON)
+    try:
+        _wait_for_a_signal(heard)
+    except TimeoutError:
+        say(_STOPPING)
+        heard.settimeout(None)
+        _wait_for_a_signal(heard)
+    _end()
+
+
+def _wait_for_a_signal(heard: socket.socket) -> None:
+    while heard.recv(1)[0] not in _SIGNALS:
+        pass
+
+
+def is_raised() -> bool:
+    """Whether KeyboardInterrupt was raised. Libraries that are being imported make another error of it, and where it
+    comes in a callback Python drops it."""
+    return _is_raised
 
 
 @contextmanager
@@ -39,11 +77,14 @@ def orderly(stop: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def at_once() -> Iterator[None]:
     """Inside, an interruption raises KeyboardInterrupt, even within `orderly`: for a long step that stores nothing
-    until its end."""
+    until its end. Python drops it where it comes in a callback, as of the import system; then it is raised at the
+    end."""
     with _inside(None):
         if _is_asked:
             raise KeyboardInterrupt
         yield
+        if _is_asked:
+            raise KeyboardInterrupt
 
 
 def out_of_its_reach() -> dict[str, Any]:
@@ -64,12 +105,13 @@ def _inside(stop: Callable[[], None] | None) -> Iterator[None]:
 
 
 def _handle(*_: object) -> None:
-    global _is_asked
+    global _is_asked, _is_raised
     for each in _SIGNALS:
         signal.signal(each, _end)
     _is_asked = True
     stop = _stops[-1][0] if _stops else None
     if stop is None:
+        _is_raised = True
         raise KeyboardInterrupt
     stop()
 

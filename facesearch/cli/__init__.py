@@ -2,8 +2,7 @@
 
 Everything heavy is imported inside the commands, so that `facesearch --help` is there at once."""
 
-import functools
-import math
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -18,6 +17,7 @@ from facesearch.cli import (
     exits,
     find,
     forget,
+    galleries,
     index,
     info,
     migrate,
@@ -28,37 +28,13 @@ from facesearch.cli import (
     upkeep,
     verify,
 )
-from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.cli.command import NOTHING_CHANGED, epilog, make_command
+from facesearch.cli.examples import EXAMPLES
+from facesearch.errors import ExitCode
 from facesearch.files import keep_private
-from facesearch.home import narrow_home
 from facesearch.libraries import settle_all
 
-_NOTHING_CHANGED = "Interrupted; nothing was changed."
 _EMBEDDINGS_KEPT = "Interrupted; embeddings of earlier runs are kept, and the same command goes on with them."
-
-
-def _command(function: Callable[..., ExitCode], interrupted: str = _NOTHING_CHANGED) -> Callable[..., None]:
-    """A command whose returned number is its exit code, and whose interruption is an error like any other, with what
-    is then true of this command. The core's own sentence, `raise KeyboardInterrupt("...")`, goes first."""
-
-    @functools.wraps(function)
-    def run(**words: object) -> None:
-        try:
-            for name, value in words.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    raise UsageError(f"--{name.replace('_', '-')} must be a number, not {value}.")
-            narrow_home(show.note)
-            code = function(**words)
-        except KeyboardInterrupt as error:
-            raise exits.InterruptedCommandError(str(error) or interrupted) from None
-        except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
-            raise FaceSearchError(exits.describe(error)) from error
-        raise typer.Exit(code)
-
-    # The help is wrapped to the terminal's width, not to that of the source.
-    paragraphs = (function.__doc__ or "").split("\n\n")
-    run.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    return run
 
 
 def _show_version(wanted: bool) -> None:
@@ -79,55 +55,72 @@ app = typer.Typer(
     name="facesearch",
     callback=_whole,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("index")(
-    _command(index.index, "Interrupted; what was finished is stored, and the same command goes on from there.")
-)
-app.command("query")(_command(query.query))
-app.command("find")(_command(find.find))
-app.command("verify")(_command(verify.verify))
-app.command("calibrate")(
-    _command(calibrate.calibrate, "Interrupted; the gallery goes by the threshold that it had, or by the new one.")
-)
-app.command("align")(
-    _command(align.align, "Interrupted; the crops that are there are whole, and the same command passes them over.")
-)
-app.command("train")(
-    _command(train.train, "Interrupted; the last checkpoint stays, if there is one: go on with --resume.")
-)
-app.command("migrate")(
-    _command(
+_GROUPS = {
+    "models": typer.Typer(help="The models that there are.", no_args_is_help=True),
+    "galleries": typer.Typer(help="The galleries that there are.", no_args_is_help=True),
+    "bench": typer.Typer(help="Measure models and indexes.", no_args_is_help=True),
+}
+# Each command, and what is true when it is interrupted.
+_COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
+    "index": (index.index, "Interrupted; what was finished is stored, and the same command goes on from there."),
+    "query": (query.query, NOTHING_CHANGED),
+    "find": (find.find, NOTHING_CHANGED),
+    "verify": (verify.verify, NOTHING_CHANGED),
+    "calibrate": (
+        calibrate.calibrate,
+        "Interrupted; the gallery goes by the threshold that it had, or by the new one.",
+    ),
+    "align": (
+        align.align,
+        "Interrupted; the crops that are there are whole, and the same command passes them over.",
+    ),
+    "train": (train.train, "Interrupted; the last checkpoint stays, if there is one: go on with --resume."),
+    "migrate": (
         migrate.migrate,
         "Interrupted; the gallery is the old one whole, or the new one, and the same command goes on from there.",
-    )
-)
-app.command("check")(_command(upkeep.check))
-app.command("repair")(
-    _command(upkeep.repair, "Interrupted; the gallery is as it was or repaired, and the same command goes on.")
-)
-app.command("forget")(
-    _command(forget.forget, "Interrupted; run the same command again, as not all may be forgotten.")
-)
-app.command("info")(_command(info.info))
-app.command("doctor")(_command(info.doctor))
-_models = typer.Typer(help="The models that there are.", no_args_is_help=True)
-_models.command("list")(_command(models.list_models))
-_models.command("show")(_command(models.show_model))
-_models.command("add")(_command(models.add_model, "Interrupted; no model was added."))
-_models.command("pull")(
-    _command(models.pull_model, "Interrupted; what was downloaded is kept, and the same command goes on from there.")
-)
-_models.command("remove")(_command(models.remove_model, "Interrupted; run the same command again."))
-app.add_typer(_models, name="models")
-_bench = typer.Typer(help="Measure models and indexes.", no_args_is_help=True)
-_bench.command("lfw")(_command(bench.lfw, _EMBEDDINGS_KEPT))
-_bench.command("yaleb")(_command(bench.yaleb, _EMBEDDINGS_KEPT))
-_bench.command("pairs")(_command(bench.pairs, _EMBEDDINGS_KEPT))
-_bench.command("search")(_command(bench.search))
-app.add_typer(_bench, name="bench")
+    ),
+    "check": (upkeep.check, NOTHING_CHANGED),
+    "repair": (
+        upkeep.repair,
+        "Interrupted; the gallery is as it was or repaired, and the same command goes on.",
+    ),
+    "forget": (forget.forget, "Interrupted; run the same command again, as not all may be forgotten."),
+    "info": (info.info, NOTHING_CHANGED),
+    "doctor": (info.doctor, NOTHING_CHANGED),
+    "models list": (models.list_models, NOTHING_CHANGED),
+    "models show": (models.show_model, NOTHING_CHANGED),
+    "models add": (models.add_model, "Interrupted; no model was added."),
+    "models pull": (
+        models.pull_model,
+        "Interrupted; what was downloaded is kept, and the same command goes on from there.",
+    ),
+    "models remove": (models.remove_model, "Interrupted; run the same command again."),
+    "galleries list": (galleries.list_galleries, NOTHING_CHANGED),
+    "galleries rename": (galleries.rename_gallery, NOTHING_CHANGED),
+    "galleries delete": (galleries.delete_gallery, "Interrupted; the gallery is whole or gone."),
+    "galleries move": (galleries.move_library, NOTHING_CHANGED),
+    "galleries backup": (galleries.back_up_gallery, "Interrupted; no backup was written."),
+    "galleries restore": (galleries.restore_gallery, "Interrupted; nothing was restored."),
+    "bench lfw": (bench.lfw, _EMBEDDINGS_KEPT),
+    "bench yaleb": (bench.yaleb, _EMBEDDINGS_KEPT),
+    "bench pairs": (bench.pairs, _EMBEDDINGS_KEPT),
+    "bench search": (bench.search, NOTHING_CHANGED),
+}
+
+
+def _add_commands() -> None:
+    for words, (function, interrupted) in _COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        to = _GROUPS[group] if group else app
+        to.command(name, epilog=epilog(EXAMPLES.get(words, ())))(make_command(function, interrupted))
+    for group, made in _GROUPS.items():
+        app.add_typer(made, name=group)
+
+
+_add_commands()
 
 
 def main() -> None:
@@ -135,7 +128,11 @@ def main() -> None:
     keep_private()
     settle_all()
     exits.prepare_process()
-    sys.exit(run())
+    interruption.watch(show.warn)
+    code = run()
+    if code == ExitCode.INTERRUPTED:
+        os._exit(code)  # without waiting for threads that are still computing
+    sys.exit(code)
 
 
 def run() -> int:

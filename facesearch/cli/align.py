@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Device, Json
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, Note
@@ -18,14 +18,18 @@ _LISTED = 10  # photos without a crop
 
 
 def align(
-    source: Annotated[Path, typer.Argument(help="Folder with a folder for each person.", metavar="SRC")],
-    target: Annotated[Path, typer.Argument(help="Where the crops go, in the same folders.", metavar="DST")],
-    size: Annotated[int, typer.Option(help="Side of a crop in pixels.", min=16, max=1024)] = 160,
-    margin: Annotated[float, typer.Option(help="Pixels by which the face's box is widened.", min=0, max=10_000)] = 32,
+    source: Annotated[Path, typer.Argument(help="Folder with a folder for each person.", metavar="FOLDER")],
+    target: Annotated[Path, typer.Argument(help="Where the crops go, in the same folders.", metavar="CROPS")],
+    size: Annotated[int, typer.Option(help="Side of a crop.", metavar="PIXELS", min=16, max=1024)] = 160,
+    margin: Annotated[
+        float, typer.Option(help="By how much the face's box is widened.", metavar="PIXELS", min=0, max=10_000)
+    ] = 32,
     warp: Annotated[bool, typer.Option("--warp", help="Turn and scale each face by its landmarks.")] = False,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="Cut out every face, not one a photo.")] = False,
     form: Annotated[Literal["png", "jpg"], typer.Option("--format", help="png loses nothing.")] = "png",
-    detector: Annotated[str, typer.Option(help="Face detector.", metavar="NAME")] = "mtcnn",
+    detector: Annotated[
+        str, typer.Option(help="Face detector.", metavar="NAME", autocompletion=completion.detectors)
+    ] = "mtcnn",
     device: Device = "auto",
     json: Json = False,
 ) -> ExitCode:
@@ -54,17 +58,18 @@ def align(
             if photo.reason:
                 failures.append(photo)
     if json:
-        listed = [{"photo": failure.photo, "reason": failure.reason} for failure in failures]
+        reasons = [{"photo": failure.photo, "reason": failure.reason} for failure in failures]
         kinds = ("aligned", "known", "failed", "crops")
-        show.as_json({kind: counts[kind] for kind in kinds} | {"failures": listed})
+        show.as_json({kind: counts[kind] for kind in kinds} | {"failures": reasons})
     else:
         show.say(
             f"{counts['crops']:,} crops of {counts['aligned']:,} photos in {printable(str(target))}; "
             f"{counts['known']:,} photos were done already, {counts['failed']:,} gave none."
         )
-        for failure in failures[:_LISTED]:
+        listed = len(failures) if show.is_verbose() else _LISTED
+        for failure in failures[:listed]:
             show.note(f"{failure.photo}: {failure.reason}")
-        if len(failures) > _LISTED:
+        if len(failures) > listed:
             show.note("... and more; --json lists them all.")
     return ExitCode.SOME_UNREAD if any(failure.is_unread for failure in failures) else ExitCode.DONE
 

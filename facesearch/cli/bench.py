@@ -19,7 +19,6 @@ OnMissing = Annotated[
     Literal["centre", "skip", "wrong"],
     typer.Option(
         help="A photo without a face: take its centre, skip its pairs, or count them as wrong.",
-        metavar="centre|skip|wrong",
     ),
 ]
 Seed = Annotated[
@@ -39,7 +38,9 @@ Errors = Annotated[
 def lfw(
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of any LFW release; without it, scikit-learn's copy is downloaded.", metavar="DIR"),
+        typer.Option(
+            help="Folder of any LFW release; without it, scikit-learn's copy is downloaded.", metavar="FOLDER"
+        ),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="The pairs.txt, where it is not with the photos.", metavar="FILE")
@@ -49,7 +50,6 @@ def lfw(
         typer.Option(
             help="The official pairs; 10,000 random pairs; who is this, over everybody; or a card's threshold, from "
             "people outside the official pairs.",
-            metavar="view2|random|identify|strangers",
         ),
     ] = "view2",
     on_missing: OnMissing = "centre",
@@ -97,7 +97,7 @@ def lfw(
 
 
 def yaleb(
-    data: Annotated[Path, typer.Option(help="Folder of the cropped Extended Yale B.", metavar="DIR")],
+    data: Annotated[Path, typer.Option(help="Folder of the cropped Extended Yale B.", metavar="FOLDER")],
     seed: Seed = 0,
     model: Model = None,
     device: Device = "auto",

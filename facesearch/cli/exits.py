@@ -83,14 +83,14 @@ def _report(error: BaseException, code: ExitCode) -> int:
         with suppress(Exception):
             traceback.print_exception(error)
     if isinstance(error, FaceSearchError):
-        show.note(str(error))
+        show.warn(str(error))
         return error.exit_code
     if isinstance(error, typer.TyperException):
         return _report_usage(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        show.note(str(error) or "Interrupted.")
+        show.warn(str(error) or "Interrupted.")
         return ExitCode.INTERRUPTED
-    show.note(describe(error))
+    show.warn(describe(error))
     return ExitCode.ERROR
 
 
@@ -100,10 +100,10 @@ def _report_usage(error: Exception) -> int:
         return ExitCode.USAGE
     context = getattr(error, "ctx", None)
     if context is not None:
-        show.note(str(context.get_usage()))
-        show.note(f"Try '{context.command_path} {context.help_option_names[0]}' for help.")
+        show.warn(str(context.get_usage()))
+        show.warn(f"Try '{context.command_path} {context.help_option_names[0]}' for help.")
     message = str(getattr(error, "format_message", lambda: error)()).strip()
-    show.note(f"Error: {message}")
+    show.warn(f"Error: {message}")
     return ExitCode.USAGE
 
 

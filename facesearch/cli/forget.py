@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import json_forms, show
-from facesearch.cli.options import GalleryName, Json
+from facesearch.cli import completion, json_forms, show
+from facesearch.cli.options import GalleryName, Json, Yes
 from facesearch.errors import ExitCode
 from facesearch.files import printable
 
@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 def forget(
     what: Annotated[
         str | None,
-        typer.Argument(help="A person's name, or the path of a photo or of a folder.", metavar="PERSON|PHOTO|FOLDER"),
+        typer.Argument(
+            help="A person's name, or the path of a photo or of a folder.",
+            metavar="NAME|PHOTO|FOLDER",
+            autocompletion=completion.people,
+        ),
     ] = None,
     missing: Annotated[
         bool,
         typer.Option("--missing", help="Forget all photos that are no longer on disk, and folders that are gone."),
     ] = False,
-    person: Annotated[bool, typer.Option("--person", help="PERSON|PHOTO|FOLDER names a person.")] = False,
-    photo: Annotated[bool, typer.Option("--photo", help="PERSON|PHOTO|FOLDER names a photo or folder.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Forget without asking.")] = False,
+    person: Annotated[bool, typer.Option("--person", help="NAME|PHOTO|FOLDER is the name of a person.")] = False,
+    photo: Annotated[
+        bool, typer.Option("--photo", help="NAME|PHOTO|FOLDER is the path of a photo or folder.")
+    ] = False,
+    yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be forgotten.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,
@@ -103,7 +109,7 @@ def _is_confirmed(chosen: "ToForget", yes: bool) -> bool:
             "--dry-run to see more."
         )
     for line in _choice_lines(chosen):
-        show.note(line)
+        show.warn(line)
     return typer.confirm("Forget them?", err=True)
 
 

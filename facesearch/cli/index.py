@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
@@ -43,6 +43,7 @@ def index(
         float | None,
         typer.Option(
             help="Smallest face that is looked for, in pixels of what --max-side leaves; 20 in a new gallery.",
+            metavar="PIXELS",
             min=limits.MIN_FACE_PX.least,
             max=limits.MIN_FACE_PX.most,
         ),
@@ -52,12 +53,18 @@ def index(
         typer.Option(
             help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
             "this is 0. 1280 in a new gallery.",
+            metavar="PIXELS",
             min=limits.MAX_SIDE_PX.least,
             max=limits.MAX_SIDE_PX.most,
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Embedding model of a new gallery (see: facesearch models list).")
+        str | None,
+        typer.Option(
+            help="Embedding model of a new gallery (see: facesearch models list).",
+            metavar="NAME",
+            autocompletion=completion.embedders,
+        ),
     ] = None,
     detector: Detector = None,
     device: Device = "auto",
@@ -91,8 +98,10 @@ def index(
 
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.known_before import KnownBefore
 
-    with IndexingProgress([str(path) for path in paths]) as progress:
+    known = KnownBefore(Gallery.open(gallery).database)
+    with IndexingProgress([str(path) for path in paths], known) as progress:
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
             paths,
@@ -129,11 +138,16 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
     for sentence in show.unread(summary.failing, summary.unsupported):
         show.note(sentence)
+    if not show.is_verbose():  # which names each when it is met
+        _list_failures(summary)
+    for failed in summary.roots_failed:
+        show.note(failed.reason)
+
+
+def _list_failures(summary: "RunSummary") -> None:
     for outcome in summary.failures[:_LISTED]:
         show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
     more = sum(summary.failing.values()) - _LISTED
     if more > 0 or summary.unsupported:
         command = f"facesearch info --failures{gallery_words(summary.gallery)}"
         show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}{command} lists all.")
-    for failed in summary.roots_failed:
-        show.note(failed.reason)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
+    from facesearch.gallery.galleries import GalleryEntry
     from facesearch.gallery.records import (
         Answer,
         Forgotten,
@@ -104,6 +105,22 @@ def run_summary(record: "RunSummary") -> Json:
 def failure(record: "Outcome") -> Json:
     """A photo that could not be read."""
     return {"photo": record.path, "status": record.status, "reason": record.reason, "cause": record.cause}
+
+
+def gallery_entry(record: "GalleryEntry") -> Json:
+    """A gallery in `galleries list`."""
+    return {
+        "gallery": record.name,
+        "directory": str(record.directory),
+        "model": record.model or None,
+        "photos": record.photos,
+        "faces": record.faces,
+        "people": record.people,
+        "bytes_on_disk": record.bytes_on_disk,
+        "folders": list(record.roots),
+        "last_run": record.last_run,
+        "fault": record.fault or None,
+    }
 
 
 def gallery_facts(record: "GalleryFacts") -> Json:

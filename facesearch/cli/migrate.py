@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Batch, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
@@ -19,7 +19,12 @@ _LISTED = 10  # photos whose faces are set aside
 
 def migrate(
     model: Annotated[
-        str, typer.Option(help="The embedding model to change to (see: facesearch models list).", metavar="NAME")
+        str,
+        typer.Option(
+            help="The embedding model to change to (see: facesearch models list).",
+            metavar="NAME",
+            autocompletion=completion.embedders,
+        ),
     ],
     gallery: GalleryName = "default",
     set_aside: Annotated[
@@ -53,7 +58,6 @@ def migrate(
     from facesearch.gallery.gallery import Gallery
 
     with Progress() as progress:
-        progress.begin("Embedding", detail="faces")
         opened = Gallery.open(gallery, device, progress.note)
         done = opened.migrate(
             model,
@@ -61,13 +65,29 @@ def migrate(
             threads=threads,
             batch=batch,
             max_megapixels=max_megapixels,
-            on_progress=progress.update,
+            on_progress=_Bar(progress),
         )
     if json:
         show.as_json(json_forms.migrated(done, opened.faces_set_aside() if done.set_aside else ()))
     else:
         _show(opened, done)
     return ExitCode.SOME_UNREAD if done.set_aside else ExitCode.DONE
+
+
+class _Bar:
+    """Moves to and fro until the first faces are embedded; only from then on the time left is estimated."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._calls = progress, 0
+        progress.begin("Preparing networks")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Shows how many faces, of how many, are done; the first call says how many were when it began."""
+        if self._calls == 1:
+            self._progress.begin("Embedding", total, "faces")
+        if self._calls:
+            self._progress.update(done=done)
+        self._calls += 1
 
 
 def _show(gallery: "Gallery", done: "Migrated") -> None:

@@ -1,5 +1,6 @@
 """`facesearch models`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import Json
+from facesearch.cli.options import Json, ModelArgument, Yes
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
 
 def list_models(json: Json = False) -> ExitCode:
-    """List the models: kind, licence, size of the embedding, accuracy, source, whether they are ready.
+    """List the models: kind, numbers of an embedding, accuracy, licence, whether they are ready.
 
     Exit code 6 when a card in the home is broken; the others are listed all the same."""
     from facesearch.files import printable
@@ -22,25 +23,45 @@ def list_models(json: Json = False) -> ExitCode:
     cards = [_facts(card) for _, card in sorted(model_cards().items())]
     broken = broken_cards()
     for each in broken:
-        show.note(str(each.error))
+        show.warn(str(each.error))
     if json:
         show.as_json(cards)
         return ExitCode.MODEL if broken else ExitCode.DONE
-    rows = show.table("model", "kind", "dim", "licence", "accuracy", "source", "ready", right=["dim"])
+    rows = show.table("model", "kind", "dim", "LFW", "licence", "ready", right=["dim"])
     for card in cards:
-        # A figure means nothing without its test, and less when its people were trained on.
-        figures = [f"{reached} ({test})" for test, reached in card["accuracy"].items()]
-        measured = [figure for figure in figures if not figure.endswith(", published)")]
-        best = "; ".join(measured or figures[:1]) or "-"
-        accuracy = best if card["tried"] else f"{best}; not tried here"
-        dim = str(card["dim"] or "-")
-        facts = (card["name"], card["kind"], dim, card["licence"], accuracy, card["source"], card["ready"])
+        facts = (card["name"], card["kind"], str(card["dim"] or "-"), _on_lfw(card), _licence(card), _means(card))
         rows.add_row(*map(printable, facts))
     show.console().print(rows)
+    show.note(
+        "LFW: accuracy measured here; in brackets what its makers publish, not tried.\n"
+        "pull, add: how to get it. * and all else: facesearch models show NAME"
+    )
     return ExitCode.MODEL if broken else ExitCode.DONE
 
 
-def show_model(name: Annotated[str, typer.Argument(help="A model's name.")], json: Json = False) -> ExitCode:
+def _on_lfw(card: dict[str, Any]) -> str:
+    """The accuracy on the best-known test, without its deviation; in brackets where it is only published."""
+    figures = {test: reached.split()[0] for test, reached in card["accuracy"].items()}
+    measured = [reached for test, reached in figures.items() if not test.endswith(", published")]
+    published = [f"({reached})" for test, reached in figures.items() if test.startswith("LFW")]
+    return (measured or published or ["-"])[0]
+
+
+def _licence(card: dict[str, Any]) -> str:
+    licence: str = card["licence"]
+    name = re.split(r" \(|; ", licence)[0]
+    return name if name == licence else f"{name}*"
+
+
+def _means(card: dict[str, Any]) -> str:
+    """Whether the model is ready, else the command that gets it."""
+    ready: str = card["ready"]
+    if ready.startswith("no"):
+        return next((verb for verb in ("pull", "add") if f" models {verb} " in ready), "no")
+    return ready.removeprefix("on ")
+
+
+def show_model(name: ModelArgument, json: Json = False) -> ExitCode:
     """Show all that is known of a model."""
     import msgspec
 
@@ -61,8 +82,8 @@ def add_model(
     file: Annotated[
         Path, typer.Argument(help="A .pb, .h5, .keras, .weights.h5, .onnx, .dat or .xml file.", metavar="FILE")
     ],
-    name: Annotated[str | None, typer.Option(help="The new model's name.")] = None,
-    card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="CARD.toml")] = None,
+    name: Annotated[str | None, typer.Option(help="The new model's name.", metavar="NAME")] = None,
+    card: Annotated[Path | None, typer.Option(help="What is known of it.", metavar="FILE.toml")] = None,
 ) -> ExitCode:
     """Take a model from a file: a released FaceNet, any ONNX embedder, a YuNet, a dlib network, an OpenVINO embedder.
 
@@ -75,7 +96,7 @@ def add_model(
 
 
 def pull_model(
-    name: Annotated[str, typer.Argument(help="A model's name.")],
+    name: ModelArgument,
     source: Annotated[
         str | None, typer.Option("--from", help="A mirror, or a file that is there.", metavar="URL|FILE")
     ] = None,
@@ -94,10 +115,11 @@ def _show_megabytes(progress: Progress, done: int, total: int | None) -> None:
 
 
 def remove_model(
-    name: Annotated[str, typer.Argument(help="A model's name.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; remove a training's checkpoint too.")] = False,
+    name: ModelArgument,
+    yes: Yes = False,
 ) -> ExitCode:
-    """Remove a model's card, weights and exports from the home. What comes with facesearch stays.
+    """Remove a model's card, weights, exports and a training's checkpoint from the home. What comes with facesearch
+    stays.
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
@@ -105,10 +127,11 @@ def remove_model(
     from facesearch.models.removal import belongings, remove
 
     found = belongings(name, galleries_with)
+    tell = show.note if yes else show.warn
     for path in found.files:
-        show.note(f"to remove: {path}")
+        tell(f"to remove: {path}")
     if found.is_training:
-        show.note("Its checkpoint, from which a training could go on, is removed too.")
+        tell("Its checkpoint, from which a training could go on, is removed too.")
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"There is no terminal on which to ask whether '{name}' may be removed; give --yes.")

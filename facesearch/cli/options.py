@@ -5,10 +5,30 @@ from typing import Annotated, Literal
 import typer
 
 from facesearch import limits
+from facesearch.cli import completion
 
-GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="The gallery's name.", metavar="NAME")]
-Model = Annotated[str | None, typer.Option(help="Embedding model (see: facesearch models list).", metavar="NAME")]
-Detector = Annotated[str | None, typer.Option(help="Face detector, where not the model's usual one.", metavar="NAME")]
+GalleryName = Annotated[
+    str,
+    typer.Option("--gallery", "-g", help="The gallery's name.", metavar="NAME", autocompletion=completion.galleries),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Embedding model (see: facesearch models list).", metavar="NAME", autocompletion=completion.embedders
+    ),
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        help="Face detector, where not the model's usual one.", metavar="NAME", autocompletion=completion.detectors
+    ),
+]
+GalleryArgument = Annotated[
+    str, typer.Argument(help="The gallery's name.", metavar="NAME", autocompletion=completion.galleries)
+]
+ModelArgument = Annotated[
+    str, typer.Argument(help="The model's name.", metavar="NAME", autocompletion=completion.models)
+]
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
 ]
@@ -28,6 +48,7 @@ Batch = Annotated[
         max=limits.BATCH.most,
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -1,12 +1,13 @@
 """Output of all commands: the answer on stdout as text, tables or JSON, notes on stderr. All printing is here."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import FaceSearchError
+from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
 
 if TYPE_CHECKING:
@@ -18,10 +19,35 @@ if TYPE_CHECKING:
 
 _BETWEEN, _EDGES = 3, 2  # cells between two columns of a table, and at both sides of it
 _LEAST_PATH = 8  # cells that a path has, however narrow the terminal is
+_is_quiet = _is_verbose = False
 
 
 class ClosedPipeError(Exception):
     """Whoever read the answer has seen enough."""
+
+
+def be(quiet: bool, verbose: bool) -> None:
+    """From now on notes and progress are left out, or more is said. Raises UsageError for both."""
+    global _is_quiet, _is_verbose
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose cannot both be; leave one out.")
+    _is_quiet, _is_verbose = quiet, verbose
+    report = logging.getLogger("facesearch")
+    report.handlers = [_Report()] if verbose else []
+    report.propagate = not verbose
+    if verbose:
+        report.setLevel(logging.INFO)
+        logging.disable(logging.NOTSET)
+
+
+def is_quiet() -> bool:
+    """Whether nothing but the answer is to be shown."""
+    return _is_quiet
+
+
+def is_verbose() -> bool:
+    """Whether the user wants to know more."""
+    return _is_verbose
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -40,13 +66,35 @@ def raw(data: bytes) -> None:
 
 
 def note(text: str) -> None:
-    """Prints a note for the user on stderr, apart from the answer. It is dropped where stderr cannot be written."""
+    """Prints a note for the user on stderr, apart from the answer. It is dropped where stderr cannot be written, and
+    with --quiet."""
+    if not _is_quiet:
+        warn(text)
+
+
+def detail(text: str) -> None:
+    """Prints a note that only --verbose shows."""
+    if _is_verbose:
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """Prints on stderr what a user must see: an error, or what a question is about."""
     with suppress(OSError, ValueError):
         print(_lines(text), file=sys.stderr, flush=True)
 
 
+class _Report(logging.Handler):
+    """Shows what the core reports: which network runs on which engine, and the like."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        detail(record.getMessage())
+
+
 def line(text: str) -> None:
     """Prints a line on the terminal of stderr that the next one replaces."""
+    if _is_quiet:
+        return
     with suppress(OSError, ValueError):
         print(f"\r{_lines(text)}\033[K", end="", file=sys.stderr, flush=True)
 

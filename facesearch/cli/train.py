@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Device
 from facesearch.errors import ExitCode
 
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 
 def train(
-    folder: Annotated[Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="FOLDER")
+    ],
     out: Annotated[str, typer.Option(help="The new model's name.", metavar="NAME")],
     init: Annotated[
-        str | None, typer.Option(help="Start from this model's weights, such as dlib-resnet.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Start from this model's weights, such as dlib-resnet.",
+            metavar="NAME",
+            autocompletion=completion.embedders,
+        ),
     ] = None,
     network: Annotated[
         Literal["small", "facenet"] | None,
@@ -29,7 +36,8 @@ def train(
     ] = None,
     dim: Annotated[int | None, typer.Option(help="Numbers of an embedding. [default: 128]", min=8, max=1024)] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of a chip in pixels. [default: 112, facenet 160]", min=48, max=320)
+        int | None,
+        typer.Option(help="Side of a chip. [default: 112, facenet 160]", metavar="PIXELS", min=48, max=320),
     ] = None,
     recipe: Annotated[
         Literal["softmax-then-triplet", "triplet"] | None,
@@ -62,7 +70,7 @@ def train(
         typer.Option(help="Evaluate on these pairs too: LFW's pairs.txt, or a CSV of crops (a,b,same)."),
     ] = None,
     eval_photos: Annotated[
-        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: DIR]", metavar="DIR")
+        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: FOLDER]", metavar="FOLDER")
     ] = None,
     pca: Annotated[
         int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2, max=1_024)

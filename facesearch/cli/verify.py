@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Detector, Json, Model
 from facesearch.errors import ExitCode
 
@@ -32,7 +32,13 @@ def verify(
     detector: Detector = None,
     gallery: Annotated[
         str | None,
-        typer.Option("--gallery", "-g", help="Judge by this gallery's models and threshold.", metavar="NAME"),
+        typer.Option(
+            "--gallery",
+            "-g",
+            help="Judge by this gallery's models and threshold.",
+            metavar="NAME",
+            autocompletion=completion.galleries,
+        ),
     ] = None,
     threshold: Annotated[
         float | None,

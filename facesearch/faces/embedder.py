@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Chips, Embeddings
 from facesearch.errors import ModelError, PhotoError
+from facesearch.faces.reporting import report
 from facesearch.geometry.chips import Aligner, ByBox, ByLandmarks
 from facesearch.models.cards import BoxAlignment, EmbedderCard
 from facesearch.models.engines import Network
@@ -19,6 +20,7 @@ class Embedder:
     def __init__(self, network: Network, card: EmbedderCard, detector: str) -> None:
         """`detector` is the name of that whose faces are aligned. Raises ModelError when the card does not say where
         its landmarks belong."""
+        report(card.name, network)
         self._network = network
         self.card = card
         self.aligner = aligner_of(card, detector)

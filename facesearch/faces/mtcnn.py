@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Boxes, Indices, Pixels, Scores
+from facesearch.faces.reporting import report
 from facesearch.geometry.boxes import cut_window, non_maximum_suppression, squared, suppress_nested
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.geometry.scaling import shrink_to_fit, shrunk
@@ -41,6 +42,7 @@ class MtcnnDetector:
 
     def __init__(self, parts: Mapping[str, Network], card: DetectorCard) -> None:
         """`parts` are the networks pnet, rnet and onet."""
+        report(card.name, parts["onet"])
         self._pnet, self._rnet, self._onet = parts["pnet"], parts["rnet"], parts["onet"]
         self.card = card
 

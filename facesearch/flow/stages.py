@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.flow.pace import LOADED_AHEAD, Pace
 from facesearch.flow.stream import ordered, threads
-from facesearch.interruption import at_once, orderly
+from facesearch.interruption import at_once, is_raised, orderly
 from facesearch.photos.file import MAX_MEGAPIXELS, LoadedPhoto, PhotoFile, load_named_photo
 from facesearch.photos.pool import SECONDS, Decoders
 from facesearch.photos.status import Cause, Status
@@ -24,6 +24,7 @@ Key = TypeVar("Key")  # what the source knows a photo by
 Passed = TypeVar("Passed")  # what the source gives in place of a photo that needs no work
 Result = TypeVar("Result")  # what the analysis makes of a photo
 
+_GRACE = 0.5  # seconds that what is being analysed has after an interruption: it is to be answered within one
 _BATCH_ITEMS = 1024  # what passes by included
 _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "resource_exhausted", "resource exhausted")
 
@@ -103,7 +104,8 @@ class Work(Generic[Key, Result]):
     gives takes a batch and returns one result a photo, on several threads at once. Photos are decoded with a longest
     side of `max_side` pixels (0: whole), and one of more than `max_megapixels`, or that takes longer than `seconds`,
     fails. `read` gives a file's bytes, or None for a file that is not a photo and leaves the stream. An
-    interruption is raised at once, or with `keeps_begun` when the batches that are being analysed have come out."""
+    interruption is raised at once, or with `keeps_begun` when the batches that are being analysed have come out, or
+    half a second later."""
 
     make_analysis: Callable[[], Analyse[Key, Result]]
     pace: Pace
@@ -130,7 +132,7 @@ class _Stages(Generic[Key, Result]):
     def __init__(self, work: Work[Key, Result]) -> None:
         self._work, self._pace = work, work.pace
         self._analysis: Analyse[Key, Result] | None = None
-        self._is_stopped = False
+        self._stopped: float | None = None
 
     def run(
         self, source: Iterable[Any], recognise: Callable[[Iterator[Any]], Iterator[Any]] | None
@@ -145,19 +147,34 @@ class _Stages(Generic[Key, Result]):
                 stack.enter_context(orderly(partial(self._stop, decoders)))
             # In the order of the stages; each takes from the one before as it is asked for more.
             ahead = 2 * pace.batch
-            read = ordered(readers, self._load, source, ahead, LOADED_AHEAD, weigh=self._weigh)
+            read = ordered(readers, self._load, self._until_stopped(source), ahead, LOADED_AHEAD, weigh=self._weigh)
             loaded = (item for item in read if item is not None)
             new = recognise(loaded) if recognise else loaded
             decoded = ordered(readers, decode, new, ahead, pace.bytes_decoded_ahead, weigh=self._weigh)
             batches = self._with_analysis(_batches(decoded, pace))
             yield from ordered(
-                analysts, self._analyse, batches, pace.threads + 1, pace.pixels_analysed_ahead, weigh=_weigh_batch
+                analysts,
+                self._analyse,
+                batches,
+                pace.threads + 1,
+                pace.pixels_analysed_ahead,
+                weigh=_weigh_batch,
+                gives_up=self._gives_up,
             )
 
     def _stop(self, decoders: Decoders) -> None:
-        """Nothing more is begun; what is being analysed still reaches the end of the stream."""
-        self._is_stopped = True
+        """Nothing more is begun; what is being analysed still reaches the end of the stream, if it is soon done."""
+        self._stopped = time.perf_counter()
         decoders.stop()
+
+    def _until_stopped(self, source: Iterable[Any]) -> Iterator[Any]:
+        for item in source:
+            if self._stopped is not None:
+                return
+            yield item
+
+    def _gives_up(self) -> bool:
+        return is_raised() or (self._stopped is not None and time.perf_counter() - self._stopped > _GRACE)
 
     def _load(self, job: Job[Key]) -> Loaded[Key] | Failed[Key] | None:
         try:
@@ -186,7 +203,7 @@ class _Stages(Generic[Key, Result]):
     def _with_analysis(self, batches: Iterable[list[object]]) -> Iterator[list[object]]:
         """The batches, until the run is to stop; the analysis is made before the first one that needs it."""
         for batch in batches:
-            if self._is_stopped:  # its photos may have failed because of that alone
+            if self._stopped is not None:  # its photos may have failed because of that alone
                 return
             if self._analysis is None and any(isinstance(item, Decoded) for item in batch):
                 with at_once():

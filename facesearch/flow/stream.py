@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
+_BETWEEN_LOOKS = 0.1  # seconds between two looks whether a result is still wanted
 QUEUE = 1024  # items at most that wait to be taken, those that pass by included
 
 Item = TypeVar("Item")
@@ -35,12 +36,17 @@ def batched(items: Iterable[Item], most: int, most_weight: int, weigh: Callable[
 
 @contextmanager
 def threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that, when the work is interrupted, finishes what it has begun and forgets the rest."""
+    """A pool that, when the work is broken off, forgets what it has not begun. An error waits until what is begun has
+    ended; an interruption waits for nothing."""
     pool = ThreadPoolExecutor(count)
+    waits = True
     try:
         yield pool
+    except (KeyboardInterrupt, GeneratorExit):
+        waits = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=waits, cancel_futures=True)
 
 
 def ordered(
@@ -51,12 +57,14 @@ def ordered(
     weight_ahead: int,
     *,
     weigh: Callable[[Any], int | None],
+    gives_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Any]:
     """Maps a function over items on a pool, in their order. `weigh` says what a call with an item costs; an item
     without a weight (None) is not mapped: it passes by in its place.
 
     At most `ahead` calls are begun and not yet taken, and fewer where the sum of their items' weights would pass
-    `weight_ahead`; a single item may weigh more."""
+    `weight_ahead`; a single item may weigh more. Raises KeyboardInterrupt where a result is not there and `gives_up`
+    says that it is not to be waited for."""
     queue: deque[tuple[Any, int]] = deque()
     pending = weight = 0
     for item in items:
@@ -65,7 +73,7 @@ def ordered(
             first, first_weight = queue.popleft()
             pending -= isinstance(first, Future)
             weight -= first_weight
-            yield _result(first)
+            yield _result(first, gives_up)
         if own is None:
             queue.append((item, 0))
         else:
@@ -73,8 +81,14 @@ def ordered(
             pending += 1
             weight += own
     for first, _ in queue:
-        yield _result(first)
+        yield _result(first, gives_up)
 
 
-def _result(item: Any) -> Any:
-    return item.result() if isinstance(item, Future) else item
+def _result(item: Any, gives_up: Callable[[], bool]) -> Any:
+    if not isinstance(item, Future):
+        return item
+    while not item.done():
+        if gives_up():
+            raise KeyboardInterrupt
+        wait((item,), _BETWEEN_LOOKS)
+    return item.result()

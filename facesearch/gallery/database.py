@@ -16,6 +16,7 @@ from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.migration_table import Migration
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
+from facesearch.gallery.relocation_table import Relocation
 from facesearch.gallery.removal import Removal
 from facesearch.gallery.runs_table import Roots, Runs
 from facesearch.gallery.schema import migrations
@@ -54,6 +55,7 @@ class Database:
         self.photos = Photos(self._conn, self.faces, self.set_aside, self.people)
         self.migration = Migration(self._conn)
         self.removal = Removal(self._conn, path)
+        self.relocation = Relocation(self._conn)
 
     @classmethod
     def create(cls, path: Path) -> "Database":

@@ -1,7 +1,7 @@
 """A gallery, as the commands and programs use it: what the command line can do is a method here."""
 
+import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from facesearch.photos.file import MAX_MEGAPIXELS
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.gallery import forgetting, upkeep
 
+_log = logging.getLogger(__name__)  # what --verbose shows
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _MOST_FAR = 0.1
 
@@ -91,6 +92,7 @@ class Gallery(Questions):
         requested = RequestedSettings(model, detector, min_face_px, max_side)
         options = IndexOptions(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
         pace = Pace.of_machine(self._device, threads, batch)
+        _log.info("Batches at once: %d, of up to %d photos.", pace.threads, pace.batch)
         tally = Tally(self.name)
         roots = self._usable(paths, tally)
         settings = agreed_settings(self.name, self.settings(), requested)
@@ -293,8 +295,7 @@ class Gallery(Questions):
     def _load_to_index(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
         be there too: that it is not should be said before hours of work, and not after."""
-        started = time.perf_counter()
         import_faiss()
         analyser = self._load(settings, threads=1)
-        tally.preparing = time.perf_counter() - started
+        tally.begin_working()
         return analyser

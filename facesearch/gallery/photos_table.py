@@ -111,6 +111,10 @@ class Photos:
         ).fetchone()
         return _known_photo(row) if row else None
 
+    def newest(self) -> int:
+        """The greatest id of a photo, 0 where there is none."""
+        return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0])
+
     def present(self, root: str) -> Iterator[str]:
         """The photos under a folder that were on disk when they were last looked for."""
         rows = self._conn.execute(

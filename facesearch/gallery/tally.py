@@ -42,10 +42,18 @@ class Tally:
         self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
         self.faces = 0
         self.unsynced = 0  # new faces that are not in the file of vectors yet
-        self.preparing = 0.0  # seconds until the networks ran, which do not count in photos a second
+        self._last = self._passed = self._started  # when a photo was worked on, and when one was met
+        self._working: float | None = None  # since when photos are worked on
+
+    def begin_working(self) -> None:
+        """The networks are there: what came before does not count in photos a second."""
+        self._working = self._working or time.perf_counter()
 
     def add(self, outcome: Outcome) -> None:
         """Counts one photo."""
+        self._passed = time.perf_counter()
+        if outcome.done == "indexed" and outcome.status != Status.MISSING:
+            self._last = self._passed
         self.photos[outcome.status if outcome.done == "indexed" else outcome.done] += 1
         if outcome.done in ("indexed", "copied"):
             self.faces += outcome.faces
@@ -61,13 +69,19 @@ class Tally:
             photos=dict(self.photos),
             faces=self.faces,
             seconds=seconds,
-            photos_per_second=analysed / (seconds - self.preparing),
+            photos_per_second=analysed / self._working_seconds,
             gallery=self._gallery,
             failures=tuple(unread.first),
             failing=dict(unread.failing),
             unsupported=dict(unread.unsupported),
             roots_failed=tuple(self.roots_failed),
         )
+
+    @property
+    def _working_seconds(self) -> float:
+        """From when the networks were there, without the time in which what is unchanged passed by at the end."""
+        began = self._working if self._working and self._working < self._last else self._started
+        return time.perf_counter() - began - (self._passed - self._last)
 
 
 @contextmanager

@@ -73,8 +73,8 @@ def remove(name: str, galleries_with: GalleriesWith, training_too: bool = False)
 def _refuse_needed(name: str, galleries: Sequence[str]) -> None:
     if galleries:
         raise ModelError(
-            f"'{name}' is needed by {', '.join(map(printable, galleries))}; delete what it found there first "
-            f"({home() / 'indexes'}), or keep the model."
+            f"'{name}' is needed by {', '.join(map(printable, galleries))}; change that first (facesearch "
+            "migrate or galleries delete), or keep the model."
         )
 
 

@@ -141,6 +141,8 @@ class Decoders:
 
     def _started(self) -> Decoder:
         """A new decoder. Raises PhotoError when the pool is closed, FaceSearchError when no process starts."""
+        if self._closed.is_set():
+            raise _interrupted()
         try:
             decoder = Decoder(self._program, self._max_megapixels, self._seconds)
         except OSError as error:

@@ -1,0 +1,90 @@
+"""What all commands share: how much they say, how an interruption is told, and examples in their help."""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_args
+
+import typer
+from typer.models import OptionInfo
+
+from facesearch import interruption
+from facesearch.cli import exits, show
+from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.home import narrow_home
+
+NOTHING_CHANGED = "Interrupted; nothing was changed."
+
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, questions and errors.", show_default=False)
+]
+_Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Say more: networks and engines, how many cores, each failure.", show_default=False
+    ),
+]
+_SHARED = {"quiet": _Quiet, "verbose": _Verbose}
+
+
+def make_command(function: Callable[..., ExitCode], interrupted: str = NOTHING_CHANGED) -> Callable[..., None]:
+    """A command whose returned number is its exit code, and whose interruption is an error like any other, with what
+    is then true of this command. The core's own sentence, `raise KeyboardInterrupt("...")`, goes first. It has the
+    options that all commands have."""
+
+    @functools.wraps(function)
+    def run(quiet: bool = False, verbose: bool = False, **words: object) -> None:
+        try:
+            _refuse_what_is_no_number(words)
+            show.be(quiet, verbose)
+            narrow_home(show.note)
+            code = function(**words)
+        except KeyboardInterrupt as error:
+            raise exits.InterruptedCommandError(str(error) or interrupted) from None
+        except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
+            raise FaceSearchError(exits.describe(error)) from error
+        except Exception as error:
+            if interruption.is_raised():
+                raise exits.InterruptedCommandError(interrupted) from error
+            raise
+        raise typer.Exit(code)
+
+    _add_shared_options(run, function)
+    # The help is wrapped to the terminal's width, not to that of the source.
+    paragraphs = (function.__doc__ or "").split("\n\n")
+    run.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return run
+
+
+def epilog(lines: Sequence[str]) -> str | None:
+    """The end of a command's help; Typer leaves the lines behind \\b as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  facesearch {line}" for line in lines) if lines else None
+
+
+def _refuse_what_is_no_number(words: dict[str, object]) -> None:
+    for name, value in words.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number, not {value}.")
+
+
+def _add_shared_options(run: Any, function: Callable[..., ExitCode]) -> None:
+    signature = inspect.signature(function)
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in _SHARED.items()
+    ]
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *shared])
+    run.__annotations__ = {**function.__annotations__, **_SHARED}
+    for parameter in run.__signature__.parameters.values():
+        _name_value(parameter.annotation)
+
+
+def _name_value(annotation: Any) -> None:
+    """One word for one thing in the help: a number's is N where it counts and X where it measures, and a switch has
+    none. Words are given where the option is."""
+    kind, *notes = get_args(annotation)
+    for option in notes:
+        if isinstance(option, OptionInfo) and option.metavar is None:
+            kinds = {kind, *get_args(kind)}
+            option.metavar = "N" if int in kinds else "X" if float in kinds else " " if bool in kinds else None

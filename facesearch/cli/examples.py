@@ -1,0 +1,47 @@
+"""Examples at the end of each command's help, by the command's words."""
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "index": (
+        "index ~/Pictures",
+        "index ~/Pictures /mnt/nas/photos --gallery family",
+        "index ~/people --people-from folder",
+    ),
+    "query": (
+        "query photo.jpg",
+        "query photo.jpg --sheet found.jpg",
+        "query photo.jpg --all --copy-to found",
+        "query a.jpg b.jpg --together --paths",
+    ),
+    "find": ("find ann bob", "find ann bob --copy-to both"),
+    "verify": ("verify a.jpg b.jpg", "verify a.jpg b.jpg --gallery family"),
+    "info": ("info", "info --gallery family --json", "info --failures"),
+    "calibrate": ("calibrate --gallery family", "calibrate --far 0.0001", "calibrate --reset"),
+    "migrate": ("migrate --model retail-0095", "migrate --model retail-0095 --gallery family --set-aside"),
+    "check": ("check", "check --photos --gallery family"),
+    "repair": ("repair --gallery family",),
+    "forget": ("forget Ann --dry-run", "forget ~/Pictures/party", "forget --missing --gallery family"),
+    "doctor": ("doctor", "doctor --device gpu"),
+    "align": ("align ~/people ~/crops", "align ~/people ~/crops --warp --size 112"),
+    "train": ("train ~/crops --out mine --init dlib-resnet", "train ~/crops --out mine --resume"),
+    "models list": ("models list", "models list --json"),
+    "models show": ("models show retail-0095",),
+    "models add": ("models add facenet.pb", "models add network.onnx --name mine --card mine.toml"),
+    "models pull": ("models pull retail-0095",),
+    "models remove": ("models remove mine",),
+    "galleries list": ("galleries list", "galleries list --json"),
+    "galleries rename": ("galleries rename default family",),
+    "galleries delete": ("galleries delete family",),
+    "galleries move": (
+        "galleries move /mnt/old/photos /mnt/new/photos",
+        "galleries move ~/2024 ~/archive/2024 -g family",
+    ),
+    "galleries backup": ("galleries backup family.backup --gallery family",),
+    "galleries restore": ("galleries restore family.backup", "galleries restore family.backup --as family2"),
+    "bench lfw": (
+        "bench lfw --data lfw --roc roc.png",
+        "bench lfw --data lfw --protocol identify --model retail-0095",
+    ),
+    "bench yaleb": ("bench yaleb --data CroppedYale",),
+    "bench pairs": ("bench pairs pairs.csv --errors errors.jpg",),
+    "bench search": ("bench search --n 1000000",),
+}

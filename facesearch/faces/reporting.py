@@ -1,0 +1,17 @@
+"""What `--verbose` shows of networks that begin to run; programs hear it through Python's own logging."""
+
+import logging
+
+from facesearch.models.engines import Network
+
+_log = logging.getLogger(__name__)
+
+
+def report(model: str, network: Network) -> None:
+    """Says which engine runs a model's network, and how."""
+    engine = getattr(network, "engine", None)
+    if engine is None:
+        _log.info("%s runs on %s.", model, type(network).__name__.removesuffix("Network"))
+        return
+    instead = f" ({engine.instead})" if engine.instead else ""
+    _log.info("%s runs on %s in %s%s.", model, engine.name, engine.precision, instead)
