@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from facesearch.gallery.records import Outcome
+    from facesearch.photos.exclusions import Exclusions
 
 
 class Progress:
@@ -74,9 +75,9 @@ class IndexingProgress(Progress):
     A thread counts the files beside the work. Until it is done, the time left is not known; without roots to count
     in it never is."""
 
-    def __init__(self, roots: Sequence[str] = ()) -> None:
+    def __init__(self, roots: Sequence[str] = (), exclusions: "Exclusions | None" = None) -> None:
         super().__init__()
-        self._roots = roots
+        self._roots, self._exclusions = roots, exclusions
         self._photos = self._faces = 0
         self._is_over = threading.Event()
 
@@ -94,9 +95,9 @@ class IndexingProgress(Progress):
 
     def add(self, outcome: "Outcome") -> None:
         """Counts one photo more."""
-        from facesearch.photos.status import Status
+        from facesearch.photos.status import ABSENT
 
-        self._photos += outcome.status != Status.MISSING
+        self._photos += outcome.status not in ABSENT
         self._faces += outcome.faces
         self.update(done=self._photos, detail=self._detail())
 
@@ -106,13 +107,14 @@ class IndexingProgress(Progress):
 
     def _count(self) -> None:
         from facesearch.errors import FaceSearchError
+        from facesearch.photos.exclusions import Rules
         from facesearch.photos.formats import looks_like_photo
         from facesearch.photos.walk import walk
 
         total = 0
         try:
             for root in self._roots:
-                for file in walk(root):
+                for file in walk(root, rules=Rules(root, self._exclusions)):
                     total += looks_like_photo(file.path)
                     if self._is_over.is_set():
                         return

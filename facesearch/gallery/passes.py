@@ -1,0 +1,102 @@
+"""A pass of indexing over a gallery: what `index` does once, and `watch` again and again."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from facesearch.faces.analyser import Analyser
+from facesearch.flow.pace import Pace
+from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
+from facesearch.gallery.analysers import Analysers
+from facesearch.gallery.database import Database
+from facesearch.gallery.embedding import Effort
+from facesearch.gallery.indexing import Part, index_photos
+from facesearch.gallery.judging import keep_up
+from facesearch.gallery.migrate import bring_back
+from facesearch.gallery.options import IndexOptions
+from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.gallery.storage import Storage
+from facesearch.gallery.tally import Tally, recorded_run
+from facesearch.gallery.vectors import import_faiss
+from facesearch.interruption import at_once
+from facesearch.models.advice import advice
+
+OnOutcome = Callable[[Outcome], None]
+
+_SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Passes over one gallery, all with the same options, whose networks are loaded once."""
+
+    storage: Storage
+    analysers: Analysers
+    requested: RequestedSettings
+    options: IndexOptions
+    pace: Pace
+
+    def run(self, parts: Sequence[Part], on_outcome: OnOutcome, tally: Tally | None = None) -> RunSummary:
+        """Brings the gallery up to date with these parts, under its lock. `on_outcome` hears of each photo once it
+        is stored. Raises as Gallery.index."""
+        tally = tally or Tally(self.storage.name)
+        note = self.storage.note
+        settings = agreed_settings(self.storage.name, self.storage.settings(), self.requested)
+        analyser = partial(self._load, settings, tally)
+        roots = sorted({part.root for part in parts})
+        with self.storage.writing() as db, recorded_run(db, settings, roots, tally, note):
+            self._remember(db)
+            before = db.faces.count()
+            outcomes = index_photos(db, parts, analyser, detector_of(settings), self.pace, self.options, note)
+            self._follow(db, settings, outcomes, tally, on_outcome)
+            effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
+            if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
+                note(f"Searched again, of the faces that were set aside: {back:,}.")
+                self._catch_up(db, settings)
+            recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
+        if recommended:
+            note(recommended)
+        return tally.summary()
+
+    def _remember(self, db: Database) -> None:
+        if db.exclusions.read() != self.options.exclusions:
+            with db.transaction():
+                db.exclusions.write(self.options.exclusions)
+
+    def _follow(
+        self,
+        db: Database,
+        settings: GallerySettings,
+        outcomes: Iterator[Outcome | RootFailure],
+        tally: Tally,
+        on_outcome: OnOutcome,
+    ) -> None:
+        """Counts what a run does, and brings the file of vectors up to date now and then and at the end."""
+        synced = db.faces.count()
+        for outcome in outcomes:
+            if isinstance(outcome, RootFailure):
+                tally.roots_failed.append(outcome)
+                continue
+            tally.add(outcome)
+            on_outcome(outcome)
+            if tally.unsynced > max(_SYNC_AFTER, synced // 3):
+                self._catch_up(db, settings)
+                synced += tally.unsynced
+                tally.unsynced = 0
+        self._catch_up(db, settings)
+
+    def _catch_up(self, db: Database, settings: GallerySettings) -> None:
+        """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""
+        self.storage.sync(db, settings)
+        with at_once():
+            keep_up(db, settings, self.storage.note)
+
+    def _load(self, settings: GallerySettings, tally: Tally) -> Analyser:
+        """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
+        be there too: that it is not should be said before hours of work, and not after."""
+        started = time.perf_counter()
+        import_faiss()
+        analyser = self.analysers.load(settings, threads=1)
+        tally.preparing = time.perf_counter() - started
+        return analyser
