@@ -1,5 +1,7 @@
 """`facesearch index`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
@@ -9,7 +11,8 @@ from facesearch import limits
 from facesearch.cli import json_forms, show
 from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
-from facesearch.errors import ExitCode
+from facesearch.cli.watching import WatchShown
+from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import Plan, RunSummary
@@ -97,8 +100,8 @@ def index(
     exclude: Annotated[
         list[str] | None,
         typer.Option(
-            help="Leave out what matches, as a line of a .gitignore would: *.png, Scans/, /2019. May be repeated; the "
-            "gallery remembers it.",
+            help="Leave out what matches, as a line of a .gitignore would: *.png, Scans/, /2019. May be repeated; "
+            "the gallery remembers it.",
             metavar="GLOB",
         ),
     ] = None,
@@ -117,6 +120,10 @@ def index(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and about how long it would take.")
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on: look at what is new or changed as soon as it is there, until Ctrl-C."),
+    ] = False,
     json: Json = False,
 ) -> ExitCode:
     """Find all faces in folders of photos and remember them.
@@ -127,9 +134,13 @@ def index(
 
     A file named .facesearchignore, in any folder, says what to leave out there, as a .gitignore does.
 
+    With --watch it goes on until Ctrl-C, which ends it with 0 between two passes and with 130 during one.
+
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
 
+    if watch and dry_run:
+        raise UsageError("--watch and --dry-run do not go together; name one of them.")
     chosen: _Chosen = {"exclude": exclude or [], "no_exclude": no_exclude, "default_excludes": default_excludes}
     if dry_run:
         plan = Gallery.open(gallery, device, show.note).plan(
@@ -143,7 +154,14 @@ def index(
         return ExitCode.SOME_UNREAD if plan.roots_failed else ExitCode.DONE
     known = Gallery.open(gallery)
     exclusions = known.exclusions(**chosen)
-    with IndexingProgress(known.roots(paths or [], exclusions), exclusions) as progress:
+    shown = WatchShown(show_summary, _WORDS, json) if watch else None
+    with IndexingProgress(known.roots(paths or [], exclusions), exclusions) as progress, _ended(shown):
+
+        def end_pass(summary: "RunSummary") -> None:
+            progress.stop()
+            if shown:
+                shown.add(summary)
+
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
             paths or [],
@@ -159,12 +177,25 @@ def index(
             again_forgotten=again_forgotten,
             **chosen,
             on_outcome=progress.add,
+            on_pass=end_pass if watch else None,
         )
+    if watch:
+        return ExitCode.DONE
     if json:
         show.as_json(json_forms.run_summary(summary))
     else:
         show_summary(summary)
     return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE
+
+
+@contextmanager
+def _ended(shown: WatchShown | None) -> Iterator[None]:
+    """Says at the end, whatever it is, what watching has done."""
+    try:
+        yield
+    finally:
+        if shown:
+            shown.end()
 
 
 def show_summary(summary: "RunSummary") -> None:

@@ -41,6 +41,10 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def stop(self) -> None:
+        """Takes the bar away; notes are still shown."""
+        self._bar.stop()
+
     def begin(self, what: str, total: int | None = None, detail: str = "") -> None:
         """Starts the bar of a piece of work, in place of the one before it. `detail` stands behind the numbers, and
         may be their unit."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from facesearch import limits
 from facesearch.errors import Note, RootError, UsageError
 from facesearch.faces.analyser import Analyser
+from facesearch.files import printable
 from facesearch.flow.pace import Pace
 from facesearch.gallery import answers
 from facesearch.gallery.agreement import RequestedSettings, current_identity, detector_of
@@ -87,6 +89,7 @@ class Gallery(Storage):
         no_exclude: bool = False,
         default_excludes: bool | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        on_pass: Callable[[RunSummary], None] | None = None,
     ) -> RunSummary:
         """Brings the gallery up to date with the photos under these folders (or with these photos); where none is
         named, under all that it looks after.
@@ -98,6 +101,8 @@ class Gallery(Storage):
         again with `again_forgotten`. The patterns of `exclude` are left out from now on, beside those of before
         unless `no_exclude` forgets them, and what `default_excludes` says. `on_outcome` hears of each photo once it
         is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
+        With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
+        changes until that is interrupted, and all that was done is returned (see watching.watch).
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these or a number is out of range, FaceSearchError where no folder can be indexed."""
         requested = RequestedSettings(model, detector, min_face_px, max_side)
@@ -107,6 +112,8 @@ class Gallery(Storage):
         passes = Passes(self, self._analysers, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
         looked_at = self.roots(paths, exclusions)
+        if on_pass:
+            return self._watch(passes, looked_at, on_outcome, on_pass)
         roots, failed = usable_roots(looked_at, exclusions, self._knows)
         tally.roots_failed += failed
         if roots:
@@ -114,6 +121,37 @@ class Gallery(Storage):
         if len(tally.roots_failed) >= len(looked_at):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
+
+    def _watch(
+        self,
+        passes: Passes,
+        roots: Sequence[str],
+        on_outcome: Callable[[Outcome], None],
+        on_pass: Callable[[RunSummary], None],
+    ) -> RunSummary:
+        from facesearch.gallery.watching import Watchers, watch
+
+        for root in roots:
+            if not os.path.exists(root) and not self._knows(root):
+                raise RootError(f"{printable(root)} does not exist; name a folder that does.")
+        total = Tally(self.name)
+
+        def add(outcome: Outcome) -> None:
+            if outcome.done != "unchanged":
+                total.add(outcome)
+            on_outcome(outcome)
+
+        said: set[str] = set()  # in many passes nothing is said twice
+
+        def note_once(text: str) -> None:
+            if text not in said:
+                said.add(text)
+                self.note(text)
+
+        quiet = Gallery(self.name, self._device, note_once)
+        passes = replace(passes, storage=quiet, analysers=quiet._analysers)
+        watch(passes, roots, self.exclusions, Watchers(add, on_pass, note_once))
+        return total.summary()
 
     def exclusions(
         self, exclude: Sequence[str] = (), no_exclude: bool = False, default_excludes: bool | None = None

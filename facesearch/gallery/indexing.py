@@ -219,7 +219,7 @@ class _Run:
             raise _vanished(root)
         found = whereabouts(known, root, unseen)
         left_out, elsewhere = self._unmet(root, found.there)
-        if not (seen or left_out) and part.folder == root:
+        if part == Part(root, root) and not (seen or left_out):
             raise _no_photo(root)
         for away in found.away:
             if away.folder not in self._noted:
