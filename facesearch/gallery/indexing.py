@@ -61,13 +61,15 @@ def index_photos(
     outcome for each photo once it is stored; a failure for each root that is absent, holds no photo or vanishes
     meanwhile: nothing under such a root is marked missing, and the others are indexed all the same."""
     run = _Run(db, load_analyser, detector, pace, options or IndexOptions(), note)
-    failed = set()
-    for part in parts:
-        try:
-            yield from run.index_part(part)
-        except RootError as error:
-            failed.add(part.root)
-            yield RootFailure(part.root, str(error))
+    failed: set[str] = set()
+    for step in (run.meet, run.find_unmet):  # what has moved is met at its new place before it is missed at the old
+        for part in parts:
+            try:
+                if part.root not in failed:
+                    yield from step(part)
+            except RootError as error:
+                failed.add(part.root)
+                yield RootFailure(part.root, str(error))
     with db.transaction():
         db.photos.delete_displaced()
         for root in db.roots.paths():
@@ -152,21 +154,21 @@ class _Run:
         )
         self._noted: set[str] = set()  # folders that cannot be read
         self._rules: dict[str, Rules] = {}  # by root
+        self._met: dict[Part, int] = {}  # photos
+        self._unseen: dict[Part, dict[str, str]] = {}  # paths, each with the reason
 
-    def index_part(self, part: Part) -> Iterator[Outcome]:
-        """Yields an outcome for each photo that is there, then for each that is gone or left out now. Raises
-        RootError."""
-        unseen: dict[str, str] = {}
-        seen = forgotten = 0
-        for outcome in self._index(part.root, self._files(part, unseen)):
-            seen += 1
+    def meet(self, part: Part) -> Iterator[Outcome]:
+        """Yields an outcome for each photo that is there. Raises RootError."""
+        forgotten = self._met[part] = 0
+        self._unseen[part] = {}
+        for outcome in self._index(part.root, self._files(part, self._unseen[part])):
+            self._met[part] += 1
             forgotten += outcome.status == Status.FORGOTTEN
             yield outcome
-        if seen and seen == forgotten:
+        if forgotten and forgotten == self._met[part]:
             self._note(
                 f"All photos in {printable(part.folder)} were forgotten; --again-forgotten looks at them again."
             )
-        yield from self._not_met(part, unseen, seen)
 
     def _files(self, part: Part, unseen: dict[str, str]) -> Iterator[PhotoFile]:
         """The files of a part that are not left out. Raises RootError where its root cannot be read."""
@@ -204,10 +206,10 @@ class _Run:
         self._noted.add(place)
         unseen[path] = f"cannot be read ({error.strerror})"
 
-    def _not_met(self, part: Part, unseen: dict[str, str], seen: int) -> Iterator[Outcome]:
-        """Marks the photos that are gone from a part, and those that are left out now; those that are only away stay
-        as they were."""
-        root = part.root
+    def find_unmet(self, part: Part) -> Iterator[Outcome]:
+        """Yields an outcome for each photo that is gone from a part, or left out now; those that are only away stay
+        as they were. Raises RootError."""
+        root, seen = part.root, self._met[part]
         if not os.path.isdir(root):
             if not os.path.exists(root):
                 raise _vanished(root)
@@ -217,7 +219,7 @@ class _Run:
         known = {path: each for path, each in self._db.photos.unseen(part.folder).items() if part.holds(path)}
         if why_away(root) or is_gone(root):
             raise _vanished(root)
-        found = whereabouts(known, root, unseen)
+        found = whereabouts(known, root, self._unseen[part])
         left_out, elsewhere = self._unmet(root, found.there)
         if part == Part(root, root) and not (seen or left_out):
             raise _no_photo(root)

@@ -36,7 +36,7 @@ class Watchers:
 
 
 def watch(passes: Passes, roots: Sequence[str], exclusions: Callable[[], Exclusions], watchers: Watchers) -> None:
-    """Makes passes until it is interrupted. Between two of them it then returns, as nothing is left undone; during one
+    """Makes passes until it is interrupted. Between two of them it then returns, as nothing is left undone; in one
     it raises KeyboardInterrupt, and the next run goes on from what is stored. Also returns when the gallery looks
     after none of the roots any more. Raises as Gallery.index, but waits while another process writes."""
     _Watch(passes, list(roots), exclusions, watchers).run()

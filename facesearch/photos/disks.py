@@ -10,10 +10,9 @@ from pathlib import Path
 
 # File systems whose changes the kernel does not announce where another machine makes them, by the names that Linux
 # and macOS give them; after "fuse." comes a program's name, and only some of them reach other machines.
-_OF_A_NETWORK = frozenset(
-    "9p afpfs afs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncpfs nfs nfs4 smb3 smbfs vboxsf virtiofs vmhgfs "
-    "webdav fuse.ceph fuse.curlftpfs fuse.davfs2 fuse.gcsfuse fuse.glusterfs fuse.gvfsd-fuse fuse.rclone fuse.s3fs "
-    "fuse.smbnetfs fuse.sshfs fuse.vmhgfs-fuse".split()
+_OF_A_NETWORK = re.compile(
+    r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb3|smbfs|vboxsf|virtiofs|vmhgfs|"
+    r"webdav|fuse\.(ceph|curlftpfs|davfs2|gcsfuse|glusterfs|gvfsd-fuse|rclone|s3fs|smbnetfs|sshfs|vmhgfs-fuse)"
 )
 _REMOTE_DRIVE = 4  # what Windows' GetDriveType says of one
 _LINE = re.compile(r" on (?P<place>/.*) \((?P<kind>[^,)]+)")  # of `mount` on macOS
@@ -34,7 +33,7 @@ def _reaches_network(path: str, mounts: Iterable[tuple[str, str]]) -> bool:
     kinds = dict(mounts)
     lies_on = max((place for place in kinds if _is_under(path, place)), key=len, default="")
     at_or_below = [lies_on, *(place for place in kinds if _is_under(place, path))]
-    return any(kinds.get(place, "") in _OF_A_NETWORK for place in at_or_below)
+    return any(_OF_A_NETWORK.fullmatch(kinds.get(place, "")) for place in at_or_below)
 
 
 def _is_under(path: str, folder: str) -> bool:
