@@ -129,7 +129,7 @@ class Gallery(Storage):
         on_outcome: Callable[[Outcome], None],
         on_pass: Callable[[RunSummary], None],
     ) -> RunSummary:
-        from facesearch.gallery.watching import Watchers, watch
+        from facesearch.gallery.watching import Once, Watchers, watch
 
         for root in roots:
             if not os.path.exists(root) and not self._knows(root):
@@ -141,16 +141,10 @@ class Gallery(Storage):
                 total.add(outcome)
             on_outcome(outcome)
 
-        said: set[str] = set()  # in many passes nothing is said twice
-
-        def note_once(text: str) -> None:
-            if text not in said:
-                said.add(text)
-                self.note(text)
-
-        quiet = Gallery(self.name, self._device, note_once)
+        note = Once(self.note)
+        quiet = Gallery(self.name, self._device, note)
         passes = replace(passes, storage=quiet, analysers=quiet._analysers)
-        watch(passes, roots, self.exclusions, Watchers(add, on_pass, note_once))
+        watch(passes, roots, self.exclusions, Watchers(add, on_pass, note))
         return total.summary()
 
     def exclusions(

@@ -254,10 +254,10 @@ def _is_under(path: str, folder: str) -> bool:
 
 
 def _now_left_out(root: str, photos: int) -> str:
-    are = "1 photo is" if photos == 1 else f"{photos:,} photos are"
+    are, them = ("1 photo is", "it") if photos == 1 else (f"{photos:,} photos are", "them")
     return (
-        f"In {printable(root)} {are} left out now, and found no longer; what is known of them, names too, waits "
-        "until they are not left out any more. To delete it: facesearch forget PHOTO or FOLDER."
+        f"In {printable(root)} {are} left out now, and found no longer; what is known of {them}, names too, is kept "
+        f"until nothing leaves {them} out any more. To delete it: facesearch forget PHOTO or FOLDER."
     )
 
 

@@ -26,6 +26,8 @@ OnOutcome = Callable[[Outcome], None]
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 
+_FEW = 1_000  # of them cost a query less than a millisecond
+
 
 @dataclass(frozen=True, slots=True)
 class Passes:
@@ -37,9 +39,11 @@ class Passes:
     options: IndexOptions
     pace: Pace
 
-    def run(self, parts: Sequence[Part], on_outcome: OnOutcome, tally: Tally | None = None) -> RunSummary:
+    def run(
+        self, parts: Sequence[Part], on_outcome: OnOutcome, tally: Tally | None = None, is_one_of_many: bool = False
+    ) -> RunSummary:
         """Brings the gallery up to date with these parts, under its lock. `on_outcome` hears of each photo once it
-        is stored. Raises as Gallery.index."""
+        is stored. With `is_one_of_many` the file of vectors may stay a little behind. Raises as Gallery.index."""
         tally = tally or Tally(self.storage.name)
         note = self.storage.note
         settings = agreed_settings(self.storage.name, self.storage.settings(), self.requested)
@@ -50,6 +54,8 @@ class Passes:
             before = db.faces.count()
             outcomes = index_photos(db, parts, analyser, detector_of(settings), self.pace, self.options, note)
             self._follow(db, settings, outcomes, tally, on_outcome)
+            if not (is_one_of_many and self._is_close(db)):
+                self._catch_up(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
                 note(f"Searched again, of the faces that were set aside: {back:,}.")
@@ -72,7 +78,7 @@ class Passes:
         tally: Tally,
         on_outcome: OnOutcome,
     ) -> None:
-        """Counts what a run does, and brings the file of vectors up to date now and then and at the end."""
+        """Counts what a run does, and brings the file of vectors up to date now and then."""
         synced = db.faces.count()
         for outcome in outcomes:
             if isinstance(outcome, RootFailure):
@@ -84,7 +90,11 @@ class Passes:
                 self._catch_up(db, settings)
                 synced += tally.unsynced
                 tally.unsynced = 0
-        self._catch_up(db, settings)
+
+    def _is_close(self, db: Database) -> bool:
+        """Whether the file of vectors lacks few faces: queries look at those one by one, and it need not be written."""
+        stamp = db.stamp.read()
+        return stamp is not None and db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
 
     def _catch_up(self, db: Database, settings: GallerySettings) -> None:
         """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""

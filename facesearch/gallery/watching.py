@@ -26,13 +26,30 @@ _ALL_EVERY = 3600.0  # seconds: a pass over all, should the system have announce
 _MOST_PARTS = 200  # that are looked through one by one; more are one pass over all
 
 
+class Once:
+    """Passes notes on, each once: of many passes all would say the same."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._note(text)
+
+    def begin_again(self) -> None:
+        """What was said may be said once more, for it may be so again."""
+        self._said.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Watchers:
     """Who hears of what happens: of each photo once it is stored, of each pass, and what a user should know."""
 
     on_outcome: OnOutcome
     on_pass: OnPass
-    note: Note
+    note: Once
 
 
 def watch(passes: Passes, roots: Sequence[str], exclusions: Callable[[], Exclusions], watchers: Watchers) -> None:
@@ -48,7 +65,7 @@ class _Watch:
     ) -> None:
         self._passes, self._roots, self._exclusions, self._watchers = passes, roots, exclusions, watchers
         self._indexed: set[str] = set()  # roots that the gallery looks after, or did
-        self._is_idle = False
+        self._is_idle = True  # no pass is being made
 
     def run(self) -> None:
         try:
@@ -61,13 +78,14 @@ class _Watch:
     def _until_a_root_changes(self) -> None:
         """Watches until a root vanishes, comes back or is another one, as a disk that is mounted in its place: what
         is watched is then to be watched anew."""
+        self._watchers.note.begin_again()
         states = {root: _state(root) for root in self._roots}
         folders = [root for root, state in states.items() if state and os.path.isdir(root)]
         with Changes(folders, self._watchers.note) as changes:
             self._pass(None)
             looked = everything = time.monotonic()
             while self._roots:
-                self._idle(changes)
+                changes.wait(SETTLED / 4 if changes.is_waiting() else _LOOK_EVERY)
                 now = time.monotonic()
                 if now - looked >= _LOOK_EVERY:
                     looked = now
@@ -79,24 +97,19 @@ class _Watch:
                 elif (parts := self._parts(changes.take())) or parts is None:
                     self._pass(parts)
 
-    def _idle(self, changes: Changes) -> None:
-        self._is_idle = True
-        changes.wait(SETTLED / 4 if changes.is_waiting() else _LOOK_EVERY)
-        self._is_idle = False
-
     def _pass(self, parts: list[Part] | None) -> None:
         """One pass over these parts, None for all, as soon as no other process writes."""
         said = False
         while True:
             try:
+                self._is_idle = False
                 summary = self._try(parts)
+                self._is_idle = True
             except GalleryLockedError as error:
                 if not said:
                     self._watchers.note(f"{error} Watching goes on as soon as it has ended.")
-                said = True
-                self._is_idle = True
+                said = self._is_idle = True
                 time.sleep(_TRY_LOCK_EVERY)
-                self._is_idle = False
             else:
                 break
         if summary:
@@ -108,6 +121,7 @@ class _Watch:
         if self._indexed:  # what is left out may have been changed by another command
             passes = replace(passes, options=replace(passes.options, exclusions=self._exclusions()))
         self._drop_forgotten()
+        is_whole = parts is None
         if parts is None:
             usable, failed = usable_roots(self._roots, passes.options.exclusions, self._knows)
             for each in failed:
@@ -116,7 +130,7 @@ class _Watch:
         parts = [part for part in parts if part.root in self._roots]
         if not parts:
             return None
-        summary = passes.run(parts, self._watchers.on_outcome)
+        summary = passes.run(parts, self._watchers.on_outcome, is_one_of_many=not is_whole)
         for failed_root in summary.roots_failed:
             self._watchers.note(failed_root.reason)
         self._indexed |= {part.root for part in parts} & self._looked_after()
