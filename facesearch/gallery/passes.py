@@ -92,7 +92,7 @@ class Passes:
                 tally.unsynced = 0
 
     def _is_close(self, db: Database) -> bool:
-        """Whether the file of vectors lacks few faces: queries look at those one by one, and it need not be written."""
+        """Whether the file of vectors lacks so few faces that queries can look at them one by one."""
         stamp = db.stamp.read()
         return stamp is not None and db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
 
