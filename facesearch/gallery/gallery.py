@@ -109,7 +109,7 @@ class Gallery(Storage):
         exclusions = self.exclusions(exclude, no_exclude, default_excludes)
         named = people_from == "folder"
         options = IndexOptions(named, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
-        passes = Passes(self, self._analysers, requested, options, Pace.of_machine(self._device, threads, batch))
+        passes = Passes(self, self._load, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
         looked_at = self.roots(paths, exclusions)
         if on_pass:
@@ -143,7 +143,7 @@ class Gallery(Storage):
 
         note = Once(self.note)
         quiet = Gallery(self.name, self._device, note)
-        passes = replace(passes, storage=quiet, analysers=quiet._analysers)
+        passes = replace(passes, storage=quiet, load=quiet._load)
         watch(passes, roots, self.exclusions, Watchers(add, on_pass, note))
         return total.summary()
 

@@ -38,10 +38,6 @@ class Part:
     folder: str
     is_deep: bool = True
 
-    def holds(self, path: str) -> bool:
-        """Whether a path that lies below the folder is a part of it."""
-        return self.is_deep or os.path.dirname(path) == self.folder
-
 
 def whole(roots: Iterable[str]) -> list[Part]:
     """All that is under these roots."""
@@ -216,7 +212,7 @@ class _Run:
             if not seen:
                 raise _no_photo(root)
             return
-        known = {path: each for path, each in self._db.photos.unseen(part.folder).items() if part.holds(path)}
+        known = self._db.photos.unseen(part.folder, part.is_deep)
         if why_away(root) or is_gone(root):
             raise _vanished(root)
         found = whereabouts(known, root, self._unseen[part])

@@ -8,7 +8,6 @@ from functools import partial
 from facesearch.faces.analyser import Analyser
 from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
-from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.indexing import Part, index_photos
@@ -31,10 +30,11 @@ _FEW = 1_000  # of them cost a query less than a millisecond
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Passes over one gallery, all with the same options, whose networks are loaded once."""
+    """Passes over one gallery, all with the same options. `load` gives the networks of its models for so many cores a
+    call, always the same ones."""
 
     storage: Storage
-    analysers: Analysers
+    load: Callable[[GallerySettings, int], Analyser]
     requested: RequestedSettings
     options: IndexOptions
     pace: Pace
@@ -107,6 +107,6 @@ class Passes:
         be there too: that it is not should be said before hours of work, and not after."""
         started = time.perf_counter()
         import_faiss()
-        analyser = self.analysers.load(settings, threads=1)
+        analyser = self.load(settings, 1)
         tally.preparing = time.perf_counter() - started
         return analyser

@@ -1,5 +1,6 @@
 """The photos in a gallery's database: one row a path, with its status and the cause of a failure."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from facesearch.gallery.people_table import People
 from facesearch.gallery.records import Outcome
 from facesearch.gallery.removal import LOST_A_FACE
 from facesearch.gallery.set_aside_table import SetAsideFaces
-from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, marks, parts, to_sql
+from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, inside, marks, parts, to_sql
 from facesearch.geometry.face import Face
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import ABSENT, FAILURES, Cause, Status
@@ -200,15 +201,18 @@ class Photos:
     def _mark_seen(self, ids: Iterable[int]) -> None:
         self._conn.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(i,) for i in ids])
 
-    def unseen(self, root: str) -> dict[str, tuple[int, Status]]:
-        """The photos under a folder that this run has not met, by path, with their ids and statuses; without those
-        that are known to be missing or are forgotten, wherever they are."""
+    def unseen(self, root: str, is_deep: bool = True) -> dict[str, tuple[int, Status]]:
+        """The photos under a folder (or without `is_deep` directly in it) that this run has not met, by path, with
+        their ids and statuses; without those that are known to be missing or are forgotten, wherever they are."""
+        inner = len(inside(root)[0]) + 1  # where the name of what is in it begins
+        shallow = "" if is_deep else f"AND (typeof(path) = 'blob' OR instr(substr(path, {inner}), '{os.sep}') = 0)"
         rows = self._conn.execute(
             "SELECT path, id, status FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN "
-            f"(SELECT id FROM seen) AND {BELOW}",
+            f"(SELECT id FROM seen) AND {BELOW} {shallow}",
             below(root),
         )
-        return {from_sql(path): (photo, Status(status)) for path, photo, status in rows}
+        found = {from_sql(path): (photo, Status(status)) for path, photo, status in rows}
+        return found if is_deep else {path: each for path, each in found.items() if os.path.dirname(path) == root}
 
     def mark(self, photos: Iterable[int], status: Status) -> None:
         """Notes that the photos with these ids are missing or excluded. Their faces are kept, and found no longer."""

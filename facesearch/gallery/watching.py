@@ -118,8 +118,12 @@ class _Watch:
     def _try(self, parts: list[Part] | None) -> RunSummary | None:
         """What a pass did; None where there is nothing that it could look at."""
         passes = self._passes
-        if self._indexed:  # what is left out may have been changed by another command
-            passes = replace(passes, options=replace(passes.options, exclusions=self._exclusions()))
+        if self._indexed:
+            # What is left out may have been changed by another command, and what was forgotten since stays so.
+            options = replace(
+                passes.options, retry_failed=False, again_forgotten=False, exclusions=self._exclusions()
+            )
+            passes = replace(passes, options=options)
         self._drop_forgotten()
         is_whole = parts is None
         if parts is None:
@@ -174,8 +178,6 @@ class _Watch:
             return [Part(root, root, added)]
         if os.path.basename(path) == IGNORE_FILE:
             return [Part(root, folder)]
-        if "\ufffd" in path:  # what watchfiles gives of a name that is not UTF-8
-            return [Part(root, next(each for each in (folder, root) if os.path.isdir(each) or each == root))]
         try:
             is_folder = stat.S_ISDIR(os.stat(path).st_mode)
             if rules.leave_out(path, is_folder):

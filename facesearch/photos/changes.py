@@ -74,14 +74,23 @@ class Changes:
         return ready
 
     def _watch(self, folders: list[str], by_looking: bool | None, ready: threading.Event) -> None:
-        try:
-            self._listen(folders, by_looking, ready)
-        except Exception as error:  # the system's limit of watched folders, or a folder that has just vanished
-            if by_looking or self._stop.is_set():
-                ready.set()
-                return
-            self._note(f"Changes are not announced here ({error}), so they are looked for every two seconds.")
-            self._watch(folders, True, ready)
+        """Listens until it is to stop, whatever happens on the way."""
+        while not self._stop.is_set():
+            try:
+                self._listen(folders, by_looking, ready)
+            except FileNotFoundError:  # whoever watches it sees that it has vanished
+                break
+            except Exception as error:
+                if ready.is_set():  # watchfiles gives up at a name that is not UTF-8, with all that it had heard
+                    self._add((folder, True) for folder in folders)
+                    self._stop.wait(_GROUPED_MS / 1000)
+                elif by_looking:
+                    self._note(f"Changes cannot be looked for ({error}), so all is looked through every hour.")
+                    break
+                else:  # the system's limit of watched folders
+                    self._note(f"Changes are not announced here ({error}), so they are looked for every two seconds.")
+                    by_looking = True
+        ready.set()
 
     def _listen(self, folders: list[str], by_looking: bool | None, ready: threading.Event) -> None:
         watchfiles = required("watchfiles")
@@ -100,8 +109,10 @@ class Changes:
         ):
             ready.set()
             if changes:
-                with self._news:
-                    for kind, path in changes:
-                        added = kind == watchfiles.Change.added or self._changed.get(path, (0, False))[1]
-                        self._changed[path] = time.monotonic(), added
-                    self._news.notify()
+                self._add((path, kind == watchfiles.Change.added) for kind, path in changes)
+
+    def _add(self, changes: Iterable[tuple[str, bool]]) -> None:
+        with self._news:
+            for path, added in changes:
+                self._changed[path] = time.monotonic(), added or self._changed.get(path, (0.0, False))[1]
+            self._news.notify()
