@@ -1,5 +1,6 @@
 """`index --watch`, as a process of its own: what comes, changes and goes is followed, and nothing is missed."""
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -62,7 +63,7 @@ class Watching:
         """The paths of the photos that are found now."""
         try:
             with sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True) as conn:
-                return {path for (path,) in conn.execute("SELECT path FROM photos WHERE status = 'ok'")}
+                return {os.fsdecode(path) for (path,) in conn.execute("SELECT path FROM photos WHERE status = 'ok'")}
         except sqlite3.OperationalError:
             return set()
 
@@ -120,6 +121,23 @@ def test_what_comes_changes_and_goes_is_followed_and_ctrl_c_ends_it_with_a_summa
     assert "Watched for" in running.said
     assert "1 moved" in running.said
     assert "Traceback" not in running.notes
+
+
+def test_a_photo_that_comes_in_two_parts_is_whole_in_the_end_and_any_name_is_followed(
+    watch: Callable[..., Watching], photos: Path, photo_of: Callable[..., Path]
+) -> None:
+    running = watch(photos)
+    running.until_it_watches()
+    data = photo_of("Tiger_Woods", 2).read_bytes()
+    with (photos / "b.jpg").open("wb") as file:
+        file.write(data[:300])
+        file.flush()
+        running.until(lambda: f"unreadable: {photos / 'b.jpg'}" in running.notes)
+        file.write(data[300:])
+    running.until_stored(photos / "a.jpg", photos / "b.jpg")
+    strange = photos / os.fsdecode(b"latin1-\xe9.jpg")
+    shutil.copy(photo_of("Tiger_Woods", 3), strange)
+    running.until_stored(photos / "a.jpg", photos / "b.jpg", strange)
 
 
 def test_killed_and_started_again_it_has_missed_nothing(

@@ -38,7 +38,8 @@ class WatchShown:
         elif changed:
             took = f"{show.count(summary.faces, 'new face')}, {summary.seconds:.1f} s"
             show.say(f"{time.strftime('%H:%M:%S')}  {self._text(changed)}; {took}")
-            for outcome in summary.failures[:_LISTED]:
+            new = [outcome for outcome in summary.failures if outcome.done != "unchanged"]
+            for outcome in new[:_LISTED]:
                 show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
         show.flush()
 
