@@ -125,6 +125,10 @@ def test_an_ignore_file_that_cannot_be_read_shuts_its_folder(
     assert "10,000,000 bytes" in said.err
     assert len(said.err.strip().splitlines()) == 1
     assert Gallery.open().facts().photos == {"ok": 2}
+    (tmp_path / "album/in" / IGNORE_FILE).rename(tmp_path / "album" / IGNORE_FILE)
+    said = cli("index")
+    assert said.code == 3
+    assert "10,000,000 bytes" in said.err
 
 
 @pytest.mark.parametrize("pattern", ["[z-a]", "!", "", "*a*a*a*a*b", "x\0y"])

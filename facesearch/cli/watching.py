@@ -33,7 +33,8 @@ class WatchShown:
             if self._passes == 1 or changed:
                 show.as_json(json_forms.run_summary(summary))
         elif self._passes == 1:
-            self._first(summary)
+            if summary.photos:
+                self._first(summary)
             show.note("Watching for changes; Ctrl-C ends it.")
         elif changed:
             took = f"{show.count(summary.faces, 'new face')}, {summary.seconds:.1f} s"

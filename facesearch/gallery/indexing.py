@@ -81,17 +81,25 @@ def usable_roots(
     photo because all are left out now."""
     usable, failed = [], []
     for root in roots:
-        rules = Rules(root, exclusions)
         try:
-            if not any(may_be_photo(file.path) for file in walk(root, rules=rules)):
-                if not (rules.files or rules.folders):
-                    raise _no_photo(root)
-                if not is_known(root):
-                    raise _all_left_out(root)
+            _refuse_without_photo(root, exclusions, is_known)
             usable.append(root)
         except RootError as error:
             failed.append(RootFailure(root, str(error)))
     return usable, failed
+
+
+def _refuse_without_photo(root: str, exclusions: Exclusions, is_known: Callable[[str], bool]) -> None:
+    unseen: list[OSError] = []
+    rules = Rules(root, exclusions)
+    if any(may_be_photo(file.path) for file in walk(root, lambda _, error: unseen.append(error), rules)):
+        return
+    if unseen:
+        raise _unreadable(root, unseen[0])
+    if not (rules.files or rules.folders):
+        raise _no_photo(root)
+    if not is_known(root):
+        raise _all_left_out(root)
 
 
 def outermost(roots: Sequence[str], exclusions: Exclusions) -> list[str]:
@@ -267,6 +275,13 @@ def _all_left_out(root: str) -> RootError:
 def _no_photo(root: str) -> RootError:
     return RootError(
         f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
+    )
+
+
+def _unreadable(root: str, error: OSError) -> RootError:
+    return RootError(
+        f"No photo can be seen in {printable(root)} ({error.strerror}); nothing was marked missing: change that, and "
+        "run it again."
     )
 
 

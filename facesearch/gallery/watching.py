@@ -14,6 +14,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.indexing import Part, usable_roots, whole
 from facesearch.gallery.passes import OnOutcome, Passes
 from facesearch.gallery.records import RunSummary
+from facesearch.gallery.tally import Tally
 from facesearch.photos.changes import SETTLED, Changes
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
 from facesearch.photos.walk import may_be_photo
@@ -112,11 +113,10 @@ class _Watch:
                 time.sleep(_TRY_LOCK_EVERY)
             else:
                 break
-        if summary:
-            self._watchers.on_pass(summary)
+        self._watchers.on_pass(summary)
 
-    def _try(self, parts: list[Part] | None) -> RunSummary | None:
-        """What a pass did; None where there is nothing that it could look at."""
+    def _try(self, parts: list[Part] | None) -> RunSummary:
+        """What a pass did; nothing where there is nothing that it could look at."""
         passes = self._passes
         if self._indexed:
             # What is left out may have been changed by another command, and what was forgotten since stays so.
@@ -133,7 +133,7 @@ class _Watch:
             parts = whole(usable)
         parts = [part for part in parts if part.root in self._roots]
         if not parts:
-            return None
+            return Tally(passes.storage.name).summary()
         summary = passes.run(parts, self._watchers.on_outcome, is_one_of_many=not is_whole)
         for failed_root in summary.roots_failed:
             self._watchers.note(failed_root.reason)
