@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,10 @@ def test_an_ignore_file_counts_in_its_folder_and_below_and_an_inner_one_goes_fir
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_ignore_files_mean_what_git_means_by_them(tmp_path: Path) -> None:
     """Random trees with random patterns in several folders: what is walked is what git would add."""
-    patterns = "*.jpg,!keep/,a/,/a,a/b,a/**,**/b,!x.jpg,keep/*,!keep/x.jpg,*,!*/,!*.png,/b/*,!/b/keep/,[xy].jpg,a/*/b"
+    patterns = (
+        "*[xyz]*.*p*,a*/*e*p,***,*.jpg,!keep/,a/,/a,a/b,a/**,**/b,!x.jpg,keep/*,!keep/x.jpg,*,!*/,!*.png,/b/*,!/b/keep/,"
+        "[xy].jpg,a/*/b"
+    )
     chosen = random.Random(0)
 
     def grow(folder: Path, depth: int) -> None:
@@ -131,7 +135,14 @@ def test_an_ignore_file_that_cannot_be_read_shuts_its_folder(
     assert "10,000,000 bytes" in said.err
 
 
-@pytest.mark.parametrize("pattern", ["[z-a]", "!", "", "*a*a*a*a*b", "x\0y"])
+def test_a_pattern_of_many_stars_takes_no_time(tmp_path: Path) -> None:
+    """To a regular expression that tries all ways it would take as long as the world is old."""
+    started = time.process_time()
+    assert _walked(_fill(tmp_path, "a" * 250), Exclusions(("*a" * 40 + "*b", "*[ab]" * 40 + "c"))) == ["a" * 250]
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]", "!", "", "a/**/b/**/c/**/d", "x\0y"])
 def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match=r"write it as in a \.gitignore"):
         Exclusions((pattern,))
