@@ -163,9 +163,9 @@ class _Watch:
         """What to look at after these changes; None for all."""
         rules = {root: Rules(root, self._exclusions()) for root in self._roots} if changed else {}
         parts: dict[Part, None] = {}
-        for path, added in changed:
-            root = max((each for each in rules if _is_under(path, each)), key=len, default=None)
-            if root is not None:
+        for real, added in changed:
+            path, root = _as_named(real, rules)
+            if root:
                 parts |= dict.fromkeys(self._parts_of(path, added, rules[root]))
         deep = [part for part in parts if part.is_deep]
         inside = {part for part in parts for each in deep if part != each and _is_under(part.folder, each.folder)}
@@ -187,6 +187,14 @@ class _Watch:
             return [Part(root, folder, False)] if may_be_photo(path) or self._knows(path) else []
         except OSError:  # it has vanished, with all that was in it where it was a folder
             return [Part(root, path), Part(root, folder, False)] if self._knows(path) else []
+
+
+def _as_named(path: str, roots: Iterable[str]) -> tuple[str, str]:
+    """A path that changed as it is known, and the innermost root that holds it, or nothing. macOS says where it really
+    is, though the root may lie behind a link."""
+    named = {os.path.realpath(root): root for root in roots} | {root: root for root in roots}
+    place = max((each for each in named if _is_under(path, each)), key=len, default=None)
+    return (path, "") if place is None else (named[place] + path[len(place) :], named[place])
 
 
 def _is_under(path: str, folder: str) -> bool:
