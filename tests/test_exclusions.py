@@ -14,7 +14,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import UsageError
-from facesearch.photos.disks import _in_mountinfo, _reaches_network
+from facesearch.photos.disks import mounts_in, reaches_network
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
 from facesearch.photos.walk import walk
 from tests.conftest import Cli
@@ -248,14 +248,14 @@ def test_the_time_of_a_dry_run_follows_from_the_run_before(cli: Cli, home: Path,
 
 def test_disks_of_a_network_are_known_by_their_file_system() -> None:
     """Lines of proc_pid_mountinfo(5); \\040 is a space."""
-    mounts = _in_mountinfo(
+    mounts = mounts_in(
         b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
         b"40 22 0:40 / /mnt/nas\\040one rw shared:5 master:1 - cifs //nas/one rw\n"
         b"41 22 0:41 / /home/ann/far rw - fuse.sshfs ann@far: rw\n"
         b"42 40 8:2 / /mnt/nas\\040one/usb rw - vfat /dev/sdb1 rw\n"
     )
-    assert _reaches_network("/mnt/nas one/photos", mounts)
-    assert _reaches_network("/home/ann", mounts)  # one is mounted below
-    assert not _reaches_network("/mnt/nas one/usb/photos", mounts)
-    assert not _reaches_network("/home/bob", mounts)
-    assert not _reaches_network("/home/bob", [])
+    assert reaches_network("/mnt/nas one/photos", mounts)
+    assert reaches_network("/home/ann", mounts)  # one is mounted below
+    assert not reaches_network("/mnt/nas one/usb/photos", mounts)
+    assert not reaches_network("/home/bob", mounts)
+    assert not reaches_network("/home/bob", [])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from facesearch import Gallery
+from facesearch.gallery.watching import as_named
 from facesearch.photos.exclusions import IGNORE_FILE
 from tests.conftest import Cli
 
@@ -205,6 +206,16 @@ def test_a_folder_that_was_forgotten_meanwhile_stays_forgotten(
     assert running.process.wait(_LONG) == 0  # there is nothing left to watch
     assert running.stored() == set()
     assert "does not look after" in running.notes
+
+
+def test_a_path_that_is_announced_as_it_really_is_belongs_to_its_root_behind_a_link(photos: Path) -> None:
+    link = photos.with_name("link")
+    link.symlink_to(photos)
+    inner = photos / "in"
+    for path in (photos / "a.jpg", link / "a.jpg"):
+        assert as_named(str(path), [str(link)]) == (str(link / "a.jpg"), str(link))
+    assert as_named(str(inner / "b.jpg"), [str(photos), str(inner)]) == (str(inner / "b.jpg"), str(inner))
+    assert as_named(str(photos.with_name("photos2") / "a.jpg"), [str(photos)])[1] == ""
 
 
 def test_what_cannot_be_watched_is_a_sentence(

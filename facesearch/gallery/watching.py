@@ -164,7 +164,7 @@ class _Watch:
         rules = {root: Rules(root, self._exclusions()) for root in self._roots} if changed else {}
         parts: dict[Part, None] = {}
         for real, added in changed:
-            path, root = _as_named(real, rules)
+            path, root = as_named(real, rules)
             if root:
                 parts |= dict.fromkeys(self._parts_of(path, added, rules[root]))
         deep = [part for part in parts if part.is_deep]
@@ -189,9 +189,9 @@ class _Watch:
             return [Part(root, path), Part(root, folder, False)] if self._knows(path) else []
 
 
-def _as_named(path: str, roots: Iterable[str]) -> tuple[str, str]:
-    """A path that changed as it is known, and the innermost root that holds it, or nothing. macOS says where it really
-    is, though the root may lie behind a link."""
+def as_named(path: str, roots: Iterable[str]) -> tuple[str, str]:
+    """A path that changed as it is known, and the innermost root that holds it, or nothing. macOS says where a path
+    really is, though its root may lie behind a link."""
     named = {os.path.realpath(root): root for root in roots} | {root: root for root in roots}
     place = max((each for each in named if _is_under(path, each)), key=len, default=None)
     return (path, "") if place is None else (named[place] + path[len(place) :], named[place])

@@ -24,10 +24,10 @@ def is_on_network(folder: str) -> bool:
     path = os.path.realpath(folder)
     if sys.platform == "win32":
         return _is_remote_drive(path)
-    return _reaches_network(path, _mounts())
+    return reaches_network(path, _mounts())
 
 
-def _reaches_network(path: str, mounts: Iterable[tuple[str, str]]) -> bool:
+def reaches_network(path: str, mounts: Iterable[tuple[str, str]]) -> bool:
     """Whether the disk that a path lies on, or one below it, is of a network; of mounts at one place the last one
     counts."""
     kinds = dict(mounts)
@@ -43,7 +43,7 @@ def _is_under(path: str, folder: str) -> bool:
 def _mounts() -> list[tuple[str, str]]:
     """Where each disk is mounted, and the kind of its file system; none where the system does not say."""
     with suppress(OSError):
-        return _in_mountinfo(Path("/proc/self/mountinfo").read_bytes())
+        return mounts_in(Path("/proc/self/mountinfo").read_bytes())
     with suppress(OSError, subprocess.SubprocessError):
         said = subprocess.run(["/sbin/mount"], capture_output=True, check=True, timeout=5).stdout
         found = map(_LINE.search, os.fsdecode(said).split("\n"))
@@ -51,7 +51,7 @@ def _mounts() -> list[tuple[str, str]]:
     return []
 
 
-def _in_mountinfo(text: bytes) -> list[tuple[str, str]]:
+def mounts_in(text: bytes) -> list[tuple[str, str]]:
     """See proc_pid_mountinfo(5): the fifth field is the place, and the kind stands behind the one that is "-"."""
     found = []
     for line in text.split(b"\n"):
