@@ -15,6 +15,7 @@ _COMMANDS = {  # by the module that is imported
     "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
     "pillow_heif": "pip install pillow-heif",
+    "watchfiles": "pip install watchfiles",
 }
 
 

@@ -13,6 +13,7 @@ from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.gallery.database import Database
 from facesearch.gallery.photos_table import KnownPhoto, PhotoRow
 from facesearch.gallery.records import GallerySettings, IndexStamp
+from facesearch.gallery.runs_table import Done
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -141,7 +142,7 @@ def test_missing_photos_are_among_those_under_the_root_that_were_not_seen(tmp_pa
         with db.transaction():
             db.photos.mark_seen(db.photos.known(["/a/seen.jpg"]).values())
             unseen = db.photos.unseen("/a")
-            db.photos.mark_missing(unseen.values())
+            db.photos.mark([photo for photo, _ in unseen.values()], Status.MISSING)
         assert sorted(unseen) == ["/a/1.jpg", "/a/b/2.jpg"]
         assert db.photos.unseen("/a") == {}
         assert db.photos.counts() == {"ok": 3, "missing": 2}
@@ -201,7 +202,7 @@ def test_the_newest_run_names_its_process_until_it_ends(db: Database) -> None:
     assert newest.pid == os.getpid()
     assert newest.ended_at is None
     with db.transaction():
-        db.runs.end(run, 1, 2)
+        db.runs.end(run, Done(1, 2, 1, 0.5))
     ended = db.runs.newest()
     assert ended is not None
     assert ended.ended_at is not None

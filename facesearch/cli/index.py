@@ -1,7 +1,9 @@
 """`facesearch index`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
@@ -9,10 +11,20 @@ from facesearch import limits
 from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
-from facesearch.errors import ExitCode
+from facesearch.cli.watching import WatchShown
+from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import RunSummary
+    from facesearch.gallery.records import Plan, RunSummary
+
+
+class _Chosen(TypedDict):
+    """What is to be left out, as the methods of a gallery take it."""
+
+    exclude: list[str]
+    no_exclude: bool
+    default_excludes: bool | None
+
 
 _LISTED = 10  # photos that could not be read, of this run
 _WORDS = {
@@ -26,6 +38,7 @@ _WORDS = {
     "timeout": "took too long",
     "forgotten": "forgotten",
     "missing": "no longer there",
+    "excluded": "left out from now on",
     "unchanged": "unchanged",
     "moved": "moved",
     "copied": "copies of known photos",
@@ -33,7 +46,10 @@ _WORDS = {
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of photos, or photos.", metavar="PATH")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of photos, or photos; by default all folders of the gallery.", metavar="PATH"),
+    ] = None,
     gallery: GalleryName = "default",
     people_from: Annotated[
         Literal["none", "folder"],
@@ -88,6 +104,33 @@ def index(
     again_forgotten: Annotated[
         bool, typer.Option("--again-forgotten", help="Look again at photos that were forgotten.")
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out what matches, as a line of a .gitignore would: *.png, Scans/, /2019. May be repeated; "
+            "the gallery remembers it.",
+            metavar="GLOB",
+        ),
+    ] = None,
+    no_exclude: Annotated[
+        bool, typer.Option("--no-exclude", help="Forget what earlier runs were told to --exclude.")
+    ] = False,
+    default_excludes: Annotated[
+        bool | None,
+        typer.Option(
+            "--default-excludes/--no-default-excludes",
+            help="Leave out what begins with a dot, bins, snapshots, and thumbnails of network disks and of Photos; "
+            "the gallery remembers it. By default on.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and about how long it would take.")
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on: look at what is new or changed as soon as it is there, until Ctrl-C."),
+    ] = False,
     json: Json = False,
 ) -> ExitCode:
     """Find all faces in folders of photos and remember them.
@@ -96,15 +139,41 @@ def index(
     content, and one that is gone is found no longer. A photo that could not be read is tried again when its file,
     an option or an installed package has changed, and in every run where the cause lies in the machine.
 
+    A file named .facesearchignore, in any folder, says what to leave out there, as a .gitignore does.
+
+    With --watch it goes on until Ctrl-C, which ends it with 0 between two passes and with 130 during one.
+
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.known_before import KnownBefore
 
-    known = KnownBefore(Gallery.open(gallery).database)
-    with IndexingProgress([str(path) for path in paths], known) as progress:
+    if watch and dry_run:
+        raise UsageError("--watch and --dry-run do not go together; name one of them.")
+    chosen: _Chosen = {"exclude": exclude or [], "no_exclude": no_exclude, "default_excludes": default_excludes}
+    if dry_run:
+        plan = Gallery.open(gallery, device, show.note).plan(
+            paths or [],
+            max_megapixels=max_megapixels,
+            retry_failed=retry_failed,
+            again_forgotten=again_forgotten,
+            **chosen,
+        )
+        show.as_json(json_forms.plan(plan)) if json else show_plan(plan)
+        return ExitCode.SOME_UNREAD if plan.roots_failed else ExitCode.DONE
+    known = Gallery.open(gallery)
+    exclusions = known.exclusions(**chosen)
+    shown = WatchShown(show_summary, _WORDS, json) if watch else None
+    before = KnownBefore(known.database)
+    with IndexingProgress(known.roots(paths or [], exclusions), exclusions, before) as progress, _ended(shown):
+
+        def end_pass(summary: "RunSummary") -> None:
+            progress.stop()
+            if shown:
+                shown.add(summary)
+
         opened = Gallery.open(gallery, device, progress.note)
         summary = opened.index(
-            paths,
+            paths or [],
             people_from=people_from,
             model=model,
             detector=detector,
@@ -115,13 +184,27 @@ def index(
             max_megapixels=max_megapixels,
             retry_failed=retry_failed,
             again_forgotten=again_forgotten,
+            **chosen,
             on_outcome=progress.add,
+            on_pass=end_pass if watch else None,
         )
+    if watch:
+        return ExitCode.DONE
     if json:
         show.as_json(json_forms.run_summary(summary))
     else:
         show_summary(summary)
     return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE
+
+
+@contextmanager
+def _ended(shown: WatchShown | None) -> Iterator[None]:
+    """Says at the end, whatever it is, what watching has done."""
+    try:
+        yield
+    finally:
+        if shown:
+            shown.end()
 
 
 def show_summary(summary: "RunSummary") -> None:
@@ -151,3 +234,38 @@ def _list_failures(summary: "RunSummary") -> None:
     if more > 0 or summary.unsupported:
         command = f"facesearch info --failures{gallery_words(summary.gallery)}"
         show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}{command} lists all.")
+    for failed in summary.roots_failed:
+        show.note(failed.reason)
+
+
+_PLANNED = {  # in the words of a plan
+    "new": "new",
+    "changed": "changed, or tried again",
+    "moved": "moved, or there again",
+    "copied": "copies of known photos",
+    "gone": "no longer there",
+    "excluded": "left out from now on",
+    "away": "away at the moment, and kept",
+    "unchanged": "unchanged",
+}
+
+
+def show_plan(plan: "Plan") -> None:
+    """Shows what a run would do."""
+    rows = show.table("photos", "count", right=["count"])
+    for what, count in plan.photos.items():
+        if count or what == "new":
+            rows.add_row(_PLANNED[what], f"{count:,}")
+    show.console().print(rows)
+    if plan.folders_left_out or plan.files_left_out:
+        folders = show.count(plan.folders_left_out, "folder")
+        show.say(f"Left out altogether: {folders} and {show.count(plan.files_left_out, 'file')}.")
+    work = plan.photos["new"] + plan.photos["changed"]
+    source = "which is a guess" if plan.is_guess else "as in the last run"
+    if work:
+        took = f"about {show.duration(plan.seconds)} at {show.rate(plan.photos_per_second)}, {source}"
+        show.say(f"Nothing was done. {show.count(work, 'photo')} would take {took}.")
+    else:
+        show.say("Nothing was done, and there is nothing to look at.")
+    for failed in plan.roots_failed:
+        show.note(failed.reason)

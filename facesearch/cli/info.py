@@ -12,6 +12,7 @@ from facesearch.errors import ExitCode
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.records import ActiveThreshold, GalleryFacts, GallerySettings
+    from facesearch.photos.exclusions import Exclusions
 
 
 def info(
@@ -28,6 +29,7 @@ def info(
     """Show what a gallery holds."""
     from facesearch.files import printable
     from facesearch.gallery.gallery import Gallery
+    from facesearch.photos.exclusions import Exclusions
 
     if failures:
         return _list_unread(Gallery.open(gallery), json)
@@ -48,6 +50,7 @@ def info(
             *([("set aside", _set_aside_text(facts))] if facts.set_aside else []),
             ("people with a name", f"{facts.people:,}"),
             ("folders", ", ".join(map(printable, facts.roots))),
+            *([("left out", _left_out_text(facts.exclusions))] if facts.exclusions != Exclusions() else []),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
             ("detector", f"{facts.settings.detector}, {_faces_text(facts.settings)}"),
             (
@@ -92,6 +95,13 @@ _TRIED_AGAIN = {  # when such a photo is looked at again
     "option": "until --max-megapixels is raised",
     "package": "until the package is installed",
 }
+
+
+def _left_out_text(exclusions: "Exclusions") -> str:
+    patterns = ", ".join(exclusions.patterns)
+    if exclusions.defaults:
+        return patterns
+    return f"{patterns + ', and ' if patterns else ''}nothing by default (--default-excludes changes it)"
 
 
 def _set_aside_text(facts: "GalleryFacts") -> str:

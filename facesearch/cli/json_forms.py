@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Migrated,
         Outcome,
         PhotosOfPeople,
+        Plan,
         RunSummary,
         SetAside,
         Sighting,
@@ -102,6 +103,19 @@ def run_summary(record: "RunSummary") -> Json:
     }
 
 
+def plan(record: "Plan") -> Json:
+    """What a run of `index` would do."""
+    return {
+        "gallery": record.gallery,
+        "photos": record.photos,
+        "left_out": {"folders": record.folders_left_out, "files": record.files_left_out},
+        "seconds": round(record.seconds, 1),
+        "photos_per_second": round(record.photos_per_second, 1),
+        "is_guess": record.is_guess,
+        "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
+    }
+
+
 def failure(record: "Outcome") -> Json:
     """A photo that could not be read."""
     return {"photo": record.path, "status": record.status, "reason": record.reason, "cause": record.cause}
@@ -136,6 +150,8 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "changing_to": record.changing_to,
         "people": record.people,
         "folders": list(record.roots),
+        "exclude": list(record.exclusions.patterns),
+        "default_excludes": record.exclusions.defaults,
         "model": record.settings.model,
         "detector": record.settings.detector,
         "min_face": record.settings.min_face_px,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from facesearch.gallery.known_before import KnownBefore
     from facesearch.gallery.records import Outcome
+    from facesearch.photos.exclusions import Exclusions
 
 _COUNTED_AT_ONCE = 1_000  # files in one question to the database
 _TELLING = 1.0  # seconds from which on a rate says something: the first batches may come together
@@ -61,6 +62,10 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def stop(self) -> None:
+        """Takes the bar away; notes are still shown."""
+        self._bar.stop()
+
     def begin(self, what: str, total: int | None = None, detail: str = "") -> None:
         """Starts the bar of a piece of work, in place of the one before it. `detail` stands behind the numbers, and
         may be their unit."""
@@ -101,9 +106,11 @@ class IndexingProgress(Progress):
     nor photos that are unchanged count. A thread counts the files beside the work, and how many of them `known` knew.
     Until it is done, the time left is not known; without roots to count in it never is."""
 
-    def __init__(self, roots: Sequence[str] = (), known: "KnownBefore | None" = None) -> None:
+    def __init__(
+        self, roots: Sequence[str] = (), exclusions: "Exclusions | None" = None, known: "KnownBefore | None" = None
+    ) -> None:
         super().__init__()
-        self._roots, self._known = roots, known
+        self._roots, self._exclusions, self._known = roots, exclusions, known
         self._photos = self._faces = 0
         self._work = WorkRate()
         self._stage = ""
@@ -124,11 +131,11 @@ class IndexingProgress(Progress):
 
     def add(self, outcome: "Outcome") -> None:
         """Counts one photo more."""
-        from facesearch.photos.status import Status
+        from facesearch.photos.status import ABSENT
 
         if outcome.is_failure and show.is_verbose():
             self.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
-        is_there = outcome.status != Status.MISSING
+        is_there = outcome.status not in ABSENT
         self._photos += is_there
         self._faces += outcome.faces
         if is_there and outcome.done == "indexed":
@@ -150,13 +157,15 @@ class IndexingProgress(Progress):
     def _count(self) -> None:
         from facesearch.errors import FaceSearchError
         from facesearch.flow.stream import chunks
+        from facesearch.photos.exclusions import Rules
         from facesearch.photos.formats import looks_like_photo
         from facesearch.photos.walk import walk
 
         total = new = 0
         try:
             for root in self._roots:
-                for files in chunks((file for file in walk(root) if looks_like_photo(file.path)), _COUNTED_AT_ONCE):
+                walked = walk(root, rules=Rules(root, self._exclusions))
+                for files in chunks((file for file in walked if looks_like_photo(file.path)), _COUNTED_AT_ONCE):
                     total += len(files)
                     new += len(files) - (self._known.count(files) if self._known else 0)
                     if self._is_over.is_set():

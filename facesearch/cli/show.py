@@ -214,6 +214,14 @@ def rate(photos_per_second: float) -> str:
     return f"{photos_per_second:.{1 if photos_per_second < 10 else 0}f} photos/s"
 
 
+def duration(seconds: float) -> str:
+    """A time as one says it, such as 40 s, 12 min or 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
 def odds(far: float, is_learned: bool = False) -> str:
     """What a threshold means: the share of strangers that reach it, those of the gallery where it was learned."""
     strangers = "strangers of this gallery" if is_learned else "strangers"

@@ -9,7 +9,8 @@ WITHOUT_EMBEDDING = "box_left, box_top, box_right, box_bottom, score, landmarks,
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
-    "runs": "id, pid, started_at, ended_at, photos, faces",
+    "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}",
+    "exclusions": "only, patterns, defaults",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name",
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {taken}, {cause}, {needs}, "
@@ -28,6 +29,8 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "ctime_ns": "0",
     "judged": "0",
     "quality": "NULL",
+    "worked_on": "NULL",
+    "seconds": "NULL",
 }
 
 

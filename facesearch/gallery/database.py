@@ -21,7 +21,7 @@ from facesearch.gallery.removal import Removal
 from facesearch.gallery.runs_table import Roots, Runs
 from facesearch.gallery.schema import migrations
 from facesearch.gallery.set_aside_table import SetAsideFaces
-from facesearch.gallery.settings_table import Calibrations, Settings, Stamp
+from facesearch.gallery.settings_table import Calibrations, LeftOut, Settings, Stamp
 from facesearch.gallery.sqlite import (
     BUSY_SECONDS,
     OF_SQLITE,
@@ -46,6 +46,7 @@ class Database:
         self.settings = Settings(self._conn, path)
         self.calibration = Calibrations(self._conn, path)
         self.stamp = Stamp(self._conn, path)
+        self.exclusions = LeftOut(self._conn, path)
         self.roots = Roots(self._conn)
         self.runs = Runs(self._conn, path)
         self.people = People(self._conn)

@@ -28,7 +28,7 @@ def faults(path: Path) -> Iterator[str]:
         with Database.open(path) as db:
             settings = db.settings.read()
             if settings:
-                for read in (db.stamp.read, db.calibration.read, db.runs.newest):
+                for read in (db.stamp.read, db.calibration.read, db.runs.newest, db.exclusions.read):
                     read()
     except DamagedGalleryError as error:
         yield f"it cannot be opened ({error.__cause__ or error})"
@@ -81,7 +81,7 @@ def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:
         yield f"photo {photo} has {has} faces, and had {stored}"
     for photo, status, has in conn.execute(
         "SELECT id, status, face_count FROM photos WHERE (status = 'ok' AND face_count = 0 OR "
-        f"status NOT IN ('ok', 'missing') AND face_count > 0) LIMIT {_NAMED}"
+        f"status NOT IN ('ok', 'missing', 'excluded') AND face_count > 0) LIMIT {_NAMED}"
     ):
         yield f"photo {photo} is {status!r} with {has} faces"
 

@@ -1,24 +1,23 @@
 """A gallery, as the commands and programs use it: what the command line can do is a method here."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch import limits
 from facesearch.errors import Note, RootError, UsageError
-from facesearch.faces.analyser import Analyser
+from facesearch.files import printable
 from facesearch.flow.pace import Pace
-from facesearch.gallery.agreement import RequestedSettings, agreed_settings, current_identity, detector_of
+from facesearch.gallery.agreement import RequestedSettings, current_identity
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
-from facesearch.gallery.indexing import PeopleFrom, index_photos, usable_roots
+from facesearch.gallery.indexing import PeopleFrom, outermost, usable_roots, whole
 from facesearch.gallery.judging import Judge, keep_up
-from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.questions import Questions, read_dates
+from facesearch.gallery.passes import Passes
+from facesearch.gallery.questions import Questions
 from facesearch.gallery.records import (
     Calibration,
     Forgotten,
@@ -26,23 +25,20 @@ from facesearch.gallery.records import (
     GallerySettings,
     Migrated,
     Outcome,
-    RootFailure,
+    Plan,
     RunSummary,
     SetAside,
 )
-from facesearch.gallery.tally import Tally, Unread, recorded_run
+from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.vectors import import_faiss
-from facesearch.interruption import at_once
-from facesearch.models.advice import advice
 from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device
+from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.gallery import forgetting, upkeep
 
-_log = logging.getLogger(__name__)  # what --verbose shows
-_SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
 _MOST_FAR = 0.1
 
 
@@ -65,7 +61,7 @@ class Gallery(Questions):
 
     def index(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[str | Path] = (),
         *,
         people_from: PeopleFrom = "none",
         model: str | None = None,
@@ -77,80 +73,130 @@ class Gallery(Questions):
         max_megapixels: float = MAX_MEGAPIXELS,
         retry_failed: bool = False,
         again_forgotten: bool = False,
+        exclude: Sequence[str] = (),
+        no_exclude: bool = False,
+        default_excludes: bool | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        on_pass: Callable[[RunSummary], None] | None = None,
     ) -> RunSummary:
-        """Brings the gallery up to date with the photos under these folders (or with these photos).
+        """Brings the gallery up to date with the photos under these folders (or with these photos); where none is
+        named, under all that it looks after.
 
         `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
         size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
         not given follows from the machine. A photo of more than `max_megapixels` is not decoded. A photo that could
         not be read is tried again when that may help, or with `retry_failed`; one that was forgotten is looked at
-        again with `again_forgotten`. `on_outcome` hears of each photo once it is stored. A folder that is absent or
-        holds no photo is named in what is returned, and the others are indexed.
+        again with `again_forgotten`. The patterns of `exclude` are left out from now on, beside those of before
+        unless `no_exclude` forgets them, and what `default_excludes` says. `on_outcome` hears of each photo once it
+        is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
+        With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
+        changes until that is interrupted, and all that was done is returned (see watching.watch).
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
         with others of these or a number is out of range, FaceSearchError where no folder can be indexed."""
         requested = RequestedSettings(model, detector, min_face_px, max_side)
-        options = IndexOptions(people_from == "folder", retry_failed, again_forgotten, max_megapixels)
-        pace = Pace.of_machine(self._device, threads, batch)
-        _log.info("Batches at once: %d, of up to %d photos.", pace.threads, pace.batch)
+        exclusions = self.exclusions(exclude, no_exclude, default_excludes)
+        named = people_from == "folder"
+        options = IndexOptions(named, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
+        passes = Passes(self, self._load, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
-        roots = self._usable(paths, tally)
-        settings = agreed_settings(self.name, self.settings(), requested)
-        analyser = partial(self._load_to_index, settings, tally)
-        with self.writing() as db, recorded_run(db, settings, roots, tally, self.note):
-            before = db.faces.count()
-            outcomes = index_photos(db, roots, analyser, detector_of(settings), pace, options, self.note)
-            self._follow(db, settings, outcomes, tally, on_outcome)
-            read_dates(db, self.note)
-            effort = Effort(pace, settings.max_side, max_megapixels)
-            if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
-                self.note(f"Searched again, of the faces that were set aside: {back:,}.")
-                self._catch_up(db, settings)
-            recommended = advice(settings.model, before, db.faces.count(), self.name)
-        if recommended:
-            self.note(recommended)
-        if len(tally.roots_failed) == len(paths):
+        looked_at = self.roots(paths, exclusions)
+        if on_pass:
+            return self._watch(passes, looked_at, on_outcome, on_pass)
+        roots, failed = usable_roots(looked_at, exclusions, self._knows)
+        tally.roots_failed += failed
+        if roots:
+            passes.run(whole(roots), on_outcome, tally)
+        if len(tally.roots_failed) >= len(looked_at):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
 
-    def _usable(self, paths: Sequence[str | Path], tally: Tally) -> list[str]:
-        """The folders and photos that can be indexed, absolute; the tally names the others. Raises RootError where
-        there is none, UsageError where none is named."""
-        if not paths:
-            raise UsageError("No folder and no photo is named; name what is to be indexed.")
-        roots, failed = usable_roots([os.path.abspath(path) for path in paths])
-        tally.roots_failed += failed
-        if not roots:
-            raise RootError(failed[0].reason)
-        return roots
-
-    def _follow(
+    def _watch(
         self,
-        db: Database,
-        settings: GallerySettings,
-        outcomes: Iterator[Outcome | RootFailure],
-        tally: Tally,
+        passes: Passes,
+        roots: Sequence[str],
         on_outcome: Callable[[Outcome], None],
-    ) -> None:
-        """Counts what a run does, and brings the file of vectors up to date now and then and at the end."""
-        synced = db.faces.count()
-        for outcome in outcomes:
-            if isinstance(outcome, RootFailure):
-                tally.roots_failed.append(outcome)
-                continue
-            tally.add(outcome)
-            on_outcome(outcome)
-            if tally.unsynced > max(_SYNC_AFTER, synced // 3):
-                self._catch_up(db, settings)
-                synced += tally.unsynced
-                tally.unsynced = 0
-        self._catch_up(db, settings)
+        on_pass: Callable[[RunSummary], None],
+    ) -> RunSummary:
+        from facesearch.gallery.watching import Once, Watchers, watch
 
-    def _catch_up(self, db: Database, settings: GallerySettings) -> None:
-        """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""
-        self.sync(db, settings)
-        with at_once():
-            keep_up(db, settings, self.note)
+        for root in roots:
+            if not os.path.exists(root) and not self._knows(root):
+                raise RootError(f"{printable(root)} does not exist; name a folder that does.")
+        total = Tally(self.name)
+
+        def add(outcome: Outcome) -> None:
+            if outcome.done != "unchanged":
+                total.add(outcome)
+            on_outcome(outcome)
+
+        note = Once(self.note)
+        quiet = Gallery(self.name, self._device, note)
+        passes = replace(passes, storage=quiet, load=quiet._load)
+        watch(passes, roots, self.exclusions, Watchers(add, on_pass, note))
+        return total.summary()
+
+    def exclusions(
+        self, exclude: Sequence[str] = (), no_exclude: bool = False, default_excludes: bool | None = None
+    ) -> Exclusions:
+        """What the gallery leaves out of its folders, or would with these changes, which `index` takes. Nothing is
+        written. Raises UsageError for a pattern that is none."""
+        before = Exclusions()
+        if self.database.exists():
+            with Database.open(self.database) as db:
+                before = db.exclusions.read()
+        kept = () if no_exclude else before.patterns
+        defaults = before.defaults if default_excludes is None else default_excludes
+        return Exclusions(tuple(dict.fromkeys((*kept, *exclude))), defaults)
+
+    def roots(self, paths: Sequence[str | Path] = (), exclusions: Exclusions | None = None) -> list[str]:
+        """These folders and photos, absolute; where none is named, those that the gallery looks after, without those
+        that lie in another one and are met there. Raises UsageError where there is none."""
+        if paths:
+            return [os.path.abspath(path) for path in paths]
+        known: tuple[str, ...] = ()
+        if self.database.exists():
+            with Database.open(self.database) as db:
+                known = db.roots.paths()
+        if not known:
+            raise UsageError(
+                f"No folder and no photo is named, and the gallery '{self.name}' looks after none yet; name what is "
+                "to be indexed."
+            )
+        return outermost(known, exclusions or self.exclusions())
+
+    def plan(
+        self,
+        paths: Sequence[str | Path] = (),
+        *,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        retry_failed: bool = False,
+        again_forgotten: bool = False,
+        exclude: Sequence[str] = (),
+        no_exclude: bool = False,
+        default_excludes: bool | None = None,
+    ) -> Plan:
+        """What `index` with these arguments would do, and about how long it would take; nothing is written. Raises
+        UsageError as `index`, RootError where no folder can be read."""
+        from facesearch.gallery.planning import plan
+
+        exclusions = self.exclusions(exclude, no_exclude, default_excludes)
+        options = IndexOptions(False, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
+        roots = self.roots(paths, exclusions)
+        if not self.database.exists():
+            planned = plan(self.name, None, roots, options, self.note)
+        else:
+            with Database.open(self.database) as db, db.snapshot():
+                planned = plan(self.name, db, roots, options, self.note)
+        if len(planned.roots_failed) == len(roots):
+            raise RootError(planned.roots_failed[0].reason)
+        return planned
+
+    def _knows(self, root: str) -> bool:
+        """Whether there are photos under a root, or was one, as far as is known."""
+        if not self.database.exists():
+            return False
+        with Database.open(self.database) as db:
+            return db.removal.is_known(root)
 
     def calibrate(self, far: float = 0.001) -> Calibration:
         """Learns from which similarity on two faces count as one person: the one that the share `far` of this
@@ -239,6 +285,7 @@ class Gallery(Questions):
                 unsupported=dict(unread.unsupported),
                 set_aside=db.set_aside.count(),
                 changing_to=db.migration.model(),
+                exclusions=db.exclusions.read(),
             )
 
     def unread(self) -> Iterator[Outcome]:
@@ -291,11 +338,3 @@ class Gallery(Questions):
         from facesearch.gallery import forgetting
 
         return forgetting.forget_missing(self, roots)
-
-    def _load_to_index(self, settings: GallerySettings, tally: Tally) -> Analyser:
-        """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
-        be there too: that it is not should be said before hours of work, and not after."""
-        import_faiss()
-        analyser = self._load(settings, threads=1)
-        tally.begin_working()
-        return analyser

@@ -1,8 +1,9 @@
 """What a run of indexing is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facesearch import limits
+from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import SECONDS
 
@@ -11,13 +12,15 @@ from facesearch.photos.pool import SECONDS
 class IndexOptions:
     """What a run does with the photos that it meets. `names_people` names the faces of each after its folder.
     `retry_failed` looks again at those that failed before, `again_forgotten` at those that were forgotten. A photo of
-    more than `max_megapixels` is not decoded, and none for longer than so many `seconds`."""
+    more than `max_megapixels` is not decoded, and none for longer than so many `seconds`. What the
+    `exclusions` leave out is not met."""
 
     names_people: bool = False
     retry_failed: bool = False
     again_forgotten: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
     seconds: float = SECONDS
+    exclusions: Exclusions = field(default_factory=Exclusions)
 
     def __post_init__(self) -> None:
         """Raises UsageError for a number that is out of range."""

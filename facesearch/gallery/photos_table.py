@@ -1,5 +1,6 @@
 """The photos in a gallery's database: one row a path, with its status and the cause of a failure."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +14,16 @@ from facesearch.gallery.records import Outcome, PhotoOfPeople
 from facesearch.gallery.removal import LOST_A_FACE
 from facesearch.gallery.scope import Scope
 from facesearch.gallery.set_aside_table import SetAsideFaces
-from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, marks, parts, to_sql
+from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, inside, marks, parts, to_sql
 from facesearch.geometry.face import Face
 from facesearch.photos.file import PhotoFile
-from facesearch.photos.status import FAILURES, Cause, Status
+from facesearch.photos.status import ABSENT, FAILURES, Cause, Status
 
 # What a photo's content alone decides, so that a copy has it too; so does a failure whose cause is the file.
 _SETTLED = (Status.OK, Status.NO_FACE, Status.FORGOTTEN)
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
 _KNOWN = "SELECT id, path, size, mtime_ns, status, face_count, {ctime_ns}, reason, {cause}, {needs} FROM photos"
-_ABSENT = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables of an earlier facesearch
+_OTHERWISE = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables of an earlier facesearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class KnownPhoto:
     @property
     def status_on_disk(self) -> Status:
         """What it is again when it turns up somewhere."""
-        if self.status != Status.MISSING:
+        if self.status not in ABSENT:
             return self.status
         return Status.OK if self.faces else Status.NO_FACE
 
@@ -102,12 +103,12 @@ class Photos:
 
     def known_content(self, digest: bytes, path: str = "") -> KnownPhoto | None:
         """A photo with the same bytes that need not be analysed again: the one that has this path, else one that is
-        on disk before one that is missing or forgotten."""
+        on disk before one that is missing, left out or forgotten."""
         row = self._conn.execute(
-            f"{self._known} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status = 'missing' AND face_count "
-            f"> 0 OR status IN ({marks(FAILURES)}) AND cause = ?) "
-            "ORDER BY path != ?, status = 'missing', status = 'forgotten', id LIMIT 1",
-            (digest, *_SETTLED, *FAILURES, Cause.FILE, to_sql(path)),
+            f"{self._known} WHERE digest = ? AND (status IN ({marks(_SETTLED)}) OR status IN ({marks(ABSENT)}) AND "
+            f"face_count > 0 OR status IN ({marks(FAILURES)}) AND cause = ?) "
+            "ORDER BY path != ?, status IN ('missing', 'excluded'), status = 'forgotten', id LIMIT 1",
+            (digest, *_SETTLED, *ABSENT, *FAILURES, Cause.FILE, to_sql(path)),
         ).fetchone()
         return _known_photo(row) if row else None
 
@@ -118,9 +119,16 @@ class Photos:
     def present(self, root: str) -> Iterator[str]:
         """The photos under a folder that were on disk when they were last looked for."""
         rows = self._conn.execute(
-            f"SELECT path FROM photos WHERE status NOT IN ('missing', 'forgotten') AND {BELOW}", below(root)
+            f"SELECT path FROM photos WHERE status NOT IN ('missing', 'excluded', 'forgotten') AND {BELOW}",
+            below(root),
         )
         return (from_sql(path) for (path,) in rows)
+
+    def sizes(self) -> frozenset[int]:
+        """How many bytes photos have whose content is known: a file of another size is none of them."""
+        return frozenset(
+            row[0] for row in self._conn.execute("SELECT DISTINCT size FROM photos WHERE digest NOTNULL")
+        )
 
     def counts(self) -> dict[str, int]:
         """How many photos have each status."""
@@ -179,7 +187,9 @@ class Photos:
             "SELECT digest, taken, width, height FROM photos WHERE id = ?", (known.id,)
         ).fetchone()
         why = (known.reason, known.cause, known.needs)
-        photo = self._insert(PhotoRow(file, known.status, digest, *why, (size[0], size[1]), taken), known.faces)
+        photo = self._insert(
+            PhotoRow(file, known.status_on_disk, digest, *why, (size[0], size[1]), taken), known.faces
+        )
         who = self._people.id_of(person)
         self._faces.copy(known.id, photo, who)
         self._without_embedding.copy(known.id, photo, who)
@@ -237,25 +247,28 @@ class Photos:
     def _mark_seen(self, ids: Iterable[int]) -> None:
         self._conn.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(i,) for i in ids])
 
-    def unseen(self, root: str) -> dict[str, int]:
-        """The photos under a folder that this run has not met, by path, with their ids; without those that are
-        known to be missing or are forgotten, wherever they are."""
+    def unseen(self, root: str, is_deep: bool = True) -> dict[str, tuple[int, Status]]:
+        """The photos under a folder (or without `is_deep` directly in it) that this run has not met, by path, with
+        their ids and statuses; without those that are known to be missing or are forgotten, wherever they are."""
+        inner = len(inside(root)[0]) + 1  # where the name of what is in it begins
+        shallow = "" if is_deep else f"AND (typeof(path) = 'blob' OR instr(substr(path, {inner}), '{os.sep}') = 0)"
         rows = self._conn.execute(
-            "SELECT path, id FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN (SELECT id FROM "
-            f"seen) AND {BELOW}",
+            "SELECT path, id, status FROM photos WHERE status NOT IN ('missing', 'forgotten') AND id NOT IN "
+            f"(SELECT id FROM seen) AND {BELOW} {shallow}",
             below(root),
         )
-        return {from_sql(path): photo for path, photo in rows}
+        found = {from_sql(path): (photo, Status(status)) for path, photo, status in rows}
+        return found if is_deep else {path: each for path, each in found.items() if os.path.dirname(path) == root}
 
-    def mark_missing(self, photos: Iterable[int]) -> None:
-        """Notes that the photos with these ids are gone. Their faces are kept, and found no longer."""
-        self._conn.executemany("UPDATE photos SET status = 'missing' WHERE id = ?", [(i,) for i in photos])
+    def mark(self, photos: Iterable[int], status: Status) -> None:
+        """Notes that the photos with these ids are missing or excluded. Their faces are kept, and found no longer."""
+        self._conn.executemany("UPDATE photos SET status = ? WHERE id = ?", [(status, i) for i in photos])
 
     @cached_property
     def _known(self) -> str:
         """The statement that reads what is known of photos, from tables of an earlier facesearch too."""
         there = columns(self._conn, "photos")
-        return _KNOWN.format(**{name: name if name in there else otherwise for name, otherwise in _ABSENT.items()})
+        return _KNOWN.format(**{name: name if name in there else otherwise for name, otherwise in _OTHERWISE.items()})
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesearch.geometry.face import Box
+from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.status import FAILURES, Cause, Status
 
 
@@ -239,6 +240,23 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run of indexing would do. `photos` counts those that are `new`, `changed` (or worth another try),
+    `moved` (or there again), `copied`, `gone`, `excluded` (known, and left out from now on), `away` and `unchanged`;
+    so many folders and files are left out altogether. It would take about so many `seconds` at so many
+    `photos_per_second`, those of the gallery's last run, or else a guess. `roots_failed` could not be looked at."""
+
+    gallery: str
+    photos: dict[str, int]
+    folders_left_out: int
+    files_left_out: int
+    seconds: float
+    photos_per_second: float
+    is_guess: bool
+    roots_failed: tuple[RootFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """How many photos, and faces in them, were deleted from a gallery, and which roots it no longer looks after.
     `finished` says that what an earlier `forget` had to leave in the files has left them, too."""
@@ -284,10 +302,10 @@ class Migrated:
 @dataclass(frozen=True, slots=True)
 class GalleryFacts:
     """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
-    them; `unsupported` counts the files of kinds that no package here reads, by reason. `set_aside` counts the faces
-    that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to` is the
-    model of a `migrate` that was not finished. Own thresholds are measured by a `cohort` of so many distinct
-    people."""
+    them; `unsupported` counts the files of kinds that no package here reads, by reason. `set_aside` counts the
+    faces that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to`
+    is the model of a `migrate` that was not finished. `exclusions` are left out of its roots. Own thresholds are
+    measured by a `cohort` of so many distinct people."""
 
     name: str
     directory: Path
@@ -306,3 +324,4 @@ class GalleryFacts:
     cohort: int = 0
     set_aside: int = 0
     changing_to: str | None = None
+    exclusions: Exclusions = field(default_factory=Exclusions)

@@ -1,12 +1,15 @@
 """The runs of `index` in a gallery's database, and the roots, the folders that it looks after."""
 
+import dataclasses
 import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.sqlite import first_row, from_sql, now, to_sql
+from facesearch.gallery.sqlite import columns, first_row, from_sql, now, to_sql
+
+_TELLING = 20  # photos from which on a run's rate says something of the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,17 @@ class Run:
     pid: int
     started_at: str
     ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run did: how many photos it met and faces it found, on how many photos it worked, and how many seconds
+    that took, without the time in which the networks were loaded."""
+
+    photos: int
+    faces: int
+    worked_on: int
+    seconds: float
 
 
 class Runs:
@@ -30,10 +44,24 @@ class Runs:
         cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), now()))
         return int(cursor.lastrowid or 0)
 
-    def end(self, run: int, photos: int, faces: int) -> None:
-        """Notes that a run came to its end, and how many photos it saw and faces it found."""
-        values = (now(), photos, faces, run)
-        self._conn.execute("UPDATE runs SET ended_at = ?, photos = ?, faces = ? WHERE id = ?", values)
+    def end(self, run: int, done: "Done") -> None:
+        """Notes that a run came to its end, and what it did."""
+        self._conn.execute(
+            "UPDATE runs SET ended_at = ?, photos = ?, faces = ?, worked_on = ?, seconds = ? WHERE id = ?",
+            (now(), *dataclasses.astuple(done), run),
+        )
+
+    def rate(self) -> float | None:
+        """How many photos a second the newest run worked on that says something of it; None where there is none."""
+        if "seconds" not in columns(self._conn, "runs"):  # an earlier facesearch's
+            return None
+        row = first_row(
+            self._conn,
+            self._path,
+            f"SELECT worked_on / seconds FROM runs WHERE worked_on >= {_TELLING} AND seconds > 0 "
+            "ORDER BY id DESC LIMIT 1",
+        )
+        return float(row[0]) if row else None
 
     def newest(self) -> Run | None:
         """The newest run; None before the first."""

@@ -1,12 +1,13 @@
 """What of a damaged database can be saved."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from facesearch.errors import ModelError
+from facesearch.errors import ModelError, UsageError
 from facesearch.gallery.columns import ABSENT, TABLES, present, tables_in
 from facesearch.gallery.database import Database
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
@@ -14,6 +15,7 @@ from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.schema import merge_spellings
 from facesearch.gallery.sqlite import FACE_TABLES, OF_SQLITE, checksum, explained, faces_of_photo, marks
 from facesearch.models.cards import detector_card, embedder_card
+from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.status import Cause, Status
 
 _Row: TypeAlias = tuple[Any, ...]
@@ -185,10 +187,19 @@ def _is_sound_set_aside(row: list[Any], *_: object) -> bool:
     return is_as_set_aside(row[4:-1])
 
 
+def _are_sound_exclusions(row: list[Any], *_: object) -> bool:
+    _, patterns, defaults = row
+    try:
+        return bool(Exclusions(tuple(json.loads(patterns)), defaults)) and defaults in (0, 1)
+    except (TypeError, ValueError, AttributeError, UsageError):
+        return False
+
+
 _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
     "photos": _is_sound_photo,
     "faces": _is_sound_face,
     "set_aside": _is_sound_set_aside,
+    "exclusions": _are_sound_exclusions,
 }
 
 
@@ -200,9 +211,9 @@ def _with_checksum(row: list[Any]) -> list[Any]:
 def _delete_incomplete(conn: sqlite3.Connection) -> None:
     counted = faces_of_photo(conn)
     for statement in (
-        f"UPDATE photos SET face_count = {counted} WHERE status = 'missing' OR face_count < 0",
+        f"UPDATE photos SET face_count = {counted} WHERE status IN ('missing', 'excluded') OR face_count < 0",
         f"DELETE FROM photos WHERE face_count != {counted} OR status = 'ok' AND face_count = 0 OR "
-        "status NOT IN ('ok', 'missing') AND face_count > 0",
+        "status NOT IN ('ok', 'missing', 'excluded') AND face_count > 0",
         *(f"DELETE FROM {table} WHERE photo_id NOT IN (SELECT id FROM photos)" for table in FACE_TABLES),
         *(
             f"UPDATE {table} SET person_id = NULL WHERE person_id NOT IN (SELECT id FROM people)"

@@ -170,6 +170,19 @@ def dates_of_photos(db: sqlite_utils.Database) -> None:
     db.execute("ALTER TABLE photos ADD COLUMN taken TEXT")
 
 
+@migrations()
+def exclusions_and_rates(db: sqlite_utils.Database) -> None:
+    """What is left out of the folders, patterns as a list in JSON; and of each run how many photos it worked on, and
+    for how many seconds without the time that its networks took to load, for estimates."""
+    for statement in (
+        """CREATE TABLE exclusions (
+            only INTEGER PRIMARY KEY CHECK (only = 1), patterns TEXT NOT NULL, defaults INTEGER NOT NULL)""",
+        "ALTER TABLE runs ADD COLUMN worked_on INTEGER",
+        "ALTER TABLE runs ADD COLUMN seconds REAL",
+    ):
+        db.execute(statement)
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

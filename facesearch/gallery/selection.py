@@ -14,7 +14,7 @@ from facesearch.gallery.records import Outcome
 from facesearch.people import names
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.remedies import Remedies
-from facesearch.photos.status import FAILURES, Status
+from facesearch.photos.status import ABSENT, FAILURES, Status
 
 _FILES_AT_ONCE = 256  # in one question to the database
 
@@ -35,7 +35,7 @@ class Selection:
         """The files; an outcome in place of each whose path, size and times are known."""
         for part in chunks(files, _FILES_AT_ONCE):
             known = self._db.photos.known([file.path for file in part])
-            same = {file.path: known[file.path] for file in part if self._is_known(file, known.get(file.path))}
+            same = {file.path: known[file.path] for file in part if self.is_known(file, known.get(file.path))}
             if same:
                 with self._db.transaction():
                     self._see(part, same)
@@ -59,8 +59,9 @@ class Selection:
             for path, photo in same.items():
                 self._db.people.name_faces(photo.id, names.of_folder(path))
 
-    def _is_known(self, file: PhotoFile, known: KnownPhoto | None) -> bool:
-        if known is None or known.status == Status.MISSING or self._is_wanted_again(known):
+    def is_known(self, file: PhotoFile, known: KnownPhoto | None) -> bool:
+        """Whether what is known of a file is enough."""
+        if known is None or known.status in ABSENT or self._is_wanted_again(known):
             return False
         if known.status in FAILURES and self._remedies.may_help(known.cause, known.needs):
             return False

@@ -1,12 +1,15 @@
 """The tables of one row in a gallery's database: its settings, its learned threshold, the stamp of its vectors."""
 
 import dataclasses
+import json
 import sqlite3
 import zlib
 from pathlib import Path
 
+from facesearch.errors import UsageError
 from facesearch.gallery.records import ActiveThreshold, Calibration, GallerySettings, IndexStamp
 from facesearch.gallery.sqlite import columns, explained, first_row, has_table, now
+from facesearch.photos.exclusions import Exclusions
 
 
 class Settings:
@@ -48,6 +51,29 @@ class Settings:
         """Notes which networks make the embeddings, in a gallery that does not know it or has none. That they are the
         same as before is for the caller to check."""
         self._conn.execute("UPDATE settings SET identity = ?", (_sealed(identity),))
+
+
+class LeftOut:
+    """What a user wants left out of the gallery's folders."""
+
+    def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+        self._conn, self._path = conn, path
+
+    def read(self) -> Exclusions:
+        """What was said last; the usual where nothing was. Raises GalleryError when it is damaged."""
+        if not has_table(self._conn, self._path, "exclusions"):  # an earlier facesearch's
+            return Exclusions()
+        row = first_row(self._conn, self._path, "SELECT patterns, defaults FROM exclusions")
+        with explained(self._path):
+            try:
+                return Exclusions(tuple(json.loads(row[0])), bool(row[1])) if row else Exclusions()
+            except (TypeError, ValueError, AttributeError, UsageError) as error:
+                raise sqlite3.DatabaseError("what it leaves out is not as it was stored") from error
+
+    def write(self, exclusions: Exclusions) -> None:
+        """From now on the gallery leaves this out."""
+        values = (json.dumps(exclusions.patterns), exclusions.defaults)  # of ASCII, whatever bytes a pattern has
+        self._conn.execute("INSERT OR REPLACE INTO exclusions VALUES (1, ?, ?)", values)
 
 
 class Calibrations:

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
-from facesearch.photos.status import Status
+from facesearch.gallery.runs_table import Done
+from facesearch.photos.status import ABSENT, Status
 
 _MOST_FAILURES = 1000  # photos that a summary names: about 200 kB of paths and reasons
 
@@ -63,13 +64,12 @@ class Tally:
     def summary(self) -> RunSummary:
         """What was counted until now."""
         seconds = time.perf_counter() - self._started
-        analysed = sum(self.photos[status] for status in Status if status != Status.MISSING)
         unread = self._unread
         return RunSummary(
             photos=dict(self.photos),
             faces=self.faces,
             seconds=seconds,
-            photos_per_second=analysed / self._working_seconds,
+            photos_per_second=self._worked_on / self._working_seconds,
             gallery=self._gallery,
             failures=tuple(unread.first),
             failing=dict(unread.failing),
@@ -77,11 +77,19 @@ class Tally:
             roots_failed=tuple(self.roots_failed),
         )
 
+    def done(self) -> Done:
+        """What was counted until now, as a run is noted."""
+        return Done(self.photos.total(), self.faces, self._worked_on, self._working_seconds)
+
     @property
     def _working_seconds(self) -> float:
         """From when the networks were there, without the time in which what is unchanged passed by at the end."""
         began = self._working if self._working and self._working < self._last else self._started
         return time.perf_counter() - began - (self._passed - self._last)
+
+    @property
+    def _worked_on(self) -> int:
+        return sum(self.photos[status] for status in Status if status not in ABSENT)
 
 
 @contextmanager
@@ -105,7 +113,7 @@ def recorded_run(
         yield
     except KeyboardInterrupt:
         with suppress(FaceSearchError), db.transaction():
-            db.runs.end(run, tally.photos.total(), tally.faces)
+            db.runs.end(run, tally.done())
         raise
     with db.transaction():
-        db.runs.end(run, tally.photos.total(), tally.faces)
+        db.runs.end(run, tally.done())

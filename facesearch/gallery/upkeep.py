@@ -21,9 +21,10 @@ from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors_file import belongs, ids_in
+from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.formats import looks_like_photo
-from facesearch.photos.status import Status
+from facesearch.photos.status import ABSENT
 from facesearch.photos.walk import walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
@@ -149,11 +150,11 @@ def _compare(root: str, db: Database, new: list[str], changed: list[str]) -> dic
     def cannot_see(path: str, error: OSError) -> None:
         unseen[path] = f"cannot be read ({error.strerror})"
 
-    for part in chunks(walk(root, cannot_see), _AT_ONCE):
+    for part in chunks(walk(root, cannot_see, Rules(root, db.exclusions.read())), _AT_ONCE):
         known = db.photos.known([file.path for file in part])
         for file in part:
             has = known.get(file.path)
-            if has is None or has.status == Status.MISSING:
+            if has is None or has.status in ABSENT:
                 new += [file.path] * looks_like_photo(file.path)
             elif not has.agrees_with(file) and not _is_only_touched(db, has, file):
                 changed.append(file.path)

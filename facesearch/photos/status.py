@@ -16,6 +16,7 @@ class Status(StrEnum):
     TIMEOUT = "timeout"  # its decoder did not come to an end
     FORGOTTEN = "forgotten"  # its faces were deleted because the user asked for it
     MISSING = "missing"  # it was indexed and is no longer on disk
+    EXCLUDED = "excluded"  # it was indexed, and is in what is left out now
 
 
 class Cause(StrEnum):
@@ -29,3 +30,6 @@ class Cause(StrEnum):
 
 # Of these photos the content is not known. All but UNSUPPORTED for a cause in the file itself are failures.
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)
+
+# Photos that no search finds, whose faces wait until they are met again.
+ABSENT = (Status.MISSING, Status.EXCLUDED)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from facesearch.errors import PhotoError, RootError
 from facesearch.files import printable
 from facesearch.photos import formats
+from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, open_regular
 from facesearch.photos.formats import looks_like_photo
 from facesearch.photos.header import HEAD
@@ -16,10 +17,16 @@ from facesearch.photos.whereabouts import VANISHED
 CannotSee = Callable[[str, OSError], None]
 
 
-def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterator[PhotoFile]:
-    """The files under a root, in name order, absolute; the root may be a file. Hidden files and folders are left
-    out, a folder that is reached twice (through a symbolic link) is walked once, and `cannot_see` is called
-    with each folder that cannot be listed and each file that cannot be examined, but for those that vanish meanwhile.
+def walk(
+    root: str,
+    cannot_see: CannotSee = lambda path, error: None,
+    rules: Rules | None = None,
+    is_deep: bool = True,
+) -> Iterator[PhotoFile]:
+    """The files under a root, in name order, absolute; the root may be a file. What the rules leave out is left out
+    (the usual ones, where none are given), a folder that is reached twice (through a symbolic link) is walked once,
+    and `cannot_see` is called with each folder that cannot be listed or whose ignore file cannot be read and each
+    file that cannot be examined, but for those that vanish meanwhile. Without `is_deep` its folders are passed over.
     Raises RootError for a root that cannot be read."""
     path = os.path.abspath(root)
     try:
@@ -30,12 +37,12 @@ def walk(root: str, cannot_see: CannotSee = lambda path, error: None) -> Iterato
             "or mount its disk."
         ) from error
     if stat.S_ISDIR(found.st_mode):
-        yield from _walk_folder(path, cannot_see)
+        yield from _walk_folder(path, cannot_see, rules or Rules(path), is_deep)
     elif stat.S_ISREG(found.st_mode):
         yield PhotoFile.from_stat(path, found)
 
 
-def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
+def _walk_folder(top: str, cannot_see: CannotSee, rules: Rules, is_deep: bool) -> Iterator[PhotoFile]:
     seen: set[tuple[int, int]] = set()
     folders = [top]
     while folders:
@@ -46,7 +53,7 @@ def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+                listed = sorted(rules.admitted(folder, entries), key=lambda e: e.name)
         except OSError as error:
             _unless_vanished(folder, error, cannot_see)
             continue
@@ -59,7 +66,8 @@ def _walk_folder(top: str, cannot_see: CannotSee) -> Iterator[PhotoFile]:
                     yield PhotoFile.from_stat(entry.path, entry.stat())
             except OSError as error:
                 _unless_vanished(entry.path, error, cannot_see)
-        folders += reversed(inner)
+        if is_deep:
+            folders += reversed(inner)
 
 
 def _unless_vanished(path: str, error: OSError, cannot_see: CannotSee) -> None:

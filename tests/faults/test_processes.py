@@ -33,6 +33,7 @@ import numpy as np
 from facesearch.gallery.gallery import Gallery
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.runs_table import Done
 from facesearch.gallery.records import GallerySettings
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -61,7 +62,7 @@ with Gallery.open().writing() as db:
         if photo % 100 == 0:
             Gallery.open().sync(db, settings)
     with db.transaction():
-        db.runs.end(run, photo, 2 * photo)
+        db.runs.end(run, Done(photo, 2 * photo, photo, 1.0))
     Gallery.open().sync(db, settings)
 print(photo)
 """

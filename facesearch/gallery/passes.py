@@ -1,0 +1,116 @@
+"""A pass of indexing over a gallery: what `index` does once, and `watch` again and again."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from facesearch.faces.analyser import Analyser
+from facesearch.flow.pace import Pace
+from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
+from facesearch.gallery.database import Database
+from facesearch.gallery.embedding import Effort
+from facesearch.gallery.indexing import Part, index_photos
+from facesearch.gallery.judging import keep_up
+from facesearch.gallery.migrate import bring_back
+from facesearch.gallery.options import IndexOptions
+from facesearch.gallery.questions import read_dates
+from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.gallery.storage import Storage
+from facesearch.gallery.tally import Tally, recorded_run
+from facesearch.gallery.vectors import import_faiss
+from facesearch.interruption import at_once
+from facesearch.models.advice import advice
+
+_log = logging.getLogger(__name__)  # what --verbose shows
+
+OnOutcome = Callable[[Outcome], None]
+
+_SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
+
+_FEW = 1_000  # of them cost a query less than a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Passes over one gallery, all with the same options. `load` gives the networks of its models for so many cores a
+    call, always the same ones."""
+
+    storage: Storage
+    load: Callable[[GallerySettings, int], Analyser]
+    requested: RequestedSettings
+    options: IndexOptions
+    pace: Pace
+
+    def run(
+        self, parts: Sequence[Part], on_outcome: OnOutcome, tally: Tally | None = None, is_one_of_many: bool = False
+    ) -> RunSummary:
+        """Brings the gallery up to date with these parts, under its lock. `on_outcome` hears of each photo once it
+        is stored. With `is_one_of_many` the file of vectors may stay a little behind. Raises as Gallery.index."""
+        tally = tally or Tally(self.storage.name)
+        _log.info("Batches at once: %d, of up to %d photos.", self.pace.threads, self.pace.batch)
+        note = self.storage.note
+        settings = agreed_settings(self.storage.name, self.storage.settings(), self.requested)
+        analyser = partial(self._load, settings, tally)
+        roots = sorted({part.root for part in parts})
+        with self.storage.writing() as db, recorded_run(db, settings, roots, tally, note):
+            self._remember(db)
+            before = db.faces.count()
+            outcomes = index_photos(db, parts, analyser, detector_of(settings), self.pace, self.options, note)
+            self._follow(db, settings, outcomes, tally, on_outcome)
+            read_dates(db, note)
+            if not (is_one_of_many and self._is_close(db)):
+                self._catch_up(db, settings)
+            effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
+            if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
+                note(f"Searched again, of the faces that were set aside: {back:,}.")
+                self._catch_up(db, settings)
+            recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
+        if recommended:
+            note(recommended)
+        return tally.summary()
+
+    def _remember(self, db: Database) -> None:
+        if db.exclusions.read() != self.options.exclusions:
+            with db.transaction():
+                db.exclusions.write(self.options.exclusions)
+
+    def _follow(
+        self,
+        db: Database,
+        settings: GallerySettings,
+        outcomes: Iterator[Outcome | RootFailure],
+        tally: Tally,
+        on_outcome: OnOutcome,
+    ) -> None:
+        """Counts what a run does, and brings the file of vectors up to date now and then."""
+        synced = db.faces.count()
+        for outcome in outcomes:
+            if isinstance(outcome, RootFailure):
+                tally.roots_failed.append(outcome)
+                continue
+            tally.add(outcome)
+            on_outcome(outcome)
+            if tally.unsynced > max(_SYNC_AFTER, synced // 3):
+                self._catch_up(db, settings)
+                synced += tally.unsynced
+                tally.unsynced = 0
+
+    def _is_close(self, db: Database) -> bool:
+        """Whether the file of vectors lacks so few faces that queries can look at them one by one."""
+        stamp = db.stamp.read()
+        return stamp is not None and db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
+
+    def _catch_up(self, db: Database, settings: GallerySettings) -> None:
+        """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""
+        self.storage.sync(db, settings)
+        with at_once():
+            keep_up(db, settings, self.storage.note)
+
+    def _load(self, settings: GallerySettings, tally: Tally) -> Analyser:
+        """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must
+        be there too: that it is not should be said before hours of work, and not after."""
+        import_faiss()
+        analyser = self.load(settings, 1)
+        tally.begin_working()
+        return analyser
