@@ -1,5 +1,6 @@
 """A gallery, as the commands and programs use it: what the command line can do is a method here."""
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -130,8 +131,9 @@ class Gallery(Questions):
             on_outcome(outcome)
 
         note = Once(self.note)
-        quiet = Gallery(self.name, self._device, note)
-        passes = replace(passes, storage=quiet, load=quiet._load)
+        quiet = copy.copy(self)
+        quiet.note = note
+        passes = replace(passes, storage=quiet)
         watch(passes, roots, self.exclusions, Watchers(add, on_pass, note))
         return total.summary()
 
