@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from facesearch.photos import formats
+from facesearch.photos import developing, formats, jpegxl
 from facesearch.photos.pixels import reduction_for
 
 _HEADER_BYTES = 16_000_000  # that may be read in search of these: some cameras put a map of depths before them
@@ -20,12 +20,19 @@ _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
 HEAD = formats.HEAD
-_NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far from the start
+_NOTED_WITHIN = 1 << 17  # bytes, for a size that is noted far from the start
 
 
 def announced_size(data: bytes) -> tuple[int, int]:
     """The width and height that the header says, not yet turned upright; 0 for the few kinds that Pillow does not
-    know, where OpenCV's own limit holds. For decoders alone: Pillow parses some headers with libraries in C."""
+    know, where OpenCV's own limit holds. For decoders alone: Pillow and LibRaw parse some headers with code in C."""
+    kind = formats.format_of(data[:HEAD])
+    if kind == "JPEG XL":
+        return jpegxl.header(data)[0]
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(io.BytesIO(data))):
+        with suppress(ValueError):  # to develop it will say what is wrong
+            return developing.sensor_size(data)
+        return 0, 0
     return _size_by_pillow(io.BytesIO(data))
 
 
@@ -78,8 +85,14 @@ class _Head:
 def size_in_header(file: BinaryIO) -> tuple[int, int]:
     """As `header_size`, of an open file, of which only the header is read."""
     file.seek(0)
-    if formats.format_of(file.read(HEAD)) in _RISKY:
+    kind = formats.format_of(file.read(HEAD))
+    if kind in _RISKY:
         return _noted_size(file)
+    if kind == "JPEG XL":
+        file.seek(0)
+        return jpegxl.header(file.read(_NOTED_WITHIN))[0]
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file)):
+        return 0, 0
     file.seek(0)
     return _size_by_pillow(_Head(file), _HARMLESS)
 

@@ -1,6 +1,5 @@
 """A view of a photo: its pixels, upright, perhaps in a smaller version."""
 
-import io
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -14,13 +13,12 @@ from facesearch.arrays import Chips, Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
-from facesearch.photos import formats
+from facesearch.photos import formats, raw
 from facesearch.photos.file import (
     MAX_MEGAPIXELS,
     LoadedPhoto,
     PhotoFile,
     load_named_photo,
-    refuse_raw,
     refuse_too_large,
 )
 from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
@@ -69,7 +67,7 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large enough,
     which takes a quarter of the time. Raises PhotoError for data that cannot be decoded, and for more than
     `max_megapixels`."""
-    refuse_raw(io.BytesIO(data), data[:HEAD])
+    data = raw.preview_of(data)
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
     announced = announced_size(data)
