@@ -29,12 +29,14 @@ from facesearch.gallery.records import (
     GallerySettings,
     Match,
     Migrated,
+    OtherFilesFound,
     Outcome,
     RootFailure,
     RunSummary,
     SetAside,
     Unanswered,
     Verdict,
+    skipped,
 )
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tally import Tally, Unread, recorded_run
@@ -135,7 +137,7 @@ class Gallery(Storage):
         self,
         db: Database,
         settings: GallerySettings,
-        outcomes: Iterator[Outcome | RootFailure],
+        outcomes: Iterator[Outcome | OtherFilesFound | RootFailure],
         tally: Tally,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
@@ -144,6 +146,9 @@ class Gallery(Storage):
         for outcome in outcomes:
             if isinstance(outcome, RootFailure):
                 tally.roots_failed.append(outcome)
+                continue
+            if isinstance(outcome, OtherFilesFound):
+                tally.add_others(outcome)
                 continue
             tally.add(outcome)
             on_outcome(outcome)
@@ -289,11 +294,12 @@ class Gallery(Storage):
             for outcome in db.photos.unread():
                 unread.add(outcome)
             judge = Judge(db, settings)
+            photos = db.photos.counts()
             return GalleryFacts(
                 name=self.name,
                 directory=self.directory,
                 settings=settings,
-                photos=db.photos.counts(),
+                photos=photos,
                 faces=db.faces.count(),
                 people=db.people.count(),
                 roots=db.roots.paths(),
@@ -307,6 +313,7 @@ class Gallery(Storage):
                 unsupported=dict(unread.unsupported),
                 set_aside=db.set_aside.count(),
                 changing_to=db.migration.model(),
+                skipped=skipped(db.other_files.counts(), photos),
             )
 
     def unread(self) -> Iterator[Outcome]:

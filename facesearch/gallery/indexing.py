@@ -14,11 +14,13 @@ from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.records import Outcome, RootFailure
+from facesearch.gallery.raw_pairs import RawPairs
+from facesearch.gallery.records import OtherFilesFound, Outcome, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.gallery.writer import Writer
 from facesearch.models.cards import DetectorCard
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.kinds import OtherFiles
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import Status
 from facesearch.photos.walk import may_be_photo, walk
@@ -35,10 +37,11 @@ def index_photos(
     pace: Pace,
     options: IndexOptions | None = None,
     note: Note = lambda _: None,
-) -> Iterator[Outcome | RootFailure]:
+) -> Iterator[Outcome | OtherFilesFound | RootFailure]:
     """Brings the database up to date with the photos under the roots, one transaction a batch, and yields an
-    outcome for each photo once it is stored; a failure for each root that is absent, holds no photo or vanishes
-    meanwhile: nothing under such a root is marked missing, and the others are indexed all the same."""
+    outcome for each photo once it is stored; of each root what is no photo there; a failure for each root that is
+    absent, holds no photo or vanishes meanwhile: nothing under such a root is marked missing, and the others are
+    indexed all the same."""
     run = _Run(db, load_analyser, detector, pace, options or IndexOptions(), note)
     failed = set()
     for root in roots:
@@ -103,9 +106,11 @@ class _Run:
             keeps_begun=True,
         )
         self._noted: set[str] = set()  # folders that cannot be read
+        self._others = OtherFiles()
 
-    def index_root(self, root: str) -> Iterator[Outcome]:
+    def index_root(self, root: str) -> Iterator[Outcome | OtherFilesFound]:
         """Yields an outcome for each photo that is there, then for each that is gone. Raises RootError."""
+        self._others = OtherFiles()
         unseen: dict[str, str] = {}
         seen = forgotten = 0
         for outcome in self._index(root, walk(root, partial(self._cannot_see, unseen))):
@@ -116,15 +121,28 @@ class _Run:
             raise _no_photo(root)
         if seen == forgotten:
             self._note(f"All photos in {printable(root)} were forgotten; --again-forgotten looks at them again.")
+        others = OtherFilesFound(root, self._others.counts())
+        with self._db.transaction():
+            self._db.other_files.replace(root, others.counts)
+        yield others
         yield from self._missing(root, unseen)
 
     def _index(self, root: str, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         selection = Selection(self._db, root, self._options, self._remedies)
+        pairs = RawPairs(self._db)
+        yield from self._stream(selection, pairs.others(files))
+        yield from pairs.settle()
+        yield from self._stream(selection, pairs.left)
+
+    def _stream(self, selection: Selection, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         for rows in stages.run(selection.new_files(files), self._work, selection.new_contents):
             yield from self._writer.write(rows)
 
     def _read(self, file: PhotoFile) -> LoadedPhoto | None:
-        return load(file, self._options.max_megapixels)
+        photo = load(file, self._options.max_megapixels)
+        if photo is None:
+            self._others.add(file.path)
+        return photo
 
     def _analysis(self) -> stages.Analyse[None, Analysed]:
         if self._analyser is None:

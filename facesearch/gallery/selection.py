@@ -60,7 +60,7 @@ class Selection:
                 self._db.people.name_faces(photo.id, names.of_folder(path))
 
     def _is_known(self, file: PhotoFile, known: KnownPhoto | None) -> bool:
-        if known is None or known.status == Status.MISSING or self._is_wanted_again(known):
+        if known is None or known.status in (Status.MISSING, Status.PAIRED) or self._is_wanted_again(known):
             return False
         if known.status in (*FAILURES, *WAITING) and self._may_help(known):
             return False

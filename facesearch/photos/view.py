@@ -21,6 +21,7 @@ from facesearch.photos.file import (
     load_named_photo,
     refuse_too_large,
 )
+from facesearch.photos.frames import FIRST_ALONE, has_more
 from facesearch.photos.header import HEAD, announced_size, header_size, shrink_to_fit
 from facesearch.photos.orientation import orientation, says_which_way_is_up
 from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
@@ -74,6 +75,7 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, shrink_to_fit(announced, max_side))
     pixels, note = decode_with_note(data, reduction)
+    note = note or (FIRST_ALONE if has_more(data, formats.format_of(data[:HEAD])) else "")
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
     knows_up = says_which_way_is_up(data, formats.format_of(data[:HEAD]))
