@@ -187,3 +187,15 @@ def arw(large: Image.Image, orientation: int) -> bytes:
     """Sony's: a JPEG in its first folder, and what the sensor saw beneath it."""
     saw = Folder({254: (4, [0]), 259: (3, [32767]), 262: (3, [32803])}, bytes(999))
     return tiff(Folder({254: (4, [1]), 259: (3, [6]), 274: (3, [orientation])}, jpeg(large), [saw]))
+
+
+def monochrome_dng(image: Image.Image) -> bytes:
+    """A DNG of a sensor without a filter of colours: a Leica's, for one."""
+    gray = np.asarray(image.convert("L"), np.uint16) * 200
+    height, width = gray.shape
+    tags: dict[int, tuple[int, Sequence[int] | bytes]] = {
+        254: (4, [0]), 256: (4, [width]), 257: (4, [height]), 258: (3, [16]), 259: (3, [1]), 262: (3, [34892]),
+        271: (2, b"Made\0"), 272: (2, b"Here\0"), 277: (3, [1]), 278: (4, [height]), 50706: (1, [1, 4, 0, 0]),
+        50708: (2, b"Made Here\0"), 50717: (4, [51_000]),
+    }  # fmt: skip
+    return tiff(Folder(tags, gray.astype("<u2").tobytes()))

@@ -130,6 +130,13 @@ def test_without_a_large_preview_it_is_developed_and_never_seen_as_its_thumbnail
         assert whole[y, x].argmax() == wanted[y, x].argmax()
 
 
+def test_a_sensor_that_sees_no_colours_is_developed_too(large: Image.Image) -> None:
+    pytest.importorskip("rawpy")
+    pixels = decode_view(raw_files.monochrome_dng(large)).pixels
+    assert pixels.shape == (800, 1200, 3)
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
 def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = _picture(300, 200)
     path = tmp_path / "photo.dng"

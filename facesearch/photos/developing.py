@@ -36,7 +36,9 @@ def develop(data: bytes) -> Pixels:
             pixels = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
         except rawpy.LibRawError as error:
             raise _as_known(error) from error
-    return np.ascontiguousarray(pixels)
+    if not pixels.size or pixels.shape[2] not in (1, 3):
+        raise ValueError(f"a picture of {pixels.shape}")
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
 
 
 def _opened(data: bytes) -> Any:

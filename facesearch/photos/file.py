@@ -18,6 +18,7 @@ MAX_MEGAPIXELS = 200
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
 _MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes, a short film
 _OF_ANY_SIZE = 256_000_000  # bytes: of a file that does not say its width and height
+_MOST_DEVELOPED = 450_000_000  # bytes: of a raw photo of 200 megapixels, in 16 bits, and some
 _DIGEST = 16  # bytes
 _MOST_RAW = 1_000_000_000  # bytes: a camera of 240 megapixels that adds up four pictures comes to this
 _MOST_STORED = 2**63 - 1  # SQLite's integers; nanoseconds until the year 2262
@@ -104,7 +105,7 @@ def _load_raw(file: PhotoFile, opened: BinaryIO, max_megapixels: float) -> Loade
         return LoadedPhoto(file, raw.as_jpeg(opened, preview), digest.digest(), preview.size)
     if not is_installed(developing.MODULE):
         raise developing.missing()
-    data = _bytes_of(opened, 0)
+    data = _bytes_of(opened, 0, _MOST_DEVELOPED)
     if not raw.is_raw(data):  # by its name alone: nobody could tell what its decoder makes of it
         raise PhotoError(Status.UNSUPPORTED, "RAW of a rare kind, without a large preview")
     return LoadedPhoto(file, data, digest.digest(), (0, 0))
@@ -128,10 +129,10 @@ def open_regular(path: str) -> BinaryIO:
     return open(handle, "rb")
 
 
-def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
-    """The whole file, which has so many pixels, 0 where that is unknown. A sparse file of any size takes no memory
+def _bytes_of(file: BinaryIO, pixels: int, otherwise: int = _OF_ANY_SIZE) -> bytes:
+    """The whole file, which has so many pixels; where that is unknown (0), of at most so many bytes. A sparse file of any size takes no memory
     before its size is known."""
-    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else _OF_ANY_SIZE
+    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else otherwise
     there = os.fstat(file.fileno()).st_size
     if there <= most:
         file.seek(0)

@@ -138,8 +138,11 @@ def _decode_with_pillow(data: bytes) -> Pixels:
 
 def _decode_heic(data: bytes) -> Pixels:
     """Without Pillow, which would copy the pixels several times: a third of the time."""
-    found = _heic_reader().open_heif(data)
-    pixels = np.asarray(found)[:, : found.size[0]]
+    try:
+        found = _heic_reader().open_heif(data)
+        pixels = np.asarray(found)[:, : found.size[0]]
+    except (EOFError, IndexError) as error:
+        raise ValueError(str(error)) from error
     if pixels.ndim == 2:
         return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
     return np.array(pixels[..., :3], order="C")  # a copy: the memory is the reader's, and goes with it
