@@ -130,8 +130,8 @@ def open_regular(path: str) -> BinaryIO:
 
 
 def _bytes_of(file: BinaryIO, pixels: int, otherwise: int = _OF_ANY_SIZE) -> bytes:
-    """The whole file, which has so many pixels; where that is unknown (0), of at most so many bytes. A sparse file of any size takes no memory
-    before its size is known."""
+    """The whole file, which has so many pixels; where that is unknown (0), of at most so many bytes. A sparse file of
+    any size takes no memory before its size is known."""
     most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else otherwise
     there = os.fstat(file.fileno()).st_size
     if there <= most:
