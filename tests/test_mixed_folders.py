@@ -2,7 +2,9 @@
 
 import io
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,14 @@ def test_of_an_animation_the_first_frame_is_looked_at_and_that_is_said_once(
     assert "Of 2 animations or files of pages the first picture alone was looked at." in said.err
     assert "2 new faces" in said.out
     assert "first picture" not in cli("index", folder).err
+
+
+def test_a_raw_photo_that_an_earlier_facesearch_counted_is_looked_at(
+    home: Path, folder: Path, face: Image.Image
+) -> None:
+    _write_raw(folder / "a.dng", face)
+    _index(folder)
+    with closing(sqlite3.connect(home / "indexes" / "default" / "faces.db")) as db, db:
+        db.execute("DELETE FROM faces")
+        db.execute("UPDATE photos SET status = 'raw', cause = 'file', digest = NULL, face_count = 0")
+    assert _index(folder)[1] == {"a.dng": "ok indexed"}

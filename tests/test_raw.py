@@ -2,8 +2,10 @@
 
 import io
 import os
+import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from facesearch.photos import file as photo_file
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.orientation import upright
 from facesearch.photos.pool import Decoders
+from facesearch.photos.shot import taken
 from facesearch.photos.status import Cause, Status
 from facesearch.photos.view import decode_view, read_view
 from tests import raw_files
@@ -204,3 +207,23 @@ def test_a_scan_that_has_several_pages_is_no_raw_photo() -> None:
     page = Image.new("RGB", (40, 30), (200, 10, 10))
     page.save(out, "TIFF", save_all=True, append_images=[page.resize((20, 15))])
     assert decode_view(out.getvalue()).size == (40, 30)
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@pytest.mark.parametrize("make", [_dng, raw_files.cr2, raw_files.cr3, raw_files.nef, raw_files.orf, raw_files.rw2])
+def test_what_is_damaged_in_a_raw_photo_is_a_photos_error_and_no_other(
+    tmp_path: Path, large: Image.Image, make: Make
+) -> None:
+    chosen = random.Random(0)
+    whole = make(large, 6)
+    path = tmp_path / "photo.nef"
+    read = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(chosen.choice((1, 4, 32))):
+            data[chosen.randrange(12, 3000)] = chosen.choice((0, 255, chosen.randrange(256)))
+        path.write_bytes(data)
+        taken(str(path))
+        with suppress(PhotoError):
+            read += load(PhotoFile(str(path), 0, 0)) is not None
+    assert read
