@@ -20,6 +20,7 @@ _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
 HEAD = formats.HEAD
+_MOST_BOXES = 64  # at the top of a file
 _NOTED_WITHIN = 1 << 17  # bytes, for a size that is noted far from the start
 
 
@@ -133,9 +134,29 @@ def _noted_size(file: BinaryIO) -> tuple[int, int]:
     if head[12:16] == b"VP8 " and len(head) >= 30:
         width, height = struct.unpack("<HH", head[26:30])
         return width & 0x3FFF, height & 0x3FFF
+    head = _meta_box(file) or head
     # A box 'ispe' is its name, four bytes of flags, width and height; a tile has one, and so has the whole.
     boxes = [head[at + 8 : at + 16] for at in _places(head, b"ispe")]
     return max((struct.unpack(">II", box) for box in boxes if len(box) == 8), default=(0, 0))
+
+
+def _meta_box(file: BinaryIO) -> bytes:
+    """The beginning of what an AVIF or HEIC file notes about itself, which Samsung's phones put at the end; empty
+    where it is not found."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if name == b"meta":
+            file.seek(at)
+            return file.read(_NOTED_WITHIN)
+        if length < 8 or at + length > sys.maxsize:
+            return b""
+        at += length
+    return b""
 
 
 def _places(data: bytes, word: bytes) -> Iterator[int]:
