@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from facesearch.arrays import Pixels
+from facesearch.gallery import raw_pairs
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import Outcome, RunSummary, Skipped
 from facesearch.photos import file as photo_file
@@ -101,10 +102,13 @@ def test_a_jpeg_that_cannot_be_read_stands_for_nothing(home: Path, folder: Path,
     assert _index(folder)[1]["a.dng"] == "ok indexed"
 
 
-def test_of_another_second_they_are_two_photos(home: Path, folder: Path, face: Image.Image) -> None:
+def test_of_another_second_they_are_two_photos_and_are_read_once(
+    home: Path, folder: Path, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _write_raw(folder / "a.dng", face)
     _write_jpeg(folder / "a.jpg", face, _LATER)
     assert _index(folder)[1] == {"a.dng": "ok indexed", "a.jpg": "ok indexed"}
+    monkeypatch.setattr(raw_pairs, "are_of_one_shot", lambda a, b: pytest.fail("both were read again"))
     assert _index(folder)[1] == {"a.dng": "ok unchanged", "a.jpg": "ok unchanged"}
 
 
