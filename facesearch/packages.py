@@ -11,11 +11,13 @@ from facesearch.errors import FaceSearchError
 _COMMANDS = {  # by the module that is imported
     "faiss": "pip install faiss-cpu",
     "h5py": "pip install h5py",
+    "imagecodecs": "pip install imagecodecs",
     "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'}",
     "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
-    "pillow_heif": "pip install pillow-heif",
     "watchfiles": "pip install watchfiles",
+    "pi_heif": "pip install pi-heif",
+    "rawpy": "pip install rawpy",
 }
 
 

@@ -184,18 +184,18 @@ def test_the_sharper_view_of_a_file_that_cannot_give_it_is_the_view_itself(image
     assert view.sharper(1.0) is view
 
 
-def test_heic_is_read_with_its_extra(image: Image.Image) -> None:
+def test_heic_is_read(image: Image.Image) -> None:
     heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     out = io.BytesIO()
     heif.from_pillow(image).save(out, quality=90)
     assert abs(decode(out.getvalue()).astype(float) - np.asarray(image, float)).mean() < 5
 
 
-def test_heic_without_its_extra_says_what_to_install(image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heic_without_its_package_says_what_to_install(image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(PhotoError, match="pip install pillow-heif") as raised:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(PhotoError, match="pip install pi-heif") as raised:
         decode(b"\0\0\0\x18ftypheic" + bytes(40))
     assert raised.value.status == Status.UNSUPPORTED
 

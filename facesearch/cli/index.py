@@ -32,7 +32,9 @@ _WORDS = {
     "no_face": "without a face",
     "unreadable": "unreadable",
     "unsupported": "of other kinds",
-    "raw": "RAW, not read yet",
+    "raw": "RAW without a large preview",
+    "skipped": "JPEG XL",
+    "paired": "RAW beside its JPEG or HEIC",
     "too_large": "too large",
     "crashed": "crashed a decoder",
     "timeout": "took too long",
@@ -219,6 +221,11 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
+    for sentence in show.skipped(summary.skipped):
+        show.note(sentence)
+    if summary.first_frames:
+        what = show.count(summary.first_frames, "animation or file of pages", "animations or files of pages")
+        show.note(f"Of {what} the first picture alone was looked at.")
     for sentence in show.unread(summary.failing, summary.unsupported):
         show.note(sentence)
     if not show.is_verbose():  # which names each when it is met

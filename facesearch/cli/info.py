@@ -67,6 +67,8 @@ def info(
     if facts.changing_to:
         command = f"facesearch migrate --model {facts.changing_to}{gallery_words(gallery)}"
         show.note(f"A change of the model to {facts.changing_to} is not finished; go on with: {command}")
+    for sentence in show.skipped(facts.skipped):
+        show.note(sentence)
     for sentence in show.unread(facts.failing, facts.unsupported):
         show.note(sentence)
     if facts.failing or facts.unsupported:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from facesearch.packages import how_to_install
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         RunSummary,
         SetAside,
         Sighting,
+        Skipped,
         Unanswered,
         Verdict,
     )
@@ -98,7 +101,9 @@ def run_summary(record: "RunSummary") -> Json:
         "gallery": record.gallery,
         "failing": record.failing,
         "unsupported": record.unsupported,
+        "skipped": [_skipped(each) for each in record.skipped],
         "failures": [failure(outcome) for outcome in record.failures],
+        "first_frames": record.first_frames,
         "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
     }
 
@@ -114,6 +119,12 @@ def plan(record: "Plan") -> Json:
         "is_guess": record.is_guess,
         "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
     }
+
+
+def _skipped(record: "Skipped") -> Json:
+    """Files of a kind that were not looked at."""
+    install = how_to_install(record.needs) if record.needs else None
+    return {"kind": record.kind, "files": record.files, "install": install}
 
 
 def failure(record: "Outcome") -> Json:
@@ -161,6 +172,7 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "last_run": record.last_run,
         "failing": record.failing,
         "unsupported": record.unsupported,
+        "skipped": [_skipped(each) for each in record.skipped],
         "failures": [failure(outcome) for outcome in record.failures],
     }
 

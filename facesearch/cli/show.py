@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
+from facesearch.packages import how_to_install
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from facesearch.gallery.records import Skipped
     from facesearch.geometry.face import Box
 
 
@@ -231,6 +233,18 @@ def odds(far: float, is_learned: bool = False) -> str:
 def box_text(box: "Box") -> str:
     """Left, top, right, bottom in whole pixels."""
     return ", ".join(f"{edge:.0f}" for edge in box)
+
+
+def skipped(kinds: "Sequence[Skipped]") -> Iterator[str]:
+    """A sentence on the files that were not looked at, by kind, with what to install for those that can be."""
+    if kinds:
+        yield f"Skipped: {', '.join(map(_skipped, kinds))}."
+
+
+def _skipped(one: "Skipped") -> str:
+    if one.needs:
+        return f"{one.files:,} {one.kind} ({how_to_install(one.needs)})"
+    return count(one.files, one.kind) if one.kind == "video" else f"{one.files:,} {one.kind}"
 
 
 def unread(failing: dict[str, int], unsupported: dict[str, int]) -> Iterator[str]:

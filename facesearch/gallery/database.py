@@ -14,6 +14,7 @@ from facesearch.errors import GalleryError
 from facesearch.gallery.cohort_table import Cohorts
 from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.migration_table import Migration
+from facesearch.gallery.other_files_table import OtherFilesCounts
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
 from facesearch.gallery.relocation_table import Relocation
@@ -48,6 +49,7 @@ class Database:
         self.stamp = Stamp(self._conn, path)
         self.exclusions = LeftOut(self._conn, path)
         self.roots = Roots(self._conn)
+        self.other_files = OtherFilesCounts(self._conn)
         self.runs = Runs(self._conn, path)
         self.people = People(self._conn)
         self.faces = Faces(self._conn)

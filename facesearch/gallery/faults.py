@@ -38,6 +38,7 @@ def faults(path: Path) -> Iterator[str]:
             if not tables_in(conn):
                 return  # its making was cut off at the start
             yield from _faults_of_sqlite(conn)
+            yield from _faults_of_tables(conn)
             _read_all(conn)
             yield from _faults_of_photos(conn)
             yield from _faults_of_faces(conn, settings.dim if settings else None)
@@ -51,6 +52,19 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
             yield f"SQLite's own check says: {finding}"
     for table, row, parent, _ in conn.execute("PRAGMA foreign_key_check").fetchmany(_NAMED):
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+
+def _faults_of_tables(conn: sqlite3.Connection) -> Iterator[str]:
+    """Tables whose columns are other ones than all migrations together make: a letter in a name may be damaged, and a
+    column that an earlier facesearch had not is missed by nobody."""
+    if migrations.pending(sqlite_utils.Database(conn)):
+        return
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        made = sqlite_utils.Database(fresh)
+        migrations.apply(made)
+        for table in made.table_names():
+            if not table.startswith("_") and columns(conn, table) != columns(fresh, table):
+                yield f"the table {table} has other columns than it was made with"
 
 
 def _read_all(conn: sqlite3.Connection) -> None:

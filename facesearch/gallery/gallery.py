@@ -29,6 +29,7 @@ from facesearch.gallery.records import (
     Plan,
     RunSummary,
     SetAside,
+    skipped,
 )
 from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.vectors import import_faiss
@@ -269,11 +270,12 @@ class Gallery(Questions):
             for outcome in db.photos.unread():
                 unread.add(outcome)
             judge = Judge(db, settings)
+            photos = db.photos.counts()
             return GalleryFacts(
                 name=self.name,
                 directory=self.directory,
                 settings=settings,
-                photos=db.photos.counts(),
+                photos=photos,
                 faces=db.faces.count(),
                 people=db.people.count(),
                 roots=db.roots.paths(),
@@ -288,6 +290,7 @@ class Gallery(Questions):
                 set_aside=db.set_aside.count(),
                 changing_to=db.migration.model(),
                 exclusions=db.exclusions.read(),
+                skipped=skipped(db.other_files.counts(), photos),
             )
 
     def unread(self) -> Iterator[Outcome]:

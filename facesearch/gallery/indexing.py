@@ -15,12 +15,14 @@ from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.records import Outcome, RootFailure
+from facesearch.gallery.raw_pairs import RawPairs
+from facesearch.gallery.records import OtherFilesFound, Outcome, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.gallery.writer import Writer
 from facesearch.models.cards import DetectorCard
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.kinds import OtherFiles
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import Status
 from facesearch.photos.walk import may_be_photo, walk
@@ -52,10 +54,11 @@ def index_photos(
     pace: Pace,
     options: IndexOptions | None = None,
     note: Note = lambda _: None,
-) -> Iterator[Outcome | RootFailure]:
-    """Brings the database up to date with the photos in these parts, one transaction a batch, and yields an
-    outcome for each photo once it is stored; a failure for each root that is absent, holds no photo or vanishes
-    meanwhile: nothing under such a root is marked missing, and the others are indexed all the same."""
+) -> Iterator[Outcome | OtherFilesFound | RootFailure]:
+    """Brings the database up to date with the photos in these parts, one transaction a batch, and yields an outcome
+    for each photo once it is stored; of each whole root what is no photo there; a failure for each root that is
+    absent, holds no photo or vanishes meanwhile: nothing under such a root is marked missing, and the others are
+    indexed all the same."""
     run = _Run(db, load_analyser, detector, pace, options or IndexOptions(), note)
     failed: set[str] = set()
     for step in (run.meet, run.find_unmet):  # what has moved is met at its new place before it is missed at the old
@@ -157,12 +160,14 @@ class _Run:
             keeps_begun=True,
         )
         self._noted: set[str] = set()  # folders that cannot be read
+        self._others = OtherFiles()
         self._rules: dict[str, Rules] = {}  # by root
         self._met: dict[Part, int] = {}  # photos
         self._unseen: dict[Part, dict[str, str]] = {}  # paths, each with the reason
 
-    def meet(self, part: Part) -> Iterator[Outcome]:
-        """Yields an outcome for each photo that is there. Raises RootError."""
+    def meet(self, part: Part) -> Iterator[Outcome | OtherFilesFound]:
+        """Yields an outcome for each photo that is there, and what else is, of a whole root. Raises RootError."""
+        self._others = OtherFiles()
         forgotten = self._met[part] = 0
         self._unseen[part] = {}
         for outcome in self._index(part.root, self._files(part, self._unseen[part])):
@@ -173,6 +178,14 @@ class _Run:
             self._note(
                 f"All photos in {printable(part.folder)} were forgotten; --again-forgotten looks at them again."
             )
+        if part == Part(part.root, part.root):
+            yield self._counted(part.root)
+
+    def _counted(self, root: str) -> OtherFilesFound:
+        others = OtherFilesFound(root, self._others.counts())
+        with self._db.transaction():
+            self._db.other_files.replace(root, others.counts)
+        return others
 
     def _files(self, part: Part, unseen: dict[str, str]) -> Iterator[PhotoFile]:
         """The files of a part that are not left out. Raises RootError where its root cannot be read."""
@@ -191,11 +204,20 @@ class _Run:
 
     def _index(self, root: str, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         selection = Selection(self._db, root, self._options, self._remedies)
+        pairs = RawPairs(self._db)
+        yield from self._stream(selection, pairs.others(files))
+        yield from pairs.settle()
+        yield from self._stream(selection, pairs.left)
+
+    def _stream(self, selection: Selection, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
         for rows in stages.run(selection.new_files(files), self._work, selection.new_contents):
             yield from self._writer.write(rows)
 
     def _read(self, file: PhotoFile) -> LoadedPhoto | None:
-        return load(file, self._options.max_megapixels)
+        photo = load(file, self._options.max_megapixels)
+        if photo is None:
+            self._others.add(file.path)
+        return photo
 
     def _analysis(self) -> stages.Analyse[None, Analysed]:
         if self._analyser is None:

@@ -15,7 +15,7 @@ from facesearch.gallery.judging import keep_up
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.questions import read_dates
-from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tally import Tally, recorded_run
 from facesearch.gallery.vectors import import_faiss
@@ -79,7 +79,7 @@ class Passes:
         self,
         db: Database,
         settings: GallerySettings,
-        outcomes: Iterator[Outcome | RootFailure],
+        outcomes: Iterator[Outcome | OtherFilesFound | RootFailure],
         tally: Tally,
         on_outcome: OnOutcome,
     ) -> None:
@@ -88,6 +88,9 @@ class Passes:
         for outcome in outcomes:
             if isinstance(outcome, RootFailure):
                 tally.roots_failed.append(outcome)
+                continue
+            if isinstance(outcome, OtherFilesFound):
+                tally.add_others(outcome)
                 continue
             tally.add(outcome)
             on_outcome(outcome)

@@ -1,10 +1,12 @@
 """What a gallery gives its callers: records of runs, of answers and of what it holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesearch.geometry.face import Box
 from facesearch.photos.exclusions import Exclusions
+from facesearch.photos.kinds import WAITING
 from facesearch.photos.status import FAILURES, Cause, Status
 
 
@@ -222,11 +224,40 @@ class RootFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """Files of a kind that were not looked at. `needs` is the module of the package that reads them; empty where
+    none does."""
+
+    kind: str
+    files: int
+    needs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherFilesFound:
+    """How many files under a root are no photos, by kind."""
+
+    root: str
+    counts: dict[str, int]
+
+
+def skipped(others: Mapping[str, int], photos: Mapping[str, int]) -> tuple[Skipped, ...]:
+    """What is left out, by kind: files that are no photos, and photos that wait for a package, which are counted by
+    status."""
+    waiting = [
+        Skipped(kind, photos[status], needs) for status, (kind, needs) in WAITING.items() if photos.get(status)
+    ]
+    return *(Skipped(kind, files) for kind, files in sorted(others.items(), key=lambda one: -one[1])), *waiting
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
     by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
-    failures. `roots_failed` are those that could not be indexed at all."""
+    failures. `skipped` are other files, and photos that wait for a package. `first_frames` counts animations and
+    files of several pages, of which the first was looked at. `roots_failed` are those that could not be indexed at
+    all."""
 
     photos: dict[str, int]
     faces: int
@@ -237,6 +268,8 @@ class RunSummary:
     failing: dict[str, int] = field(default_factory=dict)
     unsupported: dict[str, int] = field(default_factory=dict)
     roots_failed: tuple[RootFailure, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    first_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +337,9 @@ class GalleryFacts:
     """What a gallery holds. `failing` counts the photos that cannot be read by status, `failures` are the first of
     them; `unsupported` counts the files of kinds that no package here reads, by reason. `set_aside` counts the
     faces that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to`
-    is the model of a `migrate` that was not finished. `exclusions` are left out of its roots. Own thresholds are
-    measured by a `cohort` of so many distinct people."""
+    is the model of a `migrate` that was not finished. `exclusions` are left out of its roots, `skipped` are files
+    that are no photos, and photos that wait for a package. Own thresholds are measured by a `cohort` of so many
+    distinct people."""
 
     name: str
     directory: Path
@@ -325,3 +359,4 @@ class GalleryFacts:
     set_aside: int = 0
     changing_to: str | None = None
     exclusions: Exclusions = field(default_factory=Exclusions)
+    skipped: tuple[Skipped, ...] = ()

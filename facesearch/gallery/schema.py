@@ -183,6 +183,16 @@ def exclusions_and_rates(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def other_files(db: sqlite_utils.Database) -> None:
+    """How many files under each root are no photos, by kind."""
+    db.execute(
+        """CREATE TABLE other_files (
+            root TEXT NOT NULL REFERENCES roots (path) ON DELETE CASCADE, kind TEXT NOT NULL,
+            files INTEGER NOT NULL, PRIMARY KEY (root, kind))"""
+    )
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

@@ -14,7 +14,7 @@ from facesearch.gallery.records import Outcome
 from facesearch.people import names
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.remedies import Remedies
-from facesearch.photos.status import ABSENT, FAILURES, Status
+from facesearch.photos.status import ABSENT, FAILURES, WAITING, Cause, Status
 
 _FILES_AT_ONCE = 256  # in one question to the database
 
@@ -61,11 +61,17 @@ class Selection:
 
     def is_known(self, file: PhotoFile, known: KnownPhoto | None) -> bool:
         """Whether what is known of a file is enough."""
-        if known is None or known.status in ABSENT or self._is_wanted_again(known):
+        if known is None or known.status in (*ABSENT, Status.PAIRED) or self._is_wanted_again(known):
             return False
-        if known.status in FAILURES and self._remedies.may_help(known.cause, known.needs):
+        if known.status in (*FAILURES, *WAITING) and self._may_help(known):
             return False
         return known.agrees_with(file)
+
+    def _may_help(self, known: KnownPhoto) -> bool:
+        """An earlier facesearch read no raw photo, and said that the cause lies in the file."""
+        if known.status == Status.RAW and known.cause != Cause.PACKAGE:
+            return True
+        return self._remedies.may_help(known.cause, known.needs)
 
     def _is_wanted_again(self, known: KnownPhoto) -> bool:
         return known.status in self._again or (Status.FORGOTTEN in self._again and known.has_lost_a_face)

@@ -7,9 +7,10 @@ from contextlib import contextmanager, suppress
 
 from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
-from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary, skipped
 from facesearch.gallery.runs_table import Done
-from facesearch.photos.status import ABSENT, Status
+from facesearch.photos.frames import FIRST_ALONE
+from facesearch.photos.status import ABSENT, WAITING, Status
 
 _MOST_FAILURES = 1000  # photos that a summary names: about 200 kB of paths and reasons
 
@@ -39,6 +40,9 @@ class Tally:
         self._gallery = gallery
         self._started = time.perf_counter()
         self._unread = Unread()
+        self._others: Counter[str] = Counter()  # files that are no photos, by kind
+        self._waiting: Counter[str] = Counter()  # photos that wait for a package, by status
+        self._first_frames = 0
         self.roots_failed: list[RootFailure] = []
         self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
         self.faces = 0
@@ -59,7 +63,14 @@ class Tally:
         if outcome.done in ("indexed", "copied"):
             self.faces += outcome.faces
             self.unsynced += outcome.faces
+        if outcome.status in WAITING:
+            self._waiting[outcome.status] += 1
+        self._first_frames += outcome.done == "indexed" and outcome.reason == FIRST_ALONE
         self._unread.add(outcome)
+
+    def add_others(self, found: OtherFilesFound) -> None:
+        """Counts what is no photo."""
+        self._others.update(found.counts)
 
     def summary(self) -> RunSummary:
         """What was counted until now."""
@@ -75,6 +86,8 @@ class Tally:
             failing=dict(unread.failing),
             unsupported=dict(unread.unsupported),
             roots_failed=tuple(self.roots_failed),
+            skipped=skipped(self._others, self._waiting),
+            first_frames=self._first_frames,
         )
 
     def done(self) -> Done:
@@ -89,7 +102,7 @@ class Tally:
 
     @property
     def _worked_on(self) -> int:
-        return sum(self.photos[status] for status in Status if status not in ABSENT)
+        return sum(self.photos[status] for status in Status if status not in (*ABSENT, Status.PAIRED))
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Reply(msgspec.Struct, frozen=True, tag="given"):
 class Refusal(msgspec.Struct, frozen=True, tag="refused"):
     """The reply where a photo cannot be used: the fields of a PhotoError."""
 
-    status: Literal["unreadable", "unsupported", "raw", "too_large", "crashed"]
+    status: Literal["unreadable", "unsupported", "raw", "skipped", "too_large", "crashed"]
     reason: Annotated[str, msgspec.Meta(max_length=2 * _LONGEST_REASON)]
     cause: Cause = Cause.FILE
     needs: Annotated[str, msgspec.Meta(max_length=100)] = ""

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from facesearch.errors import PhotoError
 from facesearch.geometry.scaling import ABOUT, shrink_to_fit
-from facesearch.photos import formats
+from facesearch.packages import is_installed
+from facesearch.photos import developing, formats, raw
 from facesearch.photos.formats import looks_like_photo
 from facesearch.photos.header import HEAD, size_in_header
 from facesearch.photos.status import Cause, Status
@@ -18,8 +19,9 @@ MAX_MEGAPIXELS = 200
 _BYTES_A_PIXEL = 8  # of a file, at most: four channels of 16 bits
 _MORE_BYTES = 64_000_000  # of a file, beside its pixels: thumbnails, notes, a short film
 _OF_ANY_SIZE = 256_000_000  # bytes: of a file that does not say its width and height
+_MOST_DEVELOPED = 450_000_000  # bytes: of a raw photo of 200 megapixels, in 16 bits, and some
 _DIGEST = 16  # bytes
-_RAW = "RAW photos are not read yet"
+_MOST_RAW = 1_000_000_000  # bytes: a camera of 240 megapixels that adds up four pictures comes to this
 _MOST_STORED = 2**63 - 1  # SQLite's integers; nanoseconds until the year 2262
 
 
@@ -71,7 +73,8 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
             if formats.format_of(head) is None:
                 _refuse_if_named_like_a_photo(file, head)
                 return None
-            refuse_raw(opened, head, file.path)
+            if _is_raw(opened, head, file.path):
+                return _load_raw(file, opened, max_megapixels)
             size = size_in_header(opened)
             refuse_too_large(size, max_megapixels)
             data = _bytes_of(opened, math.prod(size))
@@ -86,6 +89,31 @@ def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto
 def digest_of(data: bytes) -> bytes:
     """What recognises the content of a photo, 16 bytes."""
     return hashlib.blake2b(data, digest_size=_DIGEST).digest()
+
+
+def _is_raw(file: BinaryIO, head: bytes, path: str) -> bool:
+    """Whether it is a camera's raw photo. Decoders of TIFF would return the thumbnail that many begin with."""
+    kind = formats.format_of(head)
+    return kind == "RAW" or (kind == "TIFF" and formats.is_raw(file, path))
+
+
+def _load_raw(file: PhotoFile, opened: BinaryIO, max_megapixels: float) -> LoadedPhoto:
+    """A raw photo: the largest JPEG in it, or all of it where it has none that is large. Raises PhotoError."""
+    there = os.fstat(opened.fileno()).st_size
+    if there > _MOST_RAW:
+        reason = f"{there / 1e6:,.0f} megabytes, more than the {_MOST_RAW / 1e6:,.0f} that are read of a raw photo"
+        raise PhotoError(Status.TOO_LARGE, reason)
+    digest = hashlib.blake2b(digest_size=_DIGEST)
+    preview = raw.largest_preview(opened, digest.update)
+    if preview and preview.is_large:
+        refuse_too_large(preview.size, max_megapixels)
+        return LoadedPhoto(file, raw.as_jpeg(opened, preview), digest.digest(), preview.size)
+    if not is_installed(developing.MODULE):
+        raise developing.missing()
+    data = _bytes_of(opened, 0, _MOST_DEVELOPED)
+    if not raw.is_raw(data):  # by its name alone: nobody could tell what its decoder makes of it
+        raise PhotoError(Status.UNSUPPORTED, "RAW of a rare kind, without a large preview")
+    return LoadedPhoto(file, data, digest.digest(), (0, 0))
 
 
 def load_named_photo(file: PhotoFile) -> LoadedPhoto:
@@ -106,10 +134,10 @@ def open_regular(path: str) -> BinaryIO:
     return open(handle, "rb")
 
 
-def _bytes_of(file: BinaryIO, pixels: int) -> bytes:
-    """The whole file, which has so many pixels, 0 where that is unknown. A sparse file of any size takes no memory
-    before its size is known."""
-    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else _OF_ANY_SIZE
+def _bytes_of(file: BinaryIO, pixels: int, otherwise: int = _OF_ANY_SIZE) -> bytes:
+    """The whole file, which has so many pixels; where that is unknown (0), of at most so many bytes. A sparse file of
+    any size takes no memory before its size is known."""
+    most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else otherwise
     there = os.fstat(file.fileno()).st_size
     if there <= most:
         file.seek(0)
@@ -127,15 +155,6 @@ def refuse_too_large(size: tuple[int, int], max_megapixels: float) -> None:
     if pixels > max_megapixels * 1e6:
         reason = f"{math.ceil(pixels / 1e6):,} megapixels, more than the {max_megapixels:g} that are read"
         raise PhotoError(Status.TOO_LARGE, reason, Cause.OPTION, str(pixels / 1e6))
-
-
-def refuse_raw(file: BinaryIO, head: bytes, path: str = "") -> None:
-    """Raises PhotoError for a camera's raw photo, of which decoders would return the thumbnail that it begins
-    with."""
-    kind = formats.format_of(head)
-    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file, path)):
-        raise PhotoError(Status.RAW, _RAW)
-    file.seek(0)
 
 
 def _refuse_if_named_like_a_photo(file: PhotoFile, head: bytes) -> None:

@@ -2,17 +2,11 @@
 
 import io
 import os
-from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import BinaryIO
+
+from facesearch.photos import tiff
 
 HEAD = 256  # bytes that tell every format, the list of a HEIC's brands included
-
-ORIENTATION = 274  # the tags of a TIFF that are read here, by their numbers in TIFF 6.0, TIFF/EP and DNG
-_PHOTOMETRIC, _SUBFILE, _SUB_FOLDERS, _DNG_VERSION = 262, 254, 330, 50706
-_SENSOR = (32803, 34892)  # photometric: a colour filter array, and linear raw
-_MOST_FOLDERS, _MOST_TAGS = 16, 512  # that are read, at most
-_SIZES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of an integer, by TIFF type
-_SIGNED = (6, 8, 9, 17)
 
 _STARTS = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -31,15 +25,19 @@ _STARTS = (
     (b"FUJIFILMCCD-RAW", "RAW"),
     (b"FOVb", "RAW"),  # Sigma
     (b"\0MRM", "RAW"),  # Minolta
+    (b"II\x1a\0\0\0HEAPCCDR", "RAW"),  # Canon's CRW
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
 )
 _AVIF_BRANDS = frozenset((b"avif", b"avis", b"MA1A", b"MA1B"))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"MiHE", b"MiHB"))
 _PICTURE_BRANDS = frozenset((b"mif1", b"msf1", b"mif2", b"miaf"))  # of any codec
 _PHOTO_NAMES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
-_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".jp2"}
+_PHOTO_NAMES |= {".avif", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".hif", ".jp2", ".jxl"}
 _RAW_NAMES = frozenset((".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".pef", ".srw", ".3fr", ".erf"))
-_RAW_NAMES |= {".mef", ".mos", ".iiq", ".kdc", ".dcr", ".rwl", ".gpr", ".orf", ".rw2"}
+_RAW_NAMES |= {".mef", ".mos", ".iiq", ".kdc", ".dcr", ".rwl", ".gpr", ".orf", ".rw2", ".cr3", ".crw", ".raf", ".x3f"}
+_RAW_NAMES |= {".mrw", ".ori"}
 
 
 def format_of(head: bytes) -> str | None:
@@ -61,10 +59,10 @@ def format_of(head: bytes) -> str | None:
 def is_raw(file: BinaryIO, path: str = "") -> bool:
     """Whether a TIFF holds what a camera's sensor saw, and pictures only to preview it. A TIFF
     that is named like a raw photo is taken as one. At most 16 of its folders are read, and 512 tags of each."""
-    if os.path.splitext(path)[1].lower() in _RAW_NAMES:
+    if is_named_raw(path):
         return True
     try:
-        return any(_is_of_a_sensor(tags, number) for number, tags in enumerate(_folders(file)))
+        return any(_tells_raw(folder, number) for number, folder in enumerate(tiff.folders(file)))
     except (OSError, ValueError, OverflowError):
         return False  # the decoder says what is wrong with it
 
@@ -72,11 +70,21 @@ def is_raw(file: BinaryIO, path: str = "") -> bool:
 def orientation_of(exif: bytes) -> int:
     """The orientation in a block of EXIF, 1 to 8; 0 where it has none that makes sense."""
     try:
-        tags = next(_folders(io.BytesIO(exif.removeprefix(b"Exif\0\0"))), {})
+        folder = next(tiff.folders(io.BytesIO(exif.removeprefix(b"Exif\0\0"))), None)
     except (ValueError, OverflowError):
         return 0
-    orientation = tags.get(ORIENTATION, [0])[0]
+    orientation = folder.number(tiff.ORIENTATION) if folder else 0
     return orientation if 1 <= orientation <= 8 else 0
+
+
+def is_named_raw(path: str) -> bool:
+    """Whether a file is named like a camera's raw photo."""
+    return os.path.splitext(path)[1].lower() in _RAW_NAMES
+
+
+def looks_like_photo(path: str) -> bool:
+    """Whether a file is named like a photo."""
+    return os.path.splitext(path)[1].lower() in _PHOTO_NAMES or is_named_raw(path)
 
 
 def _by_brands(head: bytes) -> str | None:
@@ -92,58 +100,7 @@ def _by_brands(head: bytes) -> str | None:
     return "HEIC"
 
 
-def _is_of_a_sensor(tags: dict[int, list[int]], number: int) -> bool:
-    if _DNG_VERSION in tags or tags.get(_PHOTOMETRIC, [0])[0] in _SENSOR:
+def _tells_raw(folder: tiff.Folder, number: int) -> bool:
+    if tiff.DNG_VERSION in folder.numbers or folder.is_of_a_sensor:
         return True
-    return number == 0 and bool(tags.get(_SUBFILE, [0])[0] & 1) and _SUB_FOLDERS in tags
-
-
-def _folders(file: BinaryIO) -> Iterator[dict[int, list[int]]]:
-    """The whole numbers under each tag of each folder, at most four of each, the first folder first."""
-    file.seek(0)
-    head = file.read(16)
-    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
-    if head[:2] not in (b"II", b"MM") or int.from_bytes(head[2:4], order) not in (42, 43):
-        return
-    wide = 8 if int.from_bytes(head[2:4], order) == 43 else 4
-    waiting = [int.from_bytes(head[wide : 2 * wide], order)]
-    seen: set[int] = set()
-    while waiting and len(seen) < _MOST_FOLDERS:
-        at = waiting.pop(0)
-        if at and at not in seen:
-            seen.add(at)
-            tags, following = _folder(file, at, order, wide)
-            yield tags
-            waiting += [*tags.get(_SUB_FOLDERS, ()), following]
-
-
-def _folder(file: BinaryIO, at: int, order: Literal["little", "big"], wide: int) -> tuple[dict[int, list[int]], int]:
-    """The tags of the folder at this place, and the place of the next (0 after the last)."""
-    count_size, entry = (8, 20) if wide == 8 else (2, 12)
-    file.seek(at)
-    count = int.from_bytes(file.read(count_size), order)
-    listed = file.read(entry * min(count, _MOST_TAGS))
-    following = int.from_bytes(file.read(wide), order) if count <= _MOST_TAGS else 0
-    tags: dict[int, list[int]] = {}
-    for start in range(0, len(listed) - entry + 1, entry):
-        one = listed[start : start + entry]
-        size = _SIZES.get(kind := int.from_bytes(one[2:4], order), 0)
-        values = int.from_bytes(one[4 : 4 + wide], order)
-        if not size or not values:
-            continue
-        data = one[4 + wide :]
-        if size * values > wide:
-            file.seek(int.from_bytes(data, order))
-            data = file.read(size * min(values, 4))
-        read = [
-            int.from_bytes(data[i : i + size], order, signed=kind in _SIGNED)
-            for i in range(0, min(len(data), size * min(values, 4)), size)
-        ]
-        if read:
-            tags.setdefault(int.from_bytes(one[:2], order), read)
-    return tags, following
-
-
-def looks_like_photo(path: str) -> bool:
-    """Whether a file is named like a photo."""
-    return os.path.splitext(path)[1].lower() in _PHOTO_NAMES
+    return number == 0 and bool(folder.number(tiff.SUBFILE) & 1) and tiff.SUB_FOLDERS in folder.numbers

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from facesearch.geometry.scaling import ABOUT, shrink_to_fit
-from facesearch.photos import formats
+from facesearch.photos import developing, formats, jpegxl
 from facesearch.photos.pixels import reduction_for
 
 _HEADER_BYTES = 16_000_000  # that may be read in search of these: some cameras put a map of depths before them
@@ -21,12 +21,20 @@ _HARMLESS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _RISKY = ("WebP", "AVIF", "HEIC")
 
 HEAD = formats.HEAD
-_NOTED_WITHIN = 1 << 16  # bytes, for a size that is noted far from the start
+_MOST_BOXES = 64  # at the top of a file
+_NOTED_WITHIN = 1 << 17  # bytes, for a size that is noted far from the start
 
 
 def announced_size(data: bytes) -> tuple[int, int]:
     """The width and height that the header says, not yet turned upright; 0 for the few kinds that Pillow does not
-    know, where OpenCV's own limit holds. For decoders alone: Pillow parses some headers with libraries in C."""
+    know, where OpenCV's own limit holds. For decoders alone: Pillow and LibRaw parse some headers with code in C."""
+    kind = formats.format_of(data[:HEAD])
+    if kind == "JPEG XL":
+        return jpegxl.header(data)[0]
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(io.BytesIO(data))):
+        with suppress(ValueError):  # to develop it will say what is wrong
+            return developing.sensor_size(data)
+        return 0, 0
     return _size_by_pillow(io.BytesIO(data))
 
 
@@ -79,8 +87,14 @@ class _Head:
 def size_in_header(file: BinaryIO) -> tuple[int, int]:
     """As `header_size`, of an open file, of which only the header is read."""
     file.seek(0)
-    if formats.format_of(file.read(HEAD)) in _RISKY:
+    kind = formats.format_of(file.read(HEAD))
+    if kind in _RISKY:
         return _noted_size(file)
+    if kind == "JPEG XL":
+        file.seek(0)
+        return jpegxl.header(file.read(_NOTED_WITHIN))[0]
+    if kind == "RAW" or (kind == "TIFF" and formats.is_raw(file)):
+        return 0, 0
     file.seek(0)
     return _size_by_pillow(_Head(file), _HARMLESS)
 
@@ -121,9 +135,29 @@ def _noted_size(file: BinaryIO) -> tuple[int, int]:
     if head[12:16] == b"VP8 " and len(head) >= 30:
         width, height = struct.unpack("<HH", head[26:30])
         return width & 0x3FFF, height & 0x3FFF
+    head = _meta_box(file) or head
     # A box 'ispe' is its name, four bytes of flags, width and height; a tile has one, and so has the whole.
     boxes = [head[at + 8 : at + 16] for at in _places(head, b"ispe")]
     return max((struct.unpack(">II", box) for box in boxes if len(box) == 8), default=(0, 0))
+
+
+def _meta_box(file: BinaryIO) -> bytes:
+    """The beginning of what an AVIF or HEIC file notes about itself, which Samsung's phones put at the end; empty
+    where it is not found."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if name == b"meta":
+            file.seek(at)
+            return file.read(_NOTED_WITHIN)
+        if length < 8 or at + length > sys.maxsize:
+            return b""
+        at += length
+    return b""
 
 
 def _places(data: bytes, word: bytes) -> Iterator[int]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from facesearch.packages import is_installed
 from facesearch.photos.status import Cause
 
+_SUCCESSORS = {"pillow_heif": "pi_heif"}  # what read HEIC in an earlier facesearch
+
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
@@ -23,7 +25,7 @@ class Remedies:
             case Cause.OPTION:
                 return not _is_number(needs) or float(needs) <= self.max_megapixels
             case Cause.PACKAGE:
-                return self._is_installed(needs)
+                return self._is_installed(_SUCCESSORS.get(needs, needs))
         return True
 
     def _is_installed(self, module: str) -> bool:

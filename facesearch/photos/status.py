@@ -10,7 +10,9 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     UNREADABLE = "unreadable"  # it should be an image, but it cannot be decoded
     UNSUPPORTED = "unsupported"  # its content is not an image, or of a format that is not read here
-    RAW = "raw"  # of a camera's sensor, not read here yet: it is counted, and is not a failure
+    RAW = "raw"  # of a camera's sensor, and a package is missing that develops it: no failure
+    SKIPPED = "skipped"  # of another kind for which a package is missing: no failure
+    PAIRED = "paired"  # a raw photo beside a JPEG of the same shot, which stands for both
     TOO_LARGE = "too_large"
     CRASHED = "crashed"  # it broke its decoder, or a stage after it
     TIMEOUT = "timeout"  # its decoder did not come to an end
@@ -29,6 +31,8 @@ class Cause(StrEnum):
 
 
 # Of these photos the content is not known. All but UNSUPPORTED for a cause in the file itself are failures.
+# WAITING is for a package that the user may install.
+WAITING = (Status.RAW, Status.SKIPPED)
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.CRASHED, Status.TIMEOUT)
 
 # Photos that no search finds, whose faces wait until they are met again.

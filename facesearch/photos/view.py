@@ -1,6 +1,5 @@
 """A view of a photo: its pixels, upright, perhaps in a smaller version."""
 
-import io
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -13,15 +12,15 @@ from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Face
 from facesearch.geometry.scaling import ABOUT, shrink_to_fit, shrunk
-from facesearch.photos import formats
+from facesearch.photos import formats, raw
 from facesearch.photos.file import (
     MAX_MEGAPIXELS,
     LoadedPhoto,
     PhotoFile,
     load_named_photo,
-    refuse_raw,
     refuse_too_large,
 )
+from facesearch.photos.frames import FIRST_ALONE, has_more
 from facesearch.photos.header import HEAD, announced_size, header_size
 from facesearch.photos.orientation import orientation, says_which_way_is_up
 from facesearch.photos.pixels import decode_with_note, reduction_for, register_heic
@@ -69,13 +68,14 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     long as it is high), 0 for the whole photo. A JPEG is decoded at the smallest of its own scales that is large
     enough, which takes half of the time. Raises PhotoError for data that cannot be decoded, and for more than
     `max_megapixels`."""
-    refuse_raw(io.BytesIO(data), data[:HEAD])
+    data = raw.preview_of(data)
     if formats.format_of(data[:HEAD]) == "HEIC":
         register_heic()
     announced = announced_size(data)
     refuse_too_large(announced, max_megapixels)
     reduction = reduction_for(data, ABOUT * shrink_to_fit(announced, max_side))
     pixels, note = decode_with_note(data, reduction)
+    note = note or (FIRST_ALONE if has_more(data, formats.format_of(data[:HEAD])) else "")
     height, width = pixels.shape[:2]
     size = _turned(announced, data) if reduction > 1 else (width, height)
     knows_up = says_which_way_is_up(data, formats.format_of(data[:HEAD]))
