@@ -14,6 +14,7 @@ _COMMANDS = {  # by the module that is imported
     "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'}",
     "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
+    "openvino": "pip install openvino",
     "pillow_heif": "pip install pillow-heif",
 }
 

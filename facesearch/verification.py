@@ -8,7 +8,7 @@ from facesearch.gallery import answers
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import ActiveThreshold, Verdict
 from facesearch.models.cards import EmbedderCard, default_embedder, detector_card, embedder_card
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 
 
 def verify(
@@ -21,6 +21,7 @@ def verify(
     threshold: float | None = None,
     device: Device = "cpu",
     note: Note = lambda _: None,
+    precision: Precision = "auto",
 ) -> Verdict:
     """Whether the largest faces of two photos show one person: by the threshold of the model's card, by what a
     gallery has learned where one is named (which then says the models), or by `threshold`, -1..1. Of a model whose
@@ -33,10 +34,12 @@ def verify(
     if gallery is not None:
         if model is not None or detector is not None:
             raise UsageError(f"The gallery '{gallery}' says which model and detector it takes; leave --model out.")
-        return Gallery.open(gallery, device, note).verify(a, b, threshold=threshold)
+        return Gallery.open(gallery, device, note, precision).verify(a, b, threshold=threshold)
     card = embedder_card(model or default_embedder())
     finder = detector_card(detector or card.detector)
-    return answers.compare(lambda: Analyser.load(finder, card, device, note=note), a, b, _chosen(threshold, card))
+    return answers.compare(
+        lambda: Analyser.load(finder, card, device, note=note, precision=precision), a, b, _chosen(threshold, card)
+    )
 
 
 def _chosen(threshold: float | None, card: EmbedderCard) -> ActiveThreshold | None:

@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
+from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 
@@ -61,6 +61,7 @@ def index(
     ] = None,
     detector: Detector = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     batch: Batch = None,
     max_megapixels: Annotated[
@@ -93,7 +94,7 @@ def index(
     from facesearch.gallery.gallery import Gallery
 
     with IndexingProgress([str(path) for path in paths]) as progress:
-        opened = Gallery.open(gallery, device, progress.note)
+        opened = Gallery.open(gallery, device, progress.note, precision)
         summary = opened.index(
             paths,
             people_from=people_from,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Device, GalleryName, Json, gallery_words
+from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def _faces_text(settings: "GallerySettings") -> str:
     return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 
 
-def doctor(device: Device = "auto", json: Json = False) -> ExitCode:
+def doctor(device: Device = "auto", precision: Precision = "auto", json: Json = False) -> ExitCode:
     """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
     from facesearch.doctor import examine
 
-    report = examine(device, show.note)
+    report = examine(device, precision, show.note)
     if json:
         show.as_json(report)
     else:

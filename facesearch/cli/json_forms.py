@@ -80,6 +80,8 @@ def run_summary(record: "RunSummary") -> Json:
         "seconds": round(record.seconds, 2),
         "photos_per_second": round(record.photos_per_second, 1),
         "gallery": record.gallery,
+        "engine": record.engine and record.engine.name,
+        "precision": record.engine and record.engine.precision,
         "failing": record.failing,
         "unsupported": record.unsupported,
         "failures": [failure(outcome) for outcome in record.failures],

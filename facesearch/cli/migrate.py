@@ -6,7 +6,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Batch, Device, GalleryName, Json, Threads, gallery_words
+from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
@@ -31,6 +31,7 @@ def migrate(
         ),
     ] = False,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     batch: Batch = None,
     max_megapixels: Annotated[
@@ -54,7 +55,7 @@ def migrate(
 
     with Progress() as progress:
         progress.begin("Embedding", detail="faces")
-        opened = Gallery.open(gallery, device, progress.note)
+        opened = Gallery.open(gallery, device, progress.note, precision)
         done = opened.migrate(
             model,
             set_aside=set_aside,

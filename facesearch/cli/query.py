@@ -8,7 +8,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli.options import Device, GalleryName, Json, Precision
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def query(
     faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Who is this? Shows the nearest people in a gallery.
@@ -53,7 +54,7 @@ def query(
     _check_options(photos, several, face, sheet)
     # One photo is embedded before a GPU would have started.
     chosen = "cpu" if device == "auto" and not several else device
-    opened = Gallery.open(gallery, chosen, show.note)
+    opened = Gallery.open(gallery, chosen, show.note, precision)
     least = -1.0 if threshold is None else threshold
     if several:
         found: Iterable[Answer | Unanswered] = opened.query_many(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Detector, Json, Model
+from facesearch.cli.options import Detector, Json, Model, Precision
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def verify(
             max=1,
         ),
     ] = None,
+    precision: Precision = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces.
@@ -40,7 +41,16 @@ def verify(
     model."""
     from facesearch.verification import verify as compare
 
-    verdict = compare(a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, note=show.note)
+    verdict = compare(
+        a,
+        b,
+        model=model,
+        detector=detector,
+        gallery=gallery,
+        threshold=threshold,
+        note=show.note,
+        precision=precision,
+    )
     with suppress(show.ClosedPipeError):  # the code is an answer, too
         if json:
             show.as_json(json_forms.verdict(verdict))

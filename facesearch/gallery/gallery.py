@@ -43,7 +43,7 @@ from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
 from facesearch.models.cards import embedder_card, index_recipes
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.pool import Decoders
 
@@ -61,16 +61,22 @@ def _silent(_: str) -> None:
 class Gallery(Storage):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory."""
 
-    def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
+    def __init__(
+        self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
+    ) -> None:
         super().__init__(name, note)
         self._device = device
-        self._analysers = Analysers(name, device, note)
+        self._analysers = Analysers(name, device, precision, note)
 
     @classmethod
-    def open(cls, name: str = "default", device: Device = "auto", note: Note = _silent) -> "Gallery":
-        """The gallery of that name, whether it exists yet or not. `note` hears what a user should know.
+    def open(
+        cls, name: str = "default", device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
+    ) -> "Gallery":
+        """The gallery of that name, whether it exists yet or not. `note` hears what a user should know. `precision`
+        says in which numbers networks may compute on a CPU: `auto` takes OpenVINO in bfloat16 where it is installed
+        and the processor has that.
         Raises UsageError for a name that no directory can have."""
-        return cls(name, device, note)
+        return cls(name, device, note, precision)
 
     def index(
         self,
@@ -371,6 +377,7 @@ class Gallery(Storage):
         started = time.perf_counter()
         import_faiss()
         analyser = self._load(settings, threads=1)
+        tally.engine = analyser.embedder.engine
         tally.preparing = time.perf_counter() - started
         return analyser
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesearch.geometry.face import Box
+from facesearch.models.engines import Engine
 from facesearch.photos.status import FAILURES, Cause, Status
 
 
@@ -183,7 +184,8 @@ class RunSummary:
     """What one run of indexing did. `photos` counts by status or by `unchanged`, `moved`, `copied`. `failing` counts,
     by status, the photos among those looked at that cannot be read, in whatever run that was found; `failures` are
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
-    failures. `roots_failed` are those that could not be indexed at all."""
+    failures. `roots_failed` are those that could not be indexed at all. `engine` is what embedded; None where nothing
+    had to be computed."""
 
     photos: dict[str, int]
     faces: int
@@ -194,6 +196,7 @@ class RunSummary:
     failing: dict[str, int] = field(default_factory=dict)
     unsupported: dict[str, int] = field(default_factory=dict)
     roots_failed: tuple[RootFailure, ...] = ()
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)

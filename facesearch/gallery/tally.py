@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings, Outcome, RootFailure, RunSummary
+from facesearch.models.engines import Engine
 from facesearch.photos.status import Status
 
 _MOST_FAILURES = 1000  # photos that a summary names: about 200 kB of paths and reasons
@@ -41,6 +42,7 @@ class Tally:
         self.roots_failed: list[RootFailure] = []
         self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
         self.faces = 0
+        self.engine: Engine | None = None  # what embeds, once it is needed
         self.unsynced = 0  # new faces that are not in the file of vectors yet
         self.preparing = 0.0  # seconds until the networks ran, which do not count in photos a second
 
@@ -67,6 +69,7 @@ class Tally:
             failing=dict(unread.failing),
             unsupported=dict(unread.unsupported),
             roots_failed=tuple(self.roots_failed),
+            engine=self.engine,
         )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
 from facesearch.libraries import settle
+from facesearch.models.engines import Engine
 from facesearch.packages import how_to_install
 
 # TensorFlow prints pages about its own start-up unless these are set before its import.
@@ -29,6 +30,7 @@ class KerasNetwork:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self.engine = Engine(f"Keras {import_keras().__version__}", _precision_of(model))
         self._turn = threading.Lock()
         self._most = sys.maxsize  # rows in one call
 
@@ -57,6 +59,12 @@ class KerasNetwork:
                 start += max(len(part), 1)
                 outputs = outputs if isinstance(outputs, list) else [outputs]
                 yield [np.asarray(each, np.float32) for each in outputs]
+
+
+def _precision_of(model: Any) -> str:
+    """What the layers compute in, of which most have weights."""
+    found = {str(layer.compute_dtype) for layer in model.layers if layer.weights}
+    return min(found, default="float32")  # float16 before float32
 
 
 def _is_out_of_memory(error: Exception) -> bool:
