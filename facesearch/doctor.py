@@ -73,7 +73,7 @@ def _try_models(device: Device, precision: Precision, note: Note) -> dict[str, A
     for _ in range(_ROUNDS // 8):
         analyser.analyse([whole_view(photo)] * 8)
     rate = _ROUNDS / (time.perf_counter() - started)
-    engine = analyser.embedder.engine
+    engine = analyser.engine
     return {
         "engine": engine.name,
         "precision": engine.precision + (f": {engine.instead}" if engine.instead else ""),

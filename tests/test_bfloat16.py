@@ -143,6 +143,8 @@ def test_a_gallery_takes_embeddings_of_both(
     assert '"precision": "float32"' in cli("index", people[0], "--precision", "float32", "--json").out
     mixed = cli("index", album, "--people-from", "folder", "--json").out
     assert f'"engine": "OpenVINO {openvino}", "precision": "bfloat16"' in mixed
+    engines = '"engines": [{"engine": "OpenVINO ' + openvino + '", "precision": "bfloat16"}, {"engine": "ONNX Runtime'
+    assert engines in cli("info", "--json").out
     exact, fast = (
         Gallery.open(device="cpu", precision=each).query(photo_of(people[0].name, 1), k=3, group=False)
         for each in ("float32", "auto")

@@ -59,6 +59,7 @@ def info(
             ("same person from", _threshold_text(facts.threshold)),
             ("own thresholds", _cohort_text(facts.cohort, facts.threshold)),
             ("last run", facts.last_run or "none"),
+            *([("embedded by", _engines_text(facts))] if facts.engines else []),
         ]
     )
     if facts.changing_to:
@@ -92,6 +93,10 @@ _TRIED_AGAIN = {  # when such a photo is looked at again
     "option": "until --max-megapixels is raised",
     "package": "until the package is installed",
 }
+
+
+def _engines_text(facts: "GalleryFacts") -> str:
+    return ", ".join(f"{each.name} in {each.precision}" for each in facts.engines)
 
 
 def _set_aside_text(facts: "GalleryFacts") -> str:

@@ -113,6 +113,7 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
         "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
         "cohort": record.cohort,
+        "engines": [{"engine": each.name, "precision": each.precision} for each in record.engines],
         "last_run": record.last_run,
         "failing": record.failing,
         "unsupported": record.unsupported,

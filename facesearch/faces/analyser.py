@@ -19,6 +19,7 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import cores
 from facesearch.models.cards import DetectorCard, EmbedderCard
 from facesearch.models.device import Device, Precision, device_of
+from facesearch.models.engines import Engine
 from facesearch.models.export import exported_to, is_strange, prepare
 from facesearch.models.serving import serve
 from facesearch.photos.view import View
@@ -58,6 +59,11 @@ class Analyser:
         prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
         made = _embedder(embedder, detector.name, chosen, threads, precision)
         return cls(load_detector(detector, device, threads, note, precision), made)
+
+    @property
+    def engine(self) -> Engine:
+        """What embeds; where it can run the detector's networks too, it does."""
+        return self.embedder.engine
 
     @property
     def max_side(self) -> int:

@@ -9,7 +9,7 @@ WITHOUT_EMBEDDING = "box_left, box_top, box_right, box_bottom, score, landmarks,
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
-    "runs": "id, pid, started_at, ended_at, photos, faces",
+    "runs": "id, pid, started_at, ended_at, photos, faces, {engine}, {precision}",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name",
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {cause}, {needs}, {ctime_ns}, "
@@ -27,6 +27,8 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "ctime_ns": "0",
     "judged": "0",
     "quality": "NULL",
+    "engine": "NULL",
+    "precision": "NULL",
 }
 
 

@@ -313,6 +313,7 @@ class Gallery(Storage):
                 unsupported=dict(unread.unsupported),
                 set_aside=db.set_aside.count(),
                 changing_to=db.migration.model(),
+                engines=db.runs.engines(),
             )
 
     def unread(self) -> Iterator[Outcome]:
@@ -377,7 +378,7 @@ class Gallery(Storage):
         started = time.perf_counter()
         import_faiss()
         analyser = self._load(settings, threads=1)
-        tally.engine = analyser.embedder.engine
+        tally.engine = analyser.engine
         tally.preparing = time.perf_counter() - started
         return analyser
 

@@ -248,7 +248,7 @@ class GalleryFacts:
     them; `unsupported` counts the files of kinds that no package here reads, by reason. `set_aside` counts the faces
     that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to` is the
     model of a `migrate` that was not finished. Own thresholds are measured by a `cohort` of so many distinct
-    people."""
+    people. `engines` embedded in its runs, the newest first."""
 
     name: str
     directory: Path
@@ -267,3 +267,4 @@ class GalleryFacts:
     cohort: int = 0
     set_aside: int = 0
     changing_to: str | None = None
+    engines: tuple[Engine, ...] = ()

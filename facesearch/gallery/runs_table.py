@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.sqlite import first_row, from_sql, now, to_sql
+from facesearch.gallery.sqlite import columns, first_row, from_sql, now, to_sql
+from facesearch.models.engines import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,19 @@ class Runs:
         cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), now()))
         return int(cursor.lastrowid or 0)
 
-    def end(self, run: int, photos: int, faces: int) -> None:
-        """Notes that a run came to its end, and how many photos it saw and faces it found."""
-        values = (now(), photos, faces, run)
-        self._conn.execute("UPDATE runs SET ended_at = ?, photos = ?, faces = ? WHERE id = ?", values)
+    def end(self, run: int, photos: int, faces: int, engine: Engine | None) -> None:
+        """Notes that a run came to its end, how many photos it saw and faces it found, and what embedded these; None
+        where nothing was to be embedded."""
+        served = (engine.name, engine.precision) if engine else (None, None)
+        statement = "UPDATE runs SET ended_at = ?, photos = ?, faces = ?, engine = ?, precision = ? WHERE id = ?"
+        self._conn.execute(statement, (now(), photos, faces, *served, run))
+
+    def engines(self) -> tuple[Engine, ...]:
+        """What embedded in all runs, the newest first; of runs of an earlier facesearch it is not known."""
+        if "engine" not in columns(self._conn, "runs"):
+            return ()
+        by_run = "SELECT engine, precision FROM runs WHERE engine IS NOT NULL GROUP BY 1, 2 ORDER BY max(id) DESC"
+        return tuple(Engine(*row) for row in self._conn.execute(by_run))
 
     def newest(self) -> Run | None:
         """The newest run; None before the first."""

@@ -163,6 +163,13 @@ def quality_of_faces(db: sqlite_utils.Database) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN quality REAL")
 
 
+@migrations()
+def engines_of_runs(db: sqlite_utils.Database) -> None:
+    """What embedded in a run, and in which numbers it computed; of runs of before it is not known."""
+    for column in ("engine", "precision"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people ORDER BY id").fetchall():

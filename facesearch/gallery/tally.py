@@ -94,7 +94,7 @@ def recorded_run(
         yield
     except KeyboardInterrupt:
         with suppress(FaceSearchError), db.transaction():
-            db.runs.end(run, tally.photos.total(), tally.faces)
+            db.runs.end(run, tally.photos.total(), tally.faces, tally.engine)
         raise
     with db.transaction():
-        db.runs.end(run, tally.photos.total(), tally.faces)
+        db.runs.end(run, tally.photos.total(), tally.faces, tally.engine)
