@@ -5,7 +5,6 @@ from pathlib import Path
 from facesearch.errors import Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.gallery import answers
-from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.records import ActiveThreshold, Verdict
 from facesearch.models.cards import EmbedderCard, default_embedder, detector_card, embedder_card
 from facesearch.models.device import Device, Precision
@@ -34,6 +33,8 @@ def verify(
     if gallery is not None:
         if model is not None or detector is not None:
             raise UsageError(f"The gallery '{gallery}' says which model and detector it takes; leave --model out.")
+        from facesearch.gallery.gallery import Gallery  # with its database, which this alone needs
+
         return Gallery.open(gallery, device, note, precision).verify(a, b, threshold=threshold)
     card = embedder_card(model or default_embedder())
     finder = detector_card(detector or card.detector)

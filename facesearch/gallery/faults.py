@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sqlite_utils
 
 from facesearch.errors import DamagedGalleryError
 from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present, tables_in
@@ -56,7 +55,7 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
 def _read_all(conn: sqlite3.Connection) -> None:
     """Reads every row, and so fails at text that is not UTF-8, which SQLite's own check does not look for."""
     conn.execute("SELECT * FROM sqlite_master").fetchall()
-    is_older = bool(migrations.pending(sqlite_utils.Database(conn)))  # or its making was cut off
+    is_older = bool(migrations.names - migrations.applied(conn))  # or its making was cut off
     for table, wanted in TABLES.items():
         if is_older and table not in tables_in(conn):
             continue

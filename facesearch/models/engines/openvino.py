@@ -4,7 +4,6 @@ A bfloat16 is the upper half of a float32: as wide a range, and 8 bits in place 
 bits OpenVINO wins little and differs from machine to machine, so it never serves in these."""
 
 import hashlib
-import importlib.metadata
 import threading
 import zlib
 from contextlib import suppress
@@ -20,6 +19,7 @@ from facesearch.home import cores
 from facesearch.libraries import settle
 from facesearch.models.engines import Engine
 from facesearch.models.engines.onnx import OnnxNetwork
+from facesearch.packages import is_installed
 
 PLAIN = ".plain.onnx"  # how the file ends of a graph as OpenVINO wants it, beside the one for ONNX Runtime
 _COMPILED = ".compiled"
@@ -70,11 +70,13 @@ def import_openvino() -> str:
     version. Raises UnavailableError where it is absent or broken, or where the processor does not compute in
     bfloat16."""
     settle("openvino")
+    if not is_installed("openvino"):
+        raise UnavailableError("OpenVINO is not installed")
     try:
-        version = importlib.metadata.version("openvino")
+        import openvino
+
+        version = str(openvino.__version__).partition("-")[0]  # the number of the build follows
         capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    except importlib.metadata.PackageNotFoundError:
-        raise UnavailableError("OpenVINO is not installed") from None
     except Exception as error:  # a wheel for another machine raises what its loader raises
         raise UnavailableError(f"OpenVINO cannot be loaded: {_last_line(error)}") from error
     if "BF16" not in capabilities:
