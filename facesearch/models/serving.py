@@ -25,8 +25,9 @@ def serve(
     can, else ONNX Runtime does in float32."""
     if device == "gpu":
         # A detector finds places to a fraction of a pixel, for which 16 bits are too few.
-        with layers_in(mixed=isinstance(card, EmbedderCard)):
-            return {part: KerasNetwork(model) for part, model in keras_models(card).items()}
+        mixed = isinstance(card, EmbedderCard)
+        with layers_in(mixed):
+            return {part: KerasNetwork(model, mixed) for part, model in keras_models(card).items()}
     files = sorted(path for path in exported_to(card).glob("*.onnx") if not path.name.endswith(PLAIN))
     if not files:
         raise ModelError(f"The model '{card.name}' is not prepared; run: facesearch doctor.")

@@ -28,11 +28,16 @@ class KerasNetwork:
 
     breadth = 16
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.engine = Engine(f"Keras {import_keras().__version__}", _precision_of(model))
+    def __init__(self, model: Any, mixed: bool = False) -> None:
+        """`mixed` says that the model's layers were made to compute in 16 bits."""
+        self._model, self._precision = model, "float16" if mixed else "float32"
         self._turn = threading.Lock()
         self._most = sys.maxsize  # rows in one call
+
+    @property
+    def engine(self) -> Engine:
+        """Keras, whatever runs it."""
+        return Engine(f"Keras {import_keras().__version__}", self._precision)
 
     def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
         """Raises FaceSearchError when the memory does not hold a single row."""
@@ -59,12 +64,6 @@ class KerasNetwork:
                 start += max(len(part), 1)
                 outputs = outputs if isinstance(outputs, list) else [outputs]
                 yield [np.asarray(each, np.float32) for each in outputs]
-
-
-def _precision_of(model: Any) -> str:
-    """What the layers compute in, of which most have weights."""
-    found = {str(layer.compute_dtype) for layer in model.layers if layer.weights}
-    return min(found, default="float32")  # float16 before float32
 
 
 def _is_out_of_memory(error: Exception) -> bool:
