@@ -2,8 +2,8 @@
 
     python benchmarks/embedding.py [--model retail-0095] [--workers 2] [--chips 2048] [--rounds 5]
 
-Ours turns chips into unit rows, each averaged with its mirror image's where the model's card says so, as `index` does,
-on so many threads of a core each; the bare rate is that of the session on as many chips, mirror images counted, which
+Ours turns chips into unit rows, each averaged with its mirror image's where the model's card says so, as `index`
+does, on so many threads of a core each; the bare rate is that of the session on as many chips, mirror images counted, which
 are in memory as it wants them. Rates are of chips that the network sees, in a second."""
 
 import argparse
@@ -56,8 +56,8 @@ def _works(card: EmbedderCard, twice: int) -> dict[str, Callable[[np.ndarray], o
             network(part)
 
     works: dict[str, Callable[[np.ndarray], object]] = {"bare": bare}
-    for each in (network, fast):
-        works[f"{each.engine.name} in {each.engine.precision}"] = Embedder(each, card, card.detector).embed
+    for each in (network, fast):  # both are the first where no other engine serves
+        works[each.engine.precision] = Embedder(each, card, card.detector).embed
     return works
 
 
