@@ -3,8 +3,8 @@
     python benchmarks/embedding.py [--model retail-0095] [--workers 2] [--chips 2048] [--rounds 5]
 
 Ours turns chips into unit rows, each averaged with its mirror image's where the model's card says so, as `index`
-does, on so many threads of a core each; the bare rate is that of the session on as many chips, mirror images counted, which
-are in memory as it wants them. Rates are of chips that the network sees, in a second."""
+does, on so many threads of a core each; the bare rate is that of the session on as many chips, mirror images counted,
+which are in memory as it wants them. Rates are of chips that the network sees, in a second."""
 
 import argparse
 import json

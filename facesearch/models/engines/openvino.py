@@ -4,8 +4,8 @@ A bfloat16 is the upper half of a float32: as wide a range, and 8 bits in place 
 bits OpenVINO wins little and differs from machine to machine, so it never serves in these."""
 
 import hashlib
-import threading
 import zlib
+from collections import deque
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.files import write_whole
-from facesearch.home import cores
 from facesearch.libraries import settle
 from facesearch.models.engines import Engine
 from facesearch.models.engines.onnx import OnnxNetwork
@@ -24,7 +23,6 @@ from facesearch.packages import is_installed
 PLAIN = ".plain.onnx"  # how the file ends of a graph as OpenVINO wants it, beside the one for ONNX Runtime
 _COMPILED = ".compiled"
 _SUM = 4  # bytes of CRC-32 at the start of a compiled graph's file
-_MOST_STREAMS = 16  # calls at once
 # Of the greatest number of an output, how far it may be from what ONNX Runtime gives: two embeddings that differ by
 # so much of their length have a cosine of 0.999. Networks here differ by 0.01 and less.
 _MOST_APART = 0.045
@@ -46,22 +44,30 @@ class OpenvinoNetwork:
         """`threads` is how many cores one call may use. Raises UnavailableError where OpenVINO or the processor's
         bfloat16 is missing, and for a graph that it cannot compile or computes otherwise than ONNX Runtime."""
         self.engine = Engine(f"OpenVINO {import_openvino()}", "bfloat16")
-        settings = _settings(threads)
-        kept_at = path.with_name(f"{path.stem}.{_machine()}{_COMPILED}")
+        self._path, self._settings = path, _settings(threads)
+        # A copy for each call that runs at the same time, as one copy takes one call after the other. With streams,
+        # which are OpenVINO's way to share one, calls change threads or meet in one stream: either costs half.
+        self._idle = deque([self._loaded()])
+
+    def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
         try:
-            self._compiled = _kept(kept_at, settings) or _compiled(path, settings, kept_at)
-            self._outputs = range(len(self._compiled.outputs))
+            request = self._idle.pop()
+        except IndexError:
+            request = self._loaded()
+        try:
+            return _run(request, batch)
+        finally:
+            self._idle.append(request)
+
+    def _loaded(self) -> Any:
+        kept_at = self._path.with_name(f"{self._path.stem}.{_machine()}{_COMPILED}")
+        try:
+            graph = _kept(kept_at, self._settings) or _compiled(self._path, self._settings, kept_at)
+            return graph.create_infer_request()
         except UnavailableError:
             raise
         except Exception as error:  # its exceptions share no class of their own
-            raise UnavailableError(f"OpenVINO cannot compile {path.stem}: {_last_line(error)}") from error
-        self._of_thread = threading.local()
-
-    def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
-        request = getattr(self._of_thread, "request", None)
-        if request is None:
-            request = self._of_thread.request = self._compiled.create_infer_request()
-        return _run(request, batch, self._outputs)
+            raise UnavailableError(f"OpenVINO cannot compile {self._path.stem}: {_last_line(error)}") from error
 
 
 @cache
@@ -94,13 +100,12 @@ def _core() -> Any:
 
 
 def _settings(threads: int) -> dict[str, Any]:
-    """So many cores for a call, and as many calls at once as there are cores for. Threads are not bound to cores:
-    other programs, and our own decoders, have work for these too."""
-    streams = max(min(cores(), _MOST_STREAMS) // threads, 1)
+    """So many cores for a call. Threads are not bound to cores: other programs, and our own decoders, have work for
+    these too."""
     return {
         "INFERENCE_PRECISION_HINT": "bf16",
-        "INFERENCE_NUM_THREADS": threads * streams,
-        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
     }
 
@@ -146,7 +151,7 @@ def _refuse_to_differ(compiled: Any, path: Path) -> None:
     rows, columns = np.mgrid[:height, :width]
     shades = np.stack([rows * 5, columns * 3, rows * columns // 7], axis=-1)
     batch = np.stack([shades, shades[::-1] + 90]).astype(np.uint8)  # bands of colour, in all shades
-    found = _run(compiled.create_infer_request(), batch, range(len(compiled.outputs)))
+    found = _run(compiled.create_infer_request(), batch)
     wanted = OnnxNetwork(path, 1)(batch)
     for ours, theirs in zip(found, wanted, strict=True):
         apart = float(np.linalg.norm(ours - theirs)) / max(float(np.linalg.norm(theirs)), 1.0)
@@ -154,12 +159,9 @@ def _refuse_to_differ(compiled: Any, path: Path) -> None:
             raise UnavailableError(f"{path.stem} comes out otherwise in bfloat16 (by {apart:.3f} of its length)")
 
 
-def _run(request: Any, batch: NDArray[np.uint8], outputs: range) -> tuple[NDArray[np.float32], ...]:
-    # The engine's own threads run it, a stream each: those of callers may have to share one stream while another
-    # waits.
-    request.start_async([np.ascontiguousarray(batch)], share_inputs=True)
-    request.wait()
-    return tuple(np.array(request.get_output_tensor(i).data, np.float32) for i in outputs)
+def _run(request: Any, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+    return tuple(np.array(tensor.data, np.float32) for tensor in request.output_tensors)
 
 
 def _last_line(error: Exception) -> str:
