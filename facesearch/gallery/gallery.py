@@ -38,7 +38,7 @@ from facesearch.gallery.records import (
 )
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tally import Tally, Unread, recorded_run
-from facesearch.gallery.vectors import Searchable, import_faiss
+from facesearch.gallery.vectors import Searchable, import_faiss, import_faiss_meanwhile
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
@@ -184,6 +184,7 @@ class Gallery(Storage):
         with self.reading() as (db, settings), Decoders(1) as decoders:
             decoders.start_one()
             judge = Judge(db, settings)
+            import_faiss_meanwhile()
             asked = answers.embed_probe(self._load(settings), os.fspath(photo), decoders.decode, face)
             with self.searching(db, settings) as index:
                 (matches,) = answers.identify(db.faces, index, judge, [asked], options)

@@ -4,7 +4,9 @@ The file is a cache: every vector comes from the database, keyed by its face's i
 safe. A stamp in the database says which file belongs to it."""
 
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -96,6 +98,17 @@ def import_faiss() -> Any:
     except ImportError as error:
         raise FaceSearchError(f"FAISS is not installed; install it with: {how_to_install('faiss')}") from error
     return faiss
+
+
+def import_faiss_meanwhile() -> None:
+    """Begins to import it on a thread, for a caller who first runs networks, which need Python little. Who imports it
+    then waits for the rest, or hears why it cannot be."""
+
+    def begin() -> None:
+        with suppress(FaceSearchError):
+            import_faiss()
+
+    threading.Thread(target=begin).start()
 
 
 def gpus(faiss: Any) -> int:
