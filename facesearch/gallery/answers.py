@@ -19,7 +19,7 @@ from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.records import ActiveThreshold, Match, Sighting, Unanswered, Verdict
-from facesearch.gallery.vectors import NONE, Searchable
+from facesearch.gallery.vectors import NONE, Searchable, distinct
 from facesearch.geometry.face import Box
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders
@@ -150,7 +150,7 @@ def identify(
     widest = min(max(_WIDEST, options.k), len(index))
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
-        of_faces = judge.shifts_of(np.unique(ids[ids != NONE]).tolist())
+        of_faces = judge.shifts_of(distinct(ids))
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
             shift = float(shifts[row])
