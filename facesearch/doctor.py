@@ -15,17 +15,26 @@ from facesearch.faces.analyser import Analyser
 from facesearch.gallery.vectors import import_faiss
 from facesearch.home import cores, home
 from facesearch.models.cards import default_embedder, detector_card, embedder_card, threshold_of
-from facesearch.models.device import Device, choose_device
+from facesearch.models.device import Device, Precision, choose_device
 from facesearch.photos.pixels import decode
 from facesearch.photos.view import whole_view
 
 # Eileen Collins, photographed by NASA: in the public domain.
 _PHOTO = Path(__file__).with_name("astronaut.jpg")
-_PACKAGES = ("facesearch", "numpy", "opencv-python-headless", "onnxruntime", "tensorflow", "keras", "sqlite-utils")
+_PACKAGES = (
+    "facesearch",
+    "numpy",
+    "opencv-python-headless",
+    "onnxruntime",
+    "openvino",
+    "tensorflow",
+    "keras",
+    "sqlite-utils",
+)
 _ROUNDS = 40  # photos: about a second
 
 
-def examine(device: Device, note: Note) -> dict[str, Any]:
+def examine(device: Device, precision: Precision, note: Note) -> dict[str, Any]:
     """What this machine has, and how the default models do on it. Raises FaceSearchError when an engine is not
     there or when the test's answer is wrong."""
     faiss = import_faiss()
@@ -38,13 +47,13 @@ def examine(device: Device, note: Note) -> dict[str, Any]:
     }
     report |= {package: _version(package) for package in _PACKAGES}
     report["device"] = choose_device(device)
-    return report | _try_models(device, note)
+    return report | _try_models(device, precision, note)
 
 
-def _try_models(device: Device, note: Note) -> dict[str, Any]:
+def _try_models(device: Device, precision: Precision, note: Note) -> dict[str, Any]:
     card = embedder_card(default_embedder())
     detector = detector_card(card.detector)
-    analyser = Analyser.load(detector, card, device, note=note)
+    analyser = Analyser.load(detector, card, device, note=note, precision=precision)
     photo = decode(_PHOTO.read_bytes())
     other = cv2.convertScaleAbs(cv2.resize(photo[:, ::-1], None, fx=0.6, fy=0.6), alpha=0.7)
     (first, second) = analyser.analyse([whole_view(photo), whole_view(np.asarray(other, np.uint8))])
@@ -64,7 +73,10 @@ def _try_models(device: Device, note: Note) -> dict[str, Any]:
     for _ in range(_ROUNDS // 8):
         analyser.analyse([whole_view(photo)] * 8)
     rate = _ROUNDS / (time.perf_counter() - started)
+    engine = analyser.engine
     return {
+        "engine": engine.name,
+        "precision": engine.precision + (f": {engine.instead}" if engine.instead else ""),
         "models": f"{detector.name}, {card.name}",
         "test": f"passed: one face, similarity {similarity:.3f} with its darker mirror image",
         "speed": f"{rate:.0f} photos/s of {photo.shape[1]} x {photo.shape[0]} pixels",

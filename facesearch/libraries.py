@@ -3,19 +3,21 @@ caches under the home; where the process is our own, also to write nothing to th
 one of these variables is left as it is, but for telemetry, which is always off."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from facesearch.home import home, private_folder
 
-Library = Literal["onnxruntime", "keras", "matplotlib", "sklearn"]
+Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn"]
 
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT"}  # what it cannot read is our outcome
 _NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 # The variables that say where each keeps its files, and what the folder is called here.
 _FOLDERS: dict[Library, dict[str, str]] = {
     "onnxruntime": {},
+    "openvino": {},
     # With what Keras may run on: CUDA compiles programs for a card, the others keep what they load or compile.
     "keras": {
         "KERAS_HOME": "keras",
@@ -36,6 +38,7 @@ def settle(library: Library) -> None:
     """To be called right before the library is imported, in whatever process. Processes that are started later hear
     of it too."""
     os.environ.update(_NO_TELEMETRY)
+    _block("openvino_telemetry")
     _set(_FOLDERS[library])
     if any(os.environ[variable] == _place(name) for variable, name in _FOLDERS[library].items()):
         with suppress(OSError):  # the library finds its own way, or says what is wrong
@@ -45,6 +48,8 @@ def settle(library: Library) -> None:
 def settle_all() -> None:
     """The same for all libraries at once, in a process that belongs to facesearch alone; no folder is made yet."""
     os.environ.update(_NO_TELEMETRY)
+    _block("openvino_telemetry")
+    _block("openvino.tools.ovc")  # converts models of others, which we never do, and takes longer than all else of it
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     for folders in (*_FOLDERS.values(), _OF_ANY):
@@ -54,6 +59,12 @@ def settle_all() -> None:
 def caches() -> Path:
     """Where libraries keep their files."""
     return home() / "cache" / "libraries"
+
+
+def _block(module: str) -> None:
+    """From now on an import of this module fails, unless it was imported before: OpenVINO, whose own import would
+    import it and tell of that, does without."""
+    sys.modules.setdefault(module, None)  # type: ignore[arg-type]
 
 
 def _set(folders: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ _COMMANDS = {  # by the module that is imported
     "watchfiles": "pip install watchfiles",
     "pi_heif": "pip install pi-heif",
     "rawpy": "pip install rawpy",
+    "openvino": "pip install openvino",
 }
 
 

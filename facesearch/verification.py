@@ -1,6 +1,7 @@
 """Whether two photos show one person, by a model's own threshold or by a gallery's."""
 
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,7 +11,7 @@ from facesearch.gallery import answers
 from facesearch.gallery.answers import LARGEST, FacesToCompare
 from facesearch.gallery.records import ActiveThreshold, Verdict
 from facesearch.models.cards import DetectorCard, EmbedderCard, default_embedder, detector_card, embedder_card
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
 
@@ -32,6 +33,7 @@ def verify(
     faces: FacesToCompare = LARGEST,
     device: Device = "cpu",
     note: Note = lambda _: None,
+    precision: Precision = "auto",
 ) -> Verdict:
     """Whether two photos show one person, by their largest faces or by those that `faces` says. What decides is the
     threshold of the model's card, what a gallery has learned where one is named (which then says the models), or
@@ -43,11 +45,12 @@ def verify(
     _check(threshold)
     _refuse_both(gallery, model, detector)
     if gallery is not None:
-        return _opened(gallery, device, note).verify(a, b, threshold=threshold, faces=faces)
+        return _opened(gallery, device, note, precision).verify(a, b, threshold=threshold, faces=faces)
     card = embedder_card(model or default_embedder())
     finder = detector_card(detector or card.detector)
     known = _threshold(threshold, card)
-    return answers.compare(lambda: Analyser.load(finder, card, device, note=note), a, b, known, chosen=faces)
+    load = partial(Analyser.load, finder, card, device, note=note, precision=precision)
+    return answers.compare(load, a, b, known, chosen=faces)
 
 
 _Running: TypeAlias = "tuple[Analyser, Decoders, ActiveThreshold | None, Judge | None]"
@@ -65,12 +68,13 @@ class Verifier:
         gallery: str | None = None,
         device: Device = "cpu",
         note: Note = lambda _: None,
+        precision: Precision = "auto",
     ) -> None:
         """The words are those of `verify`. Nothing is loaded yet. A gallery's people and threshold are read with the
         first pair. Raises as `verify` does for words that do not fit together, and for an unknown model."""
         _refuse_both(gallery, model, detector)
-        self._gallery = None if gallery is None else _opened(gallery, device, note)
-        self._device, self._note = device, note
+        self._gallery = None if gallery is None else _opened(gallery, device, note, precision)
+        self._device, self._note, self._precision = device, note, precision
         self._cards: tuple[DetectorCard, EmbedderCard] | None = None
         if gallery is None:
             card = embedder_card(model or default_embedder())
@@ -111,16 +115,16 @@ class Verifier:
                 analyser, judge = stack.enter_context(self._gallery.judging())
                 running: _Running = analyser, decoders, judge.threshold, judge
             else:
-                analyser = Analyser.load(*self._cards, self._device, note=self._note)
+                analyser = Analyser.load(*self._cards, self._device, note=self._note, precision=self._precision)
                 running = analyser, decoders, _threshold(None, self._cards[1]), None
             self._open = stack.pop_all()
         return running
 
 
-def _opened(gallery: str, device: Device, note: Note) -> "Gallery":
+def _opened(gallery: str, device: Device, note: Note, precision: Precision) -> "Gallery":
     from facesearch.gallery.gallery import Gallery  # with its database, which this alone needs
 
-    return Gallery.open(gallery, device, note)
+    return Gallery.open(gallery, device, note, precision)
 
 
 def _check(threshold: float | None) -> None:

@@ -19,6 +19,7 @@ from facesearch.faces.embedder import Embedder
 from facesearch.faces.mtcnn import MtcnnDetector
 from facesearch.models.cards import BoxAlignment, EmbedderCard, ModelCard, Weights, detector_card, embedder_card
 from facesearch.models.device import choose_device
+from facesearch.models.engines import Engine
 from facesearch.models.engines.keras import KerasNetwork, import_keras
 from facesearch.models.engines.onnx import OnnxNetwork, write_folded
 from facesearch.models.export import exported_to, prepare, put_in_place, write_networks
@@ -244,6 +245,7 @@ class _Broken:
     """A network that gives one number, whatever it sees."""
 
     breadth = 1
+    engine = Engine("none", "float32")
 
     def __init__(self, value: float) -> None:
         self.value = value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch.cli import completion, show
-from facesearch.cli.options import Device, Json
+from facesearch.cli.options import Device, Json, Precision
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, Note
 
@@ -31,6 +31,7 @@ def align(
         str, typer.Option(help="Face detector.", metavar="NAME", autocompletion=completion.detectors)
     ] = "mtcnn",
     device: Device = "auto",
+    precision: Precision = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Cut out faces for training, as the original FaceNet did.
@@ -48,7 +49,7 @@ def align(
         done = align_people(
             str(source),
             target,
-            lambda: _detector(detector, device, progress.note),
+            lambda: _detector(detector, device, precision, progress.note),
             CropOptions(cut, all_faces, ".png" if form == "png" else ".jpg", detector_card(detector).max_side),
         )
         for photo in done:
@@ -74,9 +75,9 @@ def align(
     return ExitCode.SOME_UNREAD if any(failure.is_unread for failure in failures) else ExitCode.DONE
 
 
-def _detector(name: str, device: Device, note: Note) -> "FaceDetector":
+def _detector(name: str, device: Device, precision: Precision, note: Note) -> "FaceDetector":
     from facesearch.faces.analyser import load_detector
     from facesearch.models.cards import detector_card
 
     card = detector_card(name)
-    return load_detector(card, device, threads=1, note=note)
+    return load_detector(card, device, 1, note, precision)

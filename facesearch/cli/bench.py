@@ -8,7 +8,7 @@ import typer
 from facesearch import limits
 from facesearch.cli import json_forms, show
 from facesearch.cli.bench_tables import finish
-from facesearch.cli.options import Detector, Device, Json, Model
+from facesearch.cli.options import Detector, Device, Json, Model, Precision
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
@@ -60,6 +60,7 @@ def lfw(
     model: Model = None,
     detector: Detector = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
@@ -82,7 +83,7 @@ def lfw(
             progress.begin("Downloading LFW", detail="MB")
         folder = data or labeled_faces.fetch(lambda size: progress.update(done=size // 1_000_000))
         found = labeled_faces.find(folder)
-        benchmark = _benchmark(progress, model, detector, device, on_missing)
+        benchmark = _benchmark(progress, model, detector, (device, precision), on_missing)
         if protocol == "random":
             report = benchmark.lfw_random(found, seed)
         elif protocol == "identify":
@@ -101,6 +102,7 @@ def yaleb(
     seed: Seed = 0,
     model: Model = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
@@ -112,7 +114,7 @@ def yaleb(
     _check_pictures(roc, errors)
     found = extended_yale_b.find(data)
     with Progress() as progress:
-        report = _benchmark(progress, model, None, device, "centre").yaleb(found, seed)
+        report = _benchmark(progress, model, None, (device, precision), "centre").yaleb(found, seed)
     return finish(report, roc, errors, json)
 
 
@@ -124,6 +126,7 @@ def pairs(
     model: Model = None,
     detector: Detector = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     roc: Roc = None,
     errors: Errors = None,
     json: Json = False,
@@ -137,7 +140,9 @@ def pairs(
     _check_pictures(roc, errors)
     listed = own_pairs.read_pairs(file)
     with Progress() as progress:
-        report = _benchmark(progress, model, detector, device, on_missing).own_pairs(printable(file.name), listed)
+        report = _benchmark(progress, model, detector, (device, precision), on_missing).own_pairs(
+            printable(file.name), listed
+        )
     return finish(report, roc, errors, json)
 
 
@@ -187,7 +192,7 @@ def _benchmark(
     progress: Progress,
     model: str | None,
     detector: str | None,
-    device: Device,
+    processor: tuple[Device, Precision],
     on_missing: OnMissing,
 ) -> "Benchmark":
     """A benchmark that moves the bar."""
@@ -196,8 +201,9 @@ def _benchmark(
     return Benchmark(
         model,
         detector,
-        device,
+        processor[0],
         on_missing,
+        precision=processor[1],
         on_start=lambda photos: progress.begin("Embedding", photos, "photos"),
         on_photo=progress.advance,
         note=progress.note,

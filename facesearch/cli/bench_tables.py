@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.cli import json_forms, show
 from facesearch.errors import ExitCode
-from facesearch.evaluation.leakage import warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +67,8 @@ def _title(report: "Report") -> str:
 def _show(report: "Report") -> None:
     setup, spent = report.setup, report.seconds
     if report.seen:
+        from facesearch.evaluation.leakage import warning
+
         show.say(warning(report.seen, report.people, setup.images))
     missing = len(report.missing)
     stages = ", ".join(f"{name} {spent[name]:.1f} s" for name in ("decode", "detect", "align", "embed"))

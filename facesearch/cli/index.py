@@ -9,7 +9,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, json_forms, show
-from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Threads, gallery_words
+from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, UsageError
@@ -86,6 +86,7 @@ def index(
     ] = None,
     detector: Detector = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     batch: Batch = None,
     max_megapixels: Annotated[
@@ -173,7 +174,7 @@ def index(
             if shown:
                 shown.add(summary)
 
-        opened = Gallery.open(gallery, device, progress.note)
+        opened = Gallery.open(gallery, device, progress.note, precision)
         summary = opened.index(
             paths or [],
             people_from=people_from,

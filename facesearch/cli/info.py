@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import json_forms, show
-from facesearch.cli.options import Device, GalleryName, Json, gallery_words
+from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def info(
             ("same person from", _threshold_text(facts.threshold)),
             ("own thresholds", _cohort_text(facts.cohort, facts.threshold)),
             ("last run", facts.last_run or "none"),
+            *([("embedded by", _engines_text(facts))] if facts.engines else []),
         ]
     )
     if facts.changing_to:
@@ -106,6 +107,10 @@ def _left_out_text(exclusions: "Exclusions") -> str:
     return f"{patterns + ', and ' if patterns else ''}nothing by default (--default-excludes changes it)"
 
 
+def _engines_text(facts: "GalleryFacts") -> str:
+    return ", ".join(f"{each.name} in {each.precision}" for each in facts.engines)
+
+
 def _set_aside_text(facts: "GalleryFacts") -> str:
     faces = show.count(facts.set_aside, "face")
     return f"{faces} without an embedding of this model, left out of searches until their photos can be read"
@@ -116,11 +121,11 @@ def _faces_text(settings: "GallerySettings") -> str:
     return f"{smallest} in photos of up to {settings.max_side:,} a side" if settings.max_side else smallest
 
 
-def doctor(device: Device = "auto", json: Json = False) -> ExitCode:
+def doctor(device: Device = "auto", precision: Precision = "auto", json: Json = False) -> ExitCode:
     """Check this machine: versions, models, the device that is really used, and a short test on a real face."""
     from facesearch.doctor import examine
 
-    report = examine(device, show.note)
+    report = examine(device, precision, show.note)
     if json:
         show.as_json(report)
     else:

@@ -6,7 +6,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, json_forms, show
-from facesearch.cli.options import Batch, Device, GalleryName, Json, Threads, gallery_words
+from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 
@@ -36,6 +36,7 @@ def migrate(
         ),
     ] = False,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     batch: Batch = None,
     max_megapixels: Annotated[
@@ -58,7 +59,7 @@ def migrate(
     from facesearch.gallery.gallery import Gallery
 
     with Progress() as progress:
-        opened = Gallery.open(gallery, device, progress.note)
+        opened = Gallery.open(gallery, device, progress.note, precision)
         done = opened.migrate(
             model,
             set_aside=set_aside,

@@ -32,6 +32,13 @@ ModelArgument = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes a GPU where there is one.")
 ]
+Precision = Annotated[
+    Literal["auto", "float32"],
+    typer.Option(
+        "--precision",
+        help="auto computes in bfloat16 where OpenVINO is installed and the processor has that, which is faster.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

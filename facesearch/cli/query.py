@@ -1,7 +1,8 @@
 """`facesearch query`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from facesearch import limits
 from facesearch.cli import answer_forms, delivery, json_forms, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
-from facesearch.cli.options import Device, GalleryName, Json
+from facesearch.cli.options import Device, GalleryName, Json, Precision
 from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def query(
     copy_to: CopyTo = None,
     link_to: LinkTo = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Who is this? Shows the nearest people in a gallery.
@@ -89,7 +91,7 @@ def query(
     options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
     is_chosen = asked.face is not None or asked.every_face or together
     answering = _Answering(wanted, options, is_chosen)
-    for answer in asked.answers(gallery, device, options):
+    for answer in asked.answers(partial(_opened, gallery, device, precision), options):
         answering.show(answer)
     answering.place()
     if sheet is not None and answering.answers:
@@ -125,13 +127,11 @@ class _Asked:
         """Whether there may be several photos."""
         return len(self.photos) > 1 or any(photo.is_dir() for photo in self.photos)
 
-    def answers(self, gallery: str, device: Device, options: "QueryOptions") -> "Iterable[Answer | Unanswered]":
+    def answers(
+        self, open_gallery: "Callable[[bool], Gallery]", options: "QueryOptions"
+    ) -> "Iterable[Answer | Unanswered]":
         """One for each question."""
-        from facesearch.gallery.gallery import Gallery
-
-        # One photo is embedded before a GPU would have started.
-        is_many = self.is_several and not self.together
-        opened = Gallery.open(gallery, "cpu" if device == "auto" and not is_many else device, show.note)
+        opened = open_gallery(self.is_several and not self.together)
         if self.person is not None:
             return [opened.query_person(self.person, options)]
         if self.together:
@@ -145,6 +145,13 @@ class _Asked:
         if not self.every_face:
             return [opened.query(photo, face=self.face, options=options)]
         return opened.query_many([photo], every_face=True, options=options)
+
+
+def _opened(name: str, device: Device, precision: Precision, is_many: bool) -> "Gallery":
+    from facesearch.gallery.gallery import Gallery
+
+    # One photo is embedded before a GPU would have started.
+    return Gallery.open(name, "cpu" if device == "auto" and not is_many else device, show.note, precision)
 
 
 class _Answering:

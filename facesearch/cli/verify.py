@@ -8,7 +8,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, json_forms, show
-from facesearch.cli.options import Detector, Json, Model
+from facesearch.cli.options import Detector, Json, Model, Precision
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def verify(
     ] = False,
     face_a: FaceA = None,
     face_b: FaceB = None,
+    precision: Precision = "auto",
     json: Json = False,
 ) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces, or those that are chosen.
@@ -65,7 +66,15 @@ def verify(
 
     faces = FacesToCompare(face_a, face_b, each)
     verdict = compare(
-        a, b, model=model, detector=detector, gallery=gallery, threshold=threshold, faces=faces, note=show.note
+        a,
+        b,
+        model=model,
+        detector=detector,
+        gallery=gallery,
+        threshold=threshold,
+        faces=faces,
+        note=show.note,
+        precision=precision,
     )
     with suppress(show.ClosedPipeError):  # the code is an answer, too
         if json:

@@ -37,7 +37,7 @@ from facesearch.evaluation.reports import (
 )
 from facesearch.gallery.cohort import has_facts, measured_nearness
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
-from facesearch.models.device import Device, device_of
+from facesearch.models.device import Device, Precision, device_of
 from facesearch.people import names as people_names
 
 _CARD_FAR = 1e-3
@@ -57,6 +57,7 @@ class Benchmark:
         device: Device,
         on_missing: OnMissing,
         *,
+        precision: Precision = "auto",
         on_start: Callable[[int], None] = lambda photos: None,
         on_photo: Callable[[], None] = lambda: None,
         note: Note = lambda text: None,
@@ -65,7 +66,7 @@ class Benchmark:
         device that is not there."""
         card = embedder_card(model or default_embedder())
         finder = detector_card(detector or card.detector)
-        self._model = Model(card, finder, device_of(card, device))
+        self._model = Model(card, finder, device_of(card, device), precision)
         self._on_missing: OnMissing = on_missing
         self._on_start, self._on_photo, self._note = on_start, on_photo, note
 
@@ -251,7 +252,7 @@ class Benchmark:
         return Setup(
             model=embedder.name,
             detector="none: the photos are cropped to the face" if expected.is_aligned else found,
-            engine=_engine(self._model.device),
+            engine=_engine(self._model),
             alignment=f"{landmarks}, brought to the card's template, {embedder.chip_px} pixels{mirrored}",
             images=images,
             on_missing=self._on_missing,
@@ -264,9 +265,11 @@ def _at_card(limit: Threshold | None, similarities: Similarities, same: Same) ->
     return AtThreshold(limit.similarity, *far_and_tar(similarities, same, limit.similarity))
 
 
-def _engine(device: Device) -> str:
-    if device == "gpu":
+def _engine(model: Model) -> str:
+    if model.device == "gpu":
         return f"Keras {importlib.metadata.version('keras')}, GPU"
+    if model.computes_in == "bfloat16":
+        return f"OpenVINO {importlib.metadata.version('openvino')} in bfloat16, CPU"
     return f"ONNX Runtime {importlib.metadata.version('onnxruntime')}, CPU"
 
 

@@ -25,7 +25,8 @@ from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import DetectorCard, EmbedderCard
-from facesearch.models.device import Device, device_of
+from facesearch.models.device import Device, Precision, device_of
+from facesearch.models.serving import precision_on_cpu
 from facesearch.photos.file import PhotoFile
 
 _NAMED = 5  # photos that an error names
@@ -60,11 +61,17 @@ class ExpectedFace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What embeds: the two cards, and the device that was chosen."""
+    """What embeds: the two cards, the device that was chosen, and in which numbers the CPU may compute."""
 
     embedder: EmbedderCard
     detector: DetectorCard
     device: Device = "cpu"
+    precision: Precision = "float32"
+
+    @property
+    def computes_in(self) -> str:
+        """The numbers that the embedder computes in on a CPU."""
+        return precision_on_cpu(self.embedder, self.precision)
 
 
 @dataclass(slots=True)
@@ -136,7 +143,8 @@ class _Work:
         self._seconds = Seconds()
         device = device_of(model.embedder, model.device)
         key = key_of(model.embedder, model.detector, expected)
-        self._cache = Cache(f"{model.embedder.name}-{device}-{expected.data_set}", key, model.embedder.dim)
+        served = device if device == "gpu" or model.computes_in == "float32" else model.computes_in
+        self._cache = Cache(f"{model.embedder.name}-{served}-{expected.data_set}", key, model.embedder.dim)
         self._entries: list[Entry | None] = [None] * len(photos)
         self._errors: list[tuple[str, str]] = []
         self._computed = 0
@@ -183,7 +191,9 @@ class _Work:
 
     def _analysis(self) -> stages.Analyse[int, Entry]:
         """The networks, each call on one core, as each core takes whole batches."""
-        analyser = Analyser.load(self._model.detector, self._model.embedder, self._model.device, 1, self._note)
+        analyser = Analyser.load(
+            self._model.detector, self._model.embedder, self._model.device, 1, self._note, self._model.precision
+        )
         return partial(self._embed, analyser)
 
     def _embed(self, analyser: Analyser, photos: Sequence[stages.Decoded[int]]) -> list[Entry]:

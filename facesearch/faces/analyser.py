@@ -18,7 +18,8 @@ from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import cores
 from facesearch.models.cards import DetectorCard, EmbedderCard
-from facesearch.models.device import Device, device_of
+from facesearch.models.device import Device, Precision, device_of
+from facesearch.models.engines import Engine
 from facesearch.models.export import exported_to, is_strange, prepare
 from facesearch.models.serving import serve
 from facesearch.photos.view import View
@@ -48,14 +49,21 @@ class Analyser:
         device: Device = "auto",
         threads: int = 0,
         note: Note = lambda _: None,
+        precision: Precision = "auto",
     ) -> "Analyser":
-        """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all.
+        """Gets the networks running. `threads` is how many cores one call on the CPU may use, 0 for all; `precision`
+        is in which numbers it may compute.
         Raises FaceSearchError when an engine, a model or the asked device is not there."""
         chosen = device_of(embedder, device)
         # On a GPU Keras needs no export; but what strangers made is tried first, in a process of its own.
         prepare([detector, embedder] if chosen == "cpu" else [embedder] * is_strange(embedder), note)
-        made = _embedder(embedder, detector.name, chosen, threads)
-        return cls(load_detector(detector, device, threads, note), made)
+        made = _embedder(embedder, detector.name, chosen, threads, precision)
+        return cls(load_detector(detector, device, threads, note, precision), made)
+
+    @property
+    def engine(self) -> Engine:
+        """What embeds; where it can run the detector's networks too, it does."""
+        return self.embedder.engine
 
     @property
     def max_side(self) -> int:
@@ -108,22 +116,33 @@ def cut_out(view: View, faces: Sequence[Face], aligner: Aligner) -> Chips:
 
 
 def load_embedder(
-    card: EmbedderCard, detector: str, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+    card: EmbedderCard,
+    detector: str,
+    device: Device = "auto",
+    threads: int = 0,
+    note: Note = lambda _: None,
+    precision: Precision = "auto",
 ) -> Embedder:
     """As Analyser.load, for the embedder alone; `detector` is the name of that which found the faces."""
     chosen = device_of(card, device)
     if chosen == "cpu" or is_strange(card):
         prepare([card], note)
-    return _embedder(card, detector, chosen, threads)
+    return _embedder(card, detector, chosen, threads, precision)
 
 
-def _embedder(card: EmbedderCard, detector: str, device: Literal["cpu", "gpu"], threads: int) -> Embedder:
-    (network,) = serve(card, device, threads or cores()).values()
+def _embedder(
+    card: EmbedderCard, detector: str, device: Literal["cpu", "gpu"], threads: int, precision: Precision
+) -> Embedder:
+    (network,) = serve(card, device, threads or cores(), precision).values()
     return Embedder(network, card, detector)
 
 
 def load_detector(
-    card: DetectorCard, device: Device = "auto", threads: int = 0, note: Note = lambda _: None
+    card: DetectorCard,
+    device: Device = "auto",
+    threads: int = 0,
+    note: Note = lambda _: None,
+    precision: Precision = "auto",
 ) -> Detector:
     """As Analyser.load, for the detector alone."""
     chosen = device_of(card, device)
@@ -131,4 +150,4 @@ def load_detector(
         prepare([card], note)
     if card.network == "yunet":
         return YunetDetector(exported_to(card) / "detector.onnx", card)
-    return MtcnnDetector(serve(card, chosen, threads or cores()), card)
+    return MtcnnDetector(serve(card, chosen, threads or cores(), precision), card)

@@ -8,7 +8,7 @@ from facesearch.errors import ModelError, PhotoError
 from facesearch.faces.reporting import report
 from facesearch.geometry.chips import Aligner, ByBox, ByLandmarks
 from facesearch.models.cards import BoxAlignment, EmbedderCard
-from facesearch.models.engines import Network
+from facesearch.models.engines import Engine, Network
 from facesearch.photos.status import Status
 
 _BATCH = 32  # chips in one call on a processor
@@ -24,6 +24,11 @@ class Embedder:
         self._network = network
         self.card = card
         self.aligner = aligner_of(card, detector)
+
+    @property
+    def engine(self) -> Engine:
+        """What embeds."""
+        return self._network.engine
 
     def embed(self, chips: Chips) -> Embeddings:
         """(n, chip_px, chip_px, 3) to (n, dim), each row of unit length; where the card says so the mean of a

@@ -6,14 +6,14 @@ from facesearch.faces.embedder import Embedder
 from facesearch.gallery.agreement import current_identity, detector_of
 from facesearch.gallery.records import GallerySettings
 from facesearch.models.cards import embedder_card
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 
 
 class Analysers:
     """Loads the networks of the gallery with this name, and keeps them."""
 
-    def __init__(self, gallery: str, device: Device, note: Note) -> None:
-        self._gallery, self._device, self._note = gallery, device, note
+    def __init__(self, gallery: str, device: Device, precision: Precision, note: Note) -> None:
+        self._gallery, self._device, self._precision, self._note = gallery, device, precision, note
         self._loaded: dict[tuple[str, int], Analyser] = {}  # by the networks' identity, which may change, and threads
 
     def load(self, settings: GallerySettings, threads: int = 0) -> Analyser:
@@ -22,9 +22,13 @@ class Analysers:
         key = current_identity(self._gallery, settings), threads
         if key not in self._loaded:
             card = embedder_card(settings.model)
-            self._loaded[key] = Analyser.load(detector_of(settings), card, self._device, threads, self._note)
+            self._loaded[key] = Analyser.load(
+                detector_of(settings), card, self._device, threads, self._note, self._precision
+            )
         return self._loaded[key]
 
     def load_embedder(self, settings: GallerySettings) -> Embedder:
         """The embedder alone, for many faces: each core takes whole batches, so a call uses one."""
-        return load_embedder(embedder_card(settings.model), settings.detector, self._device, 1, self._note)
+        return load_embedder(
+            embedder_card(settings.model), settings.detector, self._device, 1, self._note, self._precision
+        )

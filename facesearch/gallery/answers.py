@@ -18,7 +18,7 @@ from facesearch.gallery.judging import Judge
 from facesearch.gallery.probes import Chosen, Probe, embed_faces
 from facesearch.gallery.records import ActiveThreshold, Match, Verdict
 from facesearch.gallery.scope import WHOLE, Scope
-from facesearch.gallery.vectors import NONE, Searchable
+from facesearch.gallery.vectors import NONE, Searchable, distinct
 from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
 
@@ -161,7 +161,7 @@ def identify(
     widest = len(index) if options.every else min(max(_WIDEST, options.k), len(index))
     while open_rows:
         similarities, ids = index.search(queries[open_rows], wanted)
-        of_faces = judge.shifts_of(np.unique(ids[ids != NONE]).tolist())
+        of_faces = judge.shifts_of(distinct(ids))
         unsettled = []
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}

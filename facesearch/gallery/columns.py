@@ -9,7 +9,7 @@ WITHOUT_EMBEDDING = "box_left, box_top, box_right, box_bottom, score, landmarks,
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
-    "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}",
+    "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}, {engine}, {precision}",
     "exclusions": "only, patterns, defaults",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name",
@@ -31,6 +31,8 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "quality": "NULL",
     "worked_on": "NULL",
     "seconds": "NULL",
+    "engine": "NULL",
+    "precision": "NULL",
 }
 
 

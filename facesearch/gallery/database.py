@@ -6,9 +6,9 @@ the caller's, `with db.transaction():`, so that a batch is stored whole or not a
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-
-import sqlite_utils
+from typing import TYPE_CHECKING
 
 from facesearch.errors import GalleryError
 from facesearch.gallery.cohort_table import Cohorts
@@ -34,15 +34,16 @@ from facesearch.gallery.sqlite import (
     with_journal,
 )
 
+if TYPE_CHECKING:
+    import sqlite_utils
+
 
 class Database:
     """An open database, a table an attribute. Use `Database.create` to write and `Database.open` to read; both are
     context managers."""
 
-    def __init__(self, db: sqlite_utils.Database, path: Path) -> None:
-        self._db = db
-        self._conn: sqlite3.Connection = db.conn
-        self._path = path
+    def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+        self._conn, self._path = conn, path
         self.journal = "wal"
         self.settings = Settings(self._conn, path)
         self.calibration = Calibrations(self._conn, path)
@@ -68,10 +69,10 @@ class Database:
             make_private(path)
             conn = sqlite3.connect(path, timeout=BUSY_SECONDS)
             conn.execute("PRAGMA synchronous = FULL")
-            opened = cls(sqlite_utils.Database(conn), path)
+            opened = cls(conn, path)
             opened._refuse_newer_schema()
             opened.journal = with_journal(conn)
-            migrations.apply(opened._db)
+            migrations.apply(conn)
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA secure_delete = ON")
             conn.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
@@ -83,7 +84,7 @@ class Database:
     def open(cls, path: Path) -> "Database":
         """Opens an existing database for reading alone. Raises GalleryError when there is none or it is damaged."""
         with explained(path):
-            opened = cls(sqlite_utils.Database(to_read(path)), path)
+            opened = cls(to_read(path), path)
             opened._refuse_newer_schema()
         return opened
 
@@ -100,20 +101,32 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read inside is of one moment, whatever is written meanwhile."""
-        with self._db.atomic():
+        if self._conn.in_transaction:
+            yield
+            return
+        self._conn.execute("BEGIN")
+        try:
             self._conn.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from now on
             yield
+        finally:
+            self._conn.rollback()  # nothing was written
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is written inside is stored, or nothing of it. Raises FaceSearchError when the disk refuses it."""
-        with explained(self._path), self._db.atomic():
+        with explained(self._path), self._writable.atomic():
             yield
 
+    @cached_property
+    def _writable(self) -> "sqlite_utils.Database":
+        from sqlite_utils import Database as Writable  # what only asks does without
+
+        return Writable(self._conn)
+
     def _refuse_newer_schema(self) -> None:
-        known = {migration.name for migration in migrations.pending(sqlite_utils.Database(memory=True))}
+        known = migrations.names
         try:
-            applied = {migration.name for migration in migrations.applied(self._db)}
+            applied = migrations.applied(self._conn)
             if applied - known and known - applied:  # a newer one has made all of our changes, and more
                 raise KeyError
         except (LookupError, TypeError, ValueError) as error:

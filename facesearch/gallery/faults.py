@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sqlite_utils
 
 from facesearch.errors import DamagedGalleryError
 from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present, tables_in
@@ -57,12 +56,11 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
 def _faults_of_tables(conn: sqlite3.Connection) -> Iterator[str]:
     """Tables whose columns are other ones than all migrations together make: a letter in a name may be damaged, and a
     column that an earlier facesearch had not is missed by nobody."""
-    if migrations.pending(sqlite_utils.Database(conn)):
+    if migrations.names - migrations.applied(conn):
         return
     with closing(sqlite3.connect(":memory:")) as fresh:
-        made = sqlite_utils.Database(fresh)
-        migrations.apply(made)
-        for table in made.table_names():
+        migrations.apply(fresh)
+        for (table,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             if not table.startswith("_") and columns(conn, table) != columns(fresh, table):
                 yield f"the table {table} has other columns than it was made with"
 
@@ -70,7 +68,7 @@ def _faults_of_tables(conn: sqlite3.Connection) -> Iterator[str]:
 def _read_all(conn: sqlite3.Connection) -> None:
     """Reads every row, and so fails at text that is not UTF-8, which SQLite's own check does not look for."""
     conn.execute("SELECT * FROM sqlite_master").fetchall()
-    is_older = bool(migrations.pending(sqlite_utils.Database(conn)))  # or its making was cut off
+    is_older = bool(migrations.names - migrations.applied(conn))  # or its making was cut off
     for table, wanted in TABLES.items():
         if is_older and table not in tables_in(conn):
             continue

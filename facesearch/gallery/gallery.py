@@ -34,7 +34,7 @@ from facesearch.gallery.records import (
 from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.vectors import import_faiss
 from facesearch.models.cards import embedder_card
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 
@@ -52,14 +52,20 @@ class Gallery(Questions):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
     asked is in `Questions`."""
 
-    def __init__(self, name: str, device: Device = "auto", note: Note = _silent) -> None:
-        super().__init__(name, device, note)
+    def __init__(
+        self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
+    ) -> None:
+        super().__init__(name, device, note, precision)
 
     @classmethod
-    def open(cls, name: str = "default", device: Device = "auto", note: Note = _silent) -> "Gallery":
-        """The gallery of that name, whether it exists yet or not. `note` hears what a user should know.
+    def open(
+        cls, name: str = "default", device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
+    ) -> "Gallery":
+        """The gallery of that name, whether it exists yet or not. `note` hears what a user should know. `precision`
+        says in which numbers networks may compute on a CPU: `auto` takes OpenVINO in bfloat16 where it is installed
+        and the processor has that.
         Raises UsageError for a name that no directory can have."""
-        return cls(name, device, note)
+        return cls(name, device, note, precision)
 
     def index(
         self,
@@ -291,6 +297,7 @@ class Gallery(Questions):
                 changing_to=db.migration.model(),
                 exclusions=db.exclusions.read(),
                 skipped=skipped(db.other_files.counts(), photos),
+                engines=db.runs.engines(),
             )
 
     def unread(self) -> Iterator[Outcome]:

@@ -115,5 +115,6 @@ class Passes:
         be there too: that it is not should be said before hours of work, and not after."""
         import_faiss()
         analyser = self.load(settings, 1)
+        tally.engine = analyser.engine
         tally.begin_working()
         return analyser

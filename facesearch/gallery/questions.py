@@ -34,7 +34,7 @@ from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors import Searchable
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.models.cards import index_recipes
-from facesearch.models.device import Device
+from facesearch.models.device import Device, Precision
 from facesearch.people import names
 from facesearch.photos.dates import date_if_there
 from facesearch.photos.given import GivenPhoto
@@ -86,10 +86,10 @@ class _Asked:
 class Questions(Storage):
     """A gallery that is asked, and not changed."""
 
-    def __init__(self, name: str, device: Device, note: Note) -> None:
+    def __init__(self, name: str, device: Device, note: Note, precision: Precision) -> None:
         super().__init__(name, note)
         self._device = device
-        self._analysers = Analysers(name, device, note)
+        self._analysers = Analysers(name, device, precision, note)
 
     def query(
         self,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesearch.geometry.face import Box
+from facesearch.models.engines import Engine
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.kinds import WAITING
 from facesearch.photos.status import FAILURES, Cause, Status
@@ -257,7 +258,7 @@ class RunSummary:
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
     failures. `skipped` are other files, and photos that wait for a package. `first_frames` counts animations and
     files of several pages, of which the first was looked at. `roots_failed` are those that could not be indexed at
-    all."""
+    all. `engine` is what embedded; None where nothing had to be computed."""
 
     photos: dict[str, int]
     faces: int
@@ -270,6 +271,7 @@ class RunSummary:
     roots_failed: tuple[RootFailure, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     first_frames: int = 0
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ class Plan:
     photos_per_second: float
     is_guess: bool
     roots_failed: tuple[RootFailure, ...] = ()
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +342,7 @@ class GalleryFacts:
     faces that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to`
     is the model of a `migrate` that was not finished. `exclusions` are left out of its roots, `skipped` are files
     that are no photos, and photos that wait for a package. Own thresholds are measured by a `cohort` of so many
-    distinct people."""
+    distinct people. `engines` embedded in its runs, the newest first."""
 
     name: str
     directory: Path
@@ -360,3 +363,4 @@ class GalleryFacts:
     changing_to: str | None = None
     exclusions: Exclusions = field(default_factory=Exclusions)
     skipped: tuple[Skipped, ...] = ()
+    engines: tuple[Engine, ...] = ()

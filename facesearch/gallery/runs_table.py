@@ -1,6 +1,5 @@
 """The runs of `index` in a gallery's database, and the roots, the folders that it looks after."""
 
-import dataclasses
 import os
 import sqlite3
 from collections.abc import Iterable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.gallery.sqlite import columns, first_row, from_sql, now, to_sql
+from facesearch.models.engines import Engine
 
 _TELLING = 20  # photos from which on a run's rate says something of the next
 
@@ -25,12 +25,14 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a run did: how many photos it met and faces it found, on how many photos it worked, and how many seconds
-    that took, without the time in which the networks were loaded."""
+    that took, without the time in which the networks were loaded; `engine` is what embedded, None where nothing was
+    to be embedded."""
 
     photos: int
     faces: int
     worked_on: int
     seconds: float
+    engine: Engine | None = None
 
 
 class Runs:
@@ -46,9 +48,11 @@ class Runs:
 
     def end(self, run: int, done: "Done") -> None:
         """Notes that a run came to its end, and what it did."""
+        served = (done.engine.name, done.engine.precision) if done.engine else (None, None)
         self._conn.execute(
-            "UPDATE runs SET ended_at = ?, photos = ?, faces = ?, worked_on = ?, seconds = ? WHERE id = ?",
-            (now(), *dataclasses.astuple(done), run),
+            "UPDATE runs SET ended_at = ?, photos = ?, faces = ?, worked_on = ?, seconds = ?, engine = ?, "
+            "precision = ? WHERE id = ?",
+            (now(), done.photos, done.faces, done.worked_on, done.seconds, *served, run),
         )
 
     def rate(self) -> float | None:
@@ -62,6 +66,13 @@ class Runs:
             "ORDER BY id DESC LIMIT 1",
         )
         return float(row[0]) if row else None
+
+    def engines(self) -> tuple[Engine, ...]:
+        """What embedded in all runs, the newest first; of runs of an earlier facesearch it is not known."""
+        if "engine" not in columns(self._conn, "runs"):
+            return ()
+        by_run = "SELECT engine, precision FROM runs WHERE engine IS NOT NULL GROUP BY 1, 2 ORDER BY max(id) DESC"
+        return tuple(Engine(*row) for row in self._conn.execute(by_run))
 
     def newest(self) -> Run | None:
         """The newest run; None before the first."""

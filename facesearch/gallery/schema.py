@@ -1,13 +1,60 @@
 """The tables of a gallery's database, as migrations: what was applied is never edited."""
 
-import sqlite3
+from __future__ import annotations
 
-import sqlite_utils
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from facesearch.gallery.sqlite import FACE_TABLES, add_checksum, columns
 from facesearch.people import names
 
-migrations = sqlite_utils.Migrations("facesearch")
+if TYPE_CHECKING:
+    import sqlite_utils
+
+Step: TypeAlias = "Callable[[sqlite_utils.Database], None]"
+
+
+class Migrations:
+    """Migrations in their order. sqlite_utils, which applies them, is imported when there is something to write: to
+    import it takes a tenth of the time of a query."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._steps = name, list[Step]()
+
+    def __call__(self) -> Callable[[Step], Step]:
+        """A decorator that adds a function as the next migration, which has its name."""
+
+        def add(step: Step) -> Step:
+            self._steps.append(step)
+            return step
+
+        return add
+
+    @property
+    def names(self) -> set[str]:
+        """Of all migrations that this facesearch knows."""
+        return {step.__name__ for step in self._steps}
+
+    def applied(self, conn: sqlite3.Connection) -> set[str]:
+        """The names of those that a database has had."""
+        if not columns(conn, "_sqlite_migrations"):
+            return set()
+        statement = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+        return {name for (name,) in conn.execute(statement, (self._name,))}
+
+    def apply(self, conn: sqlite3.Connection) -> None:
+        """Applies those that it has not had, each in a transaction of its own."""
+        from sqlite_utils import Database
+        from sqlite_utils import Migrations as Applied
+
+        known = Applied(self._name)
+        for step in self._steps:
+            known()(step)
+        known.apply(Database(conn))
+
+
+migrations = Migrations("facesearch")
 
 
 @migrations()
@@ -191,6 +238,13 @@ def other_files(db: sqlite_utils.Database) -> None:
             root TEXT NOT NULL REFERENCES roots (path) ON DELETE CASCADE, kind TEXT NOT NULL,
             files INTEGER NOT NULL, PRIMARY KEY (root, kind))"""
     )
+
+
+@migrations()
+def engines_of_runs(db: sqlite_utils.Database) -> None:
+    """What embedded in a run, and in which numbers it computed; of runs of before it is not known."""
+    for column in ("engine", "precision"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
 
 
 def merge_spellings(conn: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary, skipped
 from facesearch.gallery.runs_table import Done
+from facesearch.models.engines import Engine
 from facesearch.photos.frames import FIRST_ALONE
 from facesearch.photos.status import ABSENT, WAITING, Status
 
@@ -46,6 +47,7 @@ class Tally:
         self.roots_failed: list[RootFailure] = []
         self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
         self.faces = 0
+        self.engine: Engine | None = None  # what embeds, once it is needed
         self.unsynced = 0  # new faces that are not in the file of vectors yet
         self._last = self._passed = self._started  # when a photo was worked on, and when one was met
         self._working: float | None = None  # since when photos are worked on
@@ -88,11 +90,12 @@ class Tally:
             roots_failed=tuple(self.roots_failed),
             skipped=skipped(self._others, self._waiting),
             first_frames=self._first_frames,
+            engine=self.engine,
         )
 
     def done(self) -> Done:
         """What was counted until now, as a run is noted."""
-        return Done(self.photos.total(), self.faces, self._worked_on, self._working_seconds)
+        return Done(self.photos.total(), self.faces, self._worked_on, self._working_seconds, self.engine)
 
     @property
     def _working_seconds(self) -> float:

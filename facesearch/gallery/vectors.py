@@ -4,7 +4,9 @@ The file is a cache: every vector comes from the database, keyed by its face's i
 safe. A stamp in the database says which file belongs to it."""
 
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -77,7 +79,7 @@ class FaceIndex:
 def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
     """Exact similarities, (m, k), of the faces that were found for each query, from the stored embeddings; -inf for
     what is stored no longer."""
-    stored, embeddings = source.embeddings_of(np.unique(ids[ids != NONE]).tolist(), dim)
+    stored, embeddings = source.embeddings_of(distinct(ids), dim)
     similarities = np.full(ids.shape, -np.inf, np.float32)
     if not len(stored):
         return similarities
@@ -89,6 +91,12 @@ def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np
     return np.where(stored[rows] == ids, similarities, np.float32(-np.inf))
 
 
+def distinct(ids: Ids) -> list[int]:
+    """The faces among them, each once, in the order of their ids. numpy.unique would import numpy.ma, which takes
+    longer than all of a search."""
+    return sorted(set(ids[ids != NONE].tolist()))
+
+
 def import_faiss() -> Any:
     """The module. Raises FaceSearchError with what to install where it is absent."""
     try:
@@ -96,6 +104,17 @@ def import_faiss() -> Any:
     except ImportError as error:
         raise FaceSearchError(f"FAISS is not installed; install it with: {how_to_install('faiss')}") from error
     return faiss
+
+
+def import_faiss_meanwhile() -> None:
+    """Begins to import it on a thread, for a caller who first runs networks, which need Python little. Who imports it
+    then waits for the rest, or hears why it cannot be."""
+
+    def begin() -> None:
+        with suppress(FaceSearchError):
+            import_faiss()
+
+    threading.Thread(target=begin).start()
 
 
 def gpus(faiss: Any) -> int:

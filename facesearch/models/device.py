@@ -8,6 +8,7 @@ from facesearch.models.engines.keras import gpu_is_visible, gpu_works
 from facesearch.packages import is_installed
 
 Device = Literal["auto", "cpu", "gpu"]
+Precision = Literal["auto", "float32"]  # auto: 16 bits where the processor and an engine have them and it is faster
 WITHOUT_KERAS_FORM = ("onnx_graph", "openvino_graph", "yunet")  # networks that come as graphs
 
 

@@ -21,6 +21,7 @@ from facesearch.home import home, model_dir, private_folder
 from facesearch.models.cards import ModelCard
 from facesearch.models.conversion import convert, order_of
 from facesearch.models.engines.onnx import import_onnx, import_onnxruntime, write_folded
+from facesearch.models.engines.openvino import PLAIN
 from facesearch.models.weight_files import (
     checked_path,
     comes_with_facesearch,
@@ -91,8 +92,12 @@ def write_networks(card: ModelCard, weights_in: Path, to: Path) -> None:
             graph = _network_of(card).adapted(checked_path(card.weights[0], card, weights_in), card)
             (to / "embedder.onnx").write_bytes(graph.SerializeToString())
         else:
-            for part, graph in _network_of(card).graphs(read_weights(card, weights_in), card).items():
+            network, weights = _network_of(card), read_weights(card, weights_in)
+            for part, graph in network.graphs(weights, card).items():
                 write_folded(graph, to / f"{part}.onnx")
+            if hasattr(network, "plain_graphs"):
+                for part, graph in network.plain_graphs(weights, card).items():
+                    write_folded(graph, to / f"{part}{PLAIN}")
     except OSError as error:
         raise FaceSearchError(f"{error.filename or to} cannot be written: {error.strerror or error}.") from error
 

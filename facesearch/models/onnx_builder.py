@@ -26,10 +26,12 @@ _AXES_ARE_INPUTS = 18  # from this opset on, of ReduceMean
 class Graph:
     """Collects nodes and constants. Each operation takes tensors by name and returns the name of its result."""
 
-    def __init__(self, opset: int = _OPSET, prefix: str = "") -> None:
-        """`prefix` begins every name, where the nodes become part of another graph."""
+    def __init__(self, opset: int = _OPSET, prefix: str = "", plain: bool = False) -> None:
+        """`prefix` begins every name, where the nodes become part of another graph. A `plain` graph names its layers,
+        for an engine that knows how to compute them."""
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.plain = plain
         self._opset, self._prefix, self._count = opset, prefix, 0
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
@@ -112,6 +114,8 @@ class Graph:
         """x, or slope times x where x is negative: `slopes` is (channels,), and channels are the second of `rank`
         axes. Where no slope is above 1 it is the greater of both, which ONNX Runtime computes fastest."""
         slope = self.constant(slopes.reshape(1, -1, *[1] * (rank - 2)))
+        if self.plain:
+            return self.node("PRelu", x, slope)
         if slopes.max() <= 1:
             return self.maximum(x, self.multiply(x, slope))
         negative = self.relu(self.node("Neg", x))

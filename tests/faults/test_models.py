@@ -25,6 +25,7 @@ from facesearch.gallery import vectors_gpu
 from facesearch.gallery.probes import embed_probes
 from facesearch.models.adding import add
 from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
+from facesearch.models.engines import Engine
 
 
 class _Program:
@@ -206,6 +207,7 @@ class _Broken:
     """A network that gives one number, whatever it sees."""
 
     breadth = 1
+    engine = Engine("none", "float32")
 
     def __init__(self, number: float, dim: int = 128) -> None:
         self._number, self._dim = number, dim

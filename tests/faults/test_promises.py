@@ -247,6 +247,7 @@ def test_python_without_the_command_line_is_as_quiet(place: Place, photos: Path,
         f"Gallery.open(device='cpu').index([{str(photos)!r}])\n"
         f"Gallery.open(device='cpu').query({str(photos / 'Ann' / 'Ann_0001.jpg')!r})\n"
         "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+        "assert not [name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module]\n"
     )
     place.run(sys.executable, "-c", program)
     assert place.sent() == []
@@ -285,6 +286,14 @@ def test_the_telemetry_of_onnxruntime_would_be_noticed(place: Place) -> None:
         pytest.skip("this onnxruntime has no telemetry on this system")
     place.run(sys.executable, "-c", "import onnxruntime", ORT_DISABLE_TELEMETRY="0")
     assert any("Microsoft" in path for path in place.strays())
+
+
+def test_the_telemetry_of_openvino_would_be_noticed(place: Place) -> None:
+    """What its import does when nobody has kept that package from it."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    program = "import openvino, sys, time; assert sys.modules['openvino_telemetry']; time.sleep(1)"
+    place.run(sys.executable, "-c", program)
+    assert place.sent() or place.strays()
 
 
 def test_a_user_s_own_places_are_kept(place: Place) -> None:

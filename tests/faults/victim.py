@@ -24,6 +24,7 @@ from facesearch.faces.embedder import aligner_of
 from facesearch.flow import stages
 from facesearch.gallery.gallery import Gallery
 from facesearch.models.cards import embedder_card
+from facesearch.models.engines import Engine
 from facesearch.photos.view import View, decode_view
 from tests.faults import failing
 
@@ -35,6 +36,7 @@ class Remembered:
     """What the networks found in each photo, by its pixels. It counts the photos that it is asked about."""
 
     max_side = 1280
+    engine = Engine("none", "float32")
 
     def __init__(self, found: dict[bytes, Analysed], count: mmap.mmap) -> None:
         self._found, self._count = found, count

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError
 from facesearch.libraries import settle
+from facesearch.models.engines import Engine
 from facesearch.packages import how_to_install
 
 # TensorFlow prints pages about its own start-up unless these are set before its import.
@@ -27,10 +28,16 @@ class KerasNetwork:
 
     breadth = 16
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, mixed: bool = False) -> None:
+        """`mixed` says that the model's layers were made to compute in 16 bits."""
+        self._model, self._precision = model, "float16" if mixed else "float32"
         self._turn = threading.Lock()
         self._most = sys.maxsize  # rows in one call
+
+    @property
+    def engine(self) -> Engine:
+        """Keras, whatever runs it."""
+        return Engine(f"Keras {import_keras().__version__}", self._precision)
 
     def __call__(self, batch: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], ...]:
         """Raises FaceSearchError when the memory does not hold a single row."""

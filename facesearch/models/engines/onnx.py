@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import FaceSearchError, ModelError
 from facesearch.libraries import settle
+from facesearch.models.engines import Engine
 from facesearch.packages import how_to_install, required
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ class OnnxNetwork:
 
     breadth = 1
 
-    def __init__(self, path: Path, threads: int) -> None:
-        """`threads` is how many cores one call may use. Raises ModelError for a file that is not an ONNX graph."""
+    def __init__(self, path: Path, threads: int, instead: str = "") -> None:
+        """`threads` is how many cores one call may use; `instead` says why no other engine serves. Raises ModelError
+        for a file that is not an ONNX graph."""
         runtime = import_onnxruntime()
+        self.engine = Engine(f"ONNX Runtime {runtime.__version__}", "float32", instead)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

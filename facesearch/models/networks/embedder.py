@@ -43,7 +43,7 @@ def keras_embedder(
 def embedder_graph(body: GraphBody, arrays: Arrays, card: EmbedderCard) -> dict[str, onnx.ModelProto]:
     """The same as an ONNX graph."""
     graph = Graph()
-    x = graph.channels_first(graph_standardised(graph, "pixels", card))
+    x = graph_standardised(graph, "pixels", card)
     x = body(graph, x, arrays, width(arrays, card.dim), card.chip_px)
     outputs = {"embedding": graph_reduced(graph, x, arrays)}
     return {"embedder": graph.model(["n", card.chip_px, card.chip_px, 3], outputs, card.network)}

@@ -79,7 +79,7 @@ def adapted(path: Path, card: EmbedderCard) -> onnx.ModelProto:
         )
     given = _input(model)
     before = Graph(_opset(model), _PREFIX)
-    order = [0, 3, 1, 2] if shape.channels_first else [0, 1, 2, 3]
+    order = [0, 1, 2, 3] if shape.channels_first else [0, 2, 3, 1]
     standardised = graph_standardised(before, "chips", card)
     last = helper.make_node("Transpose", [standardised], [given.name], perm=order)
     _free_batch(model)

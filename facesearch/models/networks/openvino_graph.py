@@ -53,7 +53,7 @@ def graphs(weights: Sequence[object], card: EmbedderCard) -> dict[str, onnx.Mode
     _refuse_other_sizes(layers, card)
     _refuse_other_length(layers, data, card)
     graph = Graph()
-    x = graph.channels_first(graph_standardised(graph, "pixels", card))
+    x = graph_standardised(graph, "pixels", card)
     embedding = graph.flatten(_Builder(graph, layers, data, card.name).run(x))
     outputs = {"embedding": embedding}
     return {"embedder": graph.model(["n", card.chip_px, card.chip_px, 3], outputs, card.network)}

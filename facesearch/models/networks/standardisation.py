@@ -36,12 +36,13 @@ def keras_standardised(chips: keras.KerasTensor, card: EmbedderCard) -> keras.Ke
 
 
 def graph_standardised(graph: Graph, chips: str, card: EmbedderCard) -> str:
-    """The same as nodes of a graph: (n, chip_px, chip_px, 3) uint8 RGB in, float32 of the same shape out."""
-    x = graph.floats(chips)
+    """The same as nodes of a graph: (n, chip_px, chip_px, 3) uint8 RGB in, (n, 3, chip_px, chip_px) float32 out. With
+    channels first whole rows have one mean, which both engines compute faster."""
+    x = graph.channels_first(graph.floats(chips))
     if card.channels == "BGR":
-        x = graph.node("Gather", x, graph.constant(_BLUE_GREEN_RED), axis=3)
+        x = graph.node("Gather", x, graph.constant(_BLUE_GREEN_RED), axis=1)
     if not card.whitened:
-        centred = graph.subtract(x, graph.constant(_mean(card)))
+        centred = graph.subtract(x, graph.constant(_mean(card).reshape(3, 1, 1)))
         return graph.divide(centred, graph.constant(np.float32(card.scale)))
     centred = graph.subtract(x, graph.mean(x, _ALL_OF_A_CHIP))
     variance = graph.mean(graph.multiply(centred, centred), _ALL_OF_A_CHIP)
