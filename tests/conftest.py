@@ -67,7 +67,8 @@ def home(models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def analyser(models_home: Path) -> Analyser:
-    return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), "cpu")
+    """In 32 bits, whatever the machine has."""
+    return Analyser.load(detector_card("mtcnn"), embedder_card("dlib-resnet"), "cpu", precision="float32")
 
 
 @pytest.fixture(scope="session")

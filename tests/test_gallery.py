@@ -432,7 +432,7 @@ def test_a_gallery_is_for_its_owner_alone(gallery: Gallery, album: Path) -> None
 def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras runs all networks, here on the CPU; only the choice of the device is replaced."""
     pytest.importorskip("keras", reason="Keras, which serves on a GPU, is not installed")
-    Gallery.open("onnx", "cpu").index([album])
+    Gallery.open("onnx", "cpu", precision="float32").index([album])
     monkeypatch.setattr(analyser, "device_of", lambda card, asked: "gpu")
     Gallery.open("keras", "gpu").index([album])
     onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))

@@ -22,7 +22,7 @@ Faces = dict[str, tuple[Any, ...]]
 def gallery(home: Path, album: Path) -> Gallery:
     """Nine photos of three people, by the default model; a second model is at hand."""
     keep_second_model()
-    gallery = Gallery.open(device="cpu")
+    gallery = Gallery.open(device="cpu", precision="float32")
     gallery.index([album], people_from="folder")
     return gallery
 
@@ -77,7 +77,7 @@ def test_faces_keep_their_ids_and_names_and_get_the_embeddings_of_the_new_model(
     assert _who(gallery) == before
     assert gallery.check().faults == ()
 
-    fresh = Gallery.open("fresh", "cpu")
+    fresh = Gallery.open("fresh", "cpu", precision="float32")
     fresh.index([album], model=NAME)
     new, expected = _embeddings(gallery), _embeddings(fresh)
     assert new.keys() == expected.keys()

@@ -40,7 +40,8 @@ class Migrations:
         """The names of those that a database has had."""
         if not columns(conn, "_sqlite_migrations"):
             return set()
-        statement = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+        # From the table itself, so that one that is damaged is noticed.
+        statement = "SELECT name FROM _sqlite_migrations NOT INDEXED WHERE migration_set = ?"
         return {name for (name,) in conn.execute(statement, (self._name,))}
 
     def apply(self, conn: sqlite3.Connection) -> None:
