@@ -27,10 +27,12 @@ _SOLID, _SOFT = (
     0.75,
     1.0,
 )  # of a patch's half: an ellipse that is all head, and one beyond which nothing of it is seen
-_COUNTED = 60  # pixels: faces as large as this count for the recall
+_SAME = 0.4  # intersection over union of a pasted head's box, which is a guess, and a found one
+_NONE = np.empty((0, 4))
 _OCTAVES = range(1, 10)  # a camera's own pixels are smooth: they are no octave
 _TRIES = 200
 _QUALITY = 90
+_HEIC_QUALITY = 70  # about that of phones
 
 
 def make(lfw: Path, folder: Path, count: int, seed: int = 0, backgrounds: Path | None = None) -> list[Path]:
@@ -122,6 +124,37 @@ def _ellipse(side: int) -> NDArray[np.float32]:
     return np.clip((_SOFT - distance) / (_SOFT - _SOLID), 0, 1)[..., None].astype(np.float32)
 
 
+def as_heic(folder: Path, to: Path) -> None:
+    """The photos of a folder once more, as a phone writes them."""
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    to.mkdir(parents=True, exist_ok=True)
+    for path in sorted(folder.glob("*.jpg")):
+        with Image.open(path) as photo:
+            photo.save(to / f"{path.stem}.heic", quality=_HEIC_QUALITY)
+
+
+def make_huge(photo: Path, folder: Path, megapixels: float) -> None:
+    """Three JPEGs and three PNGs of so many megapixels, and a progressive JPEG of 1.3 times as many, all of one photo
+    enlarged."""
+    read = cv2.imread(str(photo))
+    assert read is not None
+    unit = (megapixels * 1e6 / 150) ** 0.5
+    for name, size in (("huge", (15, 10)), ("progressive", (14, 14))):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        large = cv2.resize(read, (round(size[0] * unit), round(size[1] * unit)), interpolation=cv2.INTER_CUBIC)
+        if name == "progressive":
+            words = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+            cv2.imwrite(str(folder / name / "0.jpg"), large, words)
+            continue
+        for i in range(3):
+            large[:8] = 40 * i  # or they would be copies
+            cv2.imwrite(str(folder / name / f"{i}.jpg"), large, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            cv2.imwrite(str(folder / name / f"{i}.png"), large, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
 def make_many(folder: Path, count: int) -> None:
     """Files that are JPEGs, all different, and show next to nothing."""
     _, tiny = cv2.imencode(".jpg", np.full((16, 16, 3), 127, np.uint8))
@@ -142,14 +175,17 @@ def boxes(database: Path) -> dict[str, NDArray[np.float64]]:
     return {path: np.array(rows) for path, rows in found.items()}
 
 
-def recall(truth: dict[str, NDArray[np.float64]], found: dict[str, NDArray[np.float64]]) -> float:
-    """The share of the boxes that another gallery has too, with an intersection over union above a half; of boxes
-    60 pixels and more: the heads that were pasted have such faces."""
+def recall(folder: Path, whole: dict[str, NDArray[np.float64]], found: dict[str, NDArray[np.float64]]) -> float:
+    """Of the heads that were pasted into a folder's photos and are in one gallery's boxes, the share that another
+    gallery has too, each with an intersection over union of 0.4 or more. What else is found in a whole photo is
+    mostly no face, and does not count."""
     hits = total = 0
-    for path, every in truth.items():
-        expected = every[every[:, 3] - every[:, 1] >= _COUNTED]
-        total += len(expected)
-        hits += int((_overlaps(expected, found.get(path, np.empty((0, 4)))).max(axis=1, initial=0) > 0.5).sum())
+    for name, placed in json.loads((folder / "faces.json").read_text()).items():
+        path, heads = str(folder / name), np.array(placed).reshape(-1, 4)
+        there = _overlaps(heads, whole.get(path, _NONE)).max(axis=1, initial=0) >= _SAME
+        again = _overlaps(heads, found.get(path, _NONE)).max(axis=1, initial=0) >= _SAME
+        total += int(there.sum())
+        hits += int((there & again).sum())
     return hits / max(total, 1)
 
 
@@ -163,12 +199,19 @@ def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.floa
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lfw", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--heic", type=Path, metavar="FOLDER", help="write them there once more, as HEIC")
+    parser.add_argument("--huge", type=Path, metavar="FOLDER", help="write very large ones there")
+    parser.add_argument("--megapixels", type=float, default=150, help="of those")
     given = parser.parse_args()
     made = make(given.lfw, given.folder, given.count, given.seed, given.backgrounds)
+    if given.heic:
+        as_heic(given.folder, given.heic)
+    if given.huge:
+        make_huge(made[0], given.huge, given.megapixels)
     print(f"{len(made)} photos in {given.folder}, {sum(path.stat().st_size for path in made) / 1e6:.0f} MB")

@@ -1,8 +1,9 @@
 """Measures facesearch beside its peers, whole commands from start to end, and prints one table and JSON.
 
-    python benchmarks/run.py PHOTOS [--peer PYTHON]... [--only PART]... [--json FILE] [--tiny]
+    python benchmarks/run.py PHOTOS [--backgrounds FOLDER] [--peer PYTHON]... [--only PART]... [--json FILE] [--tiny]
 
-PHOTOS holds a folder of JPEGs for each person, as the images of Labeled Faces in the Wild do. PYTHON is the
+PHOTOS holds a folder of JPEGs for each person, as the images of Labeled Faces in the Wild do; FOLDER real photographs
+for the backgrounds of large photos (benchmarks/large.py). PYTHON is the
 interpreter of an environment with some of the peers face_recognition, deepface and facenet_pytorch (they need other
 packages than facesearch, and than each other); nothing is installed here, and what is missing is said. Commands that
 are compared run in turn, and medians count; the machine should do nothing else. `--tiny` takes seconds and measures
@@ -24,6 +25,8 @@ from pathlib import Path
 
 import large
 import memory
+import numpy as np
+from numpy.typing import NDArray
 
 _FACESEARCH = str(Path(sys.executable).with_name("facesearch"))
 _HERE = Path(__file__).parent
@@ -36,6 +39,7 @@ class Sizes:
 
     small: int = 4000
     large: int = 200
+    megapixels: float = 150  # of very large photos
     gallery: tuple[int, ...] = (100_000, 1_000_000)
     unchanged: int = 200_000
     growth: int = 50_000
@@ -51,7 +55,7 @@ class Sizes:
     )
 
 
-_TINY = Sizes(6, 1, (300,), 40, 16, 4, 64, 1, 1, ())
+_TINY = Sizes(6, 1, 2, (300,), 40, 16, 4, 64, 1, 1, ())
 
 
 class CommandError(Exception):
@@ -86,8 +90,10 @@ class Row:
 class Bench:
     """The measurements; each part adds rows to the table."""
 
-    def __init__(self, photos: Path, peers: Sequence[str], sizes: Sizes, work: Path) -> None:
-        self._folder, self._sizes, self._work = photos, sizes, work
+    def __init__(
+        self, photos: Path, peers: Sequence[str], sizes: Sizes, work: Path, backgrounds: Path | None = None
+    ) -> None:
+        self._folder, self._sizes, self._work, self._backgrounds = photos, sizes, work, backgrounds
         self._photos = sorted(photos.glob("*/*.jpg"))
         self._home = work / "home"
         self._peers = _present(peers, [name for name, *_ in sizes.peers])
@@ -99,6 +105,7 @@ class Bench:
             "start": self.start,
             "small": self.small,
             "large": self.large,
+            "huge": self.huge,
             "embedding": self.embedding,
             "galleries": self.galleries,
             "unchanged": self.unchanged,
@@ -145,10 +152,9 @@ class Bench:
 
     def large(self) -> None:
         """Photos of 12 megapixels, and what looking at them in a smaller size costs."""
-        folder = self._work / "large"
+        folder, heic = self._work / "large", self._work / "heic"
         # In a process of its own: the memory of this one would count as that of the commands that it starts.
-        words = [str(self._folder), str(folder), "--count", str(self._sizes.large)]
-        self._ran([sys.executable, str(_HERE / "large.py"), *words])
+        self._make_large(folder, self._sizes.large, "--heic", str(heic))
         made = sorted(folder.glob("*.jpg"))
         ours: list[Ran] = []
         theirs: dict[str, list[float]] = {peer: [] for peer in self._peers if self._taken(peer)[1]}
@@ -158,19 +164,41 @@ class Bench:
                 rates.append(self._peer_rate(peer, made, self._taken(peer)[1]))
         rate = len(made) / _median(ours)
         self._row(f"facesearch index, {len(made):,} photos of 12 MP", rate, "photos/s", "12 or more", rate >= 12)
-        self._memory(ours)
-        self._beside(theirs, rate, {"face_recognition": 30.0, "deepface": 30.0})
+        self._memory(ours, 900)
+        self._beside(theirs, rate, {"face_recognition": 50.0, "deepface": 50.0})
+        for engine in ("auto", "float32"):
+            seconds = self._index(engine, folder, "--precision", engine).seconds
+            self._row(f"  with --precision {engine}", len(made) / seconds, "photos/s")
+        seconds = self._index("heic", heic).seconds
+        self._row("  as HEIC", len(made) / seconds, "photos/s", "6 or more", len(made) / seconds >= 6)
         seconds = self._index("whole", folder, "--max-side", "0").seconds
-        whole = large.boxes(self._home / "indexes" / "whole" / "faces.db")
-        recall = large.recall(whole, large.boxes(self._home / "indexes" / "large" / "faces.db"))
-        self._row("  recall of faces from 60 pixels on in whole photos", recall, "", "0.98 or more", recall >= 0.98)
+        whole = self._boxes("whole")
+        recall = large.recall(folder, whole, self._boxes("large"))
+        self._row("  recall of the heads found in whole photos", recall, "", "0.99 or more", recall >= 0.99)
         self._row("  with --max-side 0", len(made) / seconds, "photos/s")
-        for options in (["--max-side", "1600"], ["--min-face", "40"]):
-            name = "-".join(options).strip("-")
-            seconds = self._index(name, folder, *options).seconds
-            found = large.boxes(self._home / "indexes" / name / "faces.db")
-            self._row(f"  with {' '.join(options)}", len(made) / seconds, "photos/s")
-            self._row("    recall", large.recall(whole, found), "")
+        rate = len(made) / self._index("min-face", folder, "--min-face", "40").seconds
+        self._row("  with --min-face 40", rate, "photos/s", "18 or more", rate >= 18)
+        self._row("    recall", large.recall(folder, whole, self._boxes("min-face")), "")
+
+    def huge(self) -> None:
+        """Photos of 150 and 196 megapixels, for the memory that they take."""
+        folder = self._work / "huge"
+        self._make_large(self._work / "one", 1, "--huge", str(folder), "--megapixels", str(self._sizes.megapixels))
+        for name in ("huge", "progressive"):
+            ran = self._index(name, folder / name)
+            of = f"of {self._sizes.megapixels * (1 if name == 'huge' else 196 / 150):.0f} MP"
+            what = f"three JPEGs and three PNGs {of}" if name == "huge" else f"a progressive JPEG {of}"
+            self._row(f"facesearch index, {what}", ran.seconds, "s")
+            self._memory([ran])
+
+    def _make_large(self, folder: Path, count: int, *more: str) -> None:
+        words = [str(self._folder), str(folder), "--count", str(count), *more]
+        if self._backgrounds:
+            words += ["--backgrounds", str(self._backgrounds)]
+        self._ran([sys.executable, str(_HERE / "large.py"), *words])
+
+    def _boxes(self, gallery: str) -> dict[str, NDArray[np.float64]]:
+        return large.boxes(self._home / "indexes" / gallery / "faces.db")
 
     def embedding(self) -> None:
         """The embedder beside ONNX Runtime on the same chips."""
@@ -232,9 +260,9 @@ class Bench:
         self._row("  last three beside the first three", share, "%", "90 or more", share >= 90)
         self._memory([ran])
 
-    def _memory(self, runs: Sequence[Ran]) -> None:
+    def _memory(self, runs: Sequence[Ran], most: int = 1200) -> None:
         peak = max(ran.peak_mb for ran in runs)
-        self._row("  peak memory", peak, "MB", "under 1,200", peak < 1200)
+        self._row("  peak memory", peak, "MB", f"under {most:,}", peak < most)
 
     def _beside(self, theirs: dict[str, list[float]], ours: float, least: dict[str, float]) -> None:
         for peer, rates in theirs.items():
@@ -331,6 +359,7 @@ def _present(pythons: Sequence[str], names: Sequence[str]) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
+    parser.add_argument("--backgrounds", type=Path, help="a folder of real photographs")
     parser.add_argument("--peer", action="append", default=[], help="an interpreter that can import peers")
     parser.add_argument("--only", action="append", default=[], help="one part; several may be named")
     parser.add_argument("--rounds", type=int, help="how often an index is made")
@@ -341,7 +370,7 @@ def main() -> None:
     if given.rounds:
         sizes = replace(sizes, rounds=given.rounds)
     with tempfile.TemporaryDirectory() as work:
-        bench = Bench(given.photos, given.peer, sizes, Path(work))
+        bench = Bench(given.photos, given.peer, sizes, Path(work), given.backgrounds)
         unknown = set(given.only) - set(bench.parts())
         if unknown:
             raise SystemExit(f"There is no part {', '.join(unknown)}; there is {', '.join(bench.parts())}.")
