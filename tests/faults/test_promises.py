@@ -188,6 +188,12 @@ def _commands(photos: Path, given: Path) -> Iterator[tuple[tuple[object, ...], i
     yield ("repair",), 0
     yield ("forget", bob, "--yes"), 0
     yield ("align", photos, "crops"), 0
+    yield ("galleries", "list"), 0
+    yield ("galleries", "backup", "kept.backup"), 0
+    yield ("galleries", "restore", "kept.backup", "--as", "two"), 0
+    yield ("galleries", "rename", "two", "three"), 0
+    yield ("galleries", "move", photos, photos, "--gallery", "three"), 0
+    yield ("galleries", "delete", "three", "--yes"), 0
     yield ("models", "list"), 0
     yield ("models", "show", "sface"), 0
     yield ("models", "add", given / "own.onnx", "--card", given / "own.toml"), 0
@@ -201,7 +207,7 @@ _PAIRS = (("Ann", 1, "Ann", 2), ("Bob", 1, "Bob", 2), ("Ann", 1, "Bob", 1), ("An
 
 
 def test_every_command_keeps_to_its_home_and_to_itself(place: Place, photos: Path, elsewhere: Path) -> None:
-    asked = {"photos", "given", "sheet.jpg", "crops", "roc.png", "errors.png"}
+    asked = {"photos", "given", "kept.backup", "sheet.jpg", "crops", "roc.png", "errors.png"}
     for words, code in _commands(photos, elsewhere):
         place.run(_FACESEARCH, *words, code=code)
         assert place.sent() == [], words
