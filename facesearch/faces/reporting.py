@@ -9,9 +9,6 @@ _log = logging.getLogger(__name__)
 
 def report(model: str, network: Network) -> None:
     """Says which engine runs a model's network, and how."""
-    engine = getattr(network, "engine", None)
-    if engine is None:
-        _log.info("%s runs on %s.", model, type(network).__name__.removesuffix("Network"))
-        return
+    engine = network.engine
     instead = f" ({engine.instead})" if engine.instead else ""
     _log.info("%s runs on %s in %s%s.", model, engine.name, engine.precision, instead)
