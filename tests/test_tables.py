@@ -201,7 +201,7 @@ def test_the_newest_run_names_its_process_until_it_ends(db: Database) -> None:
     assert newest.pid == os.getpid()
     assert newest.ended_at is None
     with db.transaction():
-        db.runs.end(run, 1, 2, None)
+        db.runs.end(run, 1, 2)
     ended = db.runs.newest()
     assert ended is not None
     assert ended.ended_at is not None

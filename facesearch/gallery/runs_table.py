@@ -31,7 +31,7 @@ class Runs:
         cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), now()))
         return int(cursor.lastrowid or 0)
 
-    def end(self, run: int, photos: int, faces: int, engine: Engine | None) -> None:
+    def end(self, run: int, photos: int, faces: int, engine: Engine | None = None) -> None:
         """Notes that a run came to its end, how many photos it saw and faces it found, and what embedded these; None
         where nothing was to be embedded."""
         served = (engine.name, engine.precision) if engine else (None, None)
