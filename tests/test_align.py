@@ -53,7 +53,7 @@ def test_the_largest_and_most_central_face_is_taken() -> None:
 
 
 def test_a_folder_a_person_in_and_out(cli: Cli, album: Path, tmp_path: Path, analyser: Analyser) -> None:
-    said = cli("align", album, tmp_path / "out", "--json")
+    said = cli("align", album, tmp_path / "out", "--precision", "float32", "--json")
     assert said.code == 0, said.err
     assert json.loads(said.out) == {"aligned": 9, "known": 0, "failed": 0, "crops": 9, "failures": []}
     for source in album.rglob("*.jpg"):

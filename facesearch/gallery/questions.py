@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from facesearch import limits
 from facesearch.errors import FaceSearchError, Note, UsageError
@@ -31,7 +31,7 @@ from facesearch.gallery.records import (
 )
 from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.vectors import Searchable
+from facesearch.gallery.vectors import Searchable, import_faiss_meanwhile
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.models.cards import index_recipes
 from facesearch.models.device import Device, Precision
@@ -56,10 +56,15 @@ class _Asked:
     db: Database
     settings: GallerySettings
     judge: Judge
-    index: Searchable
+    load_index: Callable[[], Searchable]  # once, and when it is needed: networks run while FAISS is imported
     options: QueryOptions
     roots: tuple[str, ...]
     undated: int
+
+    @property
+    def index(self) -> Searchable:
+        """The faces that are compared with."""
+        return self.load_index()
 
     def answers(self, probes: Sequence[Probe], index: Searchable | None = None) -> list[Answer]:
         """One for each probe."""
@@ -203,11 +208,17 @@ class Questions(Storage):
         with self._reading_within(options.scope) as (db, settings, undated):
             judge = Judge(db, settings)
             options.least(judge.threshold)
-            with self.searching(db, settings) as whole:
-                index: Searchable = whole
-                if not options.scope.is_whole:
-                    index = Narrowed(db.faces, db.faces.ids_within(options.scope), settings.dim)
-                yield _Asked(db, settings, judge, index, options, db.roots.paths(), undated)
+            with ExitStack() as stack:
+                import_faiss_meanwhile()
+
+                @cache
+                def load_index() -> Searchable:
+                    whole = stack.enter_context(self.searching(db, settings))
+                    if options.scope.is_whole:
+                        return whole
+                    return Narrowed(db.faces, db.faces.ids_within(options.scope), settings.dim)
+
+                yield _Asked(db, settings, judge, load_index, options, db.roots.paths(), undated)
 
     @contextmanager
     def _reading_within(self, scope: Scope) -> Iterator[tuple[Database, GallerySettings, int]]:
