@@ -71,16 +71,22 @@ class Analyser:
         return self.detector.card.max_side
 
     def analyse(self, views: Sequence[View]) -> list[Analysed]:
-        """One result a photo; the faces of all photos are embedded together."""
+        """One result a photo, with all its faces."""
+        return self.embed(views, self.find(views))
+
+    def find(self, views: Sequence[View]) -> list[list[Face]]:
+        """The faces of each photo, surest first, in pixels of the whole photo."""
+        return find_faces(self.detector, views)
+
+    def embed(self, views: Sequence[View], faces: Sequence[Sequence[Face]]) -> list[Analysed]:
+        """These faces of each photo, in their order, now with their quality; all are embedded together."""
         if not views:
             return []
-        found = find_faces(self.detector, views)
-        chips = [cut_out(view, faces, self.embedder.aligner) for view, faces in zip(views, found, strict=True)]
-        found = [_with_quality(faces, each) for faces, each in zip(found, chips, strict=True)]
+        chips = [cut_out(view, each, self.embedder.aligner) for view, each in zip(views, faces, strict=True)]
+        known = [_with_quality(each, cut) for each, cut in zip(faces, chips, strict=True)]
         embeddings = self.embedder.embed(np.concatenate(chips))
-        ends = np.cumsum([len(faces) for faces in found])
-        rows = np.split(embeddings, ends[:-1])
-        return [Analysed(*each) for each in zip(found, rows, strict=True)]
+        rows = np.split(embeddings, np.cumsum([len(each) for each in known])[:-1])
+        return [Analysed(*each) for each in zip(known, rows, strict=True)]
 
 
 def _with_quality(faces: Sequence[Face], chips: Chips) -> list[Face]:

@@ -9,9 +9,8 @@ import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, NoFaceError, PhotoError, UsageError
-from facesearch.faces.analyser import Analysed, Analyser, cut_out, find_faces
+from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.faces.choosing import by_size
-from facesearch.faces.quality import qualities
 from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
@@ -167,7 +166,7 @@ def embed_faces(
     few."""
     paths = [name_of(photo) for photo in photos]
     views = [_view(photo, analyser.max_side, decode) for photo in photos]
-    found = find_faces(analyser.detector, views)
+    found = analyser.find(views)
     numbers, faces = [], []
     for path, which, there in zip(paths, chosen, found, strict=True):
         if not there:
@@ -175,14 +174,12 @@ def embed_faces(
         order = by_size(there)
         numbers.append(which.of(path, len(there)))
         faces.append([there[order[number - 1]] for number in numbers[-1]])
-    chips = [cut_out(view, each, analyser.embedder.aligner) for view, each in zip(views, faces, strict=True)]
-    embeddings = iter(analyser.embedder.embed(np.concatenate(chips)))
     return [
         [
-            Probe(Sighting(path, face.box, face.score, len(there), float(quality), number), next(embeddings))
-            for face, number, quality in zip(each, which, qualities(each, cut), strict=True)
+            Probe(Sighting(path, face.box, face.score, len(there), face.quality, number), embedding)
+            for face, embedding, number in zip(embedded.faces, embedded.embeddings, which, strict=True)
         ]
-        for path, there, each, which, cut in zip(paths, found, faces, numbers, chips, strict=True)
+        for path, there, embedded, which in zip(paths, found, analyser.embed(views, faces), numbers, strict=True)
     ]
 
 

@@ -23,6 +23,7 @@ from facesearch.faces.analyser import Analysed
 from facesearch.faces.embedder import aligner_of
 from facesearch.flow import stages
 from facesearch.gallery.gallery import Gallery
+from facesearch.geometry.face import Face
 from facesearch.models.cards import embedder_card
 from facesearch.models.engines import Engine
 from facesearch.photos.view import View, decode_view
@@ -35,15 +36,25 @@ _BYTES = 8 << 30
 class Remembered:
     """What the networks found in each photo, by its pixels. It counts the photos that it is asked about."""
 
-    max_side = 1280
+    max_side = 1500
     engine = Engine("none", "float32")
 
     def __init__(self, found: dict[bytes, Analysed], count: mmap.mmap) -> None:
         self._found, self._count = found, count
 
     def analyse(self, views: Sequence[View]) -> list[Analysed]:
+        return self.embed(views, self.find(views))
+
+    def find(self, views: Sequence[View]) -> list[list[Face]]:
         self._count[:8] = (int.from_bytes(self._count[:8], "little") + len(views)).to_bytes(8, "little")
-        return [self._found[key_of(view.pixels)] for view in views]
+        return [self._found[key_of(view.pixels)].faces for view in views]
+
+    def embed(self, views: Sequence[View], faces: Sequence[Sequence[Face]]) -> list[Analysed]:
+        known = [self._found[key_of(view.pixels)] for view in views]
+        rows = [[there.faces.index(face) for face in each] for there, each in zip(known, faces, strict=True)]
+        return [
+            Analysed(list(each), there.embeddings[row]) for there, each, row in zip(known, faces, rows, strict=True)
+        ]
 
 
 class Projected:
