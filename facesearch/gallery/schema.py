@@ -40,9 +40,9 @@ class Migrations:
         """The names of those that a database has had."""
         if not columns(conn, "_sqlite_migrations"):
             return set()
-        # From the table itself, so that one that is damaged is noticed.
-        statement = "SELECT name FROM _sqlite_migrations NOT INDEXED WHERE migration_set = ?"
-        return {name for (name,) in conn.execute(statement, (self._name,))}
+        # From the table itself, with all its columns, so that one that is damaged is noticed.
+        statement = "SELECT name, * FROM _sqlite_migrations NOT INDEXED WHERE migration_set = ?"
+        return {row[0] for row in conn.execute(statement, (self._name,))}
 
     def apply(self, conn: sqlite3.Connection) -> None:
         """Applies those that it has not had, each in a transaction of its own."""
