@@ -43,6 +43,11 @@ def plan(name: str, db: Database | None, roots: Sequence[str], options: IndexOpt
     return Plan(name, dict(planner.photos), *left_out, work / per_second, per_second, rate is None, tuple(failed))
 
 
+def _is_still_paired(known: KnownPhoto | None, file: PhotoFile) -> bool:
+    """Whether it is a raw photo that one beside it stands for, as in the last run."""
+    return known is not None and known.status == Status.PAIRED and known.agrees_with(file)
+
+
 class _Planner:
     """Counts over several roots."""
 
@@ -70,7 +75,7 @@ class _Planner:
             for file in files:
                 has = known.get(file.path)
                 self._met.add(file.path)
-                if selection and selection.is_known(file, has):
+                if selection and (selection.is_known(file, has) or _is_still_paired(has, file)):
                     self.photos["unchanged"] += 1
                 elif what := self._what(file, has):
                     self.photos[what] += 1
