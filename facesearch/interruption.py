@@ -3,7 +3,6 @@ a second interruption ends the process at once, which does no harm to any file."
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -35,26 +34,24 @@ def watch(say: Callable[[str], None]) -> None:
     """Where an interruption does not end the process in a moment, `say` hears that it was noticed. Python handles a
     signal only when the main thread is back from a library, which may take long; a thread hears of it at once, and a
     second one ends the process even then. To be called once, by a process that ends with its first interruption."""
-    heard, told = socket.socketpair()
-    told.setblocking(False)
-    signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+    heard, told = os.pipe()
+    if hasattr(os, "set_blocking"):  # Windows, before Python 3.12, neither has it nor asks for it
+        os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(heard, say), daemon=True).start()
 
 
-def _watch(heard: socket.socket, say: Callable[[str], None]) -> None:
+def _watch(heard: int, say: Callable[[str], None]) -> None:
     _wait_for_a_signal(heard)
-    heard.settimeout(_SOON)
-    try:
-        _wait_for_a_signal(heard)
-    except TimeoutError:
-        say(_STOPPING)
-        heard.settimeout(None)
-        _wait_for_a_signal(heard)
+    slow = threading.Timer(_SOON, say, [_STOPPING])
+    slow.daemon = True
+    slow.start()
+    _wait_for_a_signal(heard)
     _end()
 
 
-def _wait_for_a_signal(heard: socket.socket) -> None:
-    while heard.recv(1)[0] not in _SIGNALS:
+def _wait_for_a_signal(heard: int) -> None:
+    while os.read(heard, 1)[0] not in _SIGNALS:
         pass
 
 
