@@ -60,7 +60,8 @@ def index(
     min_face: Annotated[
         float | None,
         typer.Option(
-            help="Smallest face that is looked for, in pixels of what --max-side leaves; 20 in a new gallery.",
+            help="Smallest face that is looked for, in pixels of the photo, or of two thirds of --max-side where it is "
+            "larger; 20 in a new gallery.",
             metavar="PIXELS",
             min=limits.MIN_FACE_PX.least,
             max=limits.MIN_FACE_PX.most,
@@ -70,7 +71,7 @@ def index(
         int | None,
         typer.Option(
             help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
-            "this is 0. 1280 in a new gallery.",
+            "this is 0. 1500 in a new gallery.",
             metavar="PIXELS",
             min=limits.MAX_SIDE_PX.least,
             max=limits.MAX_SIDE_PX.most,
