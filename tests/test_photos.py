@@ -161,7 +161,7 @@ def test_a_view_is_the_photo_in_about_that_size(
     assert abs(view.pixels.astype(float) - expected).mean() < 7
     for shrink in (0.5, 1.0, 2.0, 5.0):
         sharper = view.sharper(shrink)
-        assert max(sharper.shrink) <= max(shrink, 1)
+        assert max(sharper.shrink) <= max(shrink, 1) * 1.01  # a PNG of odd sides is halved to fewer pixels
         assert sharper.size == view.size
         assert sharper.pixels.shape[0] == pytest.approx(384 / sharper.shrink[1], abs=1)
     assert (view.sharper(1.0).pixels == decode(data)).all()

@@ -60,8 +60,8 @@ def index(
     min_face: Annotated[
         float | None,
         typer.Option(
-            help="Smallest face that is looked for, in pixels of the photo, or of two thirds of --max-side where it is "
-            "larger; 20 in a new gallery.",
+            help="Smallest face that is looked for, in pixels of the photo, or of two thirds of --max-side where it "
+            "is larger; 20 in a new gallery.",
             metavar="PIXELS",
             min=limits.MIN_FACE_PX.least,
             max=limits.MIN_FACE_PX.most,

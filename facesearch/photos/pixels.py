@@ -36,8 +36,8 @@ def decode(data: bytes, reduction: float = 1) -> Pixels:
 
 def decode_with_note(data: bytes, reduction: float = 1) -> tuple[Pixels, str]:
     """One upright RGB image, (height, width, 3), whatever the file's depth, colours and orientation, and a note for
-    the user where its end is missing. A JPEG's sides are divided by `reduction`, one of `jpeg.REDUCTIONS`, and
-    rounded up. Raises PhotoError when the data cannot be decoded."""
+    the user where its end is missing. The sides are divided by `reduction`, one that `reduction_for` gives; a
+    JPEG's are rounded up. Raises PhotoError when the data cannot be decoded."""
     kind = "RAW" if raw.is_raw(data) else formats.format_of(data[: formats.HEAD])
     try:
         # Each of these turns its pictures by a property of its own, which OpenCV leaves out or cannot read.
@@ -51,7 +51,7 @@ def decode_with_note(data: bytes, reduction: float = 1) -> tuple[Pixels, str]:
             return jpegxl.decode(data), ""
         if kind == "RAW":
             return developing.develop(data), ""
-        return _decode_with_opencv(data, kind or "")
+        return _decode_with_opencv(data, reduction, kind or "")
     except (cv2.error, OSError, ValueError, SyntaxError, RuntimeError) as error:
         if "CV_IO_MAX_IMAGE" in str(error):  # of a kind whose size Pillow could not tell
             raise PhotoError(Status.TOO_LARGE, "more megapixels than are read", Cause.OPTION) from error
@@ -61,10 +61,10 @@ def decode_with_note(data: bytes, reduction: float = 1) -> tuple[Pixels, str]:
 
 def reduction_for(data: bytes, shrink: float) -> float:
     """The largest divisor of its sides, at most `shrink`, by which a file can be decoded: of a JPEG one of
-    `jpeg.REDUCTIONS`, else 1."""
-    if formats.format_of(data[: formats.HEAD]) != "JPEG":
-        return 1.0
-    return max(each for each in REDUCTIONS if each <= max(shrink, 1))
+    `jpeg.REDUCTIONS`, of a PNG 1 or 2, else 1. A PNG takes as long at half its size, and half the memory: OpenCV then
+    gives away the picture that it decoded into."""
+    offered = {"JPEG": REDUCTIONS, "PNG": (1.0, 2.0)}.get(formats.format_of(data[: formats.HEAD]) or "", (1.0,))
+    return max(each for each in offered if each <= max(shrink, 1))
 
 
 def _decode_jpeg(data: bytes, reduction: float) -> tuple[Pixels, str]:
@@ -88,8 +88,8 @@ def _decode_jpeg_with_opencv(data: bytes, reduction: float) -> Pixels:
     return np.asarray(pixels if share == 1 else shrunk(pixels, size), np.uint8)  # type: ignore[arg-type]
 
 
-def _decode_with_opencv(data: bytes, kind: str) -> tuple[Pixels, str]:
-    flags = cv2.IMREAD_COLOR_RGB
+def _decode_with_opencv(data: bytes, reduction: float, kind: str) -> tuple[Pixels, str]:
+    flags = cv2.IMREAD_COLOR_RGB | _REDUCED.get(int(reduction), 0)
     if kind == "PNM":
         flags |= cv2.IMREAD_ANYDEPTH
     if kind in ("PNG", "WebP"):  # OpenCV reads their EXIF in some of its forms only

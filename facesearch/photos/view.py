@@ -51,7 +51,7 @@ class View:
         reduction = reduction_for(self.data, shrink)
         with suppress(PhotoError):
             pixels, _ = decode_with_note(self.data, reduction)
-            return View(pixels, self.size, (reduction, reduction))
+            return View(pixels, self.size, _stands_for(self.data, reduction, pixels, self.size))
         return self
 
     def cut(self, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
@@ -85,7 +85,8 @@ def decode_view(data: bytes, max_side: int = 0, max_megapixels: float = MAX_MEGA
     share = 1 / too_large if too_large > ABOUT else 1.0
     small_size = max(1, round(width * share)), max(1, round(height * share))
     small = shrunk(pixels, small_size) if share < 1 else pixels
-    shrink = reduction * width / small_size[0], reduction * height / small_size[1]
+    each = _stands_for(data, reduction, pixels, size)
+    shrink = each[0] * width / small_size[0], each[1] * height / small_size[1]
     return View(small, size, shrink, data, note, knows_up)
 
 
@@ -145,6 +146,15 @@ def read(path: str, decode: Decode = decode_view) -> Pixels:
     return decode(_bytes_of_file(path), 0).pixels
 
 
-def _turned(announced: tuple[int, int], jpeg: bytes) -> tuple[int, int]:
+def _turned(announced: tuple[int, int], data: bytes) -> tuple[int, int]:
     """The whole photo's width and height, as it is seen."""
-    return announced if orientation(jpeg, "JPEG") < 5 else (announced[1], announced[0])
+    kind = formats.format_of(data[:HEAD]) or ""
+    return announced if orientation(data, kind) < 5 else (announced[1], announced[0])
+
+
+def _stands_for(data: bytes, reduction: float, pixels: Pixels, size: tuple[int, int]) -> tuple[float, float]:
+    """How many of the whole photo's pixels, (x, y), a pixel stands for that was decoded with this reduction. A JPEG's
+    last ones may lie half outside; other pictures are scaled to theirs."""
+    if reduction == 1 or formats.format_of(data[:HEAD]) == "JPEG":
+        return reduction, reduction
+    return size[0] / pixels.shape[1], size[1] / pixels.shape[0]
