@@ -13,7 +13,7 @@ from facesearch.files import printable
 from facesearch.flow import pace
 from facesearch.flow.stream import chunks
 from facesearch.gallery import answers
-from facesearch.gallery.agreement import detector_of
+from facesearch.gallery.agreement import detector_of, refuse_other_networks
 from facesearch.gallery.analysers import Analysers
 from facesearch.gallery.database import Database
 from facesearch.gallery.judging import Judge
@@ -206,6 +206,7 @@ class Questions(Storage):
     def _asking(self, options: QueryOptions) -> Iterator[_Asked]:
         """The gallery while it is asked, with the faces that the options leave."""
         with self._reading_within(options.scope) as (db, settings, undated):
+            refuse_other_networks(self.name, settings)  # what is known may be asked about without loading them
             judge = Judge(db, settings)
             options.least(judge.threshold)
             with ExitStack() as stack:
