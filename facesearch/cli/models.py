@@ -40,11 +40,15 @@ def list_models(json: Json = False) -> ExitCode:
 
 
 def _on_lfw(card: dict[str, Any]) -> str:
-    """The accuracy on the best-known test, without its deviation; in brackets where it is only published."""
-    figures = {test: reached.split()[0] for test, reached in card["accuracy"].items()}
-    measured = [reached for test, reached in figures.items() if not test.endswith(", published")]
-    published = [f"({reached})" for test, reached in figures.items() if test.startswith("LFW")]
-    return (measured or published or ["-"])[0]
+    """The accuracy on LFW, without its deviation; in brackets where it is only published, with a star where the
+    model was trained on the same people."""
+    figures = {test: reached.split()[0] for test, reached in card["accuracy"].items() if test.startswith("LFW")}
+    measured = [
+        f"{reached}*" if "train = test" in test else reached
+        for test, reached in figures.items()
+        if not test.endswith(", published")
+    ]
+    return (measured or [f"({reached})" for reached in figures.values()] or ["-"])[0]
 
 
 def _licence(card: dict[str, Any]) -> str:
