@@ -33,6 +33,7 @@ _OCTAVES = range(1, 10)  # a camera's own pixels are smooth: they are no octave
 _TRIES = 200
 _QUALITY = 90
 _HEIC_QUALITY = 70  # about that of phones
+_HEIC_PHOTOS = 40  # each takes seconds to write
 
 
 def make(lfw: Path, folder: Path, count: int, seed: int = 0, backgrounds: Path | None = None) -> list[Path]:
@@ -125,13 +126,13 @@ def _ellipse(side: int) -> NDArray[np.float32]:
 
 
 def as_heic(folder: Path, to: Path) -> None:
-    """The photos of a folder once more, as a phone writes them."""
+    """Some photos of a folder once more, as a phone writes them."""
     import pillow_heif
     from PIL import Image
 
     pillow_heif.register_heif_opener()
     to.mkdir(parents=True, exist_ok=True)
-    for path in sorted(folder.glob("*.jpg")):
+    for path in sorted(folder.glob("*.jpg"))[:_HEIC_PHOTOS]:
         with Image.open(path) as photo:
             photo.save(to / f"{path.stem}.heic", quality=_HEIC_QUALITY)
 
@@ -205,7 +206,7 @@ if __name__ == "__main__":
     parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--heic", type=Path, metavar="FOLDER", help="write them there once more, as HEIC")
+    parser.add_argument("--heic", type=Path, metavar="FOLDER", help="write 40 of them there once more, as HEIC")
     parser.add_argument("--huge", type=Path, metavar="FOLDER", help="write very large ones there")
     parser.add_argument("--megapixels", type=float, default=150, help="of those")
     given = parser.parse_args()
