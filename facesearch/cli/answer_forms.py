@@ -38,6 +38,8 @@ def show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
         )
     out = show.console(_UNBROKEN)
     out.print(printable(_title(answer, is_chosen)))
+    if not answer.matches:  # a note says why
+        return
     names = ["judged", "similarity"] if answer.cohort else ["similarity"]
     made = show.table(*names, "same", "person", "photo", right=names)
     rows, ends = [], []

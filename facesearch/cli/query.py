@@ -179,7 +179,7 @@ class _Answering:
         """Copies or links the photos."""
         photos = [photo for answer in self.answers for match in answer.matches for photo in match.photos]
         roots = self.answers[0].roots if self.answers else ()
-        if self.wanted.copy_to or self.wanted.link_to:
+        if photos and (self.wanted.copy_to or self.wanted.link_to):
             self._codes.add(self.wanted.place(photos, roots))
 
     def code(self) -> ExitCode:
