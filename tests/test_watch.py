@@ -230,3 +230,13 @@ def test_what_cannot_be_watched_is_a_sentence(
     assert without.code == 3
     assert "pip install watchfiles" in without.err
     assert [each.name for each in photos.iterdir()] == ["a.jpg"]
+
+
+def test_without_its_package_watching_is_refused_in_one_sentence(
+    cli: Cli, home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    said = cli("index", photos, "--watch")
+    assert (said.code, said.out) == (3, "")
+    assert "pip install watchfiles" in said.err
+    assert not (home / "indexes" / "default").exists()

@@ -12,7 +12,7 @@ from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
-from facesearch.errors import ExitCode, UsageError
+from facesearch.errors import ExitCode, FaceSearchError, UsageError
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import Plan, RunSummary
@@ -203,11 +203,15 @@ def index(
 
 @contextmanager
 def _ended(shown: WatchShown | None) -> Iterator[None]:
-    """Says at the end, whatever it is, what watching has done."""
+    """Says at the end, whatever it is, what watching has done; nothing where it could not begin."""
+    is_refused = False
     try:
         yield
+    except FaceSearchError:
+        is_refused = shown is not None and not shown.has_begun
+        raise
     finally:
-        if shown:
+        if shown and not is_refused:
             shown.end()
 
 

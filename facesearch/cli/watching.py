@@ -23,6 +23,11 @@ class WatchShown:
         self._photos: Counter[str] = Counter()
         self._passes = self._faces = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a pass has come to its end."""
+        return self._passes > 0
+
     def add(self, summary: "RunSummary") -> None:
         """Shows one pass, unless nothing was new in it."""
         changed = {what: count for what, count in summary.photos.items() if what != "unchanged"}
