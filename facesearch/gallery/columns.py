@@ -6,17 +6,19 @@ from facesearch.gallery.sqlite import columns
 
 FACE = "box_left, box_top, box_right, box_bottom, score, landmarks, embedding, {checksum}"
 WITHOUT_EMBEDDING = "box_left, box_top, box_right, box_bottom, score, landmarks, {checksum}"
+_WHOSE = "id, photo_id, person_id, {named_by}, {margin}, {is_face}, {quality}"
+BEFORE_FACE = _WHOSE.count(",") + 1  # columns in both tables of faces
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
     "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}, {engine}, {precision}",
     "exclusions": "only, patterns, defaults",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
-    "people": "id, name",
+    "people": "id, name, {kind}, {hidden}, {cover_face}, {made_by}, {joined_into}",
     "photos": "id, path, size, mtime_ns, digest, status, reason, width, height, {taken}, {cause}, {needs}, "
     "{ctime_ns}, {face_count}",
-    "faces": f"id, photo_id, person_id, {{quality}}, {FACE}",
-    "set_aside": f"id, photo_id, person_id, {{quality}}, {WITHOUT_EMBEDDING}, reason",
+    "faces": f"{_WHOSE}, {FACE}",
+    "set_aside": f"{_WHOSE}, {WITHOUT_EMBEDDING}, reason",
 }
 ABSENT = {  # columns in an earlier facesearch's database, and what stands for them
     "max_side": "0",
@@ -29,6 +31,14 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "ctime_ns": "0",
     "judged": "0",
     "quality": "NULL",
+    "kind": "'person'",
+    "hidden": "0",
+    "cover_face": "NULL",
+    "made_by": "'folder'",
+    "joined_into": "NULL",
+    "named_by": "iif(person_id IS NULL, NULL, 'folder')",
+    "margin": "NULL",
+    "is_face": "1",
     "worked_on": "NULL",
     "seconds": "NULL",
     "engine": "NULL",

@@ -19,6 +19,7 @@ from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
 from facesearch.people import names
 
+_NAMED_AS = "coalesce((SELECT id FROM people WHERE id = person_id AND name NOTNULL), 0)"
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
 
 
@@ -55,17 +56,19 @@ class Faces:
         """Stores the faces of a photo, with the same person for all. `embeddings` is (len(faces), dim), float32."""
         rows: Iterable[NDArray[np.float32]] = () if embeddings is None else np.ascontiguousarray(embeddings)
         self._conn.executemany(
-            "INSERT INTO faces (photo_id, person_id, quality, box_left, box_top, box_right, box_bottom, score, "
-            "landmarks, embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO faces (photo_id, person_id, named_by, quality, box_left, box_top, box_right, box_bottom, "
+            "score, landmarks, embedding, checksum) VALUES (?1, ?2, iif(?2 IS NULL, NULL, 'folder'), ?3, ?4, ?5, "
+            "?6, ?7, ?8, ?9, ?10, ?11)",
             [(photo, person, face.quality, *stored_values(face, row)) for face, row in zip(faces, rows, strict=True)],
         )
 
     def copy(self, photo: int, to_photo: int, person: int | None) -> None:
         """Stores the faces of a photo for another one, too."""
         self._conn.execute(
-            "INSERT INTO faces (photo_id, person_id, quality, box_left, box_top, box_right, box_bottom, score, "
-            "landmarks, embedding, checksum) SELECT ?, ?, quality, box_left, box_top, box_right, box_bottom, score, "
-            "landmarks, embedding, checksum FROM faces WHERE photo_id = ? ORDER BY id",
+            "INSERT INTO faces (photo_id, person_id, named_by, quality, box_left, box_top, box_right, box_bottom, "
+            "score, landmarks, embedding, checksum) SELECT ?1, ?2, iif(?2 IS NULL, NULL, 'folder'), quality, "
+            "box_left, box_top, box_right, box_bottom, score, landmarks, embedding, checksum FROM faces "
+            "WHERE photo_id = ?3 ORDER BY id",
             (to_photo, person, photo),
         )
 
@@ -111,7 +114,7 @@ class Faces:
     def best_of_person(self, name: str, most: int, dim: int) -> tuple[list[str], StoredFaces]:
         """The faces of the person with this name, at most so many, the largest first, and the path of each's photo.
         Photos that are missing count too: it is the face that is asked about."""
-        where = "person_id = (SELECT id FROM people WHERE name = ?) "
+        where = "person_id IN (SELECT id FROM people WHERE name = ?) "
         order = "ORDER BY min(box_right - box_left, box_bottom - box_top) DESC, id LIMIT ?"
         found = self._stored(where + order, (name, most), dim)
         paths = self._conn.execute(
@@ -132,7 +135,7 @@ class Faces:
         """The faces after that id and who they are, some ten thousand at a time."""
         for ids, embeddings in self.embeddings(dim, after):
             rows = self._conn.execute(
-                "SELECT coalesce(person_id, 0), photo_id FROM faces WHERE id BETWEEN ? AND ? ORDER BY id",
+                f"SELECT {_NAMED_AS}, photo_id FROM faces WHERE id BETWEEN ? AND ? ORDER BY id",
                 (int(ids[0]), int(ids[-1])),
             ).fetchall()
             people, photos = np.array(rows, np.int64).reshape(len(ids), 2).T
@@ -143,8 +146,7 @@ class Faces:
         rows: list[tuple[int, int, int, bytes]] = []
         for part in parts(sorted(ids)):
             rows += self._conn.execute(
-                "SELECT id, coalesce(person_id, 0), photo_id, embedding FROM faces "
-                f"WHERE id IN ({marks(part)}) ORDER BY id",
+                f"SELECT id, {_NAMED_AS}, photo_id, embedding FROM faces WHERE id IN ({marks(part)}) ORDER BY id",
                 part,
             )
         found, people, photos = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T
@@ -154,7 +156,7 @@ class Faces:
         """For each person with a name the id of the face with the largest box, in no order."""
         rows = self._conn.execute(  # SQLite gives the id of the row in which the greatest area is
             "SELECT id, max((box_right - box_left) * (box_bottom - box_top)) FROM faces "
-            "WHERE person_id IS NOT NULL GROUP BY person_id"
+            "WHERE person_id IN (SELECT id FROM people WHERE name NOTNULL) GROUP BY person_id"
         )
         return [row[0] for row in rows]
 

@@ -150,7 +150,7 @@ class Photos:
         """The photos of a scope that show everybody with these names, newest first, those without a date last."""
         where, values = scope.condition(self._conn)
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
-        shows = "id IN (SELECT photo_id FROM faces WHERE person_id = (SELECT id FROM people WHERE name = ?))"
+        shows = "id IN (SELECT photo_id FROM faces WHERE person_id IN (SELECT id FROM people WHERE name = ?))"
         rows = self._conn.execute(
             f"SELECT id, path, {taken} FROM photos WHERE {where} {f'AND {shows} ' * len(people)}"
             f"ORDER BY coalesce({taken}, '') DESC, path",

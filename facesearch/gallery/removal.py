@@ -59,7 +59,7 @@ class Removal:
 
     def photos_of(self, name: str) -> list[StoredPhoto]:
         """The photos that show a person, each with how many faces have that name."""
-        stored = {who: person for person, who in self._conn.execute("SELECT id, name FROM people")}
+        stored = {who: person for person, who in self._conn.execute("SELECT id, name FROM people WHERE name NOTNULL")}
         people = [person for who, person in stored.items() if names.normal(who) in _spellings(name)]
         faces = " UNION ALL ".join(
             f"SELECT photo_id FROM {table} WHERE person_id IN ({marks(people)})" for table in self._tables

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from facesearch.errors import ModelError, UsageError
-from facesearch.gallery.columns import ABSENT, TABLES, present, tables_in
+from facesearch.gallery.columns import ABSENT, BEFORE_FACE, TABLES, present, tables_in
 from facesearch.gallery.database import Database
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
@@ -180,11 +180,11 @@ def _is_sound_photo(row: list[Any], *_: object) -> bool:
 
 
 def _is_sound_face(row: list[Any], dim: int | None) -> bool:
-    return is_as_stored(row[4:], dim)
+    return is_as_stored(row[BEFORE_FACE:], dim)
 
 
 def _is_sound_set_aside(row: list[Any], *_: object) -> bool:
-    return is_as_set_aside(row[4:-1])
+    return is_as_set_aside(row[BEFORE_FACE:-1])
 
 
 def _are_sound_exclusions(row: list[Any], *_: object) -> bool:
@@ -204,7 +204,7 @@ _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
 
 
 def _with_checksum(row: list[Any]) -> list[Any]:
-    *box, score, landmarks, embedding, _ = row[4:]
+    *box, score, landmarks, embedding, _ = row[BEFORE_FACE:]
     return [*row[:-1], checksum(box, score, landmarks, embedding)]
 
 

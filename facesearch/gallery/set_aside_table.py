@@ -10,6 +10,7 @@ from facesearch.gallery.records import SetAside
 from facesearch.gallery.sqlite import columns, from_sql
 
 _OWN = {"checksum", "reason", "embedding"}  # columns that are not the same in both tables of faces
+_OF_ONE_PHOTO = {"id", "photo_id", "person_id", "named_by", "margin"}  # not to be copied with a photo
 _NEW = "photo_id = ? AND length(embedding) = 0"
 
 
@@ -75,10 +76,10 @@ class SetAsideFaces:
         """Sets the same faces aside for another photo. New ids come from the table of all faces."""
         if not self._conn.execute("SELECT 1 FROM set_aside WHERE photo_id = ? LIMIT 1", (photo,)).fetchone():
             return
-        same = ", ".join(sorted(set(self._shared.split(", ")) - {"id", "photo_id", "person_id"}))
+        same = ", ".join(sorted(set(self._shared.split(", ")) - _OF_ONE_PHOTO))
         self._conn.execute(
-            f"INSERT INTO faces (photo_id, person_id, {same}, embedding, checksum) SELECT ?, ?, {same}, x'', "
-            "checksum FROM set_aside WHERE photo_id = ? ORDER BY id",
+            f"INSERT INTO faces (photo_id, person_id, named_by, {same}, embedding, checksum) SELECT ?1, ?2, "
+            f"iif(?2 IS NULL, NULL, 'folder'), {same}, x'', checksum FROM set_aside WHERE photo_id = ?3 ORDER BY id",
             (to_photo, person, photo),
         )
         why = "(SELECT min(reason) FROM set_aside WHERE photo_id = ?)"
