@@ -171,6 +171,6 @@ def test_a_disk_without_a_write_ahead_log_is_said_and_serves(
 def test_the_run_after_a_killed_one_says_so(victim: Any, few: Any, homes: Any) -> None:
     home = homes()
     count = victim(homes(), few.folder)["steps"]
-    assert victim(home, few.folder, at=count - 40)["ended"] == -9
+    assert victim(home, few.folder, at=count - 100)["ended"] == -9
     assert any("did not end properly; this one continues" in note for note in victim(home, few.folder)["notes"])
     assert not victim(home, few.folder)["notes"]
