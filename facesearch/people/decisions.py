@@ -1,0 +1,84 @@
+"""What was said about people, and what may change it: rules about rows, without a database.
+
+Who said something counts: a user more than the names in a photo's file, those more than its folder's name, and that
+more than a computation. What is stronger overrides what is weaker, never the reverse."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_STRENGTH = {None: 0, "auto": 1, "folder": 2, "xmp": 3, "user": 4}
+UNSURE_BELOW = 0.0  # a face that lies no further over its bar than this was put there by little
+
+
+class FaceState(NamedTuple):
+    """Whose a face is (None: nobody's), who said so, how far over its bar it lies where that was computed, and
+    whether it is a face at all (0: the user said that it is none)."""
+
+    person: int | None = None
+    named_by: str | None = None
+    margin: float | None = None
+    is_face: int = 1
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether nobody has said anything of it, so that a computation may put it elsewhere."""
+        return self.named_by in (None, "auto") and bool(self.is_face)
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it was put where it is by little."""
+        return self.named_by == "auto" and (self.margin is None or self.margin < UNSURE_BELOW)
+
+    def fixed(self, person: int) -> "FaceState":
+        """The face once the user has said whose it is."""
+        return FaceState(person, "user", None, self.is_face)
+
+
+class PersonState(NamedTuple):
+    """A person's row, without its id."""
+
+    name: str | None = None
+    kind: str = "person"
+    hidden: int = 0
+    cover_face: int | None = None
+    made_by: str = "user"
+    joined_into: int | None = None
+
+    def decided(self) -> "PersonState":
+        """The person once a user has said something about them: no computation may delete them."""
+        return self._replace(made_by="user") if self.made_by == "auto" else self
+
+
+NOT_A_FACE = FaceState(None, "user", None, 0)
+FREE = FaceState()
+
+
+def outranks(one: str | None, other: str | None) -> bool:
+    """Whether what one has said overrides what the other said; `named_by` of both."""
+    return _STRENGTH[one] > _STRENGTH[other]
+
+
+def agrees(now: FaceState, then: FaceState) -> bool:
+    """Whether nobody has decided anything about a face since then: computations may have moved it."""
+    return now == then or (now.is_computed and then.is_computed)
+
+
+def best_anchor(faces: Mapping[int, FaceState]) -> int | None:
+    """The face, by its id, that is most surely the person's, so that a decision about the person can hold to it:
+    what was said before what was computed, then the greatest margin, then the lowest id."""
+
+    def rank(face: int) -> tuple[int, float, int]:
+        state = faces[face]
+        return -_STRENGTH[state.named_by], -(state.margin or 0.0), face
+
+    return min(faces, key=rank, default=None)
+
+
+def root_of(person: int, joined_into: Mapping[int, int | None]) -> int:
+    """Whom an id stands for: whom that person was joined into, and whom that one was. A circle, which no verb makes,
+    ends at its start."""
+    seen = {person}
+    while (following := joined_into.get(person)) is not None and following not in seen:
+        seen.add(following)
+        person = following
+    return person
