@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 
 from facesearch.arrays import Pixels
-from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.errors import FaceSearchError
 from facesearch.files import printable
 from facesearch.gallery.records import Answer, Match
 from facesearch.geometry.face import Box
 from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Decode, read
+from facesearch.photos.view import Decode
 from facesearch.pictures import output
+from facesearch.pictures.tiles import EMPTY, FAINT, INK, PAPER, SAME, Colour, FacePlace, cut_face, put_text
 
 _TILE = 176  # pixels: the side of a face
 _GAP = 20
@@ -24,13 +25,6 @@ _LINE = 18  # pixels: from one line of a caption to the next
 _STRIP = _TILE + _CAPTION + 2 * _LINE  # the height of a row of faces
 _PER_ROW = 6  # matches beside a query
 _TALLEST = 65_000  # pixels: libjpeg writes at most 65,500 a side (JPEG_MAX_DIMENSION)
-_AROUND = 0.35  # of the box's longer side is shown on each side of the box
-
-_PAPER = (255, 255, 255)
-_INK = (34, 34, 34)
-_FAINT = (128, 128, 128)
-_SAME = (24, 128, 72)
-_EMPTY = (232, 232, 232)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ def contact_sheet(answers: Sequence[Answer]) -> tuple[Pixels, int, int]:
         height += rows * _STRIP + 2 * _GAP
     widest = max((min(len(answer.matches), _PER_ROW) for answer in drawn), default=0)
     width = (widest + 1) * (_TILE + _GAP) + 2 * _GAP
-    sheet = np.full((height, width, 3), _PAPER, np.uint8)
+    sheet = np.full((height, width, 3), PAPER, np.uint8)
     top = 0
     with Decoders(1) as decoders:
         for answer in drawn:
@@ -80,10 +74,10 @@ def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], thresh
         left = _column(accepts, f"two people, taken for one: similarity of {threshold:.3f} or more", decoders.decode)
         right = _column(rejects, f"one person, taken for two: similarity below {threshold:.3f}", decoders.decode)
     height = max(left.shape[0], right.shape[0])
-    sheet = np.full((height, left.shape[1] + right.shape[1], 3), _PAPER, np.uint8)
+    sheet = np.full((height, left.shape[1] + right.shape[1], 3), PAPER, np.uint8)
     sheet[: left.shape[0], : left.shape[1]] = left
     sheet[: right.shape[0], left.shape[1] :] = right
-    cv2.line(sheet, (left.shape[1], _GAP), (left.shape[1], height - _GAP), _EMPTY, 2)
+    cv2.line(sheet, (left.shape[1], _GAP), (left.shape[1], height - _GAP), EMPTY, 2)
     return sheet
 
 
@@ -103,14 +97,14 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
 def _column(pairs: Sequence[FacePair], title: str, decode: Decode) -> Pixels:
     """A title, and below it the two faces of each pair side by side."""
     width = 2 * (_TILE + _GAP) + 2 * _GAP
-    strips = [np.full((_CAPTION, width, 3), _PAPER, np.uint8)]
-    cv2.putText(strips[0], title if pairs else f"{title}: none", (_GAP, 34), _INK, cv2.FontFace("uni"), 15)
+    strips = [np.full((_CAPTION, width, 3), PAPER, np.uint8)]
+    cv2.putText(strips[0], title if pairs else f"{title}: none", (_GAP, 34), INK, cv2.FontFace("uni"), 15)
     for pair in pairs:
-        strip = np.full((_TILE + _CAPTION + _GAP, width, 3), _PAPER, np.uint8)
+        strip = np.full((_TILE + _CAPTION + _GAP, width, 3), PAPER, np.uint8)
         sides = ((pair.a, pair.a_box, f"{pair.similarity:.3f}"), (pair.b, pair.b_box, ""))
         for column, (photo, box, below) in enumerate(sides):
-            _place_tile(strip, 0, column, _crop(photo, box, decode))
-            _write_caption(strip, 0, column, Path(photo).stem, below, _FAINT)
+            _place_tile(strip, 0, column, cut_face(FacePlace(photo, box), _TILE, decode))
+            _write_caption(strip, 0, column, Path(photo).stem, below, FAINT)
         strips.append(strip)
     return np.concatenate(strips)
 
@@ -121,17 +115,17 @@ def _rows_of(answer: Answer) -> int:
 
 def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
     rows = _rows_of(answer)
-    strip = np.full((rows * _STRIP + 2 * _GAP, width, 3), _PAPER, np.uint8)
-    cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), _EMPTY, 1)
-    _place_tile(strip, 0, 0, _crop(answer.query.photo, answer.query.box, decode))
+    strip = np.full((rows * _STRIP + 2 * _GAP, width, 3), PAPER, np.uint8)
+    cv2.line(strip, (_GAP, strip.shape[0] - 1), (width - _GAP, strip.shape[0] - 1), EMPTY, 1)
+    _place_tile(strip, 0, 0, cut_face(FacePlace(answer.query.photo, answer.query.box), _TILE, decode))
     asked = answer.person or Path(answer.query.photo).name
-    _write_caption(strip, 0, 0, asked, f"asked about{_others(len(answer.also), 'more')}", _FAINT)
+    _write_caption(strip, 0, 0, asked, f"asked about{_others(len(answer.also), 'more')}", FAINT)
     divider = _GAP + _TILE + _GAP
-    cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), _EMPTY, 2)
+    cv2.line(strip, (divider, _GAP), (divider, _GAP + _TILE), EMPTY, 2)
     for i, match in enumerate(answer.matches):
         row, column = i // _PER_ROW, i % _PER_ROW + 1
-        _place_tile(strip, row, column, _crop(match.photo, match.box, decode))
-        colour = _SAME if match.same else _FAINT
+        _place_tile(strip, row, column, cut_face(FacePlace(match.photo, match.box), _TILE, decode))
+        colour = SAME if match.same else FAINT
         name = match.person or Path(match.photo).name
         alike = _others(len(match.alike), "alike")
         taken = f"  {match.taken[:10]}" if match.taken else ""
@@ -155,11 +149,11 @@ def _place_tile(strip: Pixels, row: int, column: int, tile: Pixels) -> None:
     strip[top : top + _TILE, left : left + _TILE] = tile
 
 
-def _write_caption(strip: Pixels, row: int, column: int, name: str, below: str, colour: tuple[int, int, int]) -> None:
+def _write_caption(strip: Pixels, row: int, column: int, name: str, below: str, colour: Colour) -> None:
     """Writes a name under a tile, and under the name something else in this colour."""
     left, top = _corner(row, column)
-    _put_text(strip, printable(name), (left, top + _TILE + 18), _INK, 15)
-    _put_text(strip, below, (left, top + _TILE + 36), colour, 14)
+    put_text(strip, printable(name), (left, top + _TILE + 18), INK, 15, _TILE)
+    put_text(strip, below, (left, top + _TILE + 36), colour, 14, _TILE)
 
 
 def _write_places(strip: Pixels, row: int, column: int, match: Match, roots: Sequence[str]) -> None:
@@ -172,46 +166,5 @@ def _write_places(strip: Pixels, row: int, column: int, match: Match, roots: Seq
     inside = os.path.relpath(folder, Path(root).parent) if root else folder
     lines = [line for line in (shown, inside) if line]
     for i, line in enumerate(lines, 2):
-        _put_text(strip, printable(line), (left, top + _TILE + _LINE * (i + 1)), _FAINT, 13, keeps_end=line == inside)
-
-
-def _put_text(
-    strip: Pixels, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int, keeps_end: bool = False
-) -> None:
-    """Text in OpenCV's own font, which has Latin, Greek, Cyrillic and Chinese letters; cut to a tile's width, at its
-    end or else at its beginning."""
-    font = cv2.FontFace("uni")
-    shown = text
-    while len(shown) > 1 and _text_width(shown, font, size) > _TILE:
-        text = text[1:] if keeps_end else text[:-1]
-        shown = f"...{text.lstrip()}" if keeps_end else f"{text.rstrip()}..."
-    cv2.putText(strip, shown, at, ink, font, size)
-
-
-def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
-    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), font, size)
-    return int(left + width)
-
-
-def _crop(photo: str, box: Box, decode: Decode) -> Pixels:
-    """The face with a little around it as a tile; an empty one when the photo cannot be read any more."""
-    tile = np.full((_TILE, _TILE, 3), _EMPTY, np.uint8)
-    try:
-        pixels = read(photo, decode)
-    except PhotoError:
-        return tile
-    height, width = pixels.shape[:2]
-    side = max(box.right - box.left, box.bottom - box.top, 1.0) * (1 + 2 * _AROUND)
-    left, top = (box.left + box.right - side) / 2, (box.top + box.bottom - side) / 2
-    x0, y0 = max(0, round(left)), max(0, round(top))
-    x1, y1 = min(width, max(x0 + 1, round(left + side))), min(height, max(y0 + 1, round(top + side)))
-    if x1 <= x0 or y1 <= y0:  # the photo has been cropped since
-        return tile
-    scale = _TILE / side
-    shown = pixels[y0:y1, x0:x1]
-    size = max(1, round(shown.shape[1] * scale)), max(1, round(shown.shape[0] * scale))
-    shrunk = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    at_x, at_y = max(0, round((x0 - left) * scale)), max(0, round((y0 - top) * scale))
-    part = shrunk[: _TILE - at_y, : _TILE - at_x]
-    tile[at_y : at_y + part.shape[0], at_x : at_x + part.shape[1]] = part
-    return tile
+        at = left, top + _TILE + _LINE * (i + 1)
+        put_text(strip, printable(line), at, FAINT, 13, _TILE, keeps_end=line == inside)
