@@ -20,7 +20,7 @@ def test_a_stray_and_a_piece_are_an_action_each() -> None:
     assert figures.bcubed.precision == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1) / 5)
     assert figures.bcubed.recall == pytest.approx((2 / 3 + 2 / 3 + 1 / 2 + 1 / 3 + 1 / 2) / 5)
     assert (figures.strays, figures.pieces, figures.work) == (1, 1, 2)
-    assert (figures.purity, figures.groups, figures.mixed) == (pytest.approx(4 / 5), 1, 1)
+    assert (figures.purity, figures.groups, figures.mixed) == pytest.approx((4 / 5, 1, 1))
 
 
 def test_a_number_below_0_is_a_face_alone() -> None:

@@ -1,7 +1,7 @@
 """Figures of groups: how far groups that were found agree with who the people are.
 
-`people` says who is in each of n faces, (n,); `labels` says in which group a face is, (n,), where a number below 0 is a
-face that is alone. Neither names anybody: any integers do."""
+`people` says who is in each of n faces, (n,); `labels` says in which group a face is, (n,), where a number below 0 is
+a face that is alone. Neither names anybody: any integers do."""
 
 from dataclasses import dataclass
 
@@ -28,8 +28,8 @@ class Agreement:
 class GroupFigures:
     """How good groups are. `pairs` counts pairs of faces (Manning, Raghavan and Schuetze 2008, 16.3), where a person
     of 500 photos has 125,000; `bcubed` is the mean over faces of the shares of a face's group that are the same
-    person, and of the person's faces that are in the group (Bagga and Baldwin 1998; Amigo et al. 2009). `purity` is the
-    share of faces that are of the person whom most faces of their group show. `strays` are the other faces, and
+    person, and of the person's faces that are in the group (Bagga and Baldwin 1998; Amigo et al. 2009). `purity` is
+    the share of faces that are of the person whom most faces of their group show. `strays` are the other faces, and
     `pieces` are the groups to join to others: what is left to a user is the sum. `groups` and `mixed` count groups of
     two faces or more, and those that show several people."""
 
@@ -50,8 +50,8 @@ class GroupFigures:
 
 
 def group_figures(people: NDArray[np.integer], labels: NDArray[np.integer]) -> GroupFigures:
-    """The figures of n faces, n above 0. Of a group that shows two people equally often, the one with the lower number
-    owns it."""
+    """The figures of n faces, n above 0. Of a group that shows two people equally often, the one with the lower
+    number owns it."""
     of_person = np.unique(people, return_inverse=True)[1]
     of_group = np.unique(_each_alone(labels), return_inverse=True)[1]
     person, group, count = _common(of_person, of_group)
@@ -77,17 +77,17 @@ def group_figures(people: NDArray[np.integer], labels: NDArray[np.integer]) -> G
 
 def _each_alone(labels: NDArray[np.integer]) -> Labels:
     """Numbers below 0 become groups of one face."""
-    labels = labels.astype(np.int64)
-    alone = labels < 0
-    labels[alone] = labels.max(initial=0) + 1 + np.arange(alone.sum())
-    return labels
+    found: Labels = np.array(labels, np.int64)
+    alone = found < 0
+    found[alone] = found.max(initial=0) + 1 + np.arange(alone.sum())
+    return found
 
 
 def _common(of_person: NDArray[np.intp], of_group: NDArray[np.intp]) -> tuple[Labels, Labels, Labels]:
     """Each person and group that have faces in common, by group, and how many."""
     people = int(of_person.max()) + 1
     keys, count = np.unique(of_group.astype(np.int64) * people + of_person, return_counts=True)
-    return keys % people, keys // people, count.astype(np.int64)
+    return np.mod(keys, people), keys // people, count.astype(np.int64)
 
 
 def _owners(person: Labels, group: Labels, count: Labels) -> tuple[Labels, Labels]:
