@@ -105,6 +105,13 @@ def answer_cut(view: View, faces: Sequence[Face], aligner: Aligner, shrink: floa
     return Reply(chips.shape), chips
 
 
+def as_array(text: bytes) -> tuple[Reply, NDArray[np.uint8]]:
+    """The reply of a call that answers with a text: its bytes, and spaces, in the shape of a picture."""
+    padded = text + b" " * (-len(text) % 3)
+    array = np.frombuffer(padded, np.uint8).reshape(1, -1, 3)
+    return Reply(array.shape, (1, 1)), array
+
+
 def _reply_to(call: Call, arguments: tuple[Any, ...]) -> tuple[Reply | Refusal, NDArray[np.uint8] | None]:
     try:
         return call(*arguments)

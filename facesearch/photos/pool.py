@@ -94,6 +94,11 @@ class Decoders:
         expected = (len(faces), aligner.chip_px, aligner.chip_px, 3)
         return self._call(cost, expected, "cut", file, list(faces), aligner, shrink)[1]
 
+    def ask(self, name: str, *arguments: object) -> bytes:
+        """What a call of the decoders' program answers with a text (see `decoding_process.as_array`), with spaces at
+        its end. Raises PhotoError."""
+        return self._call(0, None, name, *arguments)[1].tobytes()
+
     def _call(
         self, cost: int, expected: Shape | None, name: str, *arguments: object
     ) -> tuple[Reply, NDArray[np.uint8]]:
