@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import GalleryError
+from facesearch.gallery.changes_table import Changes
 from facesearch.gallery.cohort_table import Cohorts
+from facesearch.gallery.decisions_table import Decisions
 from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.migration_table import Migration
 from facesearch.gallery.other_files_table import OtherFilesCounts
+from facesearch.gallery.people_list import PeopleList
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
 from facesearch.gallery.relocation_table import Relocation
@@ -53,6 +56,9 @@ class Database:
         self.other_files = OtherFilesCounts(self._conn)
         self.runs = Runs(self._conn, path)
         self.people = People(self._conn)
+        self.people_list = PeopleList(self._conn)
+        self.decisions = Decisions(self._conn)
+        self.changes = Changes(self._conn)
         self.faces = Faces(self._conn)
         self.cohort = Cohorts(self._conn, path)
         self.set_aside = SetAsideFaces(self._conn)
@@ -87,6 +93,11 @@ class Database:
             opened = cls(to_read(path), path)
             opened._refuse_newer_schema()
         return opened
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what reads and writes several tables at once; inside of a transaction of `transaction`."""
+        return self._conn
 
     def __enter__(self) -> "Database":
         return self

@@ -13,6 +13,7 @@ from facesearch.files import printable
 from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, current_identity
 from facesearch.gallery.database import Database
+from facesearch.gallery.deciding import Deciding
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.indexing import PeopleFrom, outermost, usable_roots, whole
 from facesearch.gallery.judging import Judge, keep_up
@@ -48,9 +49,9 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Questions):
+class Gallery(Questions, Deciding):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
-    asked is in `Questions`."""
+    asked is in `Questions`, what it can be told about people in `Deciding`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

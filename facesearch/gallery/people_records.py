@@ -1,6 +1,6 @@
 """What a gallery gives its callers about people: who there is, their faces, questions, and changes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from facesearch.geometry.face import Box
@@ -11,10 +11,10 @@ Reply: TypeAlias = Literal["yes", "no", "not_a_face", "stranger"]
 
 @dataclass(frozen=True, slots=True)
 class FaceOf:
-    """A face of the gallery, and whose it is. `person` is that person's id, None where it is nobody's; `named_by` says
-    who said so: `user`, `xmp`, `folder` or `auto` (computed). `margin` says of a computed one how far over its bar it
-    lies, as a difference of similarities; `is_unsure` that this is little. `taken` is the photo's date by its own
-    clock; `quality`, 0..1, may not be known. The box is in pixels of the photo as it is shown."""
+    """A face of the gallery, and whose it is. `person` is that person's id, None where it is nobody's; `named_by`
+    says who said so: `user`, `xmp`, `folder` or `auto` (computed). `margin` says of a computed one how far over its
+    bar it lies, as a difference of similarities; `is_unsure` that this is little. `taken` is the photo's date by its
+    own clock; `quality`, 0..1, may not be known. The box is in pixels of the photo as it is shown."""
 
     face_id: int
     photo: str
@@ -84,10 +84,12 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a verb did: its change, for `undo`; the person that it was about, as they are now, None where it was about
-    nobody or several; how many faces are another's than before, or are now fixed; `notes` are sentences that the
-    user should read. `change` is None where all was so before and nothing was written."""
+    nobody or several; how many faces are another's than before, or are now fixed; and of how many people something
+    is other than before. `notes` are sentences that the user should read. `change` is None where all was so before
+    and nothing was written."""
 
     change: Change | None
     person: int | None = None
     faces: int = 0
-    notes: tuple[str, ...] = field(default=())
+    people: int = 0
+    notes: tuple[str, ...] = ()

@@ -1,9 +1,11 @@
 """The people in a gallery's database: names, and which faces have them."""
 
 import sqlite3
+from functools import cached_property
 
-from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, from_sql
+from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql
 from facesearch.people import names
+from facesearch.people.decisions import PersonState, root_of
 
 
 class People:
@@ -67,3 +69,85 @@ class People:
             below(root),
         )
         return any(names.of_folder(from_sql(path)) == name for path, name in rows)
+
+    # People as rows, for what decides about them
+
+    def state(self, person: int) -> PersonState | None:
+        """The row of a person; None where there is none."""
+        row = self._conn.execute(
+            f"SELECT {', '.join(PersonState._fields)} FROM people WHERE id = ?", (person,)
+        ).fetchone()
+        return PersonState(*row) if row else None
+
+    def root(self, person: int) -> int | None:
+        """Whom an id stands for: themselves, or whom they were joined into; None where nobody has it."""
+        joined_into: dict[int, int | None] = {}
+        following: int | None = person
+        while following is not None and following not in joined_into:
+            column = "joined_into" if self._knows_joins else "NULL"
+            row = self._conn.execute(f"SELECT {column} FROM people WHERE id = ?", (following,)).fetchone()
+            if row is None:
+                return None
+            joined_into[following] = row[0]
+            following = row[0]
+        return root_of(person, joined_into)
+
+    def called(self, name: str) -> list[int]:
+        """The ids of all who have this name and were not joined into another one, ascending."""
+        live = "AND joined_into IS NULL" if self._knows_joins else ""
+        rows = self._conn.execute(f"SELECT id FROM people WHERE name = ? {live} ORDER BY id", (names.normal(name),))
+        return [row[0] for row in rows]
+
+    def formerly_called(self, name: str) -> list[int]:
+        """For each who had this name when they were joined into another one, whom the id stands for now."""
+        if not self._knows_joins:
+            return []
+        rows = self._conn.execute(
+            "SELECT id FROM people WHERE name = ? AND joined_into NOTNULL ORDER BY id", (names.normal(name),)
+        )
+        roots = [self.root(row[0]) for row in rows.fetchall()]
+        return sorted({root for root in roots if root is not None})
+
+    def named(self) -> list[tuple[int, str]]:
+        """Ids and names of all who have one and were not joined into another one."""
+        live = "AND joined_into IS NULL" if self._knows_joins else ""
+        return self._conn.execute(f"SELECT id, name FROM people WHERE name NOTNULL {live} ORDER BY id").fetchall()
+
+    def joined_into(self, person: int) -> list[tuple[int]]:
+        """The ids of all who were joined into this person."""
+        return self._conn.execute("SELECT id FROM people WHERE joined_into = ?", (person,)).fetchall()
+
+    def photos_with_several(self, person: int) -> list[str]:
+        """The paths of the photos that have several faces of a person, without those that are known as collages."""
+        rows = self._conn.execute(
+            "SELECT path FROM photos WHERE id IN (SELECT photo_id FROM faces WHERE person_id = ? "
+            "GROUP BY photo_id HAVING count(*) > 1) AND id NOT IN (SELECT photo_id FROM repeats) ORDER BY path",
+            (person,),
+        )
+        return [from_sql(path) for (path,) in rows]
+
+    def person_of(self, face: int) -> int | None:
+        """Whose a face is; None where it is nobody's, or is not stored."""
+        row = self._conn.execute(self._in_either("person_id", "id = ?1"), (face,)).fetchone()
+        return row[0] if row else None
+
+    def has_face(self, face: int) -> bool:
+        """Whether a face with this id is stored."""
+        return self._conn.execute(self._in_either("id", "id = ?1"), (face,)).fetchone() is not None
+
+    def faces_in(self, photo: int) -> list[tuple[int, bool]]:
+        """The faces of a photo, the largest first, and whether each is one as far as the user said."""
+        is_face = "is_face" if self._knows_joins else "1"
+        area = "(box_right - box_left) * (box_bottom - box_top)"
+        both = self._in_either(f"id, {is_face} AS is_face, {area} AS area", "photo_id = ?1")
+        rows = self._conn.execute(f"SELECT id, is_face FROM ({both}) ORDER BY area DESC, id", (photo,))
+        return [(face, bool(is_one)) for face, is_one in rows]
+
+    def _in_either(self, wanted: str, where: str) -> str:
+        """The statement that reads these columns from both tables of faces."""
+        there = [table for table in FACE_TABLES if columns(self._conn, table)]
+        return " UNION ALL ".join(f"SELECT {wanted} FROM {table} WHERE {where}" for table in there)
+
+    @cached_property
+    def _knows_joins(self) -> bool:
+        return "joined_into" in columns(self._conn, "people")

@@ -112,6 +112,15 @@ class Photos:
         ).fetchone()
         return _known_photo(row) if row else None
 
+    def id_of(self, path: str) -> int | None:
+        """The id of the photo with this path; None where there is none."""
+        row = self._conn.execute("SELECT id FROM photos WHERE path = ?", (to_sql(path),)).fetchone()
+        return row[0] if row else None
+
+    def has_id(self, photo: int) -> bool:
+        """Whether there is a photo with this id."""
+        return self._conn.execute("SELECT 1 FROM photos WHERE id = ?", (photo,)).fetchone() is not None
+
     def newest(self) -> int:
         """The greatest id of a photo, 0 where there is none."""
         return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0])

@@ -29,6 +29,7 @@ from facesearch.gallery.records import (
     Unanswered,
     Verdict,
 )
+from facesearch.gallery.references import nobody
 from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors import Searchable, import_faiss_meanwhile
@@ -255,7 +256,7 @@ class Questions(Storage):
         known = db.people.names()
         for name in people:
             if names.as_asked(name) not in known:
-                raise UsageError(_nobody(name, known, self.name))
+                raise UsageError(nobody(name, known, self.name))
         return [names.as_asked(name) for name in people]
 
     def _faces_of(self, asked: _Asked, photos: Sequence[GivenPhoto], chosen: Chosen = _LARGEST) -> list[Probe]:
@@ -296,12 +297,3 @@ def read_dates(db: Database, note: Callable[[str], None]) -> None:
         with db.transaction():
             db.photos.note_dates([(photo, taken) for photo, taken in dates if taken is not None])
         after = photos[-1][0]
-
-
-def _nobody(name: str, known: Iterable[str], gallery: str) -> str:
-    from difflib import get_close_matches
-
-    by_fold = {each.casefold(): each for each in known}
-    near = [by_fold[each] for each in get_close_matches(name.casefold(), by_fold, 3)]
-    advice = f"did you mean {' or '.join(printable(each) for each in near)}?" if near else "check the spelling."
-    return f"Nobody in the gallery '{gallery}' has the name {printable(name)}; {advice}"

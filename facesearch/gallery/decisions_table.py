@@ -1,0 +1,76 @@
+"""What was decided about faces and people, besides whose a face is; and the questions that wait."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from facesearch.gallery.people_records import QuestionKind
+from facesearch.gallery.sqlite import columns, marks, parts
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Two faces that are to be asked about, and how far over their bar they lie."""
+
+    kind: QuestionKind
+    a: int
+    b: int
+    margin: float
+
+
+class Decisions:
+    """Reads them through an open connection; `changes.Recorder` writes them."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def apart_from(self, people: Iterable[int]) -> list[Pair]:
+        """(face, person) for each face that is not one of these people's."""
+        return self._pairs("SELECT face_id, person_id FROM apart WHERE person_id IN ({})", people)
+
+    def apart_of(self, faces: Iterable[int]) -> list[Pair]:
+        """(face, person) for everybody that these faces do not belong to."""
+        return self._pairs("SELECT face_id, person_id FROM apart WHERE face_id IN ({})", faces)
+
+    def strangers_of(self, people: Iterable[int]) -> list[Pair]:
+        """The pairs of people who are not the same and of whom one is among these, the lower id first."""
+        wanted = list(people)
+        found = self._pairs("SELECT a, b FROM strangers WHERE a IN ({})", wanted)
+        found += self._pairs("SELECT a, b FROM strangers WHERE b IN ({})", wanted)
+        return sorted(set(found))
+
+    def are_strangers(self, a: int, b: int) -> bool:
+        """Whether the user said that two people are not the same."""
+        row = self._conn.execute("SELECT 1 FROM strangers WHERE a = ? AND b = ?", (min(a, b), max(a, b)))
+        return row.fetchone() is not None
+
+    def is_apart(self, face: int, person: int) -> bool:
+        """Whether the user said that a face is not that person's."""
+        row = self._conn.execute("SELECT 1 FROM apart WHERE face_id = ? AND person_id = ?", (face, person))
+        return row.fetchone() is not None
+
+    def marks_of(self, people: Iterable[int]) -> list[tuple[int, ...]]:
+        """The ids of the places in photos where these people were marked without a face."""
+        rows: list[tuple[int, ...]] = []
+        for part in parts(sorted(set(people))):
+            rows += self._conn.execute(f"SELECT id FROM marks WHERE person_id IN ({marks(part)})", part).fetchall()
+        return rows
+
+    def suggestions(self) -> Iterator[Suggestion]:
+        """The questions that wait, the most likely first; none in the database of an earlier facesearch."""
+        if not columns(self._conn, "suggestions"):
+            return
+        rows = self._conn.execute(
+            "SELECT kind, face_a, face_b, margin FROM suggestions ORDER BY margin DESC, face_a, face_b, kind"
+        )
+        for kind, a, b, margin in rows:
+            yield Suggestion(kind, a, b, margin)
+
+    def _pairs(self, statement: str, ids: Iterable[int]) -> list[Pair]:
+        found: list[Pair] = []
+        wanted: Sequence[int] = sorted(set(ids))
+        for part in parts(wanted):
+            found += self._conn.execute(statement.format(marks(part)), part).fetchall()
+        return found

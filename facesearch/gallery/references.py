@@ -1,0 +1,157 @@
+"""How people and faces are typed: `@17`, a name, `photo.jpg` (its only face), `photo.jpg#2` (its second largest)."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from facesearch.errors import UsageError
+from facesearch.files import printable
+from facesearch.gallery.database import Database
+from facesearch.people import names
+
+Who: TypeAlias = str | int  # as it is typed, or the id of a person
+WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
+
+_NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,5})", re.DOTALL)
+_GREATEST_ID = 2**63 - 1  # SQLite's
+
+
+class AmbiguousNameError(UsageError):
+    """Several people have the name that was typed. `people` are their ids."""
+
+    def __init__(self, message: str, people: Sequence[int]) -> None:
+        super().__init__(message)
+        self.people = tuple(people)
+
+
+class UnknownPersonError(UsageError):
+    """Nobody in the gallery is called so, or has that id."""
+
+
+class UnknownFaceError(UsageError):
+    """The gallery has no such face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referent:
+    """Who was meant: a person, by id; or a face that is nobody's yet, which stands for itself. A face that was typed
+    is there beside its person, too."""
+
+    person: int | None
+    face: int | None = None
+
+
+class References:
+    """Finds who or what is meant in one gallery, of that name, whose database is open."""
+
+    def __init__(self, db: Database, gallery: str) -> None:
+        self._db, self._gallery = db, gallery
+
+    def who(self, typed: Who) -> Referent:
+        """The person who is meant, or a face that stands for itself. Raises AmbiguousNameError where several have
+        the name, UnknownPersonError or UnknownFaceError where there is no such person or face, UsageError where a
+        photo shows several."""
+        if isinstance(typed, int):
+            return Referent(self._live(typed))
+        if found := names.AN_ID.fullmatch(typed):
+            return Referent(self._live(int(found[1])))
+        called = self.called(typed)
+        if len(called) > 1:
+            raise AmbiguousNameError(several(names.as_asked(typed), called), called)
+        if called:
+            return Referent(called[0])
+        face = self._face_in_photo(typed)
+        if face is None:
+            raise UnknownPersonError(nobody(typed, (name for _, name in self._db.people.named()), self._gallery))
+        return Referent(self._db.people.person_of(face), face)
+
+    def person(self, typed: Who) -> int:
+        """As `who`, for what needs a person. Raises UnknownPersonError for a face that is nobody's."""
+        found = self.who(typed)
+        if found.person is None:
+            raise UnknownPersonError(
+                f"The face {printable(str(typed))} is nobody's yet; name it with: "
+                f"facesearch people name {printable(str(typed))} NAME."
+            )
+        return found.person
+
+    def face(self, typed: WhichFace) -> int:
+        """The id of a face that is meant. Raises UnknownFaceError where there is none, UsageError where a photo shows
+        several."""
+        if isinstance(typed, int) or (typed.isascii() and typed.isdigit()):
+            face = int(typed)
+            if face > _GREATEST_ID or not self._db.people.has_face(face):
+                raise UnknownFaceError(
+                    f"The gallery '{self._gallery}' has no face {face}; it may have been deleted, or its photo has "
+                    "changed."
+                )
+            return face
+        found = self._face_in_photo(typed)
+        if found is None:
+            raise UnknownFaceError(
+                f"{printable(typed)} is no photo of the gallery '{self._gallery}'; type the number of a face, or "
+                "PHOTO or PHOTO#2 for its only or its second largest one."
+            )
+        return found
+
+    def photo(self, typed: str) -> int:
+        """The id of a photo that is meant. Raises UnknownFaceError where the gallery has none of that path."""
+        found = self._db.photos.id_of(os.path.abspath(typed))
+        if found is None:
+            raise UnknownFaceError(f"{printable(typed)} is no photo of the gallery '{self._gallery}'.")
+        return found
+
+    def called(self, typed: str) -> list[int]:
+        """The ids of all who are called so: who has the name now or else whoever had it and was joined into them."""
+        name = names.as_asked(typed)
+        return self._db.people.called(name) or self._db.people.formerly_called(name)
+
+    def _live(self, person: int) -> int:
+        found = self._db.people.root(person) if person <= _GREATEST_ID else None
+        if found is None:
+            raise UnknownPersonError(
+                f"Nobody in the gallery '{self._gallery}' has the number @{person}; list all with: facesearch people."
+            )
+        return found
+
+    def _face_in_photo(self, typed: str) -> int | None:
+        """The face that is meant by a photo's path; None where the gallery has no such photo."""
+        photo, number = self._db.photos.id_of(os.path.abspath(typed)), 0
+        if photo is None and (found := _NUMBERED.fullmatch(typed)):
+            photo, number = self._db.photos.id_of(os.path.abspath(found[1])), int(found[2])
+        if photo is None:
+            return None
+        faces = self._db.people.faces_in(photo)
+        real = [face for face, is_face in faces if is_face]
+        if number and number <= len(faces):
+            return faces[number - 1][0]
+        if len(real) == 1 and not number:
+            return real[0]
+        raise UnknownFaceError(_not_one(typed, len(faces), number))
+
+
+def several(name: str, people: Sequence[int]) -> str:
+    """The sentence that says that people share a name."""
+    ids = ", ".join(f"@{person}" for person in people)
+    return f"{len(people)} people have the name {printable(name)}; say who is meant: {ids}."
+
+
+def nobody(name: str, known: Iterable[str], gallery: str) -> str:
+    """The sentence that says that nobody has a name, with those that are spelled nearly so."""
+    from difflib import get_close_matches
+
+    by_fold = {each.casefold(): each for each in known}
+    near = [by_fold[each] for each in get_close_matches(name.casefold(), by_fold, 3)]
+    advice = f"did you mean {' or '.join(printable(each) for each in near)}?" if near else "check the spelling."
+    return f"Nobody in the gallery '{gallery}' has the name {printable(name)}; {advice}"
+
+
+def _not_one(typed: str, faces: int, number: int) -> str:
+    shows = f"{printable(typed)} shows" if not number else f"{printable(typed.rpartition('#')[0])} shows"
+    if not faces:
+        return f"{shows} no face."
+    if number:
+        return f"{shows} {faces} face{'s' * (faces > 1)}, so there is no number {number}."
+    return f"{shows} {faces} faces; say which, #1 is the largest: {printable(typed)}#1."

@@ -1,0 +1,79 @@
+"""Galleries of people without photos: rows that a run of indexing would have stored, for tests of what is said of
+them. No network is needed."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from facesearch import Gallery
+from facesearch.gallery.database import Database
+from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.records import GallerySettings
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
+
+DIM = 4
+
+
+def face(size: float) -> Face:
+    """A square face with sides of so many pixels."""
+    points = tuple(Point(i, i) for i in range(5))
+    return Face(Box(0, 0, size, size), 0.99, points)  # type: ignore[arg-type]
+
+
+def made(name: str = "default", photos: Mapping[str, int] | Sequence[str] = ()) -> Gallery:
+    """A gallery of these photos, each path with its number of faces, or with one; its faces have the ids 1, 2, ...,
+    the first of each photo is the largest, and they are nobody's."""
+    gallery = Gallery.open(name, "cpu")
+    with gallery.writing() as db:
+        with db.transaction():
+            db.settings.write(GallerySettings("dlib-resnet", "mtcnn", DIM, 20.0, 1280))
+        add(db, photos)
+    return gallery
+
+
+def add(db: Database, photos: Mapping[str, int] | Sequence[str]) -> None:
+    """Stores photos as a run of indexing does."""
+    counts = photos if isinstance(photos, Mapping) else dict.fromkeys(photos, 1)
+    with db.transaction():
+        for path, faces in counts.items():
+            found = [face(100 - i) for i in range(faces)]
+            rows = np.random.default_rng(len(path)).normal(size=(faces, DIM)).astype(np.float32)
+            file = PhotoFile(str(Path(path).absolute()), 1, 1)
+            db.photos.save(PhotoRow(file, Status.OK, digest=path.encode(), faces=found, embeddings=rows))
+
+
+def group(gallery: Gallery, *groups: Sequence[int], margin: float = 0.1) -> list[int]:
+    """Puts faces into groups as a grouping does; the ids of the groups."""
+    people = []
+    with gallery.writing() as db, db.transaction():
+        for faces in groups:
+            cursor = db.connection.execute("INSERT INTO people (made_by) VALUES ('auto')")
+            people.append(int(cursor.lastrowid or 0))
+            db.connection.executemany(
+                "UPDATE faces SET person_id = ?, named_by = 'auto', margin = ? WHERE id = ?",
+                [(people[-1], margin - i / 100, each) for i, each in enumerate(faces)],
+            )
+    return people
+
+
+def suggest(gallery: Gallery, kind: str, a: int, b: int, margin: float = -0.01) -> None:
+    """Leaves a question, as a grouping does."""
+    with gallery.writing() as db, db.transaction():
+        db.connection.execute("INSERT INTO suggestions VALUES (?, ?, ?, ?)", (kind, a, b, margin))
+
+
+def rows(gallery: Gallery) -> dict[str, list[tuple[object, ...]]]:
+    """All that is known of people, row by row."""
+    wanted = {
+        "faces": "SELECT id, person_id, named_by, margin, is_face FROM faces ORDER BY id",
+        "people": "SELECT * FROM people ORDER BY id",
+        "apart": "SELECT * FROM apart ORDER BY face_id, person_id",
+        "strangers": "SELECT * FROM strangers ORDER BY a, b",
+        "repeats": "SELECT * FROM repeats ORDER BY photo_id",
+    }
+    with Database.open(gallery.database) as db, closing(db.connection.cursor()) as cursor:
+        return {table: cursor.execute(statement).fetchall() for table, statement in wanted.items()}
