@@ -15,6 +15,7 @@ from facesearch.gallery.changes_table import Changes
 from facesearch.gallery.cohort_table import Cohorts
 from facesearch.gallery.decisions_table import Decisions
 from facesearch.gallery.faces_table import Faces
+from facesearch.gallery.grouping_table import Groupings
 from facesearch.gallery.migration_table import Migration
 from facesearch.gallery.other_files_table import OtherFilesCounts
 from facesearch.gallery.people_list import PeopleList
@@ -64,6 +65,7 @@ class Database:
         self.set_aside = SetAsideFaces(self._conn)
         self.photos = Photos(self._conn, self.faces, self.set_aside, self.people)
         self.migration = Migration(self._conn)
+        self.groupings = Groupings(self._conn, path)
         self.removal = Removal(self._conn, path)
         self.relocation = Relocation(self._conn)
 

@@ -19,6 +19,7 @@ from facesearch.gallery.indexing import PeopleFrom, outermost, usable_roots, who
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.passes import Passes
+from facesearch.gallery.people_records import Grouped
 from facesearch.gallery.questions import Questions
 from facesearch.gallery.records import (
     Calibration,
@@ -41,6 +42,7 @@ from facesearch.photos.file import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.gallery import forgetting, upkeep
+    from facesearch.people.grouping import Mode
 
 _MOST_FAR = 0.1
 
@@ -207,6 +209,27 @@ class Gallery(Questions, Deciding):
             return False
         with Database.open(self.database) as db:
             return db.removal.is_known(root)
+
+    def group(self, mode: "Mode | None" = None, *, again: bool = False, dry_run: bool = False) -> Grouped:
+        """Finds out who is who: groups the faces that are new, as `index` does, or all of them `again`, which is also
+        done for another `mode` than that of before: `careful` (the default), `balanced` or `eager` to take two groups
+        for one person. What somebody said stays. With `dry_run` all are grouped and nothing is written. Raises
+        GalleryError when there is no gallery, GalleryLockedError while another process writes, ModelError where the
+        model's card does not say what its similarities mean."""
+        from facesearch.gallery import grouping
+
+        if dry_run:
+            with self.reading() as (db, settings):
+                return grouping.group_all(db, settings, mode or grouping.mode_of(db), is_dry=True)
+        with self.reading() as (_, settings):
+            grouping.grouping_facts(settings)
+        with self.writing() as db:
+            keep_up(db, settings, self.note)
+            chosen = mode or grouping.mode_of(db)
+            if again or chosen != grouping.mode_of(db):
+                return grouping.group_all(db, settings, chosen)
+            found = grouping.keep_grouped(db, settings, self.nearest(db, settings), self.note)
+            return found or grouping.as_they_are(db)
 
     def calibrate(self, far: float = 0.001) -> Calibration:
         """Learns from which similarity on two faces count as one person: the one that the share `far` of this

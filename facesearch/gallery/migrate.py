@@ -198,3 +198,4 @@ def _drop_what_follows_from_embeddings(db: Database) -> None:
     db.calibration.delete()
     db.stamp.delete()
     db.cohort.delete()
+    db.groupings.forget()

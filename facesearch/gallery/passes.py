@@ -10,6 +10,7 @@ from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
+from facesearch.gallery.grouping import keep_grouped
 from facesearch.gallery.indexing import Part, index_photos
 from facesearch.gallery.judging import keep_up
 from facesearch.gallery.migrate import bring_back
@@ -65,6 +66,8 @@ class Passes:
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
                 note(f"Searched again, of the faces that were set aside: {back:,}.")
                 self._catch_up(db, settings)
+            with at_once():
+                self._group(db, settings, tally)
             recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
         if recommended:
             note(recommended)
@@ -109,6 +112,10 @@ class Passes:
         self.storage.sync(db, settings)
         with at_once():
             keep_up(db, settings, self.storage.note)
+
+    def _group(self, db: Database, settings: GallerySettings, tally: Tally) -> None:
+        """Finds out whose the new faces are."""
+        tally.grouped = keep_grouped(db, settings, self.storage.nearest(db, settings), self.storage.note)
 
     def _load(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facesearch.gallery.people_records import Grouped
 from facesearch.geometry.face import Box
 from facesearch.models.engines import Engine
 from facesearch.photos.exclusions import Exclusions
@@ -258,7 +259,8 @@ class RunSummary:
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
     failures. `skipped` are other files, and photos that wait for a package. `first_frames` counts animations and
     files of several pages, of which the first was looked at. `roots_failed` are those that could not be indexed at
-    all. `engine` is what embedded; None where nothing had to be computed."""
+    all. `engine` is what embedded; None where nothing had to be computed. `grouped` is
+    what grouping found, None where nothing was new."""
 
     photos: dict[str, int]
     faces: int
@@ -272,6 +274,7 @@ class RunSummary:
     skipped: tuple[Skipped, ...] = ()
     first_frames: int = 0
     engine: Engine | None = None
+    grouped: Grouped | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import filelock
+import numpy as np
+from numpy.typing import NDArray
 
+from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, Note
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.vectors import Searchable
+from facesearch.gallery.vectors import Search, Searchable
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
 from facesearch.home import gallery_dir, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
@@ -182,6 +185,15 @@ class Storage:
         with db.snapshot():
             self._refuse_another_model(db, settings)
             yield build_in_memory(db.faces, settings.dim, index_recipes())
+
+    def nearest(self, db: Database, settings: GallerySettings) -> Search:
+        """A search for who holds the database for writing, by which the vectors are opened when it is called."""
+
+        def search(embeddings: Embeddings, k: int) -> NDArray[np.int64]:
+            vectors = self._opened(db, settings) or build_in_memory(db.faces, settings.dim, index_recipes())
+            return vectors.search(embeddings, k)[1]
+
+        return search
 
     def _refuse_another_model(self, db: Database, settings: GallerySettings) -> None:
         """Raises FaceSearchError where the model was changed since the settings were read: the faces asked about have

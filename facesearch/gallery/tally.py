@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
+from facesearch.gallery.people_records import Grouped
 from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary, skipped
 from facesearch.gallery.runs_table import Done
 from facesearch.models.engines import Engine
@@ -47,6 +48,7 @@ class Tally:
         self.roots_failed: list[RootFailure] = []
         self.photos: Counter[str] = Counter()  # by status, or by what was done where nothing was computed
         self.faces = 0
+        self.grouped: Grouped | None = None
         self.engine: Engine | None = None  # what embeds, once it is needed
         self.unsynced = 0  # new faces that are not in the file of vectors yet
         self._last = self._passed = self._started  # when a photo was worked on, and when one was met
@@ -91,6 +93,7 @@ class Tally:
             skipped=skipped(self._others, self._waiting),
             first_frames=self._first_frames,
             engine=self.engine,
+            grouped=self.grouped,
         )
 
     def done(self) -> Done:

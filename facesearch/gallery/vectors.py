@@ -5,7 +5,7 @@ safe. A stamp in the database says which file belongs to it."""
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
@@ -45,6 +45,9 @@ class Searchable(Protocol):
 def choose_recipe(count: int, recipes: Sequence[IndexRecipe]) -> IndexRecipe:
     """The first recipe, of those ordered from few faces to many, that is meant for this many."""
     return next(recipe for recipe in recipes if recipe.up_to_faces is None or count <= recipe.up_to_faces)
+
+
+Search: TypeAlias = Callable[[Embeddings, int], Ids]  # the ids of the k nearest faces of each of m, (m, k)
 
 
 class FaceIndex:
