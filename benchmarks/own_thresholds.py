@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.evaluation import lfw
 from facesearch.evaluation.portraits import Model, embed_portraits
-from facesearch.gallery.cohort import JudgedFaces, OwnThresholds, distinct
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card
+from facesearch.people.cohort import JudgedFaces, OwnThresholds, distinct
 
 _DRAWN = 20  # small galleries of each kind and size
 _MOST_PHOTOS = 10  # of one person in a small gallery

@@ -1,4 +1,4 @@
-"""Galleries without photos: rows of people whose similarities are known by construction, for what needs no network."""
+"""Galleries without photos: people whose similarities are known by construction, for what needs no network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +36,10 @@ def people(*sizes: int, seed: int = 0) -> list[Embeddings]:
 def face(left: float = 0.0, side: float = _SIDE) -> Face:
     """A face whose box begins so far to the right."""
     box = Box(left, 0.0, left + side, side)
-    landmarks = tuple(Point(left + x * side, y * side) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6)))
-    return Face(box, 0.99, (*landmarks, Point(left + 0.4 * side, 0.8 * side), Point(left + 0.6 * side, 0.8 * side)))
+    eye, other, nose, mouth, corner = (
+        Point(left + x * side, y * side) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.4, 0.8), (0.6, 0.8))
+    )
+    return Face(box, 0.99, (eye, other, nose, mouth, corner))
 
 
 def add_photo(db: Database, path: str, embeddings: Embeddings, person: str | None = None, digest: str = "") -> None:

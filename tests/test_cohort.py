@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.cohort import (
+from facesearch.gallery.database import Database
+from facesearch.gallery.judging import Judge, keep_up
+from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.records import GallerySettings
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.models.cards import Threshold, embedder_card
+from facesearch.people.cohort import (
     MOST,
     JudgedFaces,
     OwnThresholds,
@@ -17,12 +23,6 @@ from facesearch.gallery.cohort import (
     shift_of,
     usual_nearness,
 )
-from facesearch.gallery.database import Database
-from facesearch.gallery.judging import Judge, keep_up
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
-from facesearch.geometry.face import Box, Face, Point
-from facesearch.models.cards import Threshold, embedder_card
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 

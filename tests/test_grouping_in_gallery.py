@@ -89,7 +89,15 @@ def test_what_was_said_stays_whatever_is_computed(gallery: Gallery) -> None:
         (902, "user"),
         (902, "user"),
     ]
+
+
+def test_who_is_like_a_face_of_which_it_was_said_is_that_person(gallery: Gallery) -> None:
+    add_photos(gallery, _PHOTOS, people(5, 5))
+    _is(gallery, "1-0.jpg", 902)
+    gallery.group(again=True)
+    whose = _whose(gallery)
     assert whose["1-3.jpg"] == (902, "auto")
+    assert whose["0-3.jpg"][0] not in (None, 902)
 
 
 def test_a_face_that_was_taken_out_of_a_person_does_not_come_back(gallery: Gallery) -> None:
@@ -98,7 +106,7 @@ def test_a_face_that_was_taken_out_of_a_person_does_not_come_back(gallery: Galle
     _say(gallery, f"INSERT INTO apart VALUES ({_FACE}, 900)", str(_PHOTOS / "0-3.jpg"))
     gallery.group(again=True)
     whose = _whose(gallery)
-    assert whose["0-2.jpg"] == (900, "auto")
+    assert whose["0-0.jpg"] == (900, "user")
     assert whose["0-3.jpg"][0] != 900
 
 

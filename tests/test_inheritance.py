@@ -10,7 +10,8 @@ from facesearch.people.inheritance import ALONE, inherit
 
 def _inherit(labels: list[int], before: list[int], said: list[int] | None = None) -> list[int]:
     zeros = [0] * len(labels)
-    return inherit(np.array(labels), np.array(before), np.array(said or zeros)).tolist()
+    people: list[int] = inherit(np.array(labels), np.array(before), np.array(said or zeros)).tolist()
+    return people
 
 
 def test_a_group_keeps_the_id_with_which_it_shares_most_faces() -> None:

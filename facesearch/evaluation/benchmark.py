@@ -35,10 +35,10 @@ from facesearch.evaluation.reports import (
     Setup,
     Strangers,
 )
-from facesearch.gallery.cohort import has_facts, measured_nearness
 from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card, keep_card
 from facesearch.models.device import Device, Precision, device_of
 from facesearch.people import names as people_names
+from facesearch.people.cohort import has_facts, measured_nearness
 
 _CARD_FAR = 1e-3
 _RARER_FAR = 1e-4

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.evaluation.pairs import Rows
-from facesearch.gallery.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct
 from facesearch.models.cards import Threshold
+from facesearch.people.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct
 
 OPEN_FAR = 1e-2
 PAIR_FAR = 1e-4

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.cohort import Ids, Shifts
 from facesearch.gallery.sqlite import first_row, has_table, marks, parts
+from facesearch.people.cohort import Ids, Shifts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.alike import Candidate
-from facesearch.gallery.cohort import JudgedFaces, Shifts
 from facesearch.gallery.records import Match
 from facesearch.gallery.scope import Scope
 from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
 from facesearch.people import names
+from facesearch.people.cohort import JudgedFaces, Shifts
 
 _NAMED_AS = "coalesce((SELECT id FROM people WHERE id = person_id AND name NOTNULL), 0)"
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions

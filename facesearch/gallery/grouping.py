@@ -114,11 +114,12 @@ class _Grouping:
         """Who the faces are; with `is_new`, (n,), the groups of the others stay together."""
         firsts, twins = _of_copies(faces, self._db.groupings.copies())
         one_each = faces[firsts]
-        given = self._given(one_each, self._barred(faces.ids, twins))
+        given = self._given(one_each, self._barred(faces.ids, twins), is_new is not None)
         if is_new is None:
             groups = group(given, self._facts, self._mode)
         else:
-            groups = group_new(given, is_new[firsts], _labels_before(one_each.people), self._facts, self._mode)
+            before = _labels_before(one_each.people)
+            groups = group_new(given, is_new[firsts], before, self._facts, self._mode, self._db.groupings.size())
         labels = firsts[groups.labels][twins]  # of all faces, by the row of one of them
         said = np.where(faces.is_said, faces.people, ALONE)
         people = inherit(labels, np.where(faces.is_said, ALONE, faces.people), said)
@@ -157,7 +158,7 @@ class _Grouping:
             is_dry=is_dry,
         )
 
-    def _given(self, faces: GroupedFaces, barred: NDArray[np.int64]) -> FacesToGroup:
+    def _given(self, faces: GroupedFaces, barred: NDArray[np.int64], is_part: bool) -> FacesToGroup:
         widths, heights = (faces.boxes[:, 2:] - faces.boxes[:, :2]).T
         repeats = self._db.groupings.repeats()
         return FacesToGroup(
@@ -168,7 +169,7 @@ class _Grouping:
             people=np.where(faces.is_said, faces.people, ALONE),
             barred=barred,
             repeats=np.isin(faces.photos, sorted(repeats)),
-            shifts=faces.shifts,
+            shifts=faces.shifts if is_part else None,
         )
 
     def _barred(self, ids: NDArray[np.int64], twins: NDArray[np.intp]) -> NDArray[np.int64]:

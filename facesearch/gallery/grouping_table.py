@@ -94,6 +94,13 @@ class Groupings:
         """How many faces can be grouped: all but those of which the user said that they are none."""
         return int(self._conn.execute("SELECT count(*) FROM faces WHERE is_face").fetchone()[0])
 
+    def size(self) -> tuple[int, int]:
+        """About how many people there are, each face that is alone for one, and how many faces."""
+        row = self._conn.execute(
+            "SELECT count(DISTINCT person_id) + total(person_id IS NULL), count(*) FROM faces WHERE is_face"
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     def counts(self) -> tuple[int, int, int, int, int]:
         """How many faces can be grouped, how many people have a face of which somebody said that it is theirs, how
         many have none, how many faces are alone, and how many questions wait."""
@@ -203,14 +210,22 @@ class Groupings:
 
     def drop_empty(self) -> None:
         """Deletes groups without a face of which nothing was ever said."""
+        unused = " AND ".join(
+            f"NOT EXISTS (SELECT 1 FROM {table} WHERE {where})"
+            for table, where in (
+                ("faces", "person_id = people.id"),
+                ("set_aside", "person_id = people.id"),
+                ("apart", "person_id = people.id"),
+                ("marks", "person_id = people.id"),
+                ("strangers", "a = people.id"),
+                ("strangers", "b = people.id"),
+                ("people AS other", "other.joined_into = people.id"),
+                ("changed", "table_name = 'people' AND row_id = people.id"),
+            )
+        )
         self._conn.execute(
             "DELETE FROM people WHERE name IS NULL AND made_by = 'auto' AND kind = 'person' AND NOT hidden AND "
-            "joined_into IS NULL AND cover_face IS NULL AND NOT EXISTS (SELECT 1 FROM faces WHERE person_id = "
-            "people.id) AND NOT EXISTS (SELECT 1 FROM set_aside WHERE person_id = people.id) AND NOT EXISTS (SELECT "
-            "1 FROM apart WHERE person_id = people.id) AND NOT EXISTS (SELECT 1 FROM strangers WHERE people.id IN (a, "
-            "b)) AND NOT EXISTS (SELECT 1 FROM marks WHERE person_id = people.id) AND NOT EXISTS (SELECT 1 FROM "
-            "people AS other WHERE other.joined_into = people.id) AND NOT EXISTS (SELECT 1 FROM changed WHERE "
-            "table_name = 'people' AND row_id = people.id)"
+            f"joined_into IS NULL AND cover_face IS NULL AND {unused}"
         )
 
 

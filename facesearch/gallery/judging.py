@@ -7,10 +7,10 @@ import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import Note
-from facesearch.gallery.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct, has_facts
 from facesearch.gallery.cohort_table import CohortStamp
 from facesearch.gallery.records import ActiveThreshold, GallerySettings
 from facesearch.models.cards import Threshold, embedder_card
+from facesearch.people.cohort import MOST, JudgedFaces, OwnThresholds, Shifts, distinct, has_facts
 
 if TYPE_CHECKING:
     from facesearch.gallery.database import Database

@@ -93,3 +93,21 @@ class Done:
     faces: int = 0
     people: int = 0
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """What a grouping found: of `faces`, how many `people` have a name or a decision and how many `groups` nobody has
+    named, how many faces are `alone`, how many `questions` wait; of how many faces the person is another one than
+    before. `is_whole` says that all faces were looked at, `is_dry` that nothing was written."""
+
+    mode: str
+    faces: int
+    people: int
+    groups: int
+    alone: int
+    questions: int
+    moved: int
+    seconds: float
+    is_whole: bool = True
+    is_dry: bool = False

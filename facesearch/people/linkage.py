@@ -59,8 +59,8 @@ class Linkage:
         """How many faces the groups have, (m,)."""
         return self._sizes[groups]
 
-    def margins(self, a: Rows, b: Rows) -> Margins:
-        """How far over their bars pairs of groups lie, (m,)."""
+    def margins(self, a: Rows, b: Rows, bar: Bar | None = None) -> Margins:
+        """How far over their bars pairs of groups lie, (m,); or over another bar."""
         found = np.empty(len(a), np.float32)
         for start in range(0, len(a), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
@@ -68,7 +68,7 @@ class Linkage:
             sizes_i, sizes_j = self._sizes[i], self._sizes[j]
             likeness = np.einsum("ij,ij->i", self._sums[i], self._sums[j]) / (sizes_i * sizes_j)
             shift = (self._shifts[i] / sizes_i + self._shifts[j] / sizes_j) / 2
-            found[part] = likeness - shift - self._bar.of(sizes_i, sizes_j)
+            found[part] = likeness - shift - (bar or self._bar).of(sizes_i, sizes_j)
         return found
 
     def of_faces(self, faces: Rows, embeddings: Embeddings, shifts: Margins) -> Margins:
@@ -145,8 +145,8 @@ class Linkage:
                 low, high = min(i, k), max(i, k)
                 heapq.heappush(heap, (-margin, low, high, changes.get(low, 0), changes.get(high, 0)))
         rows = [(i, j) for i, others in linked.items() for j in others if i < j]
-        low, high = np.array(sorted(rows), np.int64).reshape(-1, 2).T
-        pairs.replace(low, high, self.margins(low, high))
+        lows, highs = np.array(sorted(rows), np.int64).reshape(-1, 2).T
+        pairs.replace(lows, highs, self.margins(lows, highs))
 
     def _relink(self, linked: dict[int, set[int]], kept: int, gone: int) -> Iterator[tuple[int, float]]:
         """Gives the grown group the neighbours of both, and yields those of them that reach their bar."""

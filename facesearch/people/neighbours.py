@@ -42,9 +42,9 @@ def _index(embeddings: Embeddings) -> Any:
 
     count, dim = embeddings.shape
     if count <= _EXACT:
-        index = faiss.IndexFlatIP(dim)
-        index.add(embeddings)
-        return index
+        flat = faiss.IndexFlatIP(dim)
+        flat.add(embeddings)
+        return flat
     lists = int(4 * np.sqrt(count))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, 6, _SAMPLES
