@@ -22,6 +22,7 @@ from facesearch.cli import (
     info,
     migrate,
     models,
+    people_files,
     query,
     show,
     train,
@@ -59,6 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _GROUPS = {
+    "people": typer.Typer(help="Who is in the photos.", no_args_is_help=True),
     "models": typer.Typer(help="The models that there are.", no_args_is_help=True),
     "galleries": typer.Typer(help="The galleries that there are.", no_args_is_help=True),
     "bench": typer.Typer(help="Measure models and indexes.", no_args_is_help=True),
@@ -90,6 +92,14 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "forget": (forget.forget, "Interrupted; run the same command again, as not all may be forgotten."),
     "info": (info.info, NOTHING_CHANGED),
     "doctor": (info.doctor, NOTHING_CHANGED),
+    "people import": (
+        people_files.import_people,
+        "Interrupted; it is done whole or not at all: facesearch people log shows it.",
+    ),
+    "people export": (
+        people_files.export_people,
+        "Interrupted; each file that is there is whole, and the same command goes on from there.",
+    ),
     "models list": (models.list_models, NOTHING_CHANGED),
     "models show": (models.show_model, NOTHING_CHANGED),
     "models add": (models.add_model, "Interrupted; no model was added."),

@@ -23,6 +23,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor", "doctor --device gpu"),
     "align": ("align ~/people ~/crops", "align ~/people ~/crops --warp --size 112"),
     "train": ("train ~/crops --out mine --init dlib-resnet", "train ~/crops --out mine --resume"),
+    "people import": ("people import --dry-run", "people import ~/Pictures/2019"),
+    "people export": (
+        "people export --xmp beside",
+        "people export --xmp ~/sidecars --keywords",
+        "people export --csv faces.csv",
+        "people export --folders ~/people --link",
+    ),
     "models list": ("models list", "models list --json"),
     "models show": ("models show retail-0095",),
     "models add": ("models add facenet.pb", "models add network.onnx --name mine --card mine.toml"),

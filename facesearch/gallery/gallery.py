@@ -15,6 +15,7 @@ from facesearch.gallery.agreement import RequestedSettings, current_identity
 from facesearch.gallery.database import Database
 from facesearch.gallery.deciding import Deciding
 from facesearch.gallery.embedding import Effort
+from facesearch.gallery.exchanging import Exchanging
 from facesearch.gallery.indexing import PeopleFrom, outermost, usable_roots, whole
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.options import IndexOptions
@@ -51,9 +52,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Questions, Deciding):
+class Gallery(Questions, Deciding, Exchanging):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
-    asked is in `Questions`, what it can be told about people in `Deciding`."""
+    asked is in `Questions`, what it can be told about people in `Deciding`
+    and `Exchanging`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

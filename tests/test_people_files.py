@@ -1,0 +1,221 @@
+"""Names from and for other programs, through the real commands, on photos of people who do not exist."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facesearch.errors import UsageError
+from facesearch.gallery.gallery import Gallery
+from facesearch.people import xmp
+from facesearch.people.regions import Region
+from facesearch.people.sidecar import Shown, merged
+from facesearch.pictures.folders import folder_names
+from tests.conftest import Cli
+
+SIZE = (250, 250)
+WHOLE = (0.2, 0.2, 0.8, 0.8)  # around the face of a portrait
+
+
+@pytest.fixture
+def indexed(cli: Cli, album: Path) -> Path:
+    """A folder of four photos, each with one face, in the default gallery."""
+    assert cli("index", album).code == 0
+    return album
+
+
+@pytest.fixture
+def group() -> Callable[..., int]:
+    """Makes a group without a name of the faces of some photos, as grouping does."""
+
+    def make(*photos: Path) -> int:
+        with Gallery.open().writing() as db, db.transaction():
+            person = db.connection.execute("INSERT INTO people (made_by) VALUES ('auto')").lastrowid
+            for photo in photos:
+                db.connection.execute(
+                    "UPDATE faces SET person_id = ?, named_by = 'auto', margin = 0.1 "
+                    "WHERE photo_id = (SELECT id FROM photos WHERE path = ?)",
+                    (person, str(photo)),
+                )
+        return int(person or 0)
+
+    return make
+
+
+def photos_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.jpg"))
+
+
+def write_sidecar(photo: Path, *people: tuple[str, tuple[float, float, float, float]]) -> Path:
+    regions = tuple(Region(name, box) for name, box in people)
+    path = photo.with_name(photo.name + ".xmp")
+    path.write_bytes(merged(None, Shown(regions, SIZE)))
+    return path
+
+
+def names(gallery: Gallery) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for face in gallery.named_faces():
+        found.setdefault(Path(face.photo).name, []).append(face.name)
+    return found
+
+
+def test_imported_names_are_one_change_and_a_second_import_changes_nothing(cli: Cli, indexed: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    write_sidecar(first, ("Ann", WHOLE))
+    write_sidecar(second, ("Bob", (0.0, 0.0, 0.05, 0.05)))
+    planned = json.loads(cli("people", "import", "--dry-run", "--json").out)
+    assert names(Gallery.open()) == {}
+    done = json.loads(cli("people", "import", "--json").out)
+    kinds = ("naming", "named", "marked", "new_people", "known")
+    assert [planned[kind] for kind in kinds] == [done[kind] for kind in kinds] == [2, 1, 1, 2, 0]
+    assert names(Gallery.open()) == {first.name: ["Ann"], second.name: ["Bob"]}
+    again = json.loads(cli("people", "import", "--json").out)
+    assert (again["named"], again["marked"], again["known"], again["change"]) == (0, 0, 2, None)
+    Gallery.open().undo()
+    assert names(Gallery.open()) == {}
+
+
+def test_what_the_user_said_stands(cli: Cli, indexed: Path) -> None:
+    first = photos_of(indexed)[0]
+    gallery = Gallery.open()
+    gallery.name_person(str(first), "Eve")
+    write_sidecar(first, ("Ann", WHOLE))
+    said = cli("people", "import")
+    assert said.code == 0
+    assert "1 contradict what you said" in said.out
+    assert names(gallery) == {first.name: ["Eve"]}
+
+
+def test_a_face_that_was_parted_from_ann_is_not_made_ann_again(cli: Cli, indexed: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    for photo in (first, second):
+        write_sidecar(photo, ("Ann", WHOLE))
+    gallery = Gallery.open()
+    gallery.import_names()
+    gallery.part("Ann", photos=[str(second)])
+    assert gallery.import_names().decided == 1
+    assert names(gallery) == {first.name: ["Ann"]}
+
+
+def test_a_name_without_a_region_names_the_only_face(cli: Cli, indexed: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    bag = "<e:PersonInImage><rdf:Bag>{}</rdf:Bag></e:PersonInImage>"
+    whole = (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{}</rdf:Description></rdf:RDF>'
+    )
+    one, two = "<rdf:li>Ann</rdf:li>", "<rdf:li>Ann</rdf:li><rdf:li>Bob</rdf:li>"
+    first.with_name(first.name + ".xmp").write_text(whole.format(bag.format(one)))
+    second.with_suffix(".xmp").write_text(whole.format(bag.format(two)))
+    done = Gallery.open().import_names()
+    assert (done.named, done.unplaced) == (1, 2)
+    assert names(Gallery.open()) == {first.name: ["Ann"]}
+
+
+def test_picasas_list_names_faces_too(cli: Cli, indexed: Path) -> None:
+    first = photos_of(indexed)[0]
+    (first.parent / ".picasa.ini").write_text(
+        f"[Contacts2]\nab=Ann;;\n[{first.name}]\nfaces=rect64(33333333cccccccc),ab\n"
+    )
+    assert Gallery.open().import_names([first]).named == 1
+
+
+def test_what_cannot_be_read_is_listed_and_ends_with_7(cli: Cli, indexed: Path) -> None:
+    first = photos_of(indexed)[0]
+    first.with_name(first.name + ".xmp").write_bytes(b"<x:xmpmeta><People")
+    said = cli("people", "import")
+    assert said.code == 7
+    assert first.name in said.err
+    assert cli("people", "import", indexed / "nothing").code == 2
+
+
+def test_exported_sidecars_are_read_back_with_the_same_names_and_no_photo_changes(cli: Cli, indexed: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    gallery = Gallery.open()
+    gallery.name_person(str(first), "Ann & <Bob>")
+    gallery.name_person(str(second), "安|x/y 🙂")
+    before = {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(indexed)}
+    told = names(gallery)
+    assert cli("people", "export", "--xmp", "beside", "--keywords").code == 0
+    assert "had them already" in cli("people", "export", "--xmp", "beside").err
+    assert cli("index", indexed, "--gallery", "other").code == 0
+    other = Gallery.open("other")
+    assert other.import_names().named == 2
+    assert names(other) == told
+    assert {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(indexed)} == before
+
+
+def test_a_sidecar_that_is_there_is_kept_with_its_rights(cli: Cli, indexed: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    there = first.with_suffix(".xmp")
+    there.write_bytes(merged(None, Shown((Region("Zed", (0.0, 0.0, 0.1, 0.1)),), SIZE)))
+    there.chmod(0o600)
+    broken = second.with_name(second.name + ".xmp")
+    broken.write_bytes(b"<cut")
+    gallery = Gallery.open()
+    gallery.name_person(str(first), "Ann")
+    gallery.name_person(str(second), "Bob")
+    said = cli("people", "export", "--xmp", "beside")
+    assert said.code == 7
+    assert second.name in said.err
+    assert broken.read_bytes() == b"<cut"
+    assert {region.name for region in xmp.read(there.read_bytes()).regions} == {"Zed", "Ann"}
+    assert there.stat().st_mode & 0o777 == 0o600
+    assert not first.with_name(first.name + ".xmp").exists()
+
+
+def test_tables_folders_and_json_hold_the_names(cli: Cli, indexed: Path, tmp_path: Path) -> None:
+    first, second, *_ = photos_of(indexed)
+    assert cli("people", "export", "--csv", tmp_path / "none.csv").code == 1
+    gallery = Gallery.open()
+    gallery.name_person(str(first), "../Ann")
+    gallery.name_person(str(second), "con")
+    table = tmp_path / "faces.csv"
+    assert cli("people", "export", "--csv", table).code == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(Path(row["photo"]).name, row["name"]) for row in rows] == [(first.name, "../Ann"), (second.name, "con")]
+    assert cli("people", "export", "--csv", table).code == 2
+    told = json.loads(cli("people", "export", "--json").out)
+    assert [face["name"] for face in told["faces"]] == ["../Ann", "con"]
+    folder = tmp_path / "people"
+    for _ in range(2):
+        assert cli("people", "export", "--folders", folder, "--link").code == 0
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")) == sorted(
+        (f"_.._Ann/{first.name}", f"_con/{second.name}")
+    )
+    sidecars = tmp_path / "sidecars"
+    assert cli("people", "export", "--xmp", sidecars).code == 0
+    assert len(list(sidecars.rglob("*.jpg.xmp"))) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--keywords", "--json"), ("--folders", "x"), ("--copy", "--json"), ("--folders", "x", "--copy", "--link")],
+)
+def test_options_that_do_not_fit_together_are_refused(cli: Cli, words: tuple[str, ...]) -> None:
+    assert cli("people", "export", *words).code == 2
+
+
+def test_folders_differ_whatever_the_file_system() -> None:
+    people = [(1, "Ann"), (2, "ANN"), (3, "a/b"), (4, "a:b"), (5, "."), (6, "x" * 300), (7, "Ann-2")]
+    found = folder_names(people)
+    assert len({name.casefold() for name in found.values()}) == len(people)
+    assert [found[person] for person in (1, 2, 3, 5)] == ["Ann", "ANN-2", "a_b", "_"]
+    assert all(0 < len(name.encode()) < 256 and "/" not in name for name in found.values())
+
+
+def test_an_unnamed_group_takes_the_imported_name(cli: Cli, indexed: Path, group: Callable[..., int]) -> None:
+    first, second, *_ = photos_of(indexed)
+    person = group(first, second)
+    write_sidecar(first, ("Ann", WHOLE))
+    gallery = Gallery.open()
+    gallery.import_names()
+    assert gallery.person(f"@{person}").name == "Ann"
+    assert names(gallery) == {first.name: ["Ann"], second.name: ["Ann"]}
+    assert [face.named_by for face in gallery.faces_of("Ann")] == ["xmp", "auto"]
+    with pytest.raises(UsageError):
+        gallery.import_names(["/nothing/here"])
