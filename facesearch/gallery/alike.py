@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.records import Match
+from facesearch.geometry.face import Box
 
 # How near to 1 the similarity of a face in two copies comes, as a share of the way from the model's threshold.
 # Measured on LFW, by the default model and by retail-0095: of 240 copies in 0.5 to 1.6 times the size, or of JPEG
@@ -25,11 +26,12 @@ _BURST = 2.0  # seconds from one photo to the next
 
 class Candidate(NamedTuple):
     """A face that may be a row of an answer, and its photo's digest, width and height (0 where they are not
-    known)."""
+    known). Where the row stands for a person, `boxes` are of all faces by which the person is judged."""
 
     match: Match
     digest: bytes
     size: tuple[int, int]
+    boxes: tuple[Box, ...] = ()
 
 
 class Rows:

@@ -14,6 +14,7 @@ from facesearch.faces.analyser import Analyser
 from facesearch.faces.quality import can_tell
 from facesearch.flow.stream import chunks
 from facesearch.gallery.alike import Candidate, Rows
+from facesearch.gallery.by_person import ByPerson, Question
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.probes import Chosen, Probe, embed_faces
 from facesearch.gallery.records import ActiveThreshold, Match, Verdict
@@ -36,8 +37,9 @@ _WIDEST = 8192  # faces; beyond these an answer of few people would cost a walk 
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """What is wanted: the `k` nearest people whose judged value is at least `threshold`, one match for each named
-    person (the best face) and one for each unnamed face; with `group` off, the k nearest faces. With `every`, all
+    """What is wanted: the `k` nearest people whose judged value is at least `threshold`, one match for each person,
+    named or not, judged by all of their faces, and one for each face that is nobody's; with `group` off, the k
+    nearest faces. With `every`, all
     photos that show the person: from `threshold` on, or where that is None from the threshold that the gallery goes
     by. Copies of a photo, resized copies and photos of one burst are one match, but with `copies`; so is nothing with
     `group` off. `min_quality` leaves out faces whose quality is known and lower, `scope` photos."""
@@ -55,6 +57,11 @@ class QueryOptions:
         limits.check("k", self.k, limits.MATCHES)
         limits.check("threshold", self.threshold, limits.SIMILARITY)
         limits.check("min_quality", self.min_quality, limits.QUALITY)
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a row stands for a person."""
+        return self.group and not self.every
 
     def least(self, known: ActiveThreshold | None) -> float:
         """The least judged value of a match. Raises ModelError where every photo is wanted and no threshold is
@@ -155,6 +162,7 @@ def identify(
     least = options.least(judge.threshold)
     # The mean of similarities is the similarity to the mean, (m, dim).
     queries = np.stack([probe.embeddings().mean(axis=0) for probe in probes])
+    lowest = least - judge.lift if options.by_person else least
     shifts = [float(judge.shifts(probe.embeddings()).mean()) for probe in probes]  # (m,)
     open_rows = list(range(len(queries)))
     wanted = max(_FIRST_LOOK, options.k)
@@ -166,11 +174,13 @@ def identify(
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
             near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
             judged = {i: min(s - (shifts[row] + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
-            reached = {i: s for i, s in near.items() if judged[i] >= least}
+            reached = {i: s for i, s in near.items() if judged[i] >= lowest}
             # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
-            is_last = wanted >= widest or judge.highest(float(found[-1]), shifts[row]) < least
+            is_last = wanted >= widest or judge.highest(float(found[-1]), shifts[row]) < lowest
             if is_last or not options.every:
-                answers[row] = _Choice(faces, judge, options, probes[row]).rows(faces.matches(reached, judged))
+                question = Question(queries[row], shifts[row], options.scope, options.min_quality)
+                choice = _Choice(faces, judge, options, probes[row])
+                answers[row] = choice.rows(faces.matches(reached, judged), question)
             if not is_last and (options.every or len(answers[row]) < options.k):
                 unsettled.append(row)
         open_rows = unsettled
@@ -184,24 +194,33 @@ class _Choice:
     def __init__(self, faces: "Faces", judge: Judge, options: QueryOptions, asked: Probe) -> None:
         self._faces, self._judge, self._options, self._asked = faces, judge, options, asked
         self._most = math.inf if options.every else options.k
+        self._least = options.least(judge.threshold)
         self._chosen: dict[object, Match] = {}
         self._alike: dict[object, list[str]] = {}  # by the key of the row
         self._merged: set[object] = set()
         self._mergeable: list[object] = []  # the keys of rows that can have others alike, as `Rows` counts them
         self._shown = Rows(judge.dim, judge.similarity)
 
-    def rows(self, candidates: Iterable[Candidate]) -> tuple[Match, ...]:
-        """One a person, a photo or a face, in the order of the candidates, each with what shows the same."""
-        wanted = (each for each in map(self._judged, candidates) if each is not None)
+    def rows(self, candidates: Iterable[Candidate], question: Question) -> tuple[Match, ...]:
+        """One a person, a photo or a face, of candidates that come by their judged values, each with what shows the
+        same."""
+        good = [each for each in candidates if self._is_good(each.match)]
+        at_once = _ALL_AT_ONCE if self._options.every else _SOME_AT_ONCE
+        by_value: Iterable[Candidate] = good
+        if self._options.by_person:
+            at_once = self._options.k + _BEYOND
+            by_value = ByPerson(self._faces, self._judge, question).rows(good, at_once)
+        wanted = (each for each in map(self._judged, by_value) if each is not None)
         beyond = 0
-        for part in chunks(wanted, _ALL_AT_ONCE if self._options.every else _SOME_AT_ONCE):
+        for part in chunks(wanted, at_once):
             embeddings = self._embeddings(part)
             for each in part:
                 self._take(each, embeddings.get(each.match.face_id))
                 beyond += len(self._chosen) >= self._most
             if beyond >= _BEYOND or (beyond and not embeddings):
                 break
-        return tuple(self._with_alike(key, match) for key, match in self._chosen.items())
+        rows = (self._with_alike(key, match) for key, match in self._chosen.items())
+        return tuple(sorted(rows, key=lambda match: -match.judged))  # which keeps the order of equal ones
 
     def _take(self, candidate: Candidate, embedding: Embeddings | None) -> None:
         """Makes the candidate a row, or a part of one."""
@@ -221,12 +240,16 @@ class _Choice:
     def _with_alike(self, key: object, match: Match) -> Match:
         return replace(match, alike=tuple(p for p in dict.fromkeys(self._alike[key]) if p != match.photo))
 
+    def _is_good(self, match: Match) -> bool:
+        return match.quality is None or match.quality >= self._options.min_quality
+
     def _judged(self, candidate: Candidate) -> Candidate | None:
         """With what its value means; None for what is not wanted."""
         match, known = candidate.match, self._judge.threshold
-        if match.quality is not None and match.quality < self._options.min_quality:
+        if match.judged < self._least:
             return None
-        tells = known and any(can_tell(face.sighting.box, match.box) for face in self._asked.faces)
+        boxes = candidate.boxes or (match.box,)
+        tells = known and any(can_tell(face.sighting.box, box) for face in self._asked.faces for box in boxes)
         same = match.judged >= known.similarity if known and tells else None
         if self._options.every and self._options.threshold is None and not same:
             return None
@@ -236,13 +259,15 @@ class _Choice:
         match = candidate.match
         if not self._options.group:
             return match.face_id
-        return match.photo if self._options.every else match.person or match.face_id
+        if self._options.every:
+            return match.photo
+        return match.face_id if match.person_id is None else ("person", match.person_id)
 
     def _embeddings(self, candidates: Sequence[Candidate]) -> dict[int, Embeddings]:
         """Of the faces of rows that stand for a photo, not for a person; none where nothing is merged."""
         if not self._options.group or self._options.copies:
             return {}
-        ids = [each.match.face_id for each in candidates if self._options.every or not each.match.person]
+        ids = [each.match.face_id for each in candidates if self._options.every or each.match.person_id is None]
         if not ids:
             return {}
         stored, rows = self._faces.embeddings_of(ids, self._judge.dim)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -43,6 +44,17 @@ class StoredFaces:
     boxes: tuple[Box, ...]
     scores: tuple[float, ...]
     qualities: tuple[float | None, ...]
+    embeddings: Embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class FacesOfPeople:
+    """Faces of some people: their ids and the ids of the people, (n,) each, their boxes, and their embeddings,
+    (n, dim)."""
+
+    ids: NDArray[np.int64]
+    people: NDArray[np.int64]
+    boxes: tuple[Box, ...]
     embeddings: Embeddings
 
 
@@ -188,16 +200,21 @@ class Faces:
         quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
         for part in parts(list(similarities)):
-            for face_id, person, path, digest, width, height, date, quality_of_face, *box in self._conn.execute(
-                f"SELECT faces.id, people.name, path, digest, width, height, {taken}, {quality}, box_left, box_top, "
-                "box_right, box_bottom FROM faces JOIN photos ON photos.id = photo_id "
+            for face_id, person, who, stranger, path, digest, width, height, date, good, *box in self._conn.execute(
+                f"SELECT faces.id, people.name, people.id, {self._is_stranger}, path, digest, width, height, "
+                f"{taken}, {quality}, box_left, box_top, box_right, box_bottom FROM faces JOIN photos ON photos.id = photo_id "
                 "LEFT JOIN people ON people.id = person_id "
-                f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok'",
+                f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok' {self._is_one}",
                 part,
             ):
-                values = similarities[face_id], from_sql(path), Box(*box), face_id, judged[face_id]
-                good = quality_of_face if isinstance(quality_of_face, float) else None
-                match = Match(person and names.normal(person), *values, quality=good, taken=date or None)
+                match = Match(
+                    *(person and names.normal(person), similarities[face_id], from_sql(path), Box(*box), face_id),
+                    judged[face_id],
+                    quality=good if isinstance(good, float) else None,
+                    taken=date or None,
+                    person_id=who,
+                    is_stranger=bool(stranger),
+                )
                 found.append(Candidate(match, bytes(digest or b""), (width or 0, height or 0)))
         return sorted(found, key=lambda each: (-each.match.judged, -each.match.similarity, each.match.face_id))
 
@@ -205,9 +222,42 @@ class Faces:
         """The ids of the faces in those photos, ascending."""
         where, values = scope.condition(self._conn)
         rows = self._conn.execute(
-            f"SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id WHERE {where} ORDER BY faces.id", values
+            f"SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id WHERE {where} {self._is_one} "
+            "ORDER BY faces.id",
+            values,
         )
         return np.fromiter((row[0] for row in rows), np.int64)
+
+    def of_people(
+        self, people: Sequence[int], scope: Scope, min_quality: float, dim: int, *, most: int
+    ) -> FacesOfPeople:
+        """The faces of these people in those photos whose quality is not known or high enough; at most so many of
+        each, evenly over all of theirs. No id of a face is read from its row but from an index."""
+        where, values = scope.condition(self._conn)
+        if "quality" in columns(self._conn, "faces"):
+            where, values = f"{where} AND coalesce(quality, 1) >= ?", [*values, min_quality]
+        rows: list[tuple[Any, ...]] = []
+        for part in parts([face for person in people for face in self._some_of(person, most)]):
+            rows += self._conn.execute(
+                "SELECT faces.id, person_id, embedding, box_left, box_top, box_right, box_bottom FROM faces "
+                f"JOIN photos ON photos.id = photo_id WHERE faces.id IN ({marks(part)}) AND {where} {self._is_one}",
+                [*part, *values],
+            )
+        ids, who = np.array([row[:2] for row in rows], np.int64).reshape(-1, 2).T
+        return FacesOfPeople(ids, who, tuple(Box(*row[3:]) for row in rows), _matrix([row[2] for row in rows], dim))
+
+    def _some_of(self, person: int, most: int) -> Sequence[int]:
+        ids = [row[0] for row in self._conn.execute("SELECT id FROM faces WHERE person_id = ?", (person,))]
+        return ids if len(ids) <= most else np.sort(ids)[np.linspace(0, len(ids) - 1, most).astype(int)].tolist()
+
+    @cached_property
+    def _is_one(self) -> str:
+        """The condition that leaves out what the user said is no face."""
+        return "AND is_face" if "is_face" in columns(self._conn, "faces") else ""
+
+    @cached_property
+    def _is_stranger(self) -> str:
+        return "people.kind = 'stranger'" if "kind" in columns(self._conn, "people") else "0"
 
 
 def stored_values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

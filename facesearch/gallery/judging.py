@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WORTH_A_NOTE = 200_000  # faces: some seconds
 _CANDIDATES = 20_000  # unnamed faces, drawn at random, among which distinct people are looked for
+_LIFT = 2  # units of the card
 
 
 class Judge:
@@ -28,6 +29,7 @@ class Judge:
         self._db, self.dim = db, settings.dim
         self.threshold = active_threshold(db, card)
         self._of_card = card.similarity if card else None
+        self._unit = card.unit if card else 0.0
         self._own: OwnThresholds | None = None
         stamp = db.cohort.stamp()
         if card and has_facts(card) and stamp and self.threshold and self.threshold.judges:
@@ -38,6 +40,11 @@ class Judge:
     def similarity(self) -> float | None:
         """From which similarity on two faces are one person, by the model's card; None where that is not known."""
         return self._of_card
+
+    @property
+    def lift(self) -> float:
+        """How much higher than by their best face somebody may well be judged by all of their faces."""
+        return _LIFT * self._unit
 
     @property
     def cohort(self) -> int:

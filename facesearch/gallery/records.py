@@ -56,7 +56,12 @@ class Match:
     that reaches the threshold; None where none is known, or both faces are too small to tell. `quality`, 0..1, says
     how good the face is to recognise somebody by; None where an earlier facesearch stored it. `taken` is the photo's
     date by its own clock (such as 2024-07-31T18:05:59), None where it has none. `alike` are the paths of the other
-    photos that show the same: copies, resized copies, and those of the same burst."""
+    photos that show the same: copies, resized copies, and those of the same burst.
+
+    `person` is the name of whose face it is, None where they have none; `person_id` is that person's id, None where
+    the face is nobody's. `is_stranger` says that the user does not want to be asked about them. Where the row stands
+    for a person, it shows the face that is judged nearest, and `judged` is the mean over the nearest `faces` of all
+    faces of theirs."""
 
     person: str | None
     similarity: float
@@ -68,6 +73,14 @@ class Match:
     quality: float | None = None
     taken: str | None = None
     alike: tuple[str, ...] = ()
+    person_id: int | None = None
+    is_stranger: bool = False
+    faces: int = 1
+
+    @property
+    def label(self) -> str | None:
+        """How the person is called: by their name, or `@17`; None where the face is nobody's."""
+        return self.person or (None if self.person_id is None else f"@{self.person_id}")
 
     @property
     def photos(self) -> tuple[str, ...]:
