@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("asked", "face", "person", "judged", "similarity", "same", "quality", "photo", "taken"),
-    *("left", "top", "right", "bottom", "face_id", "alike"),
+    *("left", "top", "right", "bottom", "face_id", "alike", "person_id", "stranger", "faces"),
 )
 _UNBROKEN = 4096  # characters of a line, where no terminal sets them
 
@@ -23,7 +23,9 @@ def csv_rows(answer: "Answer") -> Iterator[Sequence[object]]:
         quality = "" if match.quality is None else f"{match.quality:.2f}"
         box = (f"{edge:.1f}" for edge in match.box)
         where = match.photo, match.taken, *box
-        yield asked, answer.query.number, match.person, *values, quality, *where, match.face_id, len(match.alike)
+        whose = match.person_id, "yes" if match.is_stranger else "", match.faces
+        row = asked, answer.query.number, match.person, *values, quality, *where, match.face_id, len(match.alike)
+        yield *row, *whose
 
 
 def show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
@@ -40,13 +42,15 @@ def show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
     out.print(printable(_title(answer, is_chosen)))
     if not answer.matches:  # a note says why
         return
-    names = ["judged", "similarity"] if answer.cohort else ["similarity"]
+    is_judged = bool(answer.cohort) or any(match.faces > 1 for match in answer.matches)
+    names = ["judged", "similarity"] if is_judged else ["similarity"]
+    labels = _labels(answer)
     made = show.table(*names, "same", "person", "photo", right=names)
     rows, ends = [], []
-    for match in answer.matches:
-        values = [f"{match.judged:.3f}"] * bool(answer.cohort) + [f"{match.similarity:.3f}"]
+    for match, label in zip(answer.matches, labels, strict=True):
+        values = [f"{match.judged:.3f}"] * is_judged + [f"{match.similarity:.3f}"]
         photo = delivery.in_its_folder(match.photo, answer.roots)
-        rows.append([*values, _yes_or_no(match, "-"), match.person or "-", photo])
+        rows.append([*values, _yes_or_no(match, "-"), label, photo])
         ends.append(delivery.and_alike(match.alike))
     show.add_rows(made, out, rows, ends)
     out.print(made)
@@ -66,6 +70,18 @@ def _title(answer: "Answer", is_chosen: bool) -> str:
     if is_chosen and answer.query.faces > 1:
         return f"{answer.query.photo}, face {answer.query.number} of {answer.query.faces}"
     return answer.query.photo
+
+
+def _labels(answer: "Answer") -> list[str]:
+    """How whoever is in each row is called; of people who share a name with their ids."""
+    people = {(match.person, match.person_id) for match in answer.matches if match.person}
+    names = [name for name, _ in people]
+    shared = {name for name in names if names.count(name) > 1}
+    return [
+        ("stranger " if match.is_stranger else "")
+        + (f"{match.person} @{match.person_id}" if match.person in shared else match.label or "-")
+        for match in answer.matches
+    ]
 
 
 def _yes_or_no(match: "Match", unknown: str) -> str:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import delivery, json_forms, show
+from facesearch.cli import completion, delivery, json_forms, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import GalleryName, Json
+from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def find(
-    people: Annotated[list[str], typer.Argument(help="Names of people.", metavar="NAME")],
+    people: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names of people, or ids such as @17.", metavar="NAME|@17...", autocompletion=completion.people
+        ),
+    ],
     gallery: GalleryName = "default",
     within: Within = None,
     since: Since = None,
@@ -26,7 +32,7 @@ def find(
     link_to: LinkTo = None,
     json: Json = False,
 ) -> ExitCode:
-    """In which photos are all these people? Goes by the names in a gallery, newest photos first.
+    """In which photos are all these people? Goes by the people in a gallery, newest photos first.
 
     Exit code 1: in none."""
     from facesearch.gallery.gallery import Gallery
@@ -35,7 +41,8 @@ def find(
     wanted = Delivery(json, as_csv, paths, nul, copy_to, link_to)
     wanted.check()
     scope = Scope(str(within) if within else None, since, until)
-    found = Gallery.open(gallery, "cpu", show.note).find(people, scope)
+    opened = Gallery.open(gallery, "cpu", show.note)
+    found = opened.find(settled(opened, people), scope)
     _show(found, wanted)
     show.flush()
     if found.undated:

@@ -7,6 +7,7 @@ import typer
 
 from facesearch.cli import completion, json_forms, show
 from facesearch.cli.options import GalleryName, Json, Yes
+from facesearch.cli.whom import chosen_of
 from facesearch.errors import ExitCode
 from facesearch.files import printable
 
@@ -20,7 +21,7 @@ def forget(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="A person's name, or the path of a photo or of a folder.",
+            help="A person's name or id (@17), or the path of a photo or of a folder.",
             metavar="NAME|PHOTO|FOLDER",
             autocompletion=completion.people,
         ),
@@ -58,6 +59,7 @@ def forget(
     kind: Kind | None = "person" if person else "photo" if photo else None
     try:
         kind = kind or _ask_kind(opened, what, yes or dry_run)
+        what = _ask_who(opened, what, kind, yes or dry_run)
         chosen = opened.to_forget(what, kind)
     except forgetting.UnknownError:
         if dry_run:
@@ -95,6 +97,19 @@ def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None"
         answer = typer.prompt("Forget the person (1) or the photo or folder (2)?", type=int, err=True)
         return "person" if answer == 1 else "photo" if answer == 2 else None
     return None
+
+
+def _ask_who(opened: "Gallery", what: str, kind: "Kind | None", is_not_asked: bool) -> str:
+    """Asks who is meant by a name that several people have; what was typed where nothing is to be asked."""
+    from facesearch.gallery.references import AmbiguousNameError
+
+    try:
+        opened.to_forget(what, kind)
+    except AmbiguousNameError as error:
+        if is_not_asked:
+            raise
+        return f"@{chosen_of(opened, error)}"
+    return what
 
 
 def _is_confirmed(chosen: "ToForget", yes: bool) -> bool:

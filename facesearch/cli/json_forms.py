@@ -58,12 +58,16 @@ def answer(record: "Answer") -> Json:
         "query": _sighting(record.query) | {"faces": record.query.faces, "face": record.query.number},
         "also": [_sighting(each) for each in record.also],
         "person": record.person,
+        "person_id": record.person_id,
         "model": record.model,
         "threshold": record.threshold,
         "cohort": record.cohort,
         "matches": [
             {
                 "person": match.person,
+                "person_id": match.person_id,
+                "stranger": match.is_stranger,
+                "faces": match.faces,
                 "similarity": round(match.similarity, 4),
                 "judged": round(match.judged, 4),
                 "same": match.same,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import answer_forms, delivery, json_forms, show
+from facesearch.cli import answer_forms, completion, delivery, json_forms, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import Device, GalleryName, Json, Precision
+from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def query(
         bool, typer.Option("--all", help="All photos of the person: from the threshold on, a photo a row.")
     ] = False,
     person: Annotated[
-        str | None, typer.Option(help="Ask about somebody who has a name in the gallery.", metavar="NAME")
+        str | None,
+        typer.Option(help="Ask about somebody in the gallery.", metavar="NAME|@17", autocompletion=completion.people),
     ] = None,
     together: Annotated[
         bool, typer.Option("--together", help="The photos show one person: one answer to all of them.")
@@ -133,7 +135,8 @@ class _Asked:
         """One for each question."""
         opened = open_gallery(self.is_several and not self.together)
         if self.person is not None:
-            return [opened.query_person(self.person, options)]
+            (who,) = settled(opened, [self.person])
+            return [opened.query_person(who, options)]
         if self.together:
             return [opened.query_together(list(_photos(self.photos)), options)]
         if self.is_several:

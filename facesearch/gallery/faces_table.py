@@ -123,14 +123,14 @@ class Faces:
         """The faces of the photo with this id, in the order in which they were stored."""
         return self._stored("photo_id = ? ORDER BY id", (photo,), dim)
 
-    def best_of_person(self, name: str, most: int, dim: int) -> tuple[list[str], StoredFaces]:
-        """The faces of the person with this name, at most so many, the largest first, and the path of each's photo.
+    def best_of_person(self, person: int, most: int, dim: int) -> tuple[list[str], StoredFaces]:
+        """The faces of the person with this id, at most so many, the largest first, and the path of each's photo.
         Photos that are missing count too: it is the face that is asked about."""
-        where = "person_id IN (SELECT id FROM people WHERE name = ?) "
+        where = f"person_id = ? {self._is_one} "
         order = "ORDER BY min(box_right - box_left, box_bottom - box_top) DESC, id LIMIT ?"
-        found = self._stored(where + order, (name, most), dim)
+        found = self._stored(where + order, (person, most), dim)
         paths = self._conn.execute(
-            f"SELECT (SELECT path FROM photos WHERE id = photo_id) FROM faces WHERE {where}{order}", (name, most)
+            f"SELECT (SELECT path FROM photos WHERE id = photo_id) FROM faces WHERE {where}{order}", (person, most)
         )
         return [from_sql(path) for (path,) in paths], found
 
@@ -202,8 +202,8 @@ class Faces:
         for part in parts(list(similarities)):
             for face_id, person, who, stranger, path, digest, width, height, date, good, *box in self._conn.execute(
                 f"SELECT faces.id, people.name, people.id, {self._is_stranger}, path, digest, width, height, "
-                f"{taken}, {quality}, box_left, box_top, box_right, box_bottom FROM faces JOIN photos ON photos.id = photo_id "
-                "LEFT JOIN people ON people.id = person_id "
+                f"{taken}, {quality}, box_left, box_top, box_right, box_bottom FROM faces "
+                "JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok' {self._is_one}",
                 part,
             ):

@@ -10,6 +10,7 @@ from facesearch.files import printable
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import Forgotten
+from facesearch.gallery.references import AmbiguousNameError, several
 from facesearch.gallery.removal import Removal, StoredPhoto
 from facesearch.gallery.sqlite import BUSY_SECONDS
 from facesearch.gallery.storage import Storage
@@ -60,12 +61,13 @@ class ToForget:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Photos that lose their faces: `gone` go altogether, `kept` are remembered as forgotten."""
+    """Photos that lose their faces: `gone` go altogether, `kept` are remembered as forgotten; and people who go."""
 
     gone: list[StoredPhoto]
     kept: list[StoredPhoto]
     roots: tuple[str, ...] = ()
     away: tuple[Away, ...] = ()
+    people: tuple[int, ...] = ()
 
     def counted(self, gone_roots: tuple[GoneRoot, ...] = ()) -> ToForget:
         photos = sorted((*self.gone, *self.kept), key=lambda photo: photo.path)
@@ -76,16 +78,18 @@ class _Choice:
 
 def to_forget(storage: Storage, what: str, kind: Kind | None = None) -> ToForget:
     """What `forget` would delete; nothing is written. Raises AmbiguousError where `kind` must say whether a person or
-    a photo (or folder) of that name is meant, UnknownError where the gallery knows neither."""
+    a photo (or folder) of that name is meant, AmbiguousNameError where several people have it, UnknownError where the
+    gallery knows neither."""
     with storage.reading() as (db, _), db.snapshot():
         return _choose(storage, db, what, kind).counted()
 
 
 def forget(storage: Storage, what: str, kind: Kind | None = None) -> Forgotten:
-    """Deletes all faces that have this name; or all faces of the photo with this path and of its copies; or all that
-    is known of the photos under this folder: from the database, from its log and from the file of vectors. Photos
-    that may be met again by `index` are not looked at again until `index` is told so. When the gallery knows nothing
-    of that name, and an earlier deletion had to leave bytes behind, that one is finished.
+    """Deletes all faces of the person with this name or id (such as @17); or all faces of the photo with this path
+    and of its copies; or all that is known of the photos under this folder: from the database, from its log and from
+    the file of vectors. Photos that may be met again by `index` are not looked at again until `index` is told so.
+    When the gallery knows nothing of that name, and an earlier deletion had to leave bytes behind, that one is
+    finished.
 
     Raises as `to_forget`, and LeftBehindError where bytes must stay for the time being."""
     try:
@@ -101,7 +105,7 @@ def forget(storage: Storage, what: str, kind: Kind | None = None) -> Forgotten:
     def delete(db: Database) -> Forgotten:
         choice = _choose(storage, db, what, kind)
         if kind == "person":
-            db.removal.person(what)
+            db.removal.people(choice.people)
         else:
             db.removal.roots(choice.roots)
             db.removal.photos(choice.gone, choice.kept)
@@ -138,7 +142,7 @@ def finish(storage: Storage) -> bool:
 def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
     """What a gallery knows of that name."""
     found: list[Kind] = []
-    if removal.has_person(what):
+    if removal.people_called(what):
         found.append("person")
     if removal.is_known(_absolute(what)):
         found.append("photo")
@@ -160,7 +164,10 @@ def _choose(storage: Storage, db: Database, what: str, kind: Kind | None) -> _Ch
             f"{printable(what)} is a person and also a photo or folder; say which is meant: --person or --photo."
         )
     if found == ("person",):
-        return _Choice([], db.removal.photos_of(what))
+        people = db.removal.people_called(what)
+        if len(people) > 1:
+            raise AmbiguousNameError(several(what, people), people)
+        return _Choice([], db.removal.photos_of(people), people=tuple(people))
     return _choose_path(db, _absolute(what))
 
 

@@ -92,6 +92,11 @@ class People:
             following = row[0]
         return root_of(person, joined_into)
 
+    def label(self, person: int) -> str:
+        """How a person is called: by their name, or `@17`."""
+        row = self._conn.execute("SELECT name FROM people WHERE id = ?", (person,)).fetchone()
+        return (row and row[0]) or f"@{person}"
+
     def called(self, name: str) -> list[int]:
         """The ids of all who have this name and were not joined into another one, ascending."""
         live = "AND joined_into IS NULL" if self._knows_joins else ""

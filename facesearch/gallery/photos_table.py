@@ -16,6 +16,7 @@ from facesearch.gallery.scope import Scope
 from facesearch.gallery.set_aside_table import SetAsideFaces
 from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, inside, marks, parts, to_sql
 from facesearch.geometry.face import Face
+from facesearch.people import names
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import ABSENT, FAILURES, Cause, Status
 
@@ -155,17 +156,22 @@ class Photos:
         undated = "AND coalesce(taken, '') = ''" if "taken" in columns(self._conn, "photos") else ""
         return int(self._conn.execute(f"SELECT count(*) FROM photos WHERE {where} {undated}", values).fetchone()[0])
 
-    def with_people(self, people: Sequence[str], scope: Scope) -> tuple[PhotoOfPeople, ...]:
-        """The photos of a scope that show everybody with these names, newest first, those without a date last."""
+    def with_people(self, people: Sequence[int], scope: Scope) -> tuple[PhotoOfPeople, ...]:
+        """The photos of a scope that show all the people with these ids, newest first, those without a date last."""
         where, values = scope.condition(self._conn)
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
-        shows = "id IN (SELECT photo_id FROM faces WHERE person_id IN (SELECT id FROM people WHERE name = ?))"
+        shows = "id IN (SELECT photo_id FROM faces WHERE person_id = ?)"
         rows = self._conn.execute(
             f"SELECT id, path, {taken} FROM photos WHERE {where} {f'AND {shows} ' * len(people)}"
             f"ORDER BY coalesce({taken}, '') DESC, path",
             [*values, *people],
         ).fetchall()
-        return tuple(PhotoOfPeople(from_sql(path), self._people.in_photo(i), date or None) for i, path, date in rows)
+        labels = [self._people.label(person) for person in people]
+        unnamed = [label for label in labels if names.AN_ID.fullmatch(label)]
+        return tuple(
+            PhotoOfPeople(from_sql(path), (*self._people.in_photo(i), *unnamed), date or None)
+            for i, path, date in rows
+        )
 
     def unread(self) -> Iterator[Outcome]:
         """The photos whose content is not known, by path: failures, and files of kinds that nothing here reads."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from facesearch import limits
-from facesearch.errors import FaceSearchError, Note, UsageError
+from facesearch.errors import FaceSearchError, NoFaceError, Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.files import printable
 from facesearch.flow import pace
@@ -29,14 +29,13 @@ from facesearch.gallery.records import (
     Unanswered,
     Verdict,
 )
-from facesearch.gallery.references import nobody
+from facesearch.gallery.references import References, Who
 from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors import Searchable, import_faiss_meanwhile
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.models.cards import index_recipes
 from facesearch.models.device import Device, Precision
-from facesearch.people import names
 from facesearch.photos.dates import date_if_there
 from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
@@ -157,27 +156,29 @@ class Questions(Storage):
         with self._asking(options or QueryOptions()) as asked:
             return asked.answers([together(self._faces_of(asked, photos))])[0]
 
-    def query_person(self, name: str, options: QueryOptions | None = None) -> Answer:
-        """As `query_together`, for the faces that have a name in this gallery, the 200 largest. Raises UsageError
-        where nobody has it."""
+    def query_person(self, who: Who, options: QueryOptions | None = None) -> Answer:
+        """As `query_together`, for the faces of somebody of this gallery, the 200 largest. Raises the errors of
+        `references` where it is not clear who is meant, NoFaceError where all of their faces are set aside."""
         with self._asking(options or QueryOptions()) as asked:
-            (known,) = self._named(asked.db, [name])
-            paths, faces = asked.db.faces.best_of_person(known, _MOST_OF_PERSON, asked.settings.dim)
+            person, label = self._people(asked.db, [who])[0]
+            paths, faces = asked.db.faces.best_of_person(person, _MOST_OF_PERSON, asked.settings.dim)
+            if not paths:
+                raise NoFaceError(f"There is no face of {printable(label)} that can be compared.")
             probes = [
                 Probe(Sighting(path, box, score, 1, quality), row)
                 for path, box, score, quality, row in zip(
                     paths, faces.boxes, faces.scores, faces.qualities, faces.embeddings, strict=True
                 )
             ]
-            return replace(asked.answers([together(probes)])[0], person=known)
+            return replace(asked.answers([together(probes)])[0], person=label, person_id=person)
 
-    def find(self, people: Sequence[str], scope: Scope = WHOLE) -> PhotosOfPeople:
-        """The photos that show all the people with these names, newest first. Raises UsageError for a name that
-        nobody has, and where none is given."""
+    def find(self, people: Sequence[Who], scope: Scope = WHOLE) -> PhotosOfPeople:
+        """The photos that show all these people, newest first. Raises the errors of `references` where it is not
+        clear who is meant, UsageError where nobody is named."""
         if not people:
-            raise UsageError("No name is given; name the people who are to be in a photo.")
+            raise UsageError("Nobody is named; name the people who are to be in a photo.")
         with self._reading_within(scope) as (db, _, undated):
-            found = db.photos.with_people(self._named(db, people), scope)
+            found = db.photos.with_people([person for person, _ in self._people(db, people)], scope)
             return PhotosOfPeople(found, db.roots.paths(), undated)
 
     def verify(
@@ -251,13 +252,11 @@ class Questions(Storage):
         except FaceSearchError as error:  # another process writes, or nobody may
             self.note(f"{error} Until then not all dates are known.")
 
-    def _named(self, db: Database, people: Sequence[str]) -> list[str]:
-        """The names as they are stored. Raises UsageError for one that nobody has."""
-        known = db.people.names()
-        for name in people:
-            if names.as_asked(name) not in known:
-                raise UsageError(nobody(name, known, self.name))
-        return [names.as_asked(name) for name in people]
+    def _people(self, db: Database, whos: Sequence[Who]) -> list[tuple[int, str]]:
+        """The id of each who is meant, and how they are called."""
+        references = References(db, self.name)
+        people = dict.fromkeys(references.person(who) for who in whos)
+        return [(person, db.people.label(person)) for person in people]
 
     def _faces_of(self, asked: _Asked, photos: Sequence[GivenPhoto], chosen: Chosen = _LARGEST) -> list[Probe]:
         """The face of each photo that is chosen: as the gallery knows it, or else computed."""

@@ -60,8 +60,8 @@ class Match:
 
     `person` is the name of whose face it is, None where they have none; `person_id` is that person's id, None where
     the face is nobody's. `is_stranger` says that the user does not want to be asked about them. Where the row stands
-    for a person, it shows the face that is judged nearest, and `judged` is the mean over the nearest `faces` of all
-    faces of theirs."""
+    for a person, it shows the face that is judged nearest, of which the similarity is, and `judged` is by so many
+    `faces` of theirs."""
 
     person: str | None
     similarity: float
@@ -96,8 +96,8 @@ class Answer:
     photos, not from the card. Both are None for a model whose threshold nobody has measured. `cohort` is the number
     of the gallery's distinct people by whom own thresholds were measured; with none, judged values are
     similarities. `also` are the other faces of a question that has several: values are then means over all of them.
-    `person` is who was asked about by name. `roots` are the gallery's folders, and `undated` counts the photos that
-    were left out because no date of theirs is known."""
+    `person` is how who was asked about is called, and `person_id` their id. `roots` are the gallery's folders, and
+    `undated` counts the photos that were left out because no date of theirs is known."""
 
     query: Sighting
     model: str
@@ -111,6 +111,7 @@ class Answer:
     person: str | None = None
     roots: tuple[str, ...] = ()
     undated: int = 0
+    person_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import TypeAlias
 from facesearch.errors import UsageError
 from facesearch.files import printable
 from facesearch.gallery.database import Database
+from facesearch.gallery.sqlite import GREATEST_ID
 from facesearch.people import names
 
 Who: TypeAlias = str | int  # as it is typed, or the id of a person
 WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
 
 _NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,5})", re.DOTALL)
-_GREATEST_ID = 2**63 - 1  # SQLite's
 
 
 class AmbiguousNameError(UsageError):
@@ -82,7 +82,7 @@ class References:
         several."""
         if isinstance(typed, int) or (typed.isascii() and typed.isdigit()):
             face = int(typed)
-            if face > _GREATEST_ID or not self._db.people.has_face(face):
+            if face > GREATEST_ID or not self._db.people.has_face(face):
                 raise UnknownFaceError(
                     f"The gallery '{self._gallery}' has no face {face}; it may have been deleted, or its photo has "
                     "changed."
@@ -109,7 +109,7 @@ class References:
         return self._db.people.called(name) or self._db.people.formerly_called(name)
 
     def _live(self, person: int) -> int:
-        found = self._db.people.root(person) if person <= _GREATEST_ID else None
+        found = self._db.people.root(person) if person <= GREATEST_ID else None
         if found is None:
             raise UnknownPersonError(
                 f"Nobody in the gallery '{self._gallery}' has the number @{person}; list all with: facesearch people."

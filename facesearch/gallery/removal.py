@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError
+from facesearch.gallery.people_table import People
 from facesearch.gallery.sqlite import (
     BELOW,
     BUSY_SECONDS,
     FACE_TABLES,
+    GREATEST_ID,
     below,
     columns,
     explained,
@@ -53,21 +55,25 @@ class Removal:
 
     # What is stored
 
-    def has_person(self, name: str) -> bool:
-        """Whether a face has this name, in whichever of Unicode's forms it was typed or stored."""
-        return bool(self.photos_of(name))
+    def people_called(self, who: str) -> list[int]:
+        """The ids of all whom a name may mean, in whichever of Unicode's forms it was typed or stored; of an id such
+        as @17, whom it stands for."""
+        if found := names.AN_ID.fullmatch(who):
+            root = People(self._conn).root(min(int(found[1]), GREATEST_ID))
+            return [] if root is None else [root]
+        live = "AND joined_into IS NULL" if "joined_into" in columns(self._conn, "people") else ""
+        stored = self._conn.execute(f"SELECT id, name FROM people WHERE name NOTNULL {live} ORDER BY id")
+        return [person for person, name in stored if names.normal(name) in _spellings(who)]
 
-    def photos_of(self, name: str) -> list[StoredPhoto]:
-        """The photos that show a person, each with how many faces have that name."""
-        stored = {who: person for person, who in self._conn.execute("SELECT id, name FROM people WHERE name NOTNULL")}
-        people = [person for who, person in stored.items() if names.normal(who) in _spellings(name)]
+    def photos_of(self, people: Sequence[int]) -> list[StoredPhoto]:
+        """The photos that show one of these people, each with how many faces of theirs."""
         faces = " UNION ALL ".join(
             f"SELECT photo_id FROM {table} WHERE person_id IN ({marks(people)})" for table in self._tables
         )
         rows = self._conn.execute(
             f"SELECT photos.id, path, count(*) FROM ({faces}) JOIN photos ON photos.id = photo_id "
             "GROUP BY photos.id ORDER BY path",
-            people * len(self._tables),
+            [*people] * len(self._tables),
         )
         return [StoredPhoto(photo, from_sql(path), faces, False) for photo, path, faces in rows]
 
@@ -101,14 +107,18 @@ class Removal:
 
     # What is deleted
 
-    def person(self, name: str) -> None:
-        """Deletes the faces with this name, and the name. A photo that shows nobody else is forgotten."""
-        photos = [(photo.id,) for photo in self.photos_of(name)]
+    def people(self, people: Sequence[int]) -> None:
+        """Deletes the faces of these people, and them, with all who were joined into them. A photo that shows nobody
+        else is forgotten."""
+        photos = [(photo.id,) for photo in self.photos_of(people)]
         for table in self._tables:
-            self._conn.executemany(
-                f"DELETE FROM {table} WHERE person_id IN (SELECT id FROM people WHERE name = ?)",
-                [(spelling,) for spelling in _spellings(name)],
-            )
+            self._conn.execute(f"DELETE FROM {table} WHERE person_id IN ({marks(people)})", people)
+        self._conn.execute(
+            "WITH RECURSIVE gone (id) AS (SELECT id FROM people WHERE id IN "
+            f"({marks(people)}) UNION SELECT people.id FROM people JOIN gone ON joined_into = gone.id) "
+            "DELETE FROM people WHERE id IN gone",
+            people,
+        )
         faces = faces_of_photo(self._conn)
         self._conn.executemany(
             f"UPDATE photos SET face_count = {faces}, status = iif({faces} > 0, status, 'forgotten'), "
@@ -137,10 +147,14 @@ class Removal:
         self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
 
     def _tidy(self) -> None:
-        """Deletes names that no face has any more, the stamp of a file of vectors that would still hold the faces,
-        and each root that is itself a forgotten photo: `repair` would index it again."""
-        named = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in self._tables)
-        self._conn.execute(f"DELETE FROM people WHERE id NOT IN ({named})")
+        """Deletes people of whom there is no face any more, the stamp of a file of vectors that would still hold the
+        faces, and each root that is itself a forgotten photo: `repair` would index it again."""
+        tables = (*self._tables, "marks")
+        shown = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in tables)
+        self._conn.execute(  # the id of who was joined into somebody still answers
+            f"WITH RECURSIVE kept (id) AS ({shown} UNION SELECT people.id FROM people JOIN kept ON "
+            "joined_into = kept.id) DELETE FROM people WHERE id NOT IN kept"
+        )
         self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
         self.begin_scrubbing()

@@ -16,6 +16,7 @@ BUSY_SECONDS = 30
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
 OF_SQLITE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second where its words quote what is damaged
 BELOW = "(path >= ? AND path < ? OR path >= ? AND path < ?)"  # the paths below a folder, as text or as bytes
+GREATEST_ID = 2**63 - 1
 FACE_TABLES = ("faces", "set_aside")  # those that take part in a search, and those that have no embedding for it
 _REFUSED = {  # what to do when SQLite may not write, by the start of its error's name
     "SQLITE_FULL": "free some space",

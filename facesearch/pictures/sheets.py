@@ -126,7 +126,7 @@ def _strip(answer: Answer, width: int, decode: Decode) -> Pixels:
         row, column = i // _PER_ROW, i % _PER_ROW + 1
         _place_tile(strip, row, column, cut_face(FacePlace(match.photo, match.box), _TILE, decode))
         colour = SAME if match.same else FAINT
-        name = match.person or Path(match.photo).name
+        name = match.label or Path(match.photo).name
         alike = _others(len(match.alike), "alike")
         taken = f"  {match.taken[:10]}" if match.taken else ""
         _write_caption(strip, row, column, name, f"{match.judged:.3f}{taken}{alike}", colour)
@@ -160,7 +160,7 @@ def _write_places(strip: Pixels, row: int, column: int, match: Match, roots: Seq
     """Writes below a caption the end of the folder that the photo is in, and where a name stands above, its file."""
     left, top = _corner(row, column)
     photo = Path(match.photo)
-    shown = photo.name if match.person else ""
+    shown = photo.name if match.label else ""
     folder = str(photo.parent)
     root = max((r for r in roots if (folder + os.sep).startswith(r.rstrip(os.sep) + os.sep)), key=len, default="")
     inside = os.path.relpath(folder, Path(root).parent) if root else folder

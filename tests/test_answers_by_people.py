@@ -1,0 +1,171 @@
+"""Answers about people: a group without a name is one, each is judged by all of their faces, and who shares a name is
+told apart by an id."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facesearch import Gallery, QueryOptions, Scope
+from facesearch.arrays import Embeddings
+from facesearch.errors import UsageError
+from facesearch.gallery.answers import identify
+from facesearch.gallery.database import Database
+from facesearch.gallery.forgetting import UnknownError
+from facesearch.gallery.judging import Judge
+from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.probes import Probe
+from facesearch.gallery.records import GallerySettings, Match, Sighting
+from facesearch.gallery.references import AmbiguousNameError, UnknownPersonError
+from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.geometry.face import Box, Face, Point
+from facesearch.models.cards import embedder_card, index_recipes
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
+from tests.made_galleries import group, made
+
+_SETTINGS = GallerySettings("dlib-resnet", "mtcnn", 2, 20)
+_BOX = Box(0, 0, 90, 90)
+
+
+def _at(degrees: float) -> Embeddings:
+    """A unit row at this angle: similarities are the cosines of differences."""
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], np.float32)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Database:
+    return Database.create(tmp_path / "faces.db")
+
+
+def _group(db: Database, *degrees: float, folder: str = "/p", kind: str = "person", name: str | None = None) -> int:
+    """A person with faces at these angles, each in a photo of its own."""
+    with db.transaction():
+        db.connection.execute("INSERT INTO people (name, kind, made_by) VALUES (?, ?, 'auto')", (name, kind))
+        (person,) = db.connection.execute("SELECT max(id) FROM people").fetchone()
+        for angle in degrees:
+            _lone(db, angle, f"{folder}/{person}-{angle:g}.jpg")
+            db.connection.execute(
+                "UPDATE faces SET person_id = ?, named_by = 'auto' WHERE id = (SELECT max(id) FROM faces)", (person,)
+            )
+    return int(person)
+
+
+def _lone(db: Database, degrees: float, path: str) -> None:
+    face = Face(_BOX, 1.0, tuple(Point(i, i) for i in range(5)))  # type: ignore[arg-type]
+    row = _at(degrees)[None]
+    with db.transaction():
+        db.photos.save(PhotoRow(PhotoFile(path, 1, 1), Status.OK, path.encode(), faces=[face], embeddings=row))
+
+
+def _ask(db: Database, options: QueryOptions) -> tuple[Match, ...]:
+    """At 0 degrees, without a cohort: judged values of single faces are similarities."""
+    index = build_in_memory(db.faces, 2, index_recipes())
+    probe = Probe(Sighting("asked.jpg", _BOX, 1.0, 1), _at(0))
+    (matches,) = identify(db.faces, index, Judge(db, _SETTINGS), [probe], options)
+    return matches
+
+
+def test_a_group_without_a_name_is_one_row_judged_by_the_mean_of_its_faces(db: Database) -> None:
+    person = _group(db, 10, 20, 30)
+    _lone(db, 50, "/p/lone.jpg")
+    group, lone = _ask(db, QueryOptions(5))
+    assert (group.person, group.person_id, group.label, group.faces) == (None, person, f"@{person}", 3)
+    assert group.photo == f"/p/{person}-10.jpg"
+    assert group.similarity == pytest.approx(np.cos(np.radians(10)))
+    threshold = embedder_card("dlib-resnet").threshold
+    length = (1 + 2 * np.cos(np.radians(10))) / 3  # of the mean, which lies at 20 degrees
+    assert threshold
+    assert group.judged == pytest.approx(np.cos(np.radians(20)) - threshold.similarity * (1 / length - 1) / 4)
+    assert (lone.label, lone.faces, lone.judged) == (None, 1, lone.similarity)
+
+
+def test_one_lucky_photo_does_not_win(db: Database) -> None:
+    lucky, steady = _group(db, 2, 50, 55), _group(db, 6, 7, 8)
+    assert [match.person_id for match in _ask(db, QueryOptions(2))] == [steady, lucky]
+    assert [match.person_id for match in _ask(db, QueryOptions(2, group=False))] == [lucky, steady]
+    limit = float(np.cos(np.radians(9)))
+    assert [match.person_id for match in _ask(db, QueryOptions(2, threshold=limit))] == [steady]
+
+
+def test_only_the_faces_that_take_part_judge(db: Database) -> None:
+    person = _group(db, 10, 50, folder="/old")
+    (whole,) = _ask(db, QueryOptions(1))
+    (narrow,) = _ask(db, QueryOptions(1, scope=Scope(f"/old/{person}-10.jpg")))
+    assert (whole.faces, narrow.faces) == (2, 1)
+    assert narrow.judged == narrow.similarity > whole.judged
+    with db.transaction():
+        db.connection.execute("UPDATE faces SET is_face = 0 WHERE id = 2")
+    assert _ask(db, QueryOptions(1)) == (narrow,)
+    with db.transaction():
+        db.connection.execute("UPDATE faces SET is_face = 0")
+    assert _ask(db, QueryOptions(1)) == _ask(db, QueryOptions(1, every=True, threshold=-1)) == ()
+
+
+def test_whoever_is_ignored_is_shown_as_a_stranger(db: Database) -> None:
+    _group(db, 10, 11, kind="stranger")
+    (match,) = _ask(db, QueryOptions(1))
+    assert match.is_stranger
+
+
+def test_a_person_of_very_many_faces_is_judged_by_some_of_them(db: Database) -> None:
+    _group(db, *np.linspace(0, 20, 300).tolist())
+    (match,) = _ask(db, QueryOptions(1))
+    assert match.faces == 256
+    assert match.judged == pytest.approx(np.cos(np.radians(10)), abs=0.01)
+
+
+@pytest.fixture
+def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
+    """Six photos of one face each; @1 and @2 are both called Ann, and @3 has no name."""
+    monkeypatch.chdir(tmp_path)
+    gallery = made(photos=[f"{i}.jpg" for i in range(1, 7)])
+    assert group(gallery, (1, 2), (3, 4), (5, 6)) == [1, 2, 3]
+    gallery.name_person("@1", "Ann")
+    gallery.name_person("@2", "Ann", other=True)
+    return gallery
+
+
+def _photos(gallery: Gallery, *who: str) -> set[str]:
+    return {Path(each.photo).name for each in gallery.find(who).photos}
+
+
+def test_find_takes_ids_and_refuses_a_name_that_two_people_have(gallery: Gallery) -> None:
+    assert _photos(gallery, "@1") == {"1.jpg", "2.jpg"}
+    assert _photos(gallery, "@3") == {"5.jpg", "6.jpg"}
+    assert gallery.find(["@3"]).photos[0].people == ("@3",)
+    with pytest.raises(AmbiguousNameError, match="@1, @2"):
+        gallery.find(["Ann"])
+    with pytest.raises(UnknownPersonError):
+        gallery.find(["@9"])
+    with pytest.raises(UsageError):
+        gallery.find([])
+
+
+def test_without_a_terminal_a_shared_name_is_exit_code_2(gallery: Gallery, cli: Callable[..., Any]) -> None:
+    for words in (("find", "Ann"), ("query", "--person", "Ann"), ("forget", "Ann", "--yes")):
+        said = cli(*words)
+        assert said.code == 2, said.err
+        assert "@1, @2" in said.err
+    assert cli("find", "@3", "--paths").code == 0
+
+
+def test_forgetting_one_of_two_people_of_a_name_leaves_the_other(gallery: Gallery) -> None:
+    assert gallery.forget("@1").faces == 2
+    assert _photos(gallery, "Ann") == {"3.jpg", "4.jpg"}
+    with pytest.raises(UnknownError):
+        gallery.forget("@1")
+    assert gallery.forget("@3", "person").faces == 2
+    assert [person.id for person in gallery.people()] == [2]
+
+
+def test_an_old_id_answers_after_something_else_was_forgotten(gallery: Gallery) -> None:
+    gallery.join(["@2", "@3"])
+    gallery.forget("@1")
+    assert gallery.person("@3").id == 2
+    gallery.forget("Ann")
+    assert gallery.people() == []
+    with pytest.raises(UnknownPersonError):
+        gallery.person("@3")
