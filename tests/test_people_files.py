@@ -22,7 +22,9 @@ WHOLE = (0.2, 0.2, 0.8, 0.8)  # around the face of a portrait
 
 @pytest.fixture
 def indexed(cli: Cli, album: Path) -> Path:
-    """A folder of four photos, each with one face, in the default gallery."""
+    """Three photos of three people in the default gallery, so that no group is found."""
+    for photo in album.rglob("*000[23].jpg"):
+        photo.unlink()
     assert cli("index", album).code == 0
     return album
 
@@ -86,7 +88,7 @@ def test_what_the_user_said_stands(cli: Cli, indexed: Path) -> None:
     write_sidecar(first, ("Ann", WHOLE))
     said = cli("people", "import")
     assert said.code == 0
-    assert "1 contradict what you said" in said.out
+    assert "1 name against what you said" in said.out
     assert names(gallery) == {first.name: ["Eve"]}
 
 
@@ -219,3 +221,20 @@ def test_an_unnamed_group_takes_the_imported_name(cli: Cli, indexed: Path, group
     assert [face.named_by for face in gallery.faces_of("Ann")] == ["xmp", "auto"]
     with pytest.raises(UsageError):
         gallery.import_names(["/nothing/here"])
+
+
+def test_the_groups_of_named_faces_follow_them_and_undo_brings_them_back(
+    cli: Cli, indexed: Path, group: Callable[..., int]
+) -> None:
+    first, second, third = photos_of(indexed)
+    gallery = Gallery.open()
+    gallery.name_person(str(first), "Ann")
+    person = group(second, third)
+    write_sidecar(second, ("Ann", WHOLE))
+    before = names(gallery)
+    gallery.import_names()
+    assert sorted(names(gallery)) == sorted(path.name for path in (first, second, third))
+    assert gallery.person(f"@{person}").name == "Ann"
+    gallery.undo()
+    assert names(gallery) == before
+    assert gallery.person(f"@{person}").faces == 2

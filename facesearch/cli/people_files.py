@@ -19,7 +19,7 @@ from facesearch.files import folder_for, new_file, printable
 if TYPE_CHECKING:
     from facesearch.gallery.exporting_names import NamedFace, Sidecars
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.importing_names import Imported
+    from facesearch.gallery.import_plan import Imported
 
 _LISTED = 10  # files that could not be read
 _BESIDE = "beside"
@@ -198,22 +198,23 @@ def _bar(progress: Progress, words: str) -> Any:
 
 
 def _show_import(done: "Imported", dry_run: bool, gallery: str) -> None:
-    would = "would be" if dry_run else "were"
+    would, are = ("would be", "would be") if dry_run else ("were", "are")
+    people = f", of {show.count(done.people, 'new person', 'new people')}" if done.people else ""
     show.say(
         f"{show.count(done.photos, 'photo')} looked at, of which {done.naming:,} name somebody: "
-        f"{show.count(done.named, 'face')} {would} named, of {show.count(done.people, 'new person', 'new people')}."
+        f"{show.count(done.named, 'face')} {would} named{people}."
     )
-    for number, words in (
-        (done.known, "had that name already"),
-        (done.marked, f"regions without a face that was found: {'would be ' if dry_run else ''}kept as marks"),
-        (done.unplaced, "names fit no face: the photo has several faces or names, or none"),
-        (done.decided, "contradict what you said, which stands"),
-        (done.shared, "names are several people's, so that nobody is meant"),
-        (done.unusable, "names hold what cannot be seen, or are too long"),
-        (done.nameless, "faces of Picasa's have contacts whose names it keeps elsewhere"),
+    for number, noun, words in (
+        (done.known, "face", "had that name already"),
+        (done.marked, "region", f"without a face that was found {are} kept as marks"),
+        (done.unplaced, "name", "without a place, in photos that have several faces or names, or no face"),
+        (done.decided, "name", "against what you said, which stands"),
+        (done.shared, "name", "that several people have, so that nobody is meant"),
+        (done.unusable, "name", "with signs that cannot be seen, or too long"),
+        (done.nameless, "face", "of contacts whose names Picasa keeps elsewhere"),
     ):
         if number:
-            show.say(f"  {number:,} {words}")
+            show.say(f"  {show.count(number, noun)} {words}")
     if done.change:
         show.note(f"facesearch people undo{gallery_words(gallery)} takes it back.")
 

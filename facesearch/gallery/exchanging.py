@@ -5,7 +5,8 @@ from pathlib import Path
 
 from facesearch.gallery import exporting_names, importing_names
 from facesearch.gallery.exporting_names import NamedFace, Sidecars, Where
-from facesearch.gallery.importing_names import Imported, OnPhoto
+from facesearch.gallery.import_plan import Imported
+from facesearch.gallery.importing_names import OnPhoto
 from facesearch.gallery.storage import Storage
 
 
