@@ -12,6 +12,7 @@ import typer
 from facesearch import __version__, interruption
 from facesearch.cli import (
     align,
+    asking,
     bench,
     calibrate,
     exits,
@@ -22,14 +23,17 @@ from facesearch.cli import (
     info,
     migrate,
     models,
+    naming,
+    people,
     people_files,
+    people_sheet,
     query,
     show,
     train,
     upkeep,
     verify,
 )
-from facesearch.cli.command import NOTHING_CHANGED, epilog, make_command
+from facesearch.cli.command import NOTHING_CHANGED, command_or_group, epilog, make_command
 from facesearch.cli.examples import EXAMPLES
 from facesearch.errors import ExitCode
 from facesearch.files import keep_private
@@ -59,8 +63,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_DECIDED = "Interrupted; what you answered is stored, and facesearch people undo takes it back."
+_DONE_OR_NOT = "Interrupted; it is done whole or not at all: facesearch people log shows it."
 _GROUPS = {
-    "people": typer.Typer(help="Who is in the photos.", no_args_is_help=True),
+    "people": typer.Typer(
+        help=people.HELP,
+        epilog=epilog(("people", "people name @17 Ann", "people ask", "people undo")),
+        invoke_without_command=True,
+        callback=command_or_group(people.list_people),
+    ),
     "models": typer.Typer(help="The models that there are.", no_args_is_help=True),
     "galleries": typer.Typer(help="The galleries that there are.", no_args_is_help=True),
     "bench": typer.Typer(help="Measure models and indexes.", no_args_is_help=True),
@@ -100,6 +111,21 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
         people_files.export_people,
         "Interrupted; each file that is there is whole, and the same command goes on from there.",
     ),
+    "people list": (people.list_people, NOTHING_CHANGED),
+    "people group": (
+        people.group_people,
+        "Interrupted; the groups are the old ones or the new ones, whole.",
+    ),
+    "people name": (naming.name, _DECIDED),
+    "people ask": (asking.ask, _DECIDED),
+    "people join": (people.join, _DONE_OR_NOT),
+    "people part": (people.part, _DONE_OR_NOT),
+    "people ignore": (people.ignore, _DONE_OR_NOT),
+    "people not-a-face": (people.not_a_face, _DONE_OR_NOT),
+    "people collage": (people.collage, _DONE_OR_NOT),
+    "people undo": (people.undo, _DONE_OR_NOT),
+    "people log": (people.log, NOTHING_CHANGED),
+    "people sheet": (people_sheet.sheet, NOTHING_CHANGED),
     "models list": (models.list_models, NOTHING_CHANGED),
     "models show": (models.show_model, NOTHING_CHANGED),
     "models add": (models.add_model, "Interrupted; no model was added."),

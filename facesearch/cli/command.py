@@ -57,6 +57,29 @@ def make_command(function: Callable[..., ExitCode], interrupted: str = NOTHING_C
     return run
 
 
+def command_or_group(function: Callable[..., ExitCode]) -> Callable[..., None]:
+    """The callback of a group that is a command, too: without another command behind it, it does this."""
+    command = make_command(function)
+
+    @functools.wraps(command)
+    def run(ctx: typer.Context, **words: object) -> None:
+        if ctx.invoked_subcommand is None:
+            command(**words)
+        given = [name for name in words if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise UsageError(
+                f"{option} stands before {ctx.invoked_subcommand}, and belongs behind it: facesearch people "
+                f"{ctx.invoked_subcommand} ... {option}"
+            )
+
+    own = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    signature = inspect.signature(command)
+    run.__signature__ = signature.replace(parameters=[own, *signature.parameters.values()])  # type: ignore[attr-defined]
+    run.__annotations__ = {"ctx": typer.Context, **command.__annotations__}
+    return run
+
+
 def epilog(lines: Sequence[str]) -> str | None:
     """The end of a command's help; Typer leaves the lines behind \\b as they are."""
     return "\b\nExamples:\n" + "\n".join(f"  facesearch {line}" for line in lines) if lines else None

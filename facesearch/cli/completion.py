@@ -19,6 +19,14 @@ def people(ctx: typer.Context, incomplete: str) -> list[str]:
     return _offered(lambda: _people(str(ctx.params.get("gallery") or "default"), incomplete), incomplete)
 
 
+def who(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Whoever can be meant in that gallery: the people with a name, and behind an @ the largest groups without."""
+    gallery = str(ctx.params.get("gallery") or "default")
+    return _offered(
+        lambda: _groups(gallery) if incomplete.startswith("@") else _people(gallery, incomplete), incomplete
+    )
+
+
 def models(incomplete: str) -> list[str]:
     """All models."""
     return _offered(lambda: _models("embedder", "detector"), incomplete)
@@ -57,6 +65,12 @@ def _people(gallery: str, incomplete: str) -> list[str]:
     from facesearch.gallery.known_names import people_names
 
     return people_names(gallery, incomplete)
+
+
+def _groups(gallery: str) -> list[str]:
+    from facesearch.gallery.known_names import groups
+
+    return groups(gallery)
 
 
 def _models(*kinds: str) -> list[str]:

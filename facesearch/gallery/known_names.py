@@ -9,6 +9,7 @@ from facesearch.gallery.contents import DATABASE, LOGS
 from facesearch.home import gallery_dir, home, valid_name
 
 _MOST = 10_000  # names: more than anybody looks through
+_MOST_GROUPS = 200
 
 
 def gallery_names() -> list[str]:
@@ -26,6 +27,21 @@ def people_names(gallery: str, begin: str = "") -> list[str]:
             statement = f"SELECT name FROM people WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT {_MOST}"
             return [name for (name,) in conn.execute(statement, (len(begin), begin))]
     except (sqlite3.Error, UnicodeError):
+        return []
+
+
+def groups(gallery: str) -> list[str]:
+    """The ids of a gallery's groups without a name, such as @17, the largest first; none where the gallery cannot be
+    read."""
+    database = gallery_dir(gallery) / DATABASE
+    try:
+        with closing(sqlite3.connect(_address(database), uri=True, timeout=0)) as conn:
+            rows = conn.execute(
+                "SELECT person_id FROM faces JOIN people ON people.id = person_id WHERE name IS NULL "
+                f"GROUP BY person_id ORDER BY count(*) DESC, person_id LIMIT {_MOST_GROUPS}"
+            )
+            return [f"@{person}" for (person,) in rows]
+    except sqlite3.Error:
         return []
 
 

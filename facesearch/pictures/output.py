@@ -3,6 +3,7 @@ facesearch has not drawn itself."""
 
 import errno
 import os
+import re
 import stat
 import struct
 import zlib
@@ -11,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError, UsageError
-from facesearch.files import folder_for, write_whole
+from facesearch.files import folder_for, printable, write_whole
 
 _MARK = b"Drawn by facesearch"
 _SEARCHED = 4096  # bytes at both ends of a file: where the mark is
 _PNG_HEAD = 33  # bytes: signature and IHDR
 _COMMENT = b"\xff\xfe"  # in a JPEG
+_MOST_COMMENT = 60_000  # bytes: the length of a JPEG's comment has 16 bits
+_COMMENT_OF = re.compile(_MARK + rb" \(([ -~]*?)\)")
 
 
 def check_name(path: Path, option: str, is_drawable: bool, asked: Iterable[str | Path] = ()) -> None:
@@ -54,31 +57,51 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def write(path: Path, data: bytes) -> None:
-    """Writes the picture with its mark, by the user's umask; folders above it are made. Raises FaceSearchError when
-    the disk refuses it, or when a file is there that is not ours."""
+def write(path: Path, data: bytes, comment: str = "") -> None:
+    """Writes the picture with its mark, and in a JPEG or PNG a comment of at most 60,000 letters of ASCII behind it,
+    by the user's umask; folders above it are made. Raises FaceSearchError when the disk refuses it, or when a file is
+    there that is not ours."""
     try:
         if os.path.lexists(path) and (path.is_symlink() or not is_ours(path)):
             raise FileExistsError(errno.EEXIST, "a file that facesearch has not drawn is there")
         folder_for(path)
-        write_whole(path, marked(data), private=False)
+        write_whole(path, marked(data, comment), private=False)
     except OSError as error:
         raise FaceSearchError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def marked(data: bytes) -> bytes:
-    """The picture with a comment that says who drew it; formats without a place for one stay as they are, and are
-    then never replaced."""
+def comment_of(path: Path) -> str:
+    """What was written behind the mark of a picture that facesearch has drawn; empty where there is none. Raises
+    FaceSearchError when the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MOST_COMMENT + _SEARCHED)
+    except OSError as error:
+        raise FaceSearchError(f"{printable(str(path))} cannot be read ({error.strerror}).") from error
+    found = _COMMENT_OF.search(head)
+    return found[1].decode("ascii") if found else ""
+
+
+def marked(data: bytes, comment: str = "") -> bytes:
+    """The picture with a comment that says who drew it, and this one; formats without a place for it stay as they
+    are, and are then never replaced."""
     if data.startswith(b"\xff\xd8"):
-        return data[:2] + _COMMENT + struct.pack(">H", len(_MARK) + 2) + _MARK + data[2:]
+        words = _words(comment)
+        return data[:2] + _COMMENT + struct.pack(">H", len(words) + 2) + words + data[2:]
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        text = b"tEXtSoftware\0" + _MARK
+        text = b"tEXtSoftware\0" + _words(comment)
         return data[:_PNG_HEAD] + struct.pack(">I", len(text) - 4) + text + _crc(text) + data[_PNG_HEAD:]
     if data.startswith(b"%PDF"):
         return data + b"%" + _MARK + b"\n"
     if data.lstrip().startswith(b"<?xml"):
         return data + b"<!-- " + _MARK + b" -->\n"
     return data
+
+
+def _words(comment: str) -> bytes:
+    text = comment.encode("ascii")
+    assert len(text) <= _MOST_COMMENT
+    return _MARK + (b" (" + text + b")" if text else b"")
 
 
 def _crc(chunk: bytes) -> bytes:

@@ -81,8 +81,9 @@ def error_sheet(accepts: Sequence[FacePair], rejects: Sequence[FacePair], thresh
     return sheet
 
 
-def write_sheet(sheet: Pixels, path: Path) -> None:
-    """Writes the picture in the format that its name ends with, whole or not at all. Raises FaceSearchError when the
+def write_sheet(sheet: Pixels, path: Path, comment: str = "") -> None:
+    """Writes the picture in the format that its name ends with, whole or not at all, with a comment (see
+    `output.write`). Raises FaceSearchError when the
     disk refuses it, or that format cannot hold it."""
     try:
         is_drawn, data = cv2.imencode(path.suffix, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
@@ -91,7 +92,7 @@ def write_sheet(sheet: Pixels, path: Path) -> None:
     if not is_drawn:
         size = f"{sheet.shape[1]:,} x {sheet.shape[0]:,} pixels"
         raise FaceSearchError(f"No {path.suffix} can hold {size}; ask for fewer faces, or name the sheet .png.")
-    output.write(path, data.tobytes())
+    output.write(path, data.tobytes(), comment)
 
 
 def _column(pairs: Sequence[FacePair], title: str, decode: Decode) -> Pixels:

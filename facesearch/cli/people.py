@@ -1,0 +1,288 @@
+"""`facesearch people`: who is in the photos, and all that a user decides about it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesearch.cli import completion, people_forms, show
+from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.people_records import Done, PersonFacts
+
+Who = Annotated[
+    str,
+    typer.Argument(
+        help="A name, an id such as @17, or a photo with one face; photo.jpg#2 is its second largest face.",
+        metavar="WHO",
+        autocompletion=completion.who,
+    ),
+]
+Whos = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Names, ids such as @17, or photos.", metavar="WHO", show_default=False, autocompletion=completion.who
+    ),
+]
+
+HELP = (
+    "Who is in the photos: list people and groups, name, join and part them, answer questions, undo. Without another "
+    "command it lists them."
+)
+_ROWS = 50  # a screen or two
+
+
+def list_people(
+    unnamed: Annotated[bool, typer.Option("--unnamed", help="Only groups that have no name yet.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Also strangers, and who is hidden.")] = False,
+    min_photos: Annotated[int, typer.Option(help="Only who is in at least so many photos.", min=1)] = 1,
+    rows: Annotated[int, typer.Option("--n", "-n", help="How many rows at most.", min=1)] = _ROWS,
+    every: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """List the people of a gallery: those with a name, then the groups of faces that have none, the largest first."""
+    everybody = opened_gallery(gallery).people()
+    found = [each for each in everybody if _is_listed(each, unnamed, hidden) and each.photos >= min_photos]
+    if json:
+        show.as_json([people_forms.person(each) for each in found])
+        return ExitCode.DONE
+    if not found:
+        show.note(_why_nobody(unnamed, min_photos, gallery))
+        return ExitCode.DONE
+    shown = found if every else found[:rows]
+    _show_people(shown)
+    show.say(_summary(found))
+    if len(shown) < len(found):
+        show.note(f"These are the first {len(shown):,} of {len(found):,}; --all shows the others, too.")
+    return ExitCode.DONE
+
+
+def _is_listed(person: "PersonFacts", unnamed: bool, hidden: bool) -> bool:
+    return (hidden or is_shown(person)) and (not unnamed or person.name is None)
+
+
+def is_shown(person: "PersonFacts") -> bool:
+    """Whether somebody is neither hidden nor a stranger."""
+    return not person.hidden and person.kind != "stranger"
+
+
+def unnamed_groups(opened: "Gallery") -> "list[PersonFacts]":
+    """The groups that wait for a name, the largest first."""
+    found = [each for each in opened.people() if each.name is None and is_shown(each)]
+    return sorted(found, key=lambda each: (-each.photos, -each.faces, each.id))
+
+
+def _why_nobody(unnamed: bool, min_photos: int, gallery: str) -> str:
+    if unnamed or min_photos > 1:
+        return "Nobody is like that."
+    return f"There are no people yet; find them with: facesearch people group{gallery_words(gallery)}"
+
+
+def _show_people(people: "Sequence[PersonFacts]") -> None:
+    out = show.console(80)
+    made = show.table("id", "name", "photos", "faces", "unsure", "years", right=("id", "photos", "faces", "unsure"))
+    for each in people:
+        name = each.name or ("(stranger)" if each.kind == "stranger" else "-")
+        unsure = f"{each.unsure:,}" if each.unsure else "-"
+        made.add_row(f"@{each.id}", name, f"{each.photos:,}", f"{each.faces:,}", unsure, _years(each))
+    out.print(made)
+
+
+def _years(person: "PersonFacts") -> str:
+    first, last = (person.first or "")[:4], (person.last or "")[:4]
+    return first if first == last else f"{first}-{last}"
+
+
+def _summary(people: "Sequence[PersonFacts]") -> str:
+    named = sum(each.name is not None for each in people)
+    strangers = sum(each.kind == "stranger" and each.name is None for each in people)
+    groups = len(people) - named - strangers
+    parts = [
+        show.count(named, "person has", "people have").replace("has", "has a name").replace("have", "have a name"),
+        show.count(groups, "group has no name", "groups have no name"),
+    ]
+    if strangers:
+        parts.append(show.count(strangers, "is a stranger", "are strangers"))
+    return f"{', '.join(parts)}."
+
+
+def group_people(
+    again: Annotated[
+        bool, typer.Option("--again", help="Group all faces anew; what you decided stays as it is.")
+    ] = False,
+    mode: Annotated[
+        Literal["careful", "balanced", "eager"] | None,
+        typer.Option(help="careful asks more, eager joins more; without it as the last time, at first careful."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Find out which faces are of one person. `index` does so for new photos by itself."""
+    found = opened_gallery(gallery).group(mode, again=again, dry_run=dry_run)
+    if json:
+        show.as_json(people_forms.grouped(found))
+        return ExitCode.DONE
+    would = "would be" if found.is_dry else "are"
+    show.facts(
+        [
+            ("faces", f"{found.faces:,}"),
+            ("people", f"{found.people:,}"),
+            ("groups without a name", f"{found.groups:,}"),
+            ("faces that are alone", f"{found.alone:,}"),
+            (f"faces that {would} another's now", f"{found.moved:,}"),
+            ("questions", f"{found.questions:,}"),
+        ]
+    )
+    show.note(f"{'All' if found.is_whole else 'New'} faces, {found.mode}: {found.seconds:.1f} s.")
+    if found.is_dry:
+        show.note("Nothing was written.")
+    elif found.groups:
+        show.note(f"Name the largest with: facesearch people name{gallery_words(gallery)}")
+    return ExitCode.DONE
+
+
+def join(
+    whos: Whos = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            help="Who they all are: needed where two have names.", metavar="WHO", autocompletion=completion.who
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Although you said before that they are not the same.")
+    ] = False,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Say that several are one person: from now on all their faces are."""
+    if len(whos or ()) + (into is not None) < 2:
+        raise UsageError("Name at least two who are one person, such as: facesearch people join @17 @23")
+    return show_done(opened_gallery(gallery).join(whos or [], into=into, anyway=anyway), gallery, json)
+
+
+def part(
+    who: Who,
+    faces: Annotated[
+        str | None, typer.Option(help="Ids of faces, as a sheet shows them: 12,13", metavar="ID,ID")
+    ] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Photos in which the person is not.", metavar="PHOTO")
+    ] = None,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Take faces out of a person. They never come back to them, unless you say so."""
+    if not faces and not photos:
+        raise UsageError(
+            "Name the faces, such as --faces 12,13, or a photo, such as --photos a.jpg; their ids are on: facesearch "
+            "people sheet WHO OUT.jpg"
+        )
+    done = opened_gallery(gallery).part(who, faces=_ids(faces), photos=[str(photo) for photo in photos or ()])
+    return show_done(done, gallery, json)
+
+
+def ignore(
+    whos: Whos = None,
+    unnamed_below: Annotated[
+        int | None, typer.Option(help="All groups without a name that have fewer faces than this.", min=2)
+    ] = None,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Say that somebody is a stranger: kept and recognised, but neither listed nor asked about. A name ends it."""
+    if bool(whos) == (unnamed_below is not None):
+        raise UsageError("Name who is to be ignored, such as @31, or say --unnamed-below N.")
+    return show_done(opened_gallery(gallery).ignore(whos or [], unnamed_below=unnamed_below), gallery, json)
+
+
+def not_a_face(
+    faces: Annotated[list[str], typer.Argument(help="Ids of faces, as a sheet shows them.", metavar="ID")],
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Say that what was found is no face: it takes part in nothing from now on."""
+    return show_done(opened_gallery(gallery).not_a_face(_ids(",".join(faces))), gallery, json)
+
+
+def collage(
+    photos: Annotated[list[Path], typer.Argument(help="A photo.", metavar="PHOTO")],
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Say that one person may be several times in a photo, as in a collage or before a mirror."""
+    return show_done(opened_gallery(gallery).collage([str(photo) for photo in photos]), gallery, json)
+
+
+def undo(
+    change: Annotated[
+        int | None, typer.Argument(help="A change's number, as people log shows it.", metavar="CHANGE")
+    ] = None,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Take a change back: the last one, or one by its number. Undoing an undo does it again.
+
+    Exit code 1: there is nothing to undo."""
+    return show_done(opened_gallery(gallery).undo(change), gallery, json, is_undo=True)
+
+
+def log(
+    rows: Annotated[int, typer.Option("--n", "-n", help="How many of the last changes.", min=1)] = 20,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Show the last changes, the newest first, with their numbers for undo."""
+    changes = opened_gallery(gallery).log(rows)
+    if json:
+        show.as_json([people_forms.change(each) for each in changes])
+        return ExitCode.DONE
+    if not changes:
+        show.note("Nothing was changed yet.")
+        return ExitCode.DONE
+    out = show.console(80)
+    made = show.table("change", "when (UTC)", "what", "", right=("change",))
+    for each in changes:
+        made.add_row(str(each.id), each.at[:16].replace("T", " "), each.words, "undone" if each.undone_at else "")
+    out.print(made)
+    return ExitCode.DONE
+
+
+def _ids(text: str | None) -> list[int]:
+    """Ids of faces, as they are typed: 12,13 or #12. Raises UsageError for what is none."""
+    words = [word.removeprefix("#") for word in (text or "").replace(",", " ").split()]
+    for word in words:
+        if not (word.isascii() and word.isdecimal() and len(word) < 19):
+            raise UsageError(f"'{word[:30]}' is no id of a face; they are numbers, such as 12,13.")
+    return [int(word) for word in words]
+
+
+def opened_gallery(name: str) -> "Gallery":
+    from facesearch.gallery.gallery import Gallery
+
+    return Gallery.open(name, "cpu", show.note)
+
+
+def words_of(done: "Done") -> str:
+    """A sentence on what a verb did."""
+    return f"{done.change.words}." if done.change else "All was so before."
+
+
+def show_done(done: "Done", gallery: str, json: bool, is_undo: bool = False) -> ExitCode:
+    """Shows what a verb did, and how to take it back."""
+    if json:
+        show.as_json(people_forms.done(done))
+    else:
+        show.say(words_of(done))
+    for text in done.notes:
+        show.note(text)
+    if done.change and not is_undo and not json:
+        show.detail(f"Take it back with: facesearch people undo {done.change.id}{gallery_words(gallery)}")
+    return ExitCode.DONE
