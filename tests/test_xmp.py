@@ -272,3 +272,26 @@ def test_packets_are_found_in_each_format_and_the_photo_stays_as_it_was(tmp_path
     names = [name for packet in noted_in(str(photo)).packets for name in xmp.read(packet).names]
     assert len(names) == len(many)
     assert hashlib.sha256(photo.read_bytes()).digest() == before
+
+
+def test_mutants_of_a_photo_crash_nothing(tmp_path: Path) -> None:
+    chosen = random.Random(20)
+    photo = photo_with_box(tmp_path / "a.jpg", 6)
+    packet = b"http://ns.adobe.com/xap/1.0/\0" + merged(None, Shown((Region("Ann", WHERE),), SIZE, 6))
+    whole = photo.read_bytes()
+    whole = whole[:2] + b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet + whole[2:]
+    named = 0
+    with Parsers() as parsers:
+        for _ in range(500):
+            mutant = bytearray(whole)
+            for _ in range(chosen.randint(1, 4)):
+                mutant[chosen.randrange(len(packet) + 200)] = chosen.randrange(256)
+            photo.write_bytes(mutant)
+            noted = noted_in(str(photo))
+            try:
+                named += parsers.described(noted.packets).names_people
+            except PhotoError:
+                continue
+            assert 1 <= noted.orientation <= 8
+            assert photo.read_bytes() == mutant
+    assert named > 20

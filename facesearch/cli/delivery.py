@@ -121,6 +121,13 @@ def and_alike(alike: Sequence[str]) -> str:
     return f" and {len(alike):,} alike" if alike else ""
 
 
+def note_if_indexed(folder: Path, is_copied: bool, roots: Sequence[str]) -> None:
+    """Says so where copies are put into a folder that the gallery looks after."""
+    inside = f"{folder.absolute()}{os.sep}"
+    if is_copied and any(inside.startswith(root.rstrip(os.sep) + os.sep) for root in roots):
+        show.note("That folder is one of the gallery's, so the next index finds these copies, too.")
+
+
 def open_picture(path: Path) -> None:
     """Shows a picture by the program that this system shows pictures with, or says where it is."""
     try:
@@ -140,10 +147,7 @@ def _place(photos: Sequence[str], folder: Path, way: Any, roots: Sequence[str]) 
     done, into = ("Copied", "into") if way == "copy" else ("Made links to", "in")
     known = f"; {placed.known:,} were there already" if placed.known else ""
     show.note(f"{done} {show.count(placed.new, 'photo')} {into} {folder}{known}.")
-    if way == "copy" and any(
-        f"{folder.absolute()}{os.sep}".startswith(root.rstrip(os.sep) + os.sep) for root in roots
-    ):
-        show.note("That folder is one of the gallery's, so the next index finds these copies, too.")
+    note_if_indexed(folder, way == "copy", roots)
     for photo, reason in placed.failed[:_LISTED]:
         show.note(f"{photo}: {reason}.")
     if len(placed.failed) > _LISTED:

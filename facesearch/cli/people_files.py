@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.delivery import in_its_folder
+from facesearch.cli.delivery import in_its_folder, note_if_indexed
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
@@ -99,6 +99,7 @@ def export_people(
         code = max(code, _write_xmp(opened, xmp, keywords))
     if folders:
         code = max(code, _fill_folders(folders, "copy" if copy else "link", faces))
+        note_if_indexed(folders, copy, opened.roots())
     return code
 
 

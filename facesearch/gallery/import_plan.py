@@ -109,7 +109,7 @@ class _Planner:
 
     def _name(self, face: int, name: str) -> None:
         state, people = self._states[face], called(self._db, name)
-        if state.person in people and state.named_by in ("user", BY):
+        if state.person in people and (state.named_by in ("user", BY) or len(people) > 1):
             self._plan.count("known")
         elif state.named_by == "user" or any(self._db.decisions.is_apart(face, person) for person in people):
             self._plan.count("decided")

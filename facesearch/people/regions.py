@@ -97,15 +97,18 @@ def match(boxes: Sequence[Box | None], faces: Sequence[Box]) -> dict[int, int]:
     """Which face each box means, by their indices: the one that it overlaps most, if by 0.3 of their union; else the
     only one that is left whose middle is in it, or whose box its own middle is in. A face is meant once."""
     found: dict[int, int] = {}
+    meant: set[int] = set()
     for _, i, j in sorted(_overlaps(boxes, faces), key=lambda pair: (-pair[0], pair[1:])):
-        if i not in found and j not in found.values():
+        if i not in found and j not in meant:
             found[i] = j
+            meant.add(j)
     for i, box in enumerate(boxes):
         if box is None or i in found:
             continue
-        inside = [j for j, face in enumerate(faces) if j not in found.values() and _is_around(box, face)]
+        inside = [j for j, face in enumerate(faces) if j not in meant and _is_around(box, face)]
         if len(inside) == 1:
             found[i] = inside[0]
+            meant.add(inside[0])
     return found
 
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from typing import Annotated, TypeAlias, Union
 
 import msgspec
@@ -91,7 +92,7 @@ def value_of(element: Element) -> Value:
 
 def described(found: dict[str, Value]) -> Described:
     """The people in the properties of a packet."""
-    drawn = [*_mwg(found), *_microsoft(found), *_acdsee(found)]
+    drawn = list(islice(chain(_mwg(found), _microsoft(found), _acdsee(found)), MOST))
     regions: list[Region] = []
     for region in drawn:
         if isinstance(region, Region) and not any(_is_one(region, other) for other in regions):
@@ -103,7 +104,7 @@ def described(found: dict[str, Value]) -> Described:
     others += [name for name in _in_trees(found, known) if name not in known]
     free = tuple(name for name in dict.fromkeys(others) if name not in placed)[:MOST]
     is_for = text_of(found.get(PHOTOSHOP + "SidecarForExtension"))[:16]
-    return Described(tuple(regions[:MOST]), free, len(lost), is_for)
+    return Described(tuple(regions), free, len(lost), is_for)
 
 
 def text_of(value: Value | None) -> str:
