@@ -68,9 +68,8 @@ class Acts:
 
     def fix(self, people: Iterable[int]) -> None:
         """From now on the faces of these people are theirs because the user said so."""
-        self._recorder.faces(
-            {face: state.fixed(state.person) for face, state in self._faces(people).items() if state.person}
-        )
+        faces = self._faces(people)
+        self._recorder.faces({face: s.fixed(s.person) for face, s in faces.items() if s.person}, faces)
 
     def adopt(self, faces: Iterable[int], person: int, anyway: bool = False) -> None:
         """Faces that were nobody's are this person's. Raises NotSameError where the user said that one is not, which
@@ -91,8 +90,10 @@ class Acts:
         faces = self._faces(everybody)
         apart = [(face, person) for face, person in self._db.decisions.apart_from(everybody) if face in faces]
         parted = [face for face, _ in apart if faces[face].is_computed]
-        self._take_back_differences(everybody, [pair for pair in apart if pair[0] not in parted], anyway)
-        self._recorder.faces({face: FaceState() if face in parted else s.fixed(into) for face, s in faces.items()})
+        self._take_back_differences(everybody, [pair for pair in apart if not faces[pair[0]].is_computed], anyway)
+        out = set(parted)
+        after = {face: FaceState() if face in out else state.fixed(into) for face, state in faces.items()}
+        self._recorder.faces(after, faces)
         for person in sorted(everybody - {into}):
             self._carry_over(person, into)
         self._end(sorted(everybody - {into}), into)
@@ -202,7 +203,7 @@ class Acts:
             chosen = face if face in theirs else best_anchor(theirs)
             if chosen is not None and (chosen == face or not any(s.named_by == "user" for s in theirs.values())):
                 fixed[chosen] = theirs[chosen].fixed(person)
-        self._recorder.faces(fixed)
+        self._recorder.faces(fixed, faces)
 
     def label(self, person: int) -> str:
         """A name with its id, as `Ann (@17)`, or the id alone."""

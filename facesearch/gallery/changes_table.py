@@ -108,6 +108,8 @@ def write_faces(conn: sqlite3.Connection, states: Mapping[int, FaceState]) -> No
     """Says whose these faces are, in whichever table they lie."""
     values = [(*state, face) for face, state in states.items()]
     for table in FACE_TABLES:
+        if not conn.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
+            continue
         conn.executemany(
             f"UPDATE {table} SET person_id = ?, named_by = ?, margin = ?, is_face = ? WHERE {_FACE_KEY} = ?", values
         )
@@ -122,10 +124,11 @@ class Recorder:
         self.change: int | None = None
         self.changed_faces = 0
 
-    def faces(self, states: Mapping[int, FaceState]) -> int:
-        """Says whose these faces are; how many of them were not so before. Faces that are not stored are left out."""
-        before = face_states(self.conn, states)
-        different = {face: states[face] for face, state in before.items() if states[face] != state}
+    def faces(self, states: Mapping[int, FaceState], known: Mapping[int, FaceState] | None = None) -> int:
+        """Says whose these faces are; how many of them were not so before. Faces that are not stored are left out.
+        `known` are their rows as they are now, where they have just been read."""
+        before = face_states(self.conn, states) if known is None else known
+        different = {face: state for face, state in states.items() if before.get(face, state) != state}
         if different:
             write_faces(self.conn, different)
             self._log([Row(FACES, (face,), before[face], after) for face, after in different.items()])

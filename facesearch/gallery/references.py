@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from facesearch.errors import UsageError
 from facesearch.files import printable
+from facesearch.gallery.changes_table import face_states
 from facesearch.gallery.database import Database
 from facesearch.gallery.sqlite import GREATEST_ID
 from facesearch.people import names
@@ -65,7 +66,16 @@ class References:
         face = self._face_in_photo(typed)
         if face is None:
             raise UnknownPersonError(nobody(typed, (name for _, name in self._db.people.named()), self._gallery))
-        return Referent(self._db.people.person_of(face), face)
+        return self.of_face(face)
+
+    def of_face(self, face: int) -> Referent:
+        """Whom a face stands for. Raises UnknownFaceError where it is gone, or is none as the user said."""
+        state = face_states(self._db.connection, [face]).get(face)
+        if state is None:
+            raise UnknownFaceError(f"Face {face} is no longer in the gallery '{self._gallery}'.")
+        if not state.is_face:
+            raise UnknownFaceError(f"You said that face {face} is none; take that back with: facesearch people undo.")
+        return Referent(state.person, face)
 
     def person(self, typed: Who) -> int:
         """As `who`, for what needs a person. Raises UnknownPersonError for a face that is nobody's."""
@@ -124,12 +134,12 @@ class References:
         if photo is None:
             return None
         faces = self._db.people.faces_in(photo)
-        real = [face for face, is_face in faces if is_face]
         if number and number <= len(faces):
             return faces[number - 1][0]
+        real = [face for face, is_face in faces if is_face]
         if len(real) == 1 and not number:
             return real[0]
-        raise UnknownFaceError(_not_one(typed, len(faces), number))
+        raise UnknownFaceError(_not_one(typed, len(faces) if number else len(real), number))
 
 
 def several(name: str, people: Sequence[int]) -> str:

@@ -15,7 +15,6 @@ from facesearch.gallery.references import (
     AmbiguousNameError,
     References,
     Referent,
-    UnknownFaceError,
     WhichFace,
     several,
 )
@@ -148,7 +147,7 @@ def of_person(decision: Decision, person: int, faces: Sequence[WhichFace], photo
 
 def answer(decision: Decision, question: Question, reply: Reply, into: Referent | None) -> Done:
     """As Deciding.answer."""
-    a, b = (_stands_for(decision, face.face_id) for face in (question.a, question.b))
+    a, b = (decision.references.of_face(face.face_id) for face in (question.a, question.b))
     if reply == "not_a_face":
         decision.acts.not_a_face([question.a.face_id])
         done = decision.done()
@@ -164,12 +163,6 @@ def answer(decision: Decision, question: Question, reply: Reply, into: Referent 
         done = decision.done()
     decision.recorder.say(f"{reply.replace('_', ' ')}: {_label(a)}, {_label(b)}")
     return replace(decision.done(done.person, done.people), notes=done.notes)
-
-
-def _stands_for(decision: Decision, face: int) -> Referent:
-    if not decision.db.people.has_face(face):
-        raise UnknownFaceError(f"Face {face} is no longer in the gallery; ask again.")
-    return Referent(decision.db.people.person_of(face), face)
 
 
 def _stray(decision: Decision, face: int, b: Referent, is_theirs: bool) -> Done:
