@@ -81,6 +81,28 @@ class Threshold(Card, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`nearest` must have ascending numbers of people")
 
 
+_Units: TypeAlias = Annotated[float, Meta(ge=-20, le=20)]
+_Bars: TypeAlias = tuple[_Units, _Units]
+
+
+class Grouping(Card, frozen=True, forbid_unknown_fields=True):
+    """From which likeness on two groups of faces are one person's, by how careful one is: in units over the
+    threshold, first for two single faces, then for two large groups, as measured on `measured_on`. A model whose
+    card has a threshold and not this is grouped by the usual bars."""
+
+    measured_on: str
+    careful: _Bars
+    balanced: _Bars
+    eager: _Bars
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a large group needs more than two faces, or eager is more careful than careful."""
+        if any(many > one for one, many in (self.careful, self.balanced, self.eager)):
+            raise ValueError("the bars of `grouping` must not rise with the size of groups")
+        if not self.careful >= self.balanced >= self.eager:
+            raise ValueError("the bars of `grouping` must fall from `careful` to `eager`")
+
+
 class Advice(Card, frozen=True, forbid_unknown_fields=True):
     """To whom a model is recommended: the owner of a gallery of the default model, once it has more than so many
     `faces`; `gain` is half a sentence that says what it would change."""
@@ -164,6 +186,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
     channels: Literal["RGB", "BGR"] = "RGB"
     mirrored: bool = False
     threshold: Threshold | None = None
+    grouping: Grouping | None = None
     training: str = ""
     accuracy: dict[str, str] = {}
     paper: str = ""

@@ -65,6 +65,8 @@ class Facts:
 
 
 _RISE = 0.7
+# Of a model whose card says nothing: between those of two models that were measured.
+_USUAL: Mapping[Mode, tuple[float, float]] = {"careful": (1.8, 0.8), "balanced": (1.5, 0.5), "eager": (1.2, 0.2)}
 
 
 def facts_of(card: EmbedderCard) -> Facts | None:
@@ -72,8 +74,9 @@ def facts_of(card: EmbedderCard) -> Facts | None:
     known = card.threshold
     if known is None or not known.unit or not known.nearest:
         return None
-    bars: Mapping[Mode, tuple[float, float]] = {"careful": (1.35, 0.1), "balanced": (1.1, 0.0), "eager": (0.9, -0.3)}
-    return Facts(known, bars, _RISE)
+    if (own := card.grouping) is None:
+        return Facts(known, _USUAL, _RISE)
+    return Facts(known, {"careful": own.careful, "balanced": own.balanced, "eager": own.eager}, _RISE)
 
 
 @dataclass(frozen=True, slots=True)
