@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.database import Database
+from facesearch.gallery.grouping_table import GroupingStamp
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
@@ -205,3 +206,33 @@ def test_what_is_forgotten_leaves_the_cohort(db: Database) -> None:
     assert db.cohort.ids() == list(range(6, 21))
     assert not db.cohort.shifts_of(range(1, 6))
     assert Judge(db, _SETTINGS).cohort == 15
+
+
+def test_the_other_faces_of_a_group_are_no_strangers_of_it() -> None:
+    people = _people(60)
+    near = _near(people[:1], 0.88)  # less alike than what counts as the same anyway
+    groups = list(range(-1, -61, -1))
+    cohort = _faces(people, groups)
+    (alone,) = _shifts(cohort, _faces(near))
+    (grouped,) = _shifts(cohort, _faces(near, -1))
+    without = _faces(people[1:], groups[1:])
+    assert grouped == pytest.approx(_shifts(without, _faces(near, -1))[0])
+    assert grouped < alone
+
+
+def test_the_cohort_of_a_grouped_gallery_is_one_face_of_each_group(db: Database) -> None:
+    people = _people(12)
+    _add(db, np.repeat(people, 3, axis=0), named=False)
+    keep_up(db, _SETTINGS)
+    with db.transaction():
+        db.connection.execute("INSERT INTO people (name, made_by) VALUES ('Ann', 'user'), (NULL, 'auto')")
+        db.connection.execute("UPDATE faces SET person_id = iif(id < 7, 1, 2) WHERE id < 13")
+        db.connection.execute("UPDATE faces SET is_face = 0 WHERE id = 13")
+        db.groupings.write_stamp(GroupingStamp("careful", "any", 36, 36))
+    keep_up(db, _SETTINGS)
+    chosen = db.cohort.ids()
+    assert len([face for face in chosen if face < 7]) == len([face for face in chosen if 7 <= face < 13]) == 1
+    assert [face for face in chosen if face >= 13] == list(range(14, 37))
+    stored = db.cohort.shifts_of(db.faces.ids().tolist())
+    keep_up(db, _SETTINGS)
+    assert (db.cohort.ids(), db.cohort.shifts_of(db.faces.ids().tolist())) == (chosen, stored)

@@ -15,6 +15,7 @@ from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 
 if TYPE_CHECKING:
+    from facesearch.gallery.people_records import Grouped
     from facesearch.gallery.records import Plan, RunSummary
 
 
@@ -227,6 +228,8 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
+    if summary.grouped:
+        show.console().print(_people_text(summary.grouped, gallery_words(summary.gallery)))
     for sentence in show.skipped(summary.skipped):
         show.note(sentence)
     if summary.first_frames:
@@ -238,6 +241,14 @@ def show_summary(summary: "RunSummary") -> None:
         _list_failures(summary)
     for failed in summary.roots_failed:
         show.note(failed.reason)
+
+
+def _people_text(grouped: "Grouped", words: str) -> str:
+    """Who there is, and what comes next."""
+    named = f"{grouped.people:,} with a name or a decision, " if grouped.people else ""
+    waits = show.count(grouped.questions, "question waits", "questions wait")
+    ask = f"; {waits}: facesearch people ask{words}" if grouped.questions else "."
+    return f"People: {named}{show.count(grouped.groups, 'group')} without a name{ask}"
 
 
 def _list_failures(summary: "RunSummary") -> None:

@@ -49,6 +49,7 @@ def info(
             ("faces", f"{facts.faces:,}"),
             *([("set aside", _set_aside_text(facts))] if facts.set_aside else []),
             ("people with a name", f"{facts.people:,}"),
+            *([("without a name", _groups_text(facts))] if facts.groups else []),
             ("folders", ", ".join(map(printable, facts.roots))),
             *([("left out", _left_out_text(facts.exclusions))] if facts.exclusions != Exclusions() else []),
             ("model", f"{facts.settings.model} ({facts.settings.dim} numbers a face)"),
@@ -68,6 +69,9 @@ def info(
     if facts.changing_to:
         command = f"facesearch migrate --model {facts.changing_to}{gallery_words(gallery)}"
         show.note(f"A change of the model to {facts.changing_to} is not finished; go on with: {command}")
+    if facts.questions:
+        asked = show.count(facts.questions, "question about people waits", "questions about people wait")
+        show.note(f"{asked}: facesearch people ask{gallery_words(gallery)}")
     for sentence in show.skipped(facts.skipped):
         show.note(sentence)
     for sentence in show.unread(facts.failing, facts.unsupported):
@@ -109,6 +113,11 @@ def _left_out_text(exclusions: "Exclusions") -> str:
 
 def _engines_text(facts: "GalleryFacts") -> str:
     return ", ".join(f"{each.name} in {each.precision}" for each in facts.engines)
+
+
+def _groups_text(facts: "GalleryFacts") -> str:
+    unsure = f", {show.count(facts.unsure, 'face')} in doubt" if facts.unsure else ""
+    return f"{show.count(facts.groups, 'group')}{unsure}"
 
 
 def _set_aside_text(facts: "GalleryFacts") -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
     from facesearch.gallery.galleries import GalleryEntry
+    from facesearch.gallery.people_records import Grouped
     from facesearch.gallery.records import (
         Answer,
         Forgotten,
@@ -110,7 +111,18 @@ def run_summary(record: "RunSummary") -> Json:
         "skipped": [_skipped(each) for each in record.skipped],
         "failures": [failure(outcome) for outcome in record.failures],
         "first_frames": record.first_frames,
+        "people": record.grouped and _grouped(record.grouped),
         "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
+    }
+
+
+def _grouped(record: "Grouped") -> Json:
+    """Who there is in a gallery, in numbers."""
+    return {
+        "named": record.people,
+        "groups": record.groups,
+        "alone": record.alone,
+        "questions": record.questions,
     }
 
 
@@ -166,6 +178,9 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "faces_set_aside": record.set_aside,
         "changing_to": record.changing_to,
         "people": record.people,
+        "groups": record.groups,
+        "unsure": record.unsure,
+        "questions": record.questions,
         "folders": list(record.roots),
         "exclude": list(record.exclusions.patterns),
         "default_excludes": record.exclusions.defaults,

@@ -11,11 +11,11 @@ from facesearch.people.cohort import Ids, Shifts
 
 @dataclass(frozen=True, slots=True)
 class CohortStamp:
-    """When the cohort of `size` people was chosen: there were so many `named` people and `faces`. No face's own
+    """When the cohort of `size` people was chosen: there were so many `people` and `faces`. No face's own
     threshold lies lower than by `least_shift`."""
 
     size: int
-    named: int
+    people: int
     faces: int
     least_shift: float
 
@@ -42,7 +42,7 @@ class Cohorts:
         """Chooses another cohort; no face has an own threshold then."""
         self.delete()
         self._conn.executemany("INSERT INTO cohort VALUES (?)", [(face,) for face in faces.tolist()])
-        values = (stamp.size, stamp.named, stamp.faces, stamp.least_shift)
+        values = (stamp.size, stamp.people, stamp.faces, stamp.least_shift)
         self._conn.execute("INSERT INTO cohort_stamp VALUES (1, ?, ?, ?, ?)", values)
 
     def delete(self) -> None:

@@ -58,6 +58,12 @@ class Decisions:
             rows += self._conn.execute(f"SELECT id FROM marks WHERE person_id IN ({marks(part)})", part).fetchall()
         return rows
 
+    def questions_waiting(self) -> int:
+        """How many questions wait."""
+        if not columns(self._conn, "suggestions"):
+            return 0
+        return int(self._conn.execute("SELECT count(*) FROM suggestions").fetchone()[0])
+
     def suggestions(self) -> Iterator[Suggestion]:
         """The questions that wait, the most likely first; none in the database of an earlier facesearch."""
         if not columns(self._conn, "suggestions"):

@@ -20,7 +20,8 @@ from facesearch.geometry.face import Box, Face
 from facesearch.people import names
 from facesearch.people.cohort import JudgedFaces, Shifts
 
-_NAMED_AS = "coalesce((SELECT id FROM people WHERE id = person_id AND name NOTNULL), 0)"
+# Above 0 for who has a name, below 0 for who has none, 0 for a face that is nobody's.
+_PERSON = "coalesce((SELECT iif(name IS NULL, -id, id) FROM people WHERE id = person_id), 0)"
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
 
 
@@ -147,7 +148,7 @@ class Faces:
         """The faces after that id and who they are, some ten thousand at a time."""
         for ids, embeddings in self.embeddings(dim, after):
             rows = self._conn.execute(
-                f"SELECT {_NAMED_AS}, photo_id FROM faces WHERE id BETWEEN ? AND ? ORDER BY id",
+                f"SELECT {_PERSON}, photo_id FROM faces WHERE id BETWEEN ? AND ? ORDER BY id",
                 (int(ids[0]), int(ids[-1])),
             ).fetchall()
             people, photos = np.array(rows, np.int64).reshape(len(ids), 2).T
@@ -158,19 +159,26 @@ class Faces:
         rows: list[tuple[int, int, int, bytes]] = []
         for part in parts(sorted(ids)):
             rows += self._conn.execute(
-                f"SELECT id, {_NAMED_AS}, photo_id, embedding FROM faces WHERE id IN ({marks(part)}) ORDER BY id",
+                f"SELECT id, {_PERSON}, photo_id, embedding FROM faces WHERE id IN ({marks(part)}) ORDER BY id",
                 part,
             )
         found, people, photos = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T
         return JudgedFaces(found, people, photos, _matrix([row[3] for row in rows], dim))
 
-    def largest_of_people(self) -> list[int]:
-        """For each person with a name the id of the face with the largest box, in no order."""
+    def largest_of_people(self, with_name: bool) -> list[int]:
+        """For each person with a name, or for each without one, the id of the face with the largest box, in the order
+        of these ids."""
+        which = "NOTNULL" if with_name else "IS NULL"
         rows = self._conn.execute(  # SQLite gives the id of the row in which the greatest area is
             "SELECT id, max((box_right - box_left) * (box_bottom - box_top)) FROM faces "
-            "WHERE person_id IN (SELECT id FROM people WHERE name NOTNULL) GROUP BY person_id"
+            f"WHERE person_id IN (SELECT id FROM people WHERE name {which}) {self._is_one} GROUP BY person_id"
         )
-        return [row[0] for row in rows]
+        return sorted(row[0] for row in rows)
+
+    def of_nobody(self) -> list[int]:
+        """The ids of the faces that are nobody's, ascending."""
+        where = f"person_id IS NULL {self._is_one}"
+        return [row[0] for row in self._conn.execute(f"SELECT id FROM faces WHERE {where} ORDER BY id")]
 
     def by_photo(self, dim: int) -> Iterator[PhotoFaces]:
         """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's."""

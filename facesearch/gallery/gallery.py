@@ -226,12 +226,13 @@ class Gallery(Questions, Deciding, Exchanging):
         with self.reading() as (_, settings):
             grouping.grouping_facts(settings)
         with self.writing() as db:
-            keep_up(db, settings, self.note)
             chosen = mode or grouping.mode_of(db)
             if again or chosen != grouping.mode_of(db):
-                return grouping.group_all(db, settings, chosen)
-            found = grouping.keep_grouped(db, settings, self.nearest(db, settings), self.note)
-            return found or grouping.as_they_are(db)
+                found = grouping.group_all(db, settings, chosen)
+                keep_up(db, settings, self.note)
+                return found
+            news = grouping.keep_people(db, settings, self.nearest(db, settings), self.note)
+            return news or grouping.as_they_are(db)
 
     def calibrate(self, far: float = 0.001) -> Calibration:
         """Learns from which similarity on two faces count as one person: the one that the share `far` of this
@@ -324,6 +325,9 @@ class Gallery(Questions, Deciding, Exchanging):
                 exclusions=db.exclusions.read(),
                 skipped=skipped(db.other_files.counts(), photos),
                 engines=db.runs.engines(),
+                groups=db.people.groups(),
+                unsure=db.people.unsure(),
+                questions=db.decisions.questions_waiting(),
             )
 
     def unread(self) -> Iterator[Outcome]:

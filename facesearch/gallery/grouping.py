@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import ModelError, Note
 from facesearch.gallery.grouping_table import GroupedFaces, GroupingStamp
+from facesearch.gallery.judging import keep_up
 from facesearch.gallery.people_records import Grouped
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.vectors import Search
@@ -52,12 +53,27 @@ def keep_grouped(db: "Database", settings: GallerySettings, search: Search, note
     faces = db.groupings.count()
     if facts is None or not faces:
         return None
-    if stamp is None or stamp.algorithm != ALGORITHM or faces >= 2 * stamp.faces:
+    if stamp is None or is_due(stamp, faces):
         if faces > _WORTH_A_NOTE:
             note(f"Grouping {faces:,} faces by person.")
         return group_all(db, settings, _mode(stamp))
     new = db.groupings.newer(stamp.newest_id)
     return _group_new(db, _Grouping(db, settings, facts, _mode(stamp)), new, search) if new else None
+
+
+def is_due(stamp: GroupingStamp | None, faces: int) -> bool:
+    """Whether so many faces are to be grouped as a whole, given what was grouped the last time."""
+    return stamp is None or stamp.algorithm != ALGORITHM or faces >= 2 * stamp.faces
+
+
+def keep_people(db: "Database", settings: GallerySettings, search: Search, note: Note) -> Grouped | None:
+    """As `keep_grouped`, and keeps own thresholds up to date. New faces are grouped by theirs; where all are grouped,
+    the groups come first, for the cohort is of one face of each."""
+    if not is_due(db.groupings.stamp(), db.groupings.count()):
+        keep_up(db, settings, note)
+    found = keep_grouped(db, settings, search, note)
+    keep_up(db, settings, note)
+    return found
 
 
 def group_all(db: "Database", settings: GallerySettings, mode: Mode, is_dry: bool = False) -> Grouped:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from facesearch.faces.analyser import Analyser
@@ -10,7 +10,7 @@ from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
-from facesearch.gallery.grouping import keep_grouped
+from facesearch.gallery.grouping import as_they_are, keep_people
 from facesearch.gallery.indexing import Part, index_photos
 from facesearch.gallery.judging import keep_up
 from facesearch.gallery.migrate import bring_back
@@ -61,11 +61,11 @@ class Passes:
             self._follow(db, settings, outcomes, tally, on_outcome)
             read_dates(db, note)
             if not (is_one_of_many and self._is_close(db)):
-                self._catch_up(db, settings)
+                self.storage.sync(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
                 note(f"Searched again, of the faces that were set aside: {back:,}.")
-                self._catch_up(db, settings)
+                self.storage.sync(db, settings)
             with at_once():
                 self._group(db, settings, tally)
             recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
@@ -114,8 +114,11 @@ class Passes:
             keep_up(db, settings, self.storage.note)
 
     def _group(self, db: Database, settings: GallerySettings, tally: Tally) -> None:
-        """Finds out whose the new faces are."""
-        tally.grouped = keep_grouped(db, settings, self.storage.nearest(db, settings), self.storage.note)
+        """Finds out whose the new faces are, and measures their own thresholds."""
+        found = keep_people(db, settings, self.storage.nearest(db, settings), self.storage.note)
+        if found and not found.is_whole:
+            found = replace(as_they_are(db), moved=found.moved, seconds=found.seconds)
+        tally.grouped = found or tally.grouped
 
     def _load(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must

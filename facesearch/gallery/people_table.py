@@ -5,7 +5,7 @@ from functools import cached_property
 
 from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql
 from facesearch.people import names
-from facesearch.people.decisions import PersonState, root_of
+from facesearch.people.decisions import UNSURE_BELOW, PersonState, root_of
 
 
 class People:
@@ -60,6 +60,21 @@ class People:
                 "SELECT count(*) FROM people WHERE name NOTNULL AND id IN (SELECT person_id FROM faces)"
             ).fetchone()[0]
         )
+
+    def groups(self) -> int:
+        """How many people have a face and no name."""
+        return int(
+            self._conn.execute(
+                "SELECT count(*) FROM people WHERE name IS NULL AND id IN (SELECT person_id FROM faces)"
+            ).fetchone()[0]
+        )
+
+    def unsure(self) -> int:
+        """How many faces were put where they are by little; none in an earlier facesearch's gallery."""
+        if "margin" not in columns(self._conn, "faces"):
+            return 0
+        where = f"person_id NOTNULL AND named_by = 'auto' AND coalesce(margin < {UNSURE_BELOW}, 1)"
+        return int(self._conn.execute(f"SELECT count(*) FROM faces WHERE {where}").fetchone()[0])
 
     def are_named_by_folder(self, root: str) -> bool:
         """Whether a face in a photo under a folder has the name of that photo's own folder."""

@@ -359,7 +359,8 @@ class GalleryFacts:
     faces that take no part in searches, for they have no embedding of the model; `faces` does not. `changing_to`
     is the model of a `migrate` that was not finished. `exclusions` are left out of its roots, `skipped` are files
     that are no photos, and photos that wait for a package. Own thresholds are measured by a `cohort` of so many
-    distinct people. `engines` embedded in its runs, the newest first."""
+    distinct people. `engines` embedded in its runs, the newest first. `people` have a name, `groups` have none;
+    `unsure` faces were put into one of them by little, and so many `questions` wait."""
 
     name: str
     directory: Path
@@ -381,3 +382,6 @@ class GalleryFacts:
     exclusions: Exclusions = field(default_factory=Exclusions)
     skipped: tuple[Skipped, ...] = ()
     engines: tuple[Engine, ...] = ()
+    groups: int = 0
+    unsure: int = 0
+    questions: int = 0

@@ -33,8 +33,9 @@ Shifts = NDArray[np.float32]  # (n,): how much higher each face's own threshold 
 
 @dataclass(frozen=True, slots=True)
 class JudgedFaces:
-    """Faces of a gallery, n of them: their ids, the ids of who they are (UNNAMED where that is not known) and of
-    their photos, (n,) each, and their embeddings, (n, dim)."""
+    """Faces of a gallery, n of them: their ids, the ids of who they are and of their photos, (n,) each, and their
+    embeddings, (n, dim). Who has a name has an id above 0; below 0 are groups, of which two may be one person after
+    all; UNNAMED says that nothing is known."""
 
     ids: Ids
     people: Ids
@@ -120,12 +121,12 @@ class OwnThresholds:
 
     def __init__(self, cohort: JudgedFaces, threshold: Threshold) -> None:
         """`threshold` is of the model's card, which has facts on own thresholds."""
-        self.cohort = cohort[np.argsort(cohort.people == UNNAMED, kind="stable")]  # who has a name comes first
+        self.cohort = cohort[np.argsort(cohort.people == UNNAMED, kind="stable")]  # who is known comes first
         self._threshold = threshold
-        self._named = int((cohort.people != UNNAMED).sum())
+        self._known = int((cohort.people != UNNAMED).sum())
         rows = self.cohort.embeddings
         self._same = rows @ rows.T >= threshold.similarity  # (c, c)
-        self._same[: self._named, : self._named] = False  # two names are two people
+        self._same[: self._known, : self._known] = False  # two people, or taken for two
 
     def shifts(self, faces: JudgedFaces) -> Shifts:
         """One a face, 0 where nothing is known of strangers or the embedding is damaged. The faces of a photo must
@@ -141,7 +142,7 @@ class OwnThresholds:
             return np.zeros(len(faces), np.float32)
         similarities = faces.embeddings @ self.cohort.embeddings.T  # (n, c)
         similarities[_equal(faces.ids, self.cohort.ids)] = -np.inf
-        similarities[_equal(faces.people, self.cohort.people[: self._named])] = -np.inf
+        similarities[_equal(faces.people, self.cohort.people[: self._known])] = -np.inf
         surely = self._by_names(faces, similarities)
         self._leave_out_the_same(faces, similarities)
         usual = shift_of(similarities, self._threshold)
@@ -149,10 +150,10 @@ class OwnThresholds:
 
     def _by_names(self, faces: JudgedFaces, similarities: NDArray[np.float32]) -> Shifts:
         """By those alone whom the face surely is not: a face without a name can have one of the names."""
-        if not self._named:
+        if not self._known:
             return np.zeros(len(faces), np.float32)
-        named = similarities[:, : self._named].copy()
-        unnamed = np.flatnonzero(faces.people == UNNAMED)
+        named = similarities[:, : self._known].copy()
+        unnamed = np.flatnonzero(faces.people <= UNNAMED)
         named[unnamed, named[unnamed].argmax(axis=1)] = -np.inf
         return shift_of(named, self._threshold, _TRUST_TO_RAISE)
 
@@ -161,15 +162,15 @@ class OwnThresholds:
         in profile, or blurred. Of those with a name it can be the nearest alone."""
         rows, columns = np.nonzero(similarities >= _alike(self._threshold))
         nearest = np.full(len(faces), -1)
-        if self._named:
-            nearest = np.where(faces.people == UNNAMED, similarities[:, : self._named].argmax(axis=1), -1)
-            likely = (columns >= self._named) | (columns == nearest[rows])
+        if self._known:
+            nearest = np.where(faces.people <= UNNAMED, similarities[:, : self._known].argmax(axis=1), -1)
+            likely = (columns >= self._known) | (columns == nearest[rows])
             rows, columns = rows[likely], columns[likely]
         if not len(rows):
             return
         who, starts = np.unique(rows, return_index=True)
         linked = np.logical_or.reduceat(self._same[columns], starts)  # (who, c)
-        linked[:, : self._named] &= np.arange(self._named) == nearest[who][:, None]
+        linked[:, : self._known] &= np.arange(self._known) == nearest[who][:, None]
         similarities[who] = np.where(linked, -np.inf, similarities[who])
         similarities[rows, columns] = -np.inf
 
