@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,3 +239,13 @@ def test_the_groups_of_named_faces_follow_them_and_undo_brings_them_back(
     gallery.undo()
     assert names(gallery) == before
     assert gallery.person(f"@{person}").faces == 2
+
+
+def test_names_of_a_gallery_made_before_are_exported_and_an_import_says_what_it_would_do(home: Path) -> None:
+    gallery = Gallery.open("old", "cpu")
+    gallery.directory.mkdir(parents=True, mode=0o700)
+    for file in (Path(__file__).parent / "data" / "gallery-0.1.0").iterdir():
+        shutil.copy(file, gallery.directory)
+    assert {(face.name, face.named_by) for face in gallery.named_faces()} == {("collins", "folder")}
+    planned = gallery.import_names(dry_run=True)
+    assert (planned.photos, planned.named, len(planned.failed)) == (4, 0, 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 from facesearch.errors import PhotoError
 from facesearch.files import folder_for, whole_file
 from facesearch.gallery.database import Database
-from facesearch.gallery.sqlite import FACE_TABLES, from_sql
+from facesearch.gallery.sqlite import FACE_TABLES, columns, from_sql
 from facesearch.gallery.storage import Storage
 from facesearch.people.files import Folders, is_for_photo
 from facesearch.people.parsing_process import Parsers
@@ -55,13 +55,15 @@ def named_faces(db: Database) -> list[NamedFace]:
 
 def _rows(db: Database) -> Iterator[NamedFace]:
     for table in (*FACE_TABLES, "marks"):
-        by = "'mark'" if table == "marks" else "coalesce(named_by, 'auto')"
-        only = "" if table == "marks" else "AND is_face"
+        there = columns(db.connection, table)  # those of an earlier facesearch may be fewer
+        if not there:
+            continue
+        by = "'mark'" if table == "marks" else "coalesce(named_by, 'auto')" if "named_by" in there else "'folder'"
+        only = "AND is_face" if "is_face" in there else ""
         rows = db.connection.execute(
             f"SELECT people.id, name, path, box_left, box_top, box_right, box_bottom, {by}, width, height "
             f"FROM {table} JOIN people ON person_id = people.id JOIN photos ON photo_id = photos.id "
-            f"WHERE name NOTNULL AND status IN ('ok', 'no_face') "
-            f"AND width > 0 AND height > 0 {only}"
+            f"WHERE name NOTNULL AND status IN ('ok', 'no_face') AND width > 0 AND height > 0 {only}"
         )
         for person, name, path, *box, named_by, width, height in rows:
             left, top, right, bottom = box

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from facesearch.errors import UsageError
 from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Change
-from facesearch.gallery.sqlite import FACE_TABLES
+from facesearch.gallery.sqlite import FACE_TABLES, columns
 from facesearch.people import names
 from facesearch.people.decisions import FaceState
 from facesearch.people.files import Source
@@ -74,6 +74,7 @@ class _Planner:
         self._db, self._plan, self._photo = db, plan, photo
         self._states: dict[int, FaceState] = {}
         self._boxes: list[Box] = []
+        self._is_of_today = bool(columns(db.connection, "marks"))  # an earlier facesearch knew no decisions
         for face, box, state in _faces_in(db, photo.id):
             self._states[face] = state
             self._boxes.append(box)
@@ -111,7 +112,7 @@ class _Planner:
         state, people = self._states[face], called(self._db, name)
         if state.person in people and (state.named_by in ("user", BY) or len(people) > 1):
             self._plan.count("known")
-        elif state.named_by == "user" or any(self._db.decisions.is_apart(face, person) for person in people):
+        elif state.named_by == "user" or self._is_parted(face, people):
             self._plan.count("decided")
         elif len(people) > 1:
             self._plan.count("shared")
@@ -119,10 +120,17 @@ class _Planner:
             self._plan.faces[face] = name
             self._plan.count("named")
 
+    def _is_parted(self, face: int, people: list[int]) -> bool:
+        """Whether the user said that the face is not one of these people's."""
+        return self._is_of_today and any(self._db.decisions.is_apart(face, person) for person in people)
+
     def _mark(self, box: Box, name: str) -> None:
         people = called(self._db, name)
         if len(people) > 1:
             self._plan.count("shared")
+            return
+        if not self._is_of_today:
+            self._add_mark(box, name)
             return
         rows = self._db.connection.execute(
             "SELECT person_id, box_left, box_top, box_right, box_bottom FROM marks WHERE photo_id = ?",
@@ -131,6 +139,9 @@ class _Planner:
         if any(person in people and overlap(there, box) > _SAME_MARK for person, *there in rows):
             self._plan.count("known")
             return
+        self._add_mark(box, name)
+
+    def _add_mark(self, box: Box, name: str) -> None:
         self._plan.marks.append((self._photo.id, box, name))
         self._plan.count("marked")
 
@@ -138,13 +149,15 @@ class _Planner:
 def _faces_in(db: Database, photo: int) -> Iterator[tuple[int, Box, FaceState]]:
     """The faces of a photo, without what the user said is none."""
     for table in FACE_TABLES:
-        rows = db.connection.execute(
-            f"SELECT id, box_left, box_top, box_right, box_bottom, person_id, named_by, margin, is_face FROM {table} "
-            "WHERE photo_id = ? AND is_face ORDER BY id",
-            (photo,),
-        )
-        for face, left, top, right, bottom, *state in rows:
-            yield face, (left, top, right, bottom), FaceState(*state)
+        there = columns(db.connection, table)
+        if not there:
+            continue
+        state = "person_id, named_by, margin, is_face" if "is_face" in there else "person_id, 'folder', NULL, 1"
+        wanted = f"id, box_left, box_top, box_right, box_bottom, {state}"
+        rows = db.connection.execute(f"SELECT {wanted} FROM {table} WHERE photo_id = ? ORDER BY id", (photo,))
+        for face, left, top, right, bottom, *said in rows:
+            if said[-1]:
+                yield face, (left, top, right, bottom), FaceState(*said)
 
 
 def called(db: Database, name: str) -> list[int]:

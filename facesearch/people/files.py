@@ -10,6 +10,7 @@ from facesearch.people.packet import MOST_BYTES
 from facesearch.people.parsing_process import Parsers
 from facesearch.people.regions import Region
 from facesearch.people.xmp import Described
+from facesearch.photos import formats
 from facesearch.photos.file import open_regular
 from facesearch.photos.packets import noted_in
 
@@ -78,7 +79,10 @@ class Folders:
             data = next((data for each in lists if (data := _bytes_of(Path(folder, each)))), b"")
             self._picasa[folder], nameless = picasa.read(data)
             self.nameless += nameless
-        return self._picasa[folder].get(name.lower(), ())
+        regions = self._picasa[folder].get(name.lower(), ())
+        if formats.is_named_raw(name):  # exiftool's picasa_faces.config: of these Picasa takes the upright picture
+            return tuple(Region(region.name, region.box, is_upright=True) for region in regions)
+        return regions
 
     def _files(self, folder: str) -> dict[str, str]:
         """The names of the files in a folder that may say something, by their small letters."""
