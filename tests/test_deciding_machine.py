@@ -62,14 +62,16 @@ class _People(RuleBasedStateMachine):
             assert rows(self.gallery) == before
 
     @contextmanager
-    def _computed(self) -> Iterator[None]:
-        """Nothing that the user said changes, of the faces that are still there."""
+    def _computed(self, forgets: bool = False) -> Iterator[None]:
+        """Nothing that the user said changes, of the faces and people that are still there."""
         said = _decided(rows(self.gallery))
         yield
         now = rows(self.gallery)
         there = {row[0] for row in now["faces"]}
         assert _decided(now)["faces"] == {row for row in said["faces"] if row[0] in there}
-        assert _decided(now)["strangers"] <= said["strangers"]
+        for table in ("apart", "strangers", "repeats", "people"):
+            assert _decided(now)[table] <= said[table]
+            assert forgets or _decided(now)[table] == said[table]
         self.exact.clear()
 
     def _newest(self) -> int:
@@ -183,9 +185,14 @@ class _People(RuleBasedStateMachine):
         self.exact.clear()
 
     @rule(seed=_SEEDS)
-    def group_again(self, seed: int) -> None:
+    def group_in_any_way(self, seed: int) -> None:
         with self._computed(), self.gallery.writing() as db, db.transaction():
             _group_at_random(db, random.Random(seed))
+
+    @rule(mode=st.sampled_from(["careful", "balanced", "eager"]))
+    def group(self, mode: Any) -> None:
+        with self._computed():
+            self.gallery.group(mode, again=True)
 
     @rule()
     def index_more(self) -> None:
@@ -213,7 +220,7 @@ class _People(RuleBasedStateMachine):
             row = db.connection.execute("SELECT path FROM photos WHERE id = ?", (photo,)).fetchone()
         if row:
             self.has_forgotten = True
-            with self._computed(), suppress(FaceSearchError):
+            with self._computed(forgets=True), suppress(FaceSearchError):
                 self.gallery.forget(row[0])
 
     @invariant()
@@ -242,7 +249,8 @@ def _decided(now: dict[str, Any]) -> dict[str, set[Any]]:
     """What the user said, of all rows."""
     return {
         "faces": {row for row in now["faces"] if row[2] == "user"},
-        "strangers": set(now["strangers"]),
+        "people": {row for row in now["people"] if row[5] == "user"},
+        **{table: set(now[table]) for table in ("apart", "strangers", "repeats")},
     }
 
 
