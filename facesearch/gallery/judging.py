@@ -11,7 +11,16 @@ from facesearch.errors import Note
 from facesearch.gallery.cohort_table import CohortStamp
 from facesearch.gallery.records import ActiveThreshold, GallerySettings
 from facesearch.models.cards import Threshold, embedder_card
-from facesearch.people.cohort import MOST, UNNAMED, JudgedFaces, OwnThresholds, Shifts, distinct, has_facts
+from facesearch.people.cohort import (
+    MOST,
+    MOST_GROUPED,
+    UNNAMED,
+    JudgedFaces,
+    OwnThresholds,
+    Shifts,
+    distinct,
+    has_facts,
+)
 
 if TYPE_CHECKING:
     from facesearch.gallery.database import Database
@@ -113,14 +122,14 @@ def _has_outgrown(before: CohortStamp | None, now: CohortStamp, size: int) -> bo
 def _choose(db: "Database", dim: int, card: Threshold, stamp: CohortStamp) -> None:
     """One face of each person with a name first, then of all others and those that are nobody's, drawn at random."""
     rng = np.random.default_rng(0)
-    named = rng.permutation(np.array(db.faces.largest_of_people(with_name=True), np.int64))[:MOST]
+    named = rng.permutation(np.array(db.faces.largest_of_people(with_name=True), np.int64))
     others = np.array([*db.faces.largest_of_people(with_name=False), *db.faces.of_nobody()], np.int64)
     drawn = rng.permutation(others)[:_CANDIDATES]
     if db.groupings.stamp():
-        some = db.faces.known_of([*named.tolist(), *drawn.tolist()][:MOST], dim)
-        cohort = distinct(some, some[:0], card)
+        some = db.faces.known_of([*named.tolist(), *drawn.tolist()][:MOST_GROUPED], dim)
+        cohort = distinct(some, some[:0], card, MOST_GROUPED)
     else:  # who of those without a name is one person is not known
-        cohort = distinct(db.faces.known_of(named.tolist(), dim), db.faces.known_of(drawn.tolist(), dim), card)
+        cohort = distinct(db.faces.known_of(named[:MOST].tolist(), dim), db.faces.known_of(drawn.tolist(), dim), card)
     db.cohort.replace(np.sort(cohort.ids), CohortStamp(len(cohort), stamp.people, stamp.faces, 0.0))
 
 

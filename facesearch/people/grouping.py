@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.models.card import EmbedderCard, Threshold
-from facesearch.people.cohort import JudgedFaces, OwnThresholds
+from facesearch.people.cohort import MOST_GROUPED, JudgedFaces, OwnThresholds
 from facesearch.people.linkage import Bar, Linkage
 from facesearch.people.neighbours import Pairs, neighbours
 from facesearch.people.tokens import Tokens, tokens_of
@@ -31,7 +31,6 @@ _FIRST = (1.0, -0.5)  # the loose bars, in units: pieces of one person would be 
 _REACH = 2.0  # units: pairs that lie further below their bar never came to be joined
 _ASKED = 1.5  # units below their bar: pairs of groups of which it is worth asking
 _WEAK = 0.5  # units that a small or doubtful face must lie over the careful bar
-_COHORT = 8_000  # groups; with 2,000 the work that is left on LFW's faces is 974, with 8,000 it is 828
 # Of own thresholds so much is believed as people are known: people / (people + trust). Of the 610 people of LFW with
 # four photos or more alone, work 198 in place of 227, and 207 with none.
 _TRUST = 700
@@ -199,7 +198,7 @@ class _Grouping:
         labels = linkage.labels()
         firsts = np.unique(labels)
         self._people = len(firsts)
-        drawn = np.random.default_rng(0).choice(firsts, min(_COHORT, len(firsts)), replace=False)
+        drawn = np.random.default_rng(0).choice(firsts, min(MOST_GROUPED, len(firsts)), replace=False)
         cohort = np.sort(drawn)
         faces = self._faces
         known = JudgedFaces(np.arange(len(faces)), labels + 1, faces.photos, faces.embeddings)
