@@ -143,6 +143,7 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "bench lfw": (bench.lfw, _EMBEDDINGS_KEPT),
     "bench yaleb": (bench.yaleb, _EMBEDDINGS_KEPT),
     "bench pairs": (bench.pairs, _EMBEDDINGS_KEPT),
+    "bench people": (bench.people, NOTHING_CHANGED),
     "bench search": (bench.search, NOTHING_CHANGED),
 }
 

@@ -7,6 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import json_forms, show
+from facesearch.cli.bench_people import finish_people
 from facesearch.cli.bench_tables import finish
 from facesearch.cli.options import Detector, Device, Json, Model, Precision
 from facesearch.cli.progress import Progress
@@ -144,6 +145,44 @@ def pairs(
             printable(file.name), listed
         )
     return finish(report, roc, errors, json)
+
+
+def people(
+    data: Annotated[Path, typer.Option(help="Folder of any LFW release.", metavar="FOLDER")],
+    protocol: Annotated[
+        Literal["all", "often", "halves", "later", "answers"],
+        typer.Option(
+            help="Everybody; people with four photos or more alone; settings chosen on half of the people, for the "
+            "other half; a tenth and half of the photos later; 200 and 400 questions answered.",
+        ),
+    ] = "all",
+    mode: Annotated[
+        Literal["careful", "balanced", "eager"] | None, typer.Option(help="One way of grouping; else all three.")
+    ] = None,
+    model: Model = None,
+    detector: Detector = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json: Json = False,
+) -> ExitCode:
+    """Measure how well people are grouped on Labeled Faces in the Wild, beside other programs' rules.
+
+    All faces take part; the most central one of each photo is known by name, and figures are of these."""
+    from facesearch.evaluation import lfw as labeled_faces
+    from facesearch.evaluation.grouping_methods import MODES
+    from facesearch.evaluation.people_benchmark import Reporter, measure_people
+
+    found = labeled_faces.find(data)
+    with Progress() as progress:
+        reporter = Reporter(
+            on_start=lambda photos: progress.begin("Embedding", photos, "photos"),
+            on_photo=progress.advance,
+            on_step=lambda step: progress.begin(f"Grouping: {step}"),
+            note=progress.note,
+        )
+        modes = MODES if mode is None else (mode,)
+        measured = measure_people(found, protocol, modes, (model, detector, device, precision), reporter)
+    return finish_people(measured, json)
 
 
 def search(

@@ -67,5 +67,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "bench yaleb": ("bench yaleb --data CroppedYale",),
     "bench pairs": ("bench pairs pairs.csv --errors errors.jpg",),
+    "bench people": ("bench people --data lfw", "bench people --data lfw --protocol answers --mode careful"),
     "bench search": ("bench search --n 1000000",),
 }

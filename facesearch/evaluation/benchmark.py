@@ -252,7 +252,7 @@ class Benchmark:
         return Setup(
             model=embedder.name,
             detector="none: the photos are cropped to the face" if expected.is_aligned else found,
-            engine=_engine(self._model),
+            engine=engine_of(self._model),
             alignment=f"{landmarks}, brought to the card's template, {embedder.chip_px} pixels{mirrored}",
             images=images,
             on_missing=self._on_missing,
@@ -265,7 +265,8 @@ def _at_card(limit: Threshold | None, similarities: Similarities, same: Same) ->
     return AtThreshold(limit.similarity, *far_and_tar(similarities, same, limit.similarity))
 
 
-def _engine(model: Model) -> str:
+def engine_of(model: Model) -> str:
+    """The engine that embeds, with its version, and where."""
     if model.device == "gpu":
         return f"Keras {importlib.metadata.version('keras')}, GPU"
     if model.computes_in == "bfloat16":
