@@ -54,7 +54,10 @@ def _show(measured: "PeopleBenchmark") -> None:
         show.say(f"Faces in another order, and a second run, gave {same}.")
 
 
-_EXPLAINED = "F: the harmonic mean of precision and recall.\nwork: strays to take out and pieces to join, what is left to a user."
+_EXPLAINED = (
+    "F: the harmonic mean of precision and recall.\n"
+    "work: strays to take out and pieces to join, what is left to a user."
+)
 
 
 def _heading(line: "Grouping") -> str:
