@@ -44,6 +44,7 @@ def test_a_face_fills_the_middle_of_its_tile_however_large_its_photo_is(
     assert _near(blue[50, 50], _BLUE)
     assert _near(red[30, 30], _RED)  # the box is the middle half of the tile, from 25 to 75
     assert _near(red[20, 20], _GREY)
+    assert not any(_near(red[-1, at], EMPTY) or _near(red[at, -1], EMPTY) for at in range(100))
 
 
 def test_what_is_outside_of_a_photo_or_cannot_be_read_is_empty(tmp_path: Path, write: Write) -> None:

@@ -79,7 +79,12 @@ def words(question: "Question") -> str:
     """The question as a sentence."""
     if question.kind == "stray":
         return f"Is the face on the left {label(question.person_b)}?"
-    return f"Are {label(question.person_a)} and {label(question.person_b)} the same person?"
+    if not question.person_a and not question.person_b:
+        return "Are these two faces of the same person?"
+    if question.person_a and question.person_b:
+        return f"Are {label(question.person_a)} and {label(question.person_b)} the same person?"
+    side = "left" if question.person_b else "right"
+    return f"Is the face on the {side} {label(question.person_a or question.person_b)}?"
 
 
 class _Session:
@@ -95,14 +100,13 @@ class _Session:
         if self._are_drawn:
             self._ask_all()
         else:
-            strips = [self._strip(question) for question in self._questions]
-            with TerminalFaces(strips, sides=2) as self._faces:
+            with TerminalFaces(len(self._questions), self._strip, sides=2) as self._faces:
                 self._ask_all()
         show.say(f"{show.count(len(self._answered), 'question')} answered.")
         return ExitCode.DONE
 
-    def _strip(self, question: "Question") -> FaceStrip:
-        first, second = sides(self._opened, question, 2)
+    def _strip(self, number: int) -> FaceStrip:
+        first, second = sides(self._opened, self._questions[number], 2)
         return FaceStrip(tuple(map(place, first)), tuple(map(place, second)))
 
     def _ask_all(self) -> None:

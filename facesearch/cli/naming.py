@@ -115,8 +115,7 @@ class _Session:
             self._draw()
             self._ask_all()
         else:
-            strips = [self._strip(group) for group in self._groups]
-            with TerminalFaces(strips) as self._faces:
+            with TerminalFaces(len(self._groups), self._strip) as self._faces:
                 self._ask_all()
         show.say(f"{show.count(len(self._done), 'group')} named.")
         return ExitCode.DONE
@@ -126,8 +125,8 @@ class _Session:
         write(picture, self._opened.sheet, is_own=True)
         delivery.open_picture(self._opened.sheet)
 
-    def _strip(self, group: "PersonFacts") -> FaceStrip:
-        return FaceStrip(tuple(map(place, spread(self._opened.faces_of(group.id), _FACES))))
+    def _strip(self, number: int) -> FaceStrip:
+        return FaceStrip(tuple(map(place, spread(self._opened.faces_of(self._groups[number].id), _FACES))))
 
     def _ask_all(self) -> None:
         number, is_new = 0, True

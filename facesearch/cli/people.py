@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import Done, PersonFacts
+    from facesearch.gallery.people_records import Change, Done, PersonFacts
 
 Who = Annotated[
     str,
@@ -34,6 +34,19 @@ HELP = (
     "Who is in the photos: list people and groups, name, join and part them, answer questions, undo. Without another "
     "command it lists them."
 )
+_DID = {  # before the words of a change, by its verb
+    "name": "",
+    "join": "Joined",
+    "part": "Took",
+    "ignore": "Ignored",
+    "hide": "Hid",
+    "show": "Showed",
+    "not-a-face": "No face:",
+    "collage": "Collage:",
+    "cover": "Cover",
+    "answer": "Answered",
+    "undo": "Undid change",
+}
 _ROWS = 50  # a screen or two
 
 
@@ -86,11 +99,12 @@ def _why_nobody(unnamed: bool, min_photos: int, gallery: str) -> str:
 
 def _show_people(people: "Sequence[PersonFacts]") -> None:
     out = show.console(80)
-    made = show.table("id", "name", "photos", "faces", "unsure", "years", right=("id", "photos", "faces", "unsure"))
+    years = ["years"] * any(each.first for each in people)
+    made = show.table("id", "name", "photos", "faces", "unsure", *years, right=("id", "photos", "faces", "unsure"))
     for each in people:
         name = each.name or ("(stranger)" if each.kind == "stranger" else "-")
         unsure = f"{each.unsure:,}" if each.unsure else "-"
-        made.add_row(f"@{each.id}", name, f"{each.photos:,}", f"{each.faces:,}", unsure, _years(each))
+        made.add_row(f"@{each.id}", name, f"{each.photos:,}", f"{each.faces:,}", unsure, *[_years(each)] * len(years))
     out.print(made)
 
 
@@ -129,14 +143,13 @@ def group_people(
     if json:
         show.as_json(people_forms.grouped(found))
         return ExitCode.DONE
-    would = "would be" if found.is_dry else "are"
     show.facts(
         [
             ("faces", f"{found.faces:,}"),
             ("people", f"{found.people:,}"),
             ("groups without a name", f"{found.groups:,}"),
             ("faces that are alone", f"{found.alone:,}"),
-            (f"faces that {would} another's now", f"{found.moved:,}"),
+            ("faces elsewhere than before", f"{found.moved:,}"),
             ("questions", f"{found.questions:,}"),
         ]
     )
@@ -231,7 +244,15 @@ def undo(
     """Take a change back: the last one, or one by its number. Undoing an undo does it again.
 
     Exit code 1: there is nothing to undo."""
-    return show_done(opened_gallery(gallery).undo(change), gallery, json, is_undo=True)
+    opened = opened_gallery(gallery)
+    done = opened.undo(change)
+    if json or done.change is None or not done.change.words.isdecimal():
+        return show_done(done, gallery, json)
+    (undone,) = opened.log(1, before=int(done.change.words) + 1)
+    show.say(f"Undid {undone.id}: {_sentence(undone)}.")
+    for text in done.notes:
+        show.note(text)
+    return ExitCode.DONE
 
 
 def log(
@@ -250,7 +271,9 @@ def log(
     out = show.console(80)
     made = show.table("change", "when (UTC)", "what", "", right=("change",))
     for each in changes:
-        made.add_row(str(each.id), each.at[:16].replace("T", " "), each.words, "undone" if each.undone_at else "")
+        made.add_row(
+            str(each.id), each.at[:16].replace("T", " "), _sentence(each), "undone" if each.undone_at else ""
+        )
     out.print(made)
     return ExitCode.DONE
 
@@ -272,10 +295,15 @@ def opened_gallery(name: str) -> "Gallery":
 
 def words_of(done: "Done") -> str:
     """A sentence on what a verb did."""
-    return f"{done.change.words}." if done.change else "All was so before."
+    return f"{_sentence(done.change)}." if done.change else "All was so before."
 
 
-def show_done(done: "Done", gallery: str, json: bool, is_undo: bool = False) -> ExitCode:
+def _sentence(change: "Change") -> str:
+    """What a change was, without a full stop."""
+    return f"{_DID.get(change.verb, f'{change.verb}:')} {change.words}".strip()
+
+
+def show_done(done: "Done", gallery: str, json: bool) -> ExitCode:
     """Shows what a verb did, and how to take it back."""
     if json:
         show.as_json(people_forms.done(done))
@@ -283,6 +311,6 @@ def show_done(done: "Done", gallery: str, json: bool, is_undo: bool = False) -> 
         show.say(words_of(done))
     for text in done.notes:
         show.note(text)
-    if done.change and not is_undo and not json:
+    if done.change and not json:
         show.detail(f"Take it back with: facesearch people undo {done.change.id}{gallery_words(gallery)}")
     return ExitCode.DONE

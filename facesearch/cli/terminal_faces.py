@@ -1,6 +1,6 @@
 """Faces shown in the terminal itself, two pixels a character: also through SSH, where no other window opens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,18 +40,18 @@ def can_show() -> bool:
 
 
 class TerminalFaces:
-    """Shows strips of faces; the next ones are cut out of their photos while the user looks at one."""
+    """Shows strips of faces; the next one is looked up, and cut out of its photos, while the user looks at one."""
 
-    def __init__(self, strips: Sequence[FaceStrip], sides: int = 1) -> None:
-        """`sides` is 2 where strips have others."""
+    def __init__(self, count: int, strip_of: Callable[[int], FaceStrip], sides: int = 1) -> None:
+        """There are so many strips, numbered from 0. `sides` is 2 where strips have others."""
         from facesearch.pictures.tiles import Cutter
 
-        self._strips, self._sides = strips, sides
+        self._count, self._strip_of = count, strip_of
         self._console = _console()
         self.per_side, self._side = _layout(self._console.width, self._console.height, sides)
         self._cutter = Cutter()
         self._thread = ThreadPoolExecutor(1)
-        self._cut: dict[int, Future[list[Pixels]]] = {}
+        self._drawn: dict[int, Future[Text]] = {}
 
     def __enter__(self) -> "TerminalFaces":
         return self
@@ -61,18 +61,17 @@ class TerminalFaces:
         self._cutter.__exit__(*error)
 
     def show(self, number: int) -> None:
-        """Shows a strip by its number, counted from 0."""
+        """Shows the strip of that number."""
         for i in (number, number + 1):
-            if i < len(self._strips) and i not in self._cut:
-                self._cut[i] = self._thread.submit(self._cutter.cut, self._places(i), self._side, _AROUND)
-        tiles = self._cut[number].result()
-        strip = self._strips[number]
-        first = min(len(strip.faces), self.per_side)
-        self._console.print(blocks(tiles[:first], tiles[first:]), soft_wrap=True)
+            if i < self._count and i not in self._drawn:
+                self._drawn[i] = self._thread.submit(self._draw, i)
+        self._console.print(self._drawn.pop(number).result(), soft_wrap=True)
 
-    def _places(self, number: int) -> "list[FacePlace]":
-        strip = self._strips[number]
-        return [*strip.faces[: self.per_side], *strip.others[: self.per_side]]
+    def _draw(self, number: int) -> "Text":
+        strip = self._strip_of(number)
+        faces, others = strip.faces[: self.per_side], strip.others[: self.per_side]
+        tiles = self._cutter.cut([*faces, *others], self._side, _AROUND)
+        return blocks(tiles[: len(faces)], tiles[len(faces) :])
 
 
 def blocks(tiles: "Sequence[Pixels]", others: "Sequence[Pixels]" = ()) -> "Text":

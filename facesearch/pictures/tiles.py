@@ -130,11 +130,14 @@ def _cut_tile(view: View, shown: Box, side: int) -> Pixels:
         return tile
     scale = side / (right - left)
     part = view.pixels[y0:y1, x0:x1]
-    size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+    # Only where the photo ends is something left empty: rounding must not leave a line at an edge.
+    to_x0, to_y0 = (round((at - low) * scale) if low < 0 else 0 for at, low in ((x0, left), (y0, top)))
+    to_x1 = side if right <= width else round((x1 - left) * scale)
+    to_y1 = side if bottom <= height else round((y1 - top) * scale)
+    size = max(1, to_x1 - to_x0), max(1, to_y1 - to_y0)
     scaled = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    at_x, at_y = max(0, round((x0 - left) * scale)), max(0, round((y0 - top) * scale))
-    seen = scaled[: side - at_y, : side - at_x]
-    tile[at_y : at_y + seen.shape[0], at_x : at_x + seen.shape[1]] = seen
+    seen = scaled[: side - to_y0, : side - to_x0]
+    tile[to_y0 : to_y0 + seen.shape[0], to_x0 : to_x0 + seen.shape[1]] = seen
     return tile
 
 
