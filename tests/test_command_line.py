@@ -58,6 +58,17 @@ def test_the_shell_completes_galleries_people_and_models(home: Path, album: Path
     assert sorted(home.rglob("*")) == before
 
 
+def test_the_shell_completes_groups_by_their_numbers(home: Path, album: Path) -> None:
+    gallery = Gallery.open("default", "cpu")
+    gallery.index([album])
+    groups = [f"@{person.id}" for person in gallery.people()]
+    assert len(groups) >= 3
+    assert sorted(_offered(home, "facesearch people join @")) == sorted(groups)
+    gallery.name_person(groups[0], "Ann Lee")
+    assert _offered(home, "facesearch people name A") == ["Ann\\ Lee"]
+    assert sorted(_offered(home, "facesearch people part @")) == sorted(groups[1:])
+
+
 def test_completion_where_nothing_is_or_all_is_broken_says_nothing(home: Path) -> None:
     assert _offered(home, "facesearch query --gallery ") == []
     assert _offered(home, "facesearch forget --gallery ../../etc T") == []

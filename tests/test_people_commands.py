@@ -80,6 +80,7 @@ def test_each_verb_says_what_it_did_and_undo_takes_it_back(cli: Cli, groups: lis
         ("part", f"@{first}", "--faces", face),
         ("part", f"@{first}", "--photos", album / _PEOPLE[0] / f"{_PEOPLE[0]}_0001.jpg"),
         ("ignore", f"@{third}"),
+        ("hide", f"@{third}"),
         ("not-a-face", face),
         ("collage", album / _PEOPLE[0] / f"{_PEOPLE[0]}_0001.jpg"),
     ):
@@ -142,6 +143,17 @@ def test_no_gallery_ends_with_5_in_each_command(cli: Cli, home: Path) -> None:
         assert (said.code, said.out) == (5, ""), (words, said)
         assert "There is no gallery 'default'" in said.err
     assert not (home / "indexes").exists()
+
+
+def test_the_faces_of_a_person_are_listed_with_the_ids_that_part_takes(
+    cli: Cli, groups: list[int], album: Path
+) -> None:
+    listed = json.loads(cli("people", "faces", f"@{groups[0]}", "--json").out)
+    assert {Path(each["photo"]).parent.name for each in listed} == {_PEOPLE[0]}
+    said = cli("people", "faces", f"@{groups[0]}")
+    assert [line.split()[0] for line in said.out.split("\n") if ".jpg" in line] == [str(f["face_id"]) for f in listed]
+    assert cli("people", "part", f"@{groups[0]}", "--faces", listed[0]["face_id"]).code == 0
+    assert len(json.loads(cli("people", "faces", f"@{groups[0]}", "--json").out)) == 2
 
 
 def test_a_sheet_of_a_person_and_one_of_groups_are_drawn(cli: Cli, groups: list[int], tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_what_is_outside_of_a_photo_or_cannot_be_read_is_empty(tmp_path: Path, w
     photo = str(write(tmp_path / "a.png", _squares()))
     (tmp_path / "no.jpg").write_text("no photo")
     corner = FacePlace(photo, Box(0, 0, 100, 100))
-    outside = FacePlace(photo, Box(900, 0, 1000, 100))
+    outside, before = (FacePlace(photo, Box(left, 0, left + 100, 100)) for left in (900, -300))
     broken, gone = (FacePlace(str(tmp_path / name), Box(0, 0, 10, 10)) for name in ("no.jpg", "gone.jpg"))
     with Cutter() as cutter:
-        tiles = cutter.cut([corner, outside, broken, gone], 60, around=0.5)
+        tiles = cutter.cut([corner, outside, before, broken, gone], 60, around=0.5)
     assert _near(tiles[0][0, 0], EMPTY)
     assert _near(tiles[0][59, 59], _GREY)
     assert all((tile == EMPTY).all() for tile in tiles[1:])

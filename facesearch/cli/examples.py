@@ -42,6 +42,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "people join": ("people join @17 @23", "people join Ann Annie --into Ann"),
     "people part": ("people part Ann --faces 12,13", "people part Ann --photos party.jpg"),
     "people ignore": ("people ignore @31", "people ignore --unnamed-below 3"),
+    "people hide": ("people hide Ann", "people hide Ann --show"),
+    "people faces": ("people faces Ann", "people faces @17 --json"),
     "people not-a-face": ("people not-a-face 12",),
     "people collage": ("people collage mirror.jpg",),
     "people undo": ("people undo", "people undo 41"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch.cli import completion, people_forms, show
+from facesearch.cli.delivery import in_its_folder
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.errors import ExitCode, UsageError
 
@@ -214,6 +215,42 @@ def ignore(
     if bool(whos) == (unnamed_below is not None):
         raise UsageError("Name who is to be ignored, such as @31, or say --unnamed-below N.")
     return show_done(opened_gallery(gallery).ignore(whos or [], unnamed_below=unnamed_below), gallery, json)
+
+
+def hide(
+    whos: Annotated[
+        list[str], typer.Argument(help="Names or ids such as @17.", metavar="WHO", autocompletion=completion.who)
+    ],
+    again: Annotated[bool, typer.Option("--show", help="List them again.")] = False,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """Leave people out of lists; queries answer with them as before."""
+    return show_done(opened_gallery(gallery).hide(whos, not again), gallery, json)
+
+
+def faces(
+    who: Who,
+    gallery: GalleryName = "default",
+    json: Json = False,
+) -> ExitCode:
+    """List the faces of a person, the least sure last: the id by which `part` takes them, date and photo."""
+    opened = opened_gallery(gallery)
+    found = opened.faces_of(who)
+    if json:
+        show.as_json([people_forms.face(each) for each in found])
+        return ExitCode.DONE
+    with opened.reading() as (db, _):
+        roots = db.roots.paths()
+    out = show.console(4096)
+    made = show.table("face", "date", "", "photo", right=("face",))
+    rows = [
+        [str(each.face_id), (each.taken or "-")[:10], "unsure" * each.is_unsure, in_its_folder(each.photo, roots)]
+        for each in found
+    ]
+    show.add_rows(made, out, rows)
+    out.print(made)
+    return ExitCode.DONE
 
 
 def not_a_face(

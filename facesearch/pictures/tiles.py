@@ -126,7 +126,7 @@ def _cut_tile(view: View, shown: Box, side: int) -> Pixels:
     height, width = view.pixels.shape[:2]
     x0, y0 = max(0, round(left)), max(0, round(top))
     x1, y1 = min(width, max(x0 + 1, round(right))), min(height, max(y0 + 1, round(bottom)))
-    if x1 <= x0 or y1 <= y0:  # the photo has been cropped since
+    if x1 <= x0 or y1 <= y0 or right <= 0 or bottom <= 0:  # the photo has been cropped since
         return tile
     scale = side / (right - left)
     part = view.pixels[y0:y1, x0:x1]
