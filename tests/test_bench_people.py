@@ -34,10 +34,10 @@ def model() -> Model:
 def album() -> Album:
     """Twelve people of five photos each, so alike that none is in doubt, and a bystander in each tenth photo."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(12, _DIM)) + 3
+    centres = rng.normal(size=(12, _DIM)) + 2
     people = np.repeat(np.arange(12), 5)
     faces = centres[people] + 0.05 * rng.normal(size=(60, _DIM))
-    strangers = rng.normal(size=(6, _DIM)) + 3
+    strangers = rng.normal(size=(6, _DIM)) + 2
     photos = np.concatenate([np.arange(60), np.arange(0, 60, 10)])
     order = np.argsort(photos, kind="stable")
     embeddings = np.concatenate([faces, strangers])
