@@ -134,6 +134,27 @@ def test_everything_else_in_a_sidecar_is_kept_and_a_second_merge_changes_nothing
     assert "Ann" not in renamed.names
 
 
+def test_a_region_is_added_in_the_picture_that_a_sidecars_regions_are_of() -> None:
+    def sidecar_of(width: int, height: int) -> bytes:
+        return WHOLE.format(
+            f'<rdf:Description xmlns:r="{xmp.MWG}" xmlns:d="{xmp.DIMENSIONS}" xmlns:a="{xmp.AREA}"><r:Regions>'
+            f'<rdf:Description><r:AppliedToDimensions d:w="{width}" d:h="{height}"/><r:RegionList><rdf:Seq><rdf:li>'
+            '<rdf:Description r:Name="Bob" r:Type="Face"><r:Area a:x=".9" a:y=".9" a:w=".1" a:h=".1"/>'
+            "</rdf:Description></rdf:li></rdf:Seq></r:RegionList></rdf:Description></r:Regions></rdf:Description>"
+        ).encode()
+
+    upright = turned(WHERE, 6)
+    shown = Shown((Region("Ann", upright),), SIZE[::-1], 6)
+    for size in (SIZE, SIZE[::-1]):
+        regions = xmp.read(merged(sidecar_of(*size), shown)).regions
+        assert sorted(region.name for region in regions) == ["Ann", "Bob"]
+        found = {region.name: region for region in regions}
+        (placed,) = place([found["Ann"]], Frame(SIZE[::-1], 6), [])
+        assert placed.box == pytest.approx([share * side for share, side in zip(upright, (96, 160) * 2, strict=True)])
+    with pytest.raises(UnusableError, match="another shape, 100 x 100"):
+        merged(sidecar_of(100, 100), shown)
+
+
 def test_a_real_file_of_digikam_names_both_curies() -> None:
     photo = DATA / "photos" / "portrait.jpg"
     if not photo.exists():

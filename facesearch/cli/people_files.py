@@ -53,7 +53,7 @@ def import_people(
         show.as_json(_import_form(done, dry_run))
     else:
         _show_import(done, dry_run, gallery)
-    _note_failed(done.failed, "could not be read")
+    _note_failed(done.failed, "Not all could be read that is about")
     return ExitCode.SOME_UNREAD if done.failed else ExitCode.DONE
 
 
@@ -157,7 +157,7 @@ def _write_xmp(opened: "Gallery", xmp: str, keywords: bool) -> ExitCode:
         bar = _bar(progress, "Writing sidecars")
         done = opened.write_sidecars(None if xmp == _BESIDE else where, keywords=keywords, on_photo=bar)
     _show_sidecars(done, xmp)
-    _note_failed(done.failed, "have no sidecar with their names")
+    _note_failed(done.failed, "No sidecar could be written for")
     return ExitCode.SOME_UNREAD if done.failed else ExitCode.DONE
 
 
@@ -185,7 +185,7 @@ def _fill_folders(folder: Path, way: Any, faces: "Sequence[NamedFace]") -> ExitC
     done = "Copied" if way == "copy" else "Made links to"
     there = f"; {known:,} were there already" if known else ""
     show.note(f"{done} {show.count(new, 'photo')} in {show.count(len(names), 'folder')} of {folder}{there}.")
-    _note_failed(tuple(failed.items()), "could not be read")
+    _note_failed(tuple(failed.items()), "Nothing could be read of")
     return ExitCode.SOME_UNREAD if failed else ExitCode.DONE
 
 
@@ -223,7 +223,7 @@ def _show_import(done: "Imported", dry_run: bool, gallery: str) -> None:
 def _note_failed(failed: Sequence[tuple[str, str]], words: str) -> None:
     if not failed:
         return
-    show.note(f"{show.count(len(failed), 'photo')} {words}:")
+    show.note(f"{words} {show.count(len(failed), 'photo')}:")
     for photo, reason in failed[:_LISTED]:
         show.note(f"  {printable(photo)}: {reason}")
     if len(failed) > _LISTED:

@@ -37,7 +37,9 @@ def import_names(
         plan = planned(db, sources, counts)
         recorder = db.changes.recorder("import", made_by=BY)
         people = _carry_out(db, recorder, plan)
-        recorder.say(f"names for {plan.counts.named:,} faces and {plan.counts.marked:,} places")
+        recorder.say(
+            f"names of other programs: {plan.counts.named:,} faces, {plan.counts.marked:,} places without one"
+        )
         change = db.changes.get(recorder.change) if recorder.change is not None else None
     return replace(plan.counts, people=people, change=change)
 

@@ -3,9 +3,9 @@ ACDSee, Picasa, iView MediaPro, Windows Photo Gallery and exiftool write them.""
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import islice
 from typing import Annotated, TypeAlias, Union
 
 import msgspec
@@ -92,11 +92,14 @@ def value_of(element: Element) -> Value:
 
 def described(found: dict[str, Value]) -> Described:
     """The people in the properties of a packet."""
-    drawn = list(islice(chain(_mwg(found), _microsoft(found), _acdsee(found)), MOST))
     regions: list[Region] = []
-    for region in drawn:
-        if isinstance(region, Region) and not any(_is_one(region, other) for other in regions):
-            regions.append(region)
+    drawn: list[Region | str] = []
+    for schema in (_mwg(found), _microsoft(found), _acdsee(found)):
+        before = {region.name for region in regions}  # by another schema, perhaps in the picture turned otherwise
+        for region in islice(schema, MOST - len(regions)):
+            drawn.append(region)
+            if isinstance(region, Region) and region.name not in before and not _is_known(region, regions):
+                regions.append(region)
     placed = {region.name for region in regions}
     lost = [name for name in dict.fromkeys(name for name in drawn if isinstance(name, str)) if name not in placed]
     others = [*lost, *_names(found)]
@@ -144,10 +147,10 @@ def _is_syntax(name: str) -> bool:
     return name.startswith((RDF, "http://www.w3.org/XML/1998/namespace"))
 
 
-def _is_one(a: Region, b: Region) -> bool:
-    """Whether two regions are one face: programs write it by several schemas."""
-    shared = overlap(a.box, b.box)
-    return shared > _ONE_FACE or (a.name == b.name and shared > LEAST_OVERLAP)
+def _is_known(region: Region, others: Sequence[Region]) -> bool:
+    """Whether one of the others is the same face: programs write it by several schemas."""
+    shared = ((overlap(region.box, other.box), other.name == region.name) for other in others)
+    return any(most > _ONE_FACE or (is_same and most > LEAST_OVERLAP) for most, is_same in shared)
 
 
 def _region(name: str, box: Box | None, applied: tuple[float, float] | None) -> Region | str:
