@@ -4,10 +4,10 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from facesearch.errors import UsageError
 from facesearch.gallery.gallery import Gallery
@@ -16,36 +16,28 @@ from facesearch.people.regions import Region
 from facesearch.people.sidecar import Shown, merged
 from facesearch.pictures.folders import folder_names
 from tests.conftest import Cli
+from tests.made_galleries import group, made
 
 SIZE = (250, 250)
-WHOLE = (0.2, 0.2, 0.8, 0.8)  # around the face of a portrait
+WHOLE = (0.0, 0.0, 0.4, 0.4)  # where the face of each photo is: `made` has them 100 pixels wide, in a corner
+
+
+def with_sizes(gallery: Gallery) -> Gallery:
+    """Notes how large the photos are, as indexing does."""
+    with gallery.writing() as db, db.transaction():
+        db.connection.execute("UPDATE photos SET width = ?, height = ?", SIZE)
+    return gallery
 
 
 @pytest.fixture
-def indexed(cli: Cli, album: Path) -> Path:
-    """Three photos of three people in the default gallery, so that no group is found."""
-    for photo in album.rglob("*000[23].jpg"):
-        photo.unlink()
-    assert cli("index", album).code == 0
-    return album
-
-
-@pytest.fixture
-def group() -> Callable[..., int]:
-    """Makes a group without a name of the faces of some photos, as grouping does."""
-
-    def make(*photos: Path) -> int:
-        with Gallery.open().writing() as db, db.transaction():
-            person = db.connection.execute("INSERT INTO people (made_by) VALUES ('auto')").lastrowid
-            for photo in photos:
-                db.connection.execute(
-                    "UPDATE faces SET person_id = ?, named_by = 'auto', margin = 0.1 "
-                    "WHERE photo_id = (SELECT id FROM photos WHERE path = ?)",
-                    (person, str(photo)),
-                )
-        return int(person or 0)
-
-    return make
+def indexed(home: Path, tmp_path: Path) -> Path:
+    """A folder of three photos, in the default gallery with a face each, all nobody's."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        Image.new("RGB", SIZE).save(folder / name)
+    with_sizes(made(photos=[str(path) for path in photos_of(folder)]))
+    return folder
 
 
 def photos_of(folder: Path) -> list[Path]:
@@ -69,7 +61,7 @@ def names(gallery: Gallery) -> dict[str, list[str]]:
 def test_imported_names_are_one_change_and_a_second_import_changes_nothing(cli: Cli, indexed: Path) -> None:
     first, second, *_ = photos_of(indexed)
     write_sidecar(first, ("Ann", WHOLE))
-    write_sidecar(second, ("Bob", (0.0, 0.0, 0.05, 0.05)))
+    write_sidecar(second, ("Bob", (0.9, 0.9, 0.95, 0.95)))
     planned = json.loads(cli("people", "import", "--dry-run", "--json").out)
     assert names(Gallery.open()) == {}
     done = json.loads(cli("people", "import", "--json").out)
@@ -121,9 +113,7 @@ def test_a_name_without_a_region_names_the_only_face(cli: Cli, indexed: Path) ->
 
 def test_picasas_list_names_faces_too(cli: Cli, indexed: Path) -> None:
     first = photos_of(indexed)[0]
-    (first.parent / ".picasa.ini").write_text(
-        f"[Contacts2]\nab=Ann;;\n[{first.name}]\nfaces=rect64(33333333cccccccc),ab\n"
-    )
+    (first.parent / ".picasa.ini").write_text(f"[Contacts2]\nab=Ann;;\n[{first.name}]\nfaces=rect64(66666666),ab\n")
     assert Gallery.open().import_names([first]).named == 1
 
 
@@ -136,26 +126,29 @@ def test_what_cannot_be_read_is_listed_and_ends_with_7(cli: Cli, indexed: Path) 
     assert cli("people", "import", indexed / "nothing").code == 2
 
 
-def test_exported_sidecars_are_read_back_with_the_same_names_and_no_photo_changes(cli: Cli, indexed: Path) -> None:
-    first, second, *_ = photos_of(indexed)
+def test_exported_sidecars_are_read_back_with_the_same_names_and_no_photo_changes(cli: Cli, album: Path) -> None:
+    for photo in album.rglob("*000[23].jpg"):
+        photo.unlink()
+    assert cli("index", album).code == 0
+    first, second, _ = photos_of(album)
     gallery = Gallery.open()
     gallery.name_person(str(first), "Ann & <Bob>")
     gallery.name_person(str(second), "安|x/y 🙂")
-    before = {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(indexed)}
+    before = {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(album)}
     told = names(gallery)
     assert cli("people", "export", "--xmp", "beside", "--keywords").code == 0
     assert "had them already" in cli("people", "export", "--xmp", "beside").err
-    assert cli("index", indexed, "--gallery", "other").code == 0
+    assert cli("index", album, "--gallery", "other").code == 0
     other = Gallery.open("other")
     assert other.import_names().named == 2
     assert names(other) == told
-    assert {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(indexed)} == before
+    assert {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(album)} == before
 
 
 def test_a_sidecar_that_is_there_is_kept_with_its_rights(cli: Cli, indexed: Path) -> None:
     first, second, *_ = photos_of(indexed)
     there = first.with_suffix(".xmp")
-    there.write_bytes(merged(None, Shown((Region("Zed", (0.0, 0.0, 0.1, 0.1)),), SIZE)))
+    there.write_bytes(merged(None, Shown((Region("Zed", (0.8, 0.8, 0.9, 0.9)),), SIZE)))
     there.chmod(0o600)
     broken = second.with_name(second.name + ".xmp")
     broken.write_bytes(b"<cut")
@@ -211,11 +204,11 @@ def test_folders_differ_whatever_the_file_system() -> None:
     assert all(0 < len(name.encode()) < 256 and "/" not in name for name in found.values())
 
 
-def test_an_unnamed_group_takes_the_imported_name(cli: Cli, indexed: Path, group: Callable[..., int]) -> None:
+def test_an_unnamed_group_takes_the_imported_name(cli: Cli, indexed: Path) -> None:
     first, second, *_ = photos_of(indexed)
-    person = group(first, second)
-    write_sidecar(first, ("Ann", WHOLE))
     gallery = Gallery.open()
+    (person,) = group(gallery, [1, 2])
+    write_sidecar(first, ("Ann", WHOLE))
     gallery.import_names()
     assert gallery.person(f"@{person}").name == "Ann"
     assert names(gallery) == {first.name: ["Ann"], second.name: ["Ann"]}
@@ -224,13 +217,11 @@ def test_an_unnamed_group_takes_the_imported_name(cli: Cli, indexed: Path, group
         gallery.import_names(["/nothing/here"])
 
 
-def test_the_groups_of_named_faces_follow_them_and_undo_brings_them_back(
-    cli: Cli, indexed: Path, group: Callable[..., int]
-) -> None:
+def test_the_groups_of_named_faces_follow_them_and_undo_brings_them_back(cli: Cli, indexed: Path) -> None:
     first, second, third = photos_of(indexed)
     gallery = Gallery.open()
     gallery.name_person(str(first), "Ann")
-    person = group(second, third)
+    (person,) = group(gallery, [2, 3])
     write_sidecar(second, ("Ann", WHOLE))
     before = names(gallery)
     gallery.import_names()

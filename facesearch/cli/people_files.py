@@ -99,7 +99,7 @@ def export_people(
         code = max(code, _write_xmp(opened, xmp, keywords))
     if folders:
         code = max(code, _fill_folders(folders, "copy" if copy else "link", faces))
-        note_if_indexed(folders, copy, opened.roots())
+        note_if_indexed(folders, copy, opened.facts().roots)
     return code
 
 
@@ -147,7 +147,7 @@ def _write_csv(path: Path, faces: "Sequence[NamedFace]") -> None:
 
 
 def _write_xmp(opened: "Gallery", xmp: str, keywords: bool) -> ExitCode:
-    roots = opened.roots()
+    roots = opened.facts().roots
 
     def where(photo: str) -> Path:
         return Path(xmp, in_its_folder(photo, roots).lstrip(os.sep))
