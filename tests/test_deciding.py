@@ -1,5 +1,6 @@
 """What a user says about people: it holds, and every word of it can be taken back."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,12 @@ def test_two_spellings_of_one_name_are_one_and_two_cases_are_said(gallery: Galle
     assert "@1" in note
 
 
+def test_a_person_and_a_face_of_one_number_are_two(gallery: Gallery) -> None:
+    gallery.part("@1", [1])
+    gallery.join(["@1", "1.jpg"], anyway=True)
+    assert _faces(gallery, "@1") == [1, 2, 3]
+
+
 def test_who_was_joined_answers_to_the_old_number_and_name(gallery: Gallery) -> None:
     gallery.name_person("@1", "Ann")
     gallery.name_person("@2", "Anna")
@@ -169,6 +176,8 @@ def test_a_yes_joins_and_a_stray_face_leaves(gallery: Gallery) -> None:
     suggest(gallery, "same", 1, 4)
     suggest(gallery, "stray", 7, 6)
     same, stray = gallery.questions()
+    with pytest.raises(UsageError, match="no answer"):
+        gallery.answer(same, "maybe")  # type: ignore[arg-type]
     gallery.answer(same, "yes")
     gallery.answer(stray, "no")
     assert (_faces(gallery, "@2"), _faces(gallery, "@3")) == ([1, 2, 3, 4, 5], [6])
@@ -190,8 +199,9 @@ def test_what_is_no_face_is_nobodys(gallery: Gallery) -> None:
     gallery.name_person("@2", "Bob")
     gallery.not_a_face([4, "8.jpg"])
     assert _faces(gallery, "Bob") == [5]
-    with pytest.raises(UnknownFaceError):
-        gallery.not_a_face([99])
+    for face in (99, 2**70, "9" * 5000, "@1", "no.jpg", "\ud800", ""):
+        with pytest.raises(UnknownFaceError):
+            gallery.not_a_face([face])
     assert gallery.undo().faces == 2
     assert _faces(gallery, "Bob") == [4, 5]
 
@@ -274,7 +284,7 @@ def test_what_is_gone_stays_gone_when_a_change_is_undone(gallery: Gallery) -> No
 
 
 def test_who_is_meant_must_exist(gallery: Gallery) -> None:
-    for who in ("@9", "@99999999999999999999", "Nobody", 9):
+    for who in ("@9", f"@{'9' * 5000}", "Nobody", 9, -1, 2**70, "a\x00", "\ud800", "", "#1", "-"):
         with pytest.raises(UnknownPersonError):
             gallery.person(who)
     with pytest.raises(UnknownPersonError, match="name it"):
@@ -303,3 +313,17 @@ def test_a_verb_that_fails_in_the_middle_leaves_nothing(gallery: Gallery, monkey
         gallery.name_person("@1", "Ann")
     assert rows(gallery) == before
     assert gallery.log() == []
+
+
+def test_a_gallery_of_before_has_people_and_takes_decisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "home"))
+    old = Gallery.open("old", "cpu")
+    shutil.copytree(Path(__file__).parent / "data" / "gallery-0.1.0", old.directory)
+    (person,) = old.people()
+    assert (person.made_by, person.unsure, old.log(), old.questions()) == ("folder", 0, [], [])
+    faces = old.faces_of(person.id)
+    assert {face.named_by for face in faces} == {"folder"}
+    old.part(person.id, [faces[0].face_id])
+    assert len(old.faces_of(person.label)) == len(faces) - 1
+    old.undo()
+    assert old.faces_of(person.id) == faces

@@ -16,6 +16,7 @@ from facesearch.people import names
 Who: TypeAlias = str | int  # as it is typed, or the id of a person
 WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
 
+_MOST_DIGITS = 19  # of an id
 _NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,5})", re.DOTALL)
 
 
@@ -57,7 +58,7 @@ class References:
         if isinstance(typed, int):
             return Referent(self._live(typed))
         if found := names.AN_ID.fullmatch(typed):
-            return Referent(self._live(int(found[1])))
+            return Referent(self._live(_number(found[1])))
         called = self.called(typed)
         if len(called) > 1:
             raise AmbiguousNameError(several(names.as_asked(typed), called), called)
@@ -91,7 +92,7 @@ class References:
         """The id of a face that is meant. Raises UnknownFaceError where there is none, UsageError where a photo shows
         several."""
         if isinstance(typed, int) or (typed.isascii() and typed.isdigit()):
-            face = int(typed)
+            face = typed if isinstance(typed, int) else _number(typed)
             if face > GREATEST_ID or not self._db.people.has_face(face):
                 raise UnknownFaceError(
                     f"The gallery '{self._gallery}' has no face {face}; it may have been deleted, or its photo has "
@@ -108,7 +109,7 @@ class References:
 
     def photo(self, typed: str) -> int:
         """The id of a photo that is meant. Raises UnknownFaceError where the gallery has none of that path."""
-        found = self._db.photos.id_of(os.path.abspath(typed))
+        found = self._photo(typed)
         if found is None:
             raise UnknownFaceError(f"{printable(typed)} is no photo of the gallery '{self._gallery}'.")
         return found
@@ -117,6 +118,12 @@ class References:
         """The ids of all who are called so: who has the name now or else whoever had it and was joined into them."""
         name = names.as_asked(typed)
         return self._db.people.called(name) or self._db.people.formerly_called(name)
+
+    def _photo(self, typed: str) -> int | None:
+        try:
+            return self._db.photos.id_of(os.path.abspath(typed))
+        except UnicodeEncodeError:  # half a character: no path has one
+            return None
 
     def _live(self, person: int) -> int:
         found = self._db.people.root(person) if person <= GREATEST_ID else None
@@ -128,9 +135,9 @@ class References:
 
     def _face_in_photo(self, typed: str) -> int | None:
         """The face that is meant by a photo's path; None where the gallery has no such photo."""
-        photo, number = self._db.photos.id_of(os.path.abspath(typed)), 0
+        photo, number = self._photo(typed), 0
         if photo is None and (found := _NUMBERED.fullmatch(typed)):
-            photo, number = self._db.photos.id_of(os.path.abspath(found[1])), int(found[2])
+            photo, number = self._photo(found[1]), int(found[2])
         if photo is None:
             return None
         faces = self._db.people.faces_in(photo)
@@ -140,6 +147,11 @@ class References:
         if len(real) == 1 and not number:
             return real[0]
         raise UnknownFaceError(_not_one(typed, len(faces) if number else len(real), number))
+
+
+def _number(digits: str) -> int:
+    """Digits as a number; one that no id has for more than those of the greatest id."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else GREATEST_ID + 1
 
 
 def several(name: str, people: Sequence[int]) -> str:

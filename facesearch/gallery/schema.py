@@ -320,6 +320,7 @@ def people_at_a_glance(db: sqlite_utils.Database) -> None:
     """All that a list of people says of their faces stands in one index, so that no embedding is read for it."""
     db.execute("DROP INDEX faces_by_person")
     db.execute("CREATE INDEX faces_by_person ON faces (person_id, photo_id, named_by, margin, is_face, quality)")
+    db.execute("CREATE INDEX people_by_join ON people (joined_into) WHERE joined_into NOTNULL")
 
 
 def merge_spellings(conn: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from facesearch.errors import UsageError
 from facesearch.files import printable
@@ -21,6 +22,7 @@ from facesearch.gallery.references import (
 from facesearch.people.decisions import PersonState
 
 _WRITTEN_ID = re.compile(r"@(\d+)")
+_LEAST_TO_JOIN = 2
 _MOST_TWINS = 3  # names that differ in their case alone, in one note
 
 
@@ -80,7 +82,7 @@ def join(decision: Decision, meant: Sequence[Referent], into: Referent | None, a
     if target is None:
         target = decision.acts.as_person(into or meant[0]) if everybody else 0
     left = {person for person in people if person != target}
-    if len(people | faces) < 2:
+    if len(people) + len(faces) < _LEAST_TO_JOIN:
         raise UsageError("At least two different people are needed to be joined; these are one already.")
     parted = decision.acts.join(sorted(left), target, anyway) if left else []
     decision.acts.fix([target])
@@ -147,6 +149,8 @@ def of_person(decision: Decision, person: int, faces: Sequence[WhichFace], photo
 
 def answer(decision: Decision, question: Question, reply: Reply, into: Referent | None) -> Done:
     """As Deciding.answer."""
+    if reply not in get_args(Reply):
+        raise UsageError(f"{printable(reply)} is no answer; those are: {', '.join(get_args(Reply))}.")
     a, b = (decision.references.of_face(face.face_id) for face in (question.a, question.b))
     if reply == "not_a_face":
         decision.acts.not_a_face([question.a.face_id])

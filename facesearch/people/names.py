@@ -29,7 +29,10 @@ def normal(name: str) -> str:
 
 def as_asked(name: str) -> str:
     """A name as it was typed, in the form in which it is stored: a folder's own bytes find it, too."""
-    return normal(os.fsencode(name).decode(errors="backslashreplace"))
+    try:
+        return normal(os.fsencode(name).decode(errors="backslashreplace"))
+    except UnicodeEncodeError:  # half a character, which stands in no folder's name
+        return normal(name.encode(errors="backslashreplace").decode())
 
 
 def checked(name: str) -> str:
