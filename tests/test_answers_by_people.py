@@ -144,6 +144,15 @@ def test_find_takes_ids_and_refuses_a_name_that_two_people_have(gallery: Gallery
         gallery.find([])
 
 
+def test_a_photo_in_which_somebody_is_marked_without_a_face_shows_them(gallery: Gallery) -> None:
+    with gallery.writing() as db, db.transaction():
+        db.connection.execute("UPDATE photos SET status = 'no_face' WHERE id = 6")
+        db.connection.execute("DELETE FROM faces WHERE photo_id = 6")
+        db.connection.execute("INSERT INTO marks VALUES (1, 6, 0, 0, 9, 9, 1)")
+    assert _photos(gallery, "@1") == {"1.jpg", "2.jpg", "6.jpg"}
+    assert {each.people for each in gallery.find(["@1"]).photos} == {("Ann",)}
+
+
 def test_without_a_terminal_a_shared_name_is_exit_code_2(gallery: Gallery, cli: Callable[..., Any]) -> None:
     for words in (("find", "Ann"), ("query", "--person", "Ann"), ("forget", "Ann", "--yes")):
         said = cli(*words)

@@ -18,7 +18,7 @@ def find(
     people: Annotated[
         list[str],
         typer.Argument(
-            help="Names of people, or ids such as @17.", metavar="NAME|@17...", autocompletion=completion.people
+            help="Names of people, or ids such as @17.", metavar="NAME|@17...", autocompletion=completion.who
         ),
     ],
     gallery: GalleryName = "default",

@@ -23,7 +23,7 @@ def forget(
         typer.Argument(
             help="A person's name or id (@17), or the path of a photo or of a folder.",
             metavar="NAME|PHOTO|FOLDER",
-            autocompletion=completion.people,
+            autocompletion=completion.who,
         ),
     ] = None,
     missing: Annotated[

@@ -34,7 +34,7 @@ def query(
     ] = False,
     person: Annotated[
         str | None,
-        typer.Option(help="Ask about somebody in the gallery.", metavar="NAME|@17", autocompletion=completion.people),
+        typer.Option(help="Ask about somebody in the gallery.", metavar="NAME|@17", autocompletion=completion.who),
     ] = None,
     together: Annotated[
         bool, typer.Option("--together", help="The photos show one person: one answer to all of them.")

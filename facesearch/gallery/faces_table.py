@@ -39,12 +39,13 @@ class PhotoFaces:
 
 @dataclass(frozen=True, slots=True)
 class StoredFaces:
-    """Faces as they were stored: their boxes, scores and qualities (None where not known), and embeddings, (n,
-    dim)."""
+    """Faces as they were stored: their boxes, scores and qualities (None where not known), whether the user said that
+    they are none, and embeddings, (n, dim)."""
 
     boxes: tuple[Box, ...]
     scores: tuple[float, ...]
     qualities: tuple[float | None, ...]
+    are_faces: tuple[bool, ...]
     embeddings: Embeddings
 
 
@@ -137,12 +138,15 @@ class Faces:
 
     def _stored(self, where: str, values: Sequence[Any], dim: int) -> StoredFaces:
         quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
+        is_face = "is_face" if self._is_one else "1"
         rows = self._conn.execute(
-            f"SELECT box_left, box_top, box_right, box_bottom, score, {quality}, embedding FROM faces WHERE {where}",
+            f"SELECT box_left, box_top, box_right, box_bottom, score, {quality}, {is_face}, embedding FROM faces "
+            f"WHERE {where}",
             values,
         ).fetchall()
         boxes, scores = tuple(Box(*row[:4]) for row in rows), tuple(row[4] for row in rows)
-        return StoredFaces(boxes, scores, tuple(row[5] for row in rows), _matrix([row[6] for row in rows], dim))
+        qualities, are_faces = tuple(row[5] for row in rows), tuple(bool(row[6]) for row in rows)
+        return StoredFaces(boxes, scores, qualities, are_faces, _matrix([row[7] for row in rows], dim))
 
     def known(self, dim: int, after: int = 0) -> Iterator[JudgedFaces]:
         """The faces after that id and who they are, some ten thousand at a time."""
@@ -181,14 +185,16 @@ class Faces:
         return [row[0] for row in self._conn.execute(f"SELECT id FROM faces WHERE {where} ORDER BY id")]
 
     def by_photo(self, dim: int) -> Iterator[PhotoFaces]:
-        """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's."""
+        """The faces of each photo that is there, in the order of the paths; of copies of a photo only one's. Without
+        collages, whose faces may be one person's, and what the user said is no face."""
         has_shifts = columns(self._conn, "own_thresholds")
+        collages = "AND photo_id NOT IN (SELECT photo_id FROM repeats)" if columns(self._conn, "repeats") else ""
         shift = "(SELECT shift FROM own_thresholds WHERE face_id = faces.id)" if has_shifts else "0"
         rows = self._conn.execute(
             f"SELECT path, width, height, box_left, box_top, box_right, box_bottom, embedding, coalesce({shift}, 0) "
-            "FROM photos JOIN faces ON photo_id = photos.id WHERE status = 'ok' AND NOT EXISTS (SELECT 1 FROM photos "
-            "AS other WHERE other.digest = photos.digest AND other.status = 'ok' AND other.id < photos.id) "
-            "ORDER BY path, faces.id"
+            f"FROM photos JOIN faces ON photo_id = photos.id WHERE status = 'ok' {self._is_one} {collages} "
+            "AND NOT EXISTS (SELECT 1 FROM photos AS other WHERE other.digest = photos.digest "
+            "AND other.status = 'ok' AND other.id < photos.id) ORDER BY path, faces.id"
         )
         for (path, width, height), faces in groupby(rows, key=itemgetter(0, 1, 2)):
             found = list(faces)

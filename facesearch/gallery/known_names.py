@@ -24,7 +24,7 @@ def people_names(gallery: str, begin: str = "") -> list[str]:
     database = gallery_dir(gallery) / DATABASE
     try:
         with closing(sqlite3.connect(_address(database), uri=True, timeout=0)) as conn:
-            statement = f"SELECT name FROM people WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT {_MOST}"
+            statement = f"SELECT DISTINCT name FROM people WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT {_MOST}"
             return [name for (name,) in conn.execute(statement, (len(begin), begin))]
     except (sqlite3.Error, UnicodeError):
         return []

@@ -37,21 +37,20 @@ class People:
                 values,
             )
 
-    def names(self) -> set[str]:
-        """All names that a face has."""
-        rows = self._conn.execute(
-            "SELECT name FROM people WHERE name NOTNULL AND id IN (SELECT person_id FROM faces)"
-        )
-        return {name for (name,) in rows}
-
     def in_photo(self, photo_id: int) -> tuple[str, ...]:
         """The names of those whom a photo shows, in alphabetical order."""
         rows = self._conn.execute(
-            "SELECT DISTINCT name FROM people JOIN faces ON person_id = people.id "
-            "WHERE photo_id = ? AND name NOTNULL ORDER BY name",
+            "SELECT DISTINCT name FROM people WHERE name NOTNULL AND id IN "
+            f"(SELECT person_id FROM ({self.shown}) WHERE photo_id = ?) ORDER BY name",
             (photo_id,),
         )
         return tuple(name for (name,) in rows)
+
+    @cached_property
+    def shown(self) -> str:
+        """The statement that reads who is in which photo: by a face, or where the user has marked somebody."""
+        tables = [table for table in ("faces", "marks") if columns(self._conn, table)]
+        return " UNION ALL ".join(f"SELECT photo_id, person_id FROM {table}" for table in tables)
 
     def count(self) -> int:
         """How many people have a name and a face."""

@@ -12,7 +12,7 @@ from facesearch.gallery.faces_table import Faces
 from facesearch.gallery.people_table import People
 from facesearch.gallery.records import Outcome, PhotoOfPeople
 from facesearch.gallery.removal import LOST_A_FACE
-from facesearch.gallery.scope import Scope
+from facesearch.gallery.scope import THERE, Scope
 from facesearch.gallery.set_aside_table import SetAsideFaces
 from facesearch.gallery.sqlite import BELOW, below, columns, from_sql, inside, marks, parts, to_sql
 from facesearch.geometry.face import Face
@@ -157,10 +157,12 @@ class Photos:
         return int(self._conn.execute(f"SELECT count(*) FROM photos WHERE {where} {undated}", values).fetchone()[0])
 
     def with_people(self, people: Sequence[int], scope: Scope) -> tuple[PhotoOfPeople, ...]:
-        """The photos of a scope that show all the people with these ids, newest first, those without a date last."""
-        where, values = scope.condition(self._conn)
+        """The photos of a scope that show all the people with these ids, by their faces or where they were marked
+        without one, newest first, those without a date last."""
+        where, values = scope.condition(self._conn, THERE)
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
-        shows = "id IN (SELECT photo_id FROM faces WHERE person_id = ?)"
+        shown = self._people.shown
+        shows = f"id IN (SELECT photo_id FROM ({shown}) WHERE person_id = ?)"
         rows = self._conn.execute(
             f"SELECT id, path, {taken} FROM photos WHERE {where} {f'AND {shows} ' * len(people)}"
             f"ORDER BY coalesce({taken}, '') DESC, path",

@@ -48,7 +48,8 @@ _Item: TypeAlias = stages.Loaded[str] | stages.Failed[str] | _Faces
 
 
 class KnownProbes:
-    """The faces of photos that the gallery has looked at, and that are on disk as they were then."""
+    """The faces of photos that the gallery has looked at, and that are on disk as they were then; without what the
+    user said is no face, unless there is nothing else."""
 
     def __init__(self, db: "Database", dim: int) -> None:
         self._db, self._dim = db, dim
@@ -79,10 +80,11 @@ class KnownProbes:
         stored = self._db.faces.of_photo(photo, self._dim)
         if len(stored.boxes) != count or not count:  # some have no embedding of this model
             return None
-        order = sorted(range(count), key=lambda i: -stored.boxes[i].area)
+        real = [i for i in range(count) if stored.are_faces[i]] or range(count)
+        order = sorted(real, key=lambda i: -stored.boxes[i].area)
         return [
             Probe(
-                Sighting(path, stored.boxes[i], stored.scores[i], count, stored.qualities[i], number),
+                Sighting(path, stored.boxes[i], stored.scores[i], len(order), stored.qualities[i], number),
                 stored.embeddings[i],
             )
             for number, i in enumerate(order, 1)

@@ -11,6 +11,8 @@ from facesearch.errors import UsageError
 from facesearch.files import printable
 from facesearch.gallery.sqlite import BELOW, below, columns, to_sql
 
+_WITH_FACES = "status = 'ok'"
+THERE = "status IN ('ok', 'no_face')"
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 
 
@@ -46,15 +48,15 @@ class Scope:
         """Whether a date is asked for."""
         return self.since is not None or self.until is not None
 
-    def of_folder(self) -> tuple[str, list[Any]]:
-        """The condition on a row of `photos` that the folder makes, and its values."""
+    def of_folder(self, which: str = _WITH_FACES) -> tuple[str, list[Any]]:
+        """The condition on a row of `photos` that the folder makes, and its values, for photos of `which` status."""
         if self.folder is None:
-            return "status = 'ok'", []
-        return f"status = 'ok' AND (path = ? OR {BELOW})", [to_sql(self.folder), *below(self.folder)]
+            return which, []
+        return f"{which} AND (path = ? OR {BELOW})", [to_sql(self.folder), *below(self.folder)]
 
-    def condition(self, conn: sqlite3.Connection) -> tuple[str, list[Any]]:
-        """The whole condition on a row of `photos`, and its values."""
-        where, values = self.of_folder()
+    def condition(self, conn: sqlite3.Connection, which: str = _WITH_FACES) -> tuple[str, list[Any]]:
+        """The whole condition on a row of `photos`, and its values, for photos of `which` status."""
+        where, values = self.of_folder(which)
         if self.has_dates and "taken" not in columns(conn, "photos"):
             return "0", []  # an earlier facesearch's tables, which may not be written now
         if self.since:
