@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -55,8 +55,12 @@ def index(
     ] = None,
     gallery: GalleryName = "default",
     people_from: Annotated[
-        Literal["none", "folder"],
-        typer.Option(help="Name each face after its photo's folder, or leave faces unnamed."),
+        str,
+        typer.Option(
+            help="Name people after folders: none, folder (a photo's own), or folder:1 (the first below PATH). Of "
+            "several faces in a photo the one is named who looks like the person in photos with one face.",
+            metavar="none|folder|folder:N",
+        ),
     ] = "none",
     min_face: Annotated[
         float | None,

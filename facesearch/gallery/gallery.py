@@ -16,7 +16,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.deciding import Deciding
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.exchanging import Exchanging
-from facesearch.gallery.indexing import PeopleFrom, outermost, usable_roots, whole
+from facesearch.gallery.indexing import outermost, usable_roots, whole
 from facesearch.gallery.judging import Judge, keep_up
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.passes import Passes
@@ -38,6 +38,7 @@ from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.vectors import import_faiss
 from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device, Precision
+from facesearch.people.folders import level_of
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 
@@ -76,7 +77,7 @@ class Gallery(Questions, Deciding, Exchanging):
         self,
         paths: Sequence[str | Path] = (),
         *,
-        people_from: PeopleFrom = "none",
+        people_from: str = "none",
         model: str | None = None,
         detector: str | None = None,
         min_face_px: float | None = None,
@@ -95,12 +96,14 @@ class Gallery(Questions, Deciding, Exchanging):
         """Brings the gallery up to date with the photos under these folders (or with these photos); where none is
         named, under all that it looks after.
 
-        `model`, `detector`, `min_face_px` and `max_side` (a photo with a longer side is searched for faces in that
-        size; 0: in its own) are fixed by the first run. `threads` work at once, each on `batch` photos; what is
-        not given follows from the machine. A photo of more than `max_megapixels` is not decoded. A photo that could
-        not be read is tried again when that may help, or with `retry_failed`; one that was forgotten is looked at
-        again with `again_forgotten`. The patterns of `exclude` are left out from now on, beside those of before
-        unless `no_exclude` forgets them, and what `default_excludes` says. `on_outcome` hears of each photo once it
+        `people_from` names faces after folders (`folder`: the photo's own; `folder:1`: the first below the one that
+        is indexed) or leaves them as they are (`none`). `model`, `detector`, `min_face_px` and `max_side` (a photo
+        with a longer side is searched for faces in that size; 0: in its own) are fixed by the first run. `threads`
+        work at once, each on `batch` photos; what is not given follows from the machine. A photo of more than
+        `max_megapixels` is not decoded. A photo that could not be read is tried again when that may help, or with
+        `retry_failed`; one that was forgotten is looked at again with `again_forgotten`. The patterns of `exclude`
+        are left out from now on, beside those of before unless `no_exclude` forgets them, and what
+        `default_excludes` says. `on_outcome` hears of each photo once it
         is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
         With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
         changes until that is interrupted, and all that was done is returned (see watching.watch).
@@ -108,8 +111,9 @@ class Gallery(Questions, Deciding, Exchanging):
         with others of these or a number is out of range, FaceSearchError where no folder can be indexed."""
         requested = RequestedSettings(model, detector, min_face_px, max_side)
         exclusions = self.exclusions(exclude, no_exclude, default_excludes)
-        named = people_from == "folder"
-        options = IndexOptions(named, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
+        options = IndexOptions(
+            level_of(people_from), retry_failed, again_forgotten, max_megapixels, exclusions=exclusions
+        )
         passes = Passes(self, self._load, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
         looked_at = self.roots(paths, exclusions)
@@ -194,7 +198,7 @@ class Gallery(Questions, Deciding, Exchanging):
         from facesearch.gallery.planning import plan
 
         exclusions = self.exclusions(exclude, no_exclude, default_excludes)
-        options = IndexOptions(False, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
+        options = IndexOptions(None, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
         roots = self.roots(paths, exclusions)
         if not self.database.exists():
             planned = plan(self.name, None, roots, options, self.note)
@@ -348,7 +352,7 @@ class Gallery(Questions, Deciding, Exchanging):
         database, and the folders are indexed again for the rest; `on_outcome` hears of each photo. A gallery that is
         sound is left as it is. Raises as upkeep.repair."""
 
-        def index_again(root: str, people_from: PeopleFrom) -> RunSummary:
+        def index_again(root: str, people_from: str) -> RunSummary:
             return self.index([root], people_from=people_from, on_outcome=on_outcome)
 
         from facesearch.gallery import upkeep

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from facesearch.errors import Note, RootError
 from facesearch.faces.analyser import Analysed, Analyser
@@ -27,8 +26,6 @@ from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import Status
 from facesearch.photos.walk import may_be_photo, walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
-
-PeopleFrom = Literal["none", "folder"]
 
 
 @dataclass(frozen=True, slots=True)

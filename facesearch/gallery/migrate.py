@@ -199,3 +199,4 @@ def _drop_what_follows_from_embeddings(db: Database) -> None:
     db.stamp.delete()
     db.cohort.delete()
     db.groupings.forget()
+    db.connection.execute("DELETE FROM folder_digests")

@@ -10,12 +10,13 @@ from facesearch.photos.pool import SECONDS
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """What a run does with the photos that it meets. `names_people` names the faces of each after its folder.
+    """What a run does with the photos that it meets. `name_level` says after which folder a photo's person is
+    named: 0, its own; n, the n-th below the root; None, after none.
     `retry_failed` looks again at those that failed before, `again_forgotten` at those that were forgotten. A photo of
     more than `max_megapixels` is not decoded, and none for longer than so many `seconds`. What the
     `exclusions` leave out is not met."""
 
-    names_people: bool = False
+    name_level: int | None = None
     retry_failed: bool = False
     again_forgotten: bool = False
     max_megapixels: float = MAX_MEGAPIXELS

@@ -10,11 +10,12 @@ from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
-from facesearch.gallery.grouping import as_they_are, keep_people
+from facesearch.gallery.grouping import as_they_are, group_all, keep_people, mode_of
 from facesearch.gallery.indexing import Part, index_photos
 from facesearch.gallery.judging import keep_up
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
+from facesearch.gallery.people_from_folders import PeopleFromFolders
 from facesearch.gallery.questions import read_dates
 from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary
 from facesearch.gallery.storage import Storage
@@ -60,6 +61,9 @@ class Passes:
             outcomes = index_photos(db, parts, analyser, detector_of(settings), self.pace, self.options, note)
             self._follow(db, settings, outcomes, tally, on_outcome)
             read_dates(db, note)
+            level = self.options.name_level
+            folders = None if level is None else PeopleFromFolders(db, parts, level)
+            named = folders.name_alone() if folders else 0
             if not (is_one_of_many and self._is_close(db)):
                 self.storage.sync(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
@@ -67,7 +71,9 @@ class Passes:
                 note(f"Searched again, of the faces that were set aside: {back:,}.")
                 self.storage.sync(db, settings)
             with at_once():
+                named += self._name_who_fits(db, settings, folders) if folders else 0
                 self._group(db, settings, tally)
+                self._group_by_names(db, settings, tally, named)
             recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
         if recommended:
             note(recommended)
@@ -119,6 +125,18 @@ class Passes:
         if found and not found.is_whole:
             found = replace(as_they_are(db), moved=found.moved, seconds=found.seconds)
         tally.grouped = found or tally.grouped
+
+    def _name_who_fits(self, db: Database, settings: GallerySettings, folders: PeopleFromFolders) -> int:
+        """Names faces after folders, with own thresholds as they are by now; how many changed."""
+        if not folders.have_changed:
+            return 0
+        keep_up(db, settings, self.storage.note)
+        return folders.name(settings)
+
+    def _group_by_names(self, db: Database, settings: GallerySettings, tally: Tally, named: int) -> None:
+        """Groups all again where folders have named faces that were grouped before: names say who is not the same."""
+        if named and db.groupings.stamp() and not (tally.grouped and tally.grouped.is_whole):
+            tally.grouped = group_all(db, settings, mode_of(db))
 
     def _load(self, settings: GallerySettings, tally: Tally) -> Analyser:
         """The networks for indexing, where each core takes whole batches, so that a call may use one core. FAISS must

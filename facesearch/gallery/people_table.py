@@ -1,10 +1,12 @@
 """The people in a gallery's database: names, and which faces have them."""
 
+import os
 import sqlite3
+from collections import Counter
 from functools import cached_property
 
 from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql
-from facesearch.people import names
+from facesearch.people import folders, names
 from facesearch.people.decisions import UNSURE_BELOW, PersonState, root_of
 
 
@@ -13,29 +15,24 @@ class People:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
-        self._ids: dict[str, int] = {}  # by name, of those that were asked for
+
+    def of_folder(self, name: str) -> int | None:
+        """Whom a folder with this name means: of several the one who is named after a folder; whoever was joined into
+        another one is that one. None where nobody has the name."""
+        row = self._conn.execute(
+            "SELECT id FROM people WHERE name = ? ORDER BY joined_into NOTNULL, made_by != 'folder', id LIMIT 1",
+            (names.normal(name),),
+        ).fetchone()
+        return self.root(row[0]) if row else None
 
     def id_of(self, name: str | None) -> int | None:
-        """The id of the person with this name, who is added where nobody has it; None for no name."""
-        if name is None:
-            return None
-        name = names.normal(name)
-        if name not in self._ids:
-            known = "SELECT id FROM people WHERE name = ? ORDER BY made_by != 'folder', id LIMIT 1"
-            if not self._conn.execute(known, (name,)).fetchone():
-                self._conn.execute("INSERT INTO people (name, made_by) VALUES (?, 'folder')", (name,))
-            (self._ids[name],) = self._conn.execute(known, (name,)).fetchone()
-        return self._ids[name]
+        """As `of_folder`; a person who is added where nobody has the name; None for no name."""
+        return None if name is None else self.of_folder(name) or self.add_of_folder(name)
 
-    def name_faces(self, photo_id: int, person: str) -> None:
-        """Names every face in a photo."""
-        values = (self.id_of(person), photo_id)
-        for table in FACE_TABLES:
-            self._conn.execute(
-                f"UPDATE {table} SET person_id = ?1, named_by = 'folder' WHERE photo_id = ?2 "
-                "AND person_id IS NOT ?1 AND coalesce(named_by, '') NOT IN ('user', 'xmp')",
-                values,
-            )
+    def add_of_folder(self, name: str) -> int:
+        """Adds a person who is named after a folder; the id."""
+        added = self._conn.execute("INSERT INTO people (name, made_by) VALUES (?, 'folder')", (names.normal(name),))
+        return int(added.lastrowid or 0)
 
     def in_photo(self, photo_id: int) -> tuple[str, ...]:
         """The names of those whom a photo shows, in alphabetical order."""
@@ -75,14 +72,21 @@ class People:
         where = f"person_id NOTNULL AND named_by = 'auto' AND coalesce(margin < {UNSURE_BELOW}, 1)"
         return int(self._conn.execute(f"SELECT count(*) FROM faces WHERE {where}").fetchone()[0])
 
-    def are_named_by_folder(self, root: str) -> bool:
-        """Whether a face in a photo under a folder has the name of that photo's own folder."""
+    def named_at(self, root: str) -> int | None:
+        """At which level below a root folders name people (see folders.level_of): the one at which most faces have
+        the name of their photo's folder, and with equally many the photo's own; None where none has."""
+        who_said = "named_by = 'folder'" if "named_by" in columns(self._conn, "faces") else "1"
         rows = self._conn.execute(
             "SELECT path, name FROM people JOIN faces ON person_id = people.id JOIN photos ON photo_id = photos.id "
-            f"WHERE name NOTNULL AND {BELOW}",
+            f"WHERE name NOTNULL AND {who_said} AND {BELOW}",
             below(root),
         )
-        return any(names.of_folder(from_sql(path)) == name for path, name in rows)
+        found: Counter[int] = Counter()
+        for stored, name in rows:
+            path = from_sql(stored)
+            depth = path.count(os.sep) - root.rstrip(os.sep).count(os.sep)
+            found.update(level for level in range(depth) if folders.name_at(path, root, level) == name)
+        return min(found, key=lambda level: (-found[level], level), default=None)
 
     # People as rows, for what decides about them
 

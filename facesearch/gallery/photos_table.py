@@ -198,7 +198,7 @@ class Photos:
         )
         self._mark_seen([known.id])
 
-    def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None) -> None:
+    def copy(self, known: KnownPhoto, file: PhotoFile, person: str | None = None) -> None:
         """The photo lies at a second path too: its faces are stored for that one as well."""
         digest, taken, *size = self._conn.execute(
             "SELECT digest, taken, width, height FROM photos WHERE id = ?", (known.id,)

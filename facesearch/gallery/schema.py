@@ -323,6 +323,12 @@ def people_at_a_glance(db: sqlite_utils.Database) -> None:
     db.execute("CREATE INDEX people_by_join ON people (joined_into) WHERE joined_into NOTNULL")
 
 
+@migrations()
+def folders_that_name_people(db: sqlite_utils.Database) -> None:
+    """What each folder's faces, and what was said of them, were like when it last named them; may be deleted."""
+    db.execute("CREATE TABLE folder_digests (digest BLOB PRIMARY KEY)")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people WHERE name NOTNULL ORDER BY id").fetchall():

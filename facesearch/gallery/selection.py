@@ -11,7 +11,6 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import Outcome
-from facesearch.people import names
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import ABSENT, FAILURES, WAITING, Cause, Status
@@ -55,9 +54,6 @@ class Selection:
     def _see(self, files: Iterable[PhotoFile], same: dict[str, KnownPhoto]) -> None:
         self._db.photos.mark_seen(same.values())
         self._db.photos.note_ctimes((same[file.path], file) for file in files if file.path in same)
-        if self._options.names_people:
-            for path, photo in same.items():
-                self._db.people.name_faces(photo.id, names.of_folder(path))
 
     def is_known(self, file: PhotoFile, known: KnownPhoto | None) -> bool:
         """Whether what is known of a file is enough."""
@@ -83,13 +79,10 @@ class Selection:
         known = self._db.photos.known_content(item.photo.digest, file.path)
         if known is None or self._is_wanted_again(known):
             return None
-        person = names.of_folder(file.path) if self._options.names_people else None
         if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
-            self._db.photos.copy(known, file, person)
+            self._db.photos.copy(known, file)
             return outcome_of(file, known, "copied")
         self._db.photos.move(known, file)
-        if person is not None:
-            self._db.people.name_faces(known.id, person)
         return outcome_of(file, known, "unchanged" if known.path == file.path else "moved")
 
 

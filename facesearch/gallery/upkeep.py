@@ -14,13 +14,13 @@ from facesearch.gallery import contents
 from facesearch.gallery.agreement import refuse_other_networks
 from facesearch.gallery.database import Database
 from facesearch.gallery.faults import faults
-from facesearch.gallery.indexing import PeopleFrom
 from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.vectors_file import belongs, ids_in
+from facesearch.people.folders import people_from
 from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.formats import looks_like_photo
@@ -28,7 +28,7 @@ from facesearch.photos.status import ABSENT
 from facesearch.photos.walk import walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
-IndexAgain: TypeAlias = Callable[[str, PeopleFrom], RunSummary]  # a root, and whence its people's names come
+IndexAgain: TypeAlias = Callable[[str, str], RunSummary]  # a root, and whence its people's names come
 
 _AT_ONCE = 1000  # photos in one question to the database, which SQLite answers in parts of 500
 _TRIES = 5  # with a gallery whose file of vectors is being replaced
@@ -219,9 +219,9 @@ def _indexed_again(storage: Storage, roots: Sequence[str], index_again: IndexAga
     """The folders are indexed again, with names where photos under them have names of their folders."""
     for root in roots:
         with Database.open(storage.database) as db:
-            named = db.people.are_named_by_folder(root)
+            level = db.people.named_at(root)
         try:
-            yield index_again(root, "folder" if named else "none")
+            yield index_again(root, people_from(level))
         except FaceSearchError as error:
             if isinstance(error, GalleryError):
                 raise

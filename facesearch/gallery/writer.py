@@ -12,7 +12,6 @@ from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import Outcome
 from facesearch.gallery.selection import outcome_of
 from facesearch.models.cards import DetectorCard
-from facesearch.people import names
 from facesearch.photos.status import FAILURES, Cause, Status
 
 Row: TypeAlias = Found[None, Analysed] | Failed[None] | Outcome
@@ -50,7 +49,6 @@ class Writer:
                 taken=row.taken,
                 faces=found.faces,
                 embeddings=found.embeddings,
-                person=names.of_folder(file.path) if self._options.names_people else None,
             )
         )
         return Outcome(file.path, status, len(found.faces), reason=reason)
