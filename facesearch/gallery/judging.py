@@ -136,10 +136,10 @@ def _choose(db: "Database", dim: int, card: Threshold, stamp: CohortStamp) -> No
 
 
 def _cohort(db: "Database", dim: int, most: int | None = None) -> JudgedFaces:
-    """The faces of the cohort, or at most so many, evenly over all. Where faces were grouped, each that is nobody's is
-    somebody of its own. Measured on LFW, half of the people with one photo asked about as strangers, the photos of the
-    others grouped: the DIR at FAR 0.01 is 0.840 by one face of each group, 0.778 where those that look alike count as
-    one person, 0.842 by one face of each person, as names say it (`retail-0095`: 0.934, 0.937 and 0.930)."""
+    """The faces of the cohort, or at most so many, evenly over all. Where faces were grouped, each that is nobody's
+    is somebody of its own. Measured on LFW, half of the people with one photo asked about as strangers, the photos of
+    the others grouped: the DIR at FAR 0.01 is 0.840 by one face of each group, 0.778 where those that look alike are
+    taken for one, 0.842 by one face of each person, as names say it (`retail-0095`: 0.934, 0.937 and 0.930)."""
     ids = db.cohort.ids()
     if most is not None and len(ids) > most:
         ids = [ids[i * len(ids) // most] for i in range(most)]
