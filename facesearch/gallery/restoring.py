@@ -199,9 +199,9 @@ class Restoring:
         loose = {state.person for state in faces.values() if state.person} - anchored
         wanted = {person for person in loose if person is not None}
         for pair in self._db.decisions.strangers_of(wanted):
-            self._refuse(STRANGERS.name, pair)
+            self._refuse(STRANGERS.name, pair, anyhow=not self._is_undo)
         for pair in self._db.decisions.apart_from(wanted):
-            self._refuse(APART.name, pair)
+            self._refuse(APART.name, pair, anyhow=not self._is_undo)
 
     def _refuse(self, table: str, key: Key, anyhow: bool = False) -> None:
         """Raises InTheWayError if another change that holds has written this row; `anyhow` if none is known, too."""
