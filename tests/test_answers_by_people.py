@@ -1,6 +1,7 @@
 """Answers about people: a group without a name is one, each is judged by all of their faces, and who shares a name is
 told apart by an id."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import embedder_card, index_recipes
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
-from tests.made_galleries import group, made
+from tests.made_galleries import group, made, suggest
 
 _SETTINGS = GallerySettings("dlib-resnet", "mtcnn", 2, 20)
 _BOX = Box(0, 0, 90, 90)
@@ -159,6 +160,15 @@ def test_without_a_terminal_a_shared_name_is_exit_code_2(gallery: Gallery, cli: 
         assert said.code == 2, said.err
         assert "@1, @2" in said.err
     assert cli("find", "@3", "--paths").code == 0
+
+
+def test_info_says_how_many_people_there_are(gallery: Gallery, cli: Callable[..., Any]) -> None:
+    suggest(gallery, "same", 1, 5)
+    told = json.loads(cli("info", "--json").out)
+    assert (told["people"], told["groups"], told["unsure"], told["questions"]) == (2, 1, 0, 1)
+    said = cli("info")
+    assert "1 question about people waits: facesearch people ask" in said.err
+    assert "1 group" in said.out
 
 
 def test_forgetting_one_of_two_people_of_a_name_leaves_the_other(gallery: Gallery) -> None:

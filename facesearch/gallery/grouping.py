@@ -69,10 +69,12 @@ def is_due(stamp: GroupingStamp | None, faces: int) -> bool:
 def keep_people(db: "Database", settings: GallerySettings, search: Search, note: Note) -> Grouped | None:
     """As `keep_grouped`, and keeps own thresholds up to date. New faces are grouped by theirs; where all are grouped,
     the groups come first, for the cohort is of one face of each."""
-    if not is_due(db.groupings.stamp(), db.groupings.count()):
+    are_judged_first = not is_due(db.groupings.stamp(), db.groupings.count())
+    if are_judged_first:
         keep_up(db, settings, note)
     found = keep_grouped(db, settings, search, note)
-    keep_up(db, settings, note)
+    if found or not are_judged_first:
+        keep_up(db, settings, note)
     return found
 
 

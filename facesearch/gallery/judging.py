@@ -96,7 +96,7 @@ def keep_up(db: "Database", settings: GallerySettings, note: Note = lambda _: No
     if card is None or not has_facts(card):
         return
     with db.transaction():
-        stamp = CohortStamp(0, db.people.count() + db.people.groups(), db.faces.count(), 0.0)
+        stamp = CohortStamp(0, db.people.with_faces(), db.faces.count(), 0.0)
         if _has_outgrown(db.cohort.stamp(), stamp, len(db.cohort.ids())):
             if stamp.faces > _WORTH_A_NOTE:
                 note(f"Measuring the own thresholds of {stamp.faces:,} faces.")

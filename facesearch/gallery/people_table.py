@@ -57,6 +57,10 @@ class People:
             ).fetchone()[0]
         )
 
+    def with_faces(self) -> int:
+        """How many people have a face, with a name or without."""
+        return int(self._conn.execute("SELECT count(DISTINCT person_id) FROM faces").fetchone()[0])
+
     def groups(self) -> int:
         """How many people have a face and no name."""
         return int(
