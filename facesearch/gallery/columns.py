@@ -19,7 +19,14 @@ TABLES = {  # in an order in which what is referred to comes first
     "{ctime_ns}, {face_count}",
     "faces": f"{_WHOSE}, {FACE}",
     "set_aside": f"{_WHOSE}, {WITHOUT_EMBEDDING}, reason",
+    "apart": "face_id, person_id",
+    "strangers": "a, b",
+    "repeats": "photo_id",
+    "marks": "id, photo_id, box_left, box_top, box_right, box_bottom, person_id",
+    "changes": "id, at, verb, words, undone_at, made_by",
+    "changed": "id, change_id, table_name, row_id, before, after",
 }
+OF_DECISIONS = ("apart", "strangers", "repeats", "marks", "changes", "changed")  # of these an earlier one had none
 ABSENT = {  # columns in an earlier facesearch's database, and what stands for them
     "max_side": "0",
     "identity": "''",

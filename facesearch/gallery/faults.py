@@ -12,6 +12,7 @@ import numpy as np
 from facesearch.errors import DamagedGalleryError
 from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present, tables_in
 from facesearch.gallery.database import Database
+from facesearch.gallery.decisions_check import faults_of_decisions
 from facesearch.gallery.schema import migrations
 from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read
 from facesearch.photos.status import Cause, Status
@@ -41,6 +42,7 @@ def faults(path: Path) -> Iterator[str]:
             _read_all(conn)
             yield from _faults_of_photos(conn)
             yield from _faults_of_faces(conn, settings.dim if settings else None)
+            yield from faults_of_decisions(conn)
         except OF_SQLITE as error:
             yield f"it cannot be read to its end ({error})"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError
+from facesearch.gallery.forgetting_log import forget_in_log
 from facesearch.gallery.people_table import People
 from facesearch.gallery.sqlite import (
     BELOW,
@@ -147,7 +148,7 @@ class Removal:
         self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
 
     def _tidy(self) -> None:
-        """Deletes people of whom there is no face any more, the stamp of a file of vectors that would still hold the
+        """Deletes people of whom there is no face any more, what was said of all that is gone, the stamp of a file of vectors that would still hold the
         faces, and each root that is itself a forgotten photo: `repair` would index it again."""
         tables = (*self._tables, "marks")
         shown = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in tables)
@@ -155,6 +156,7 @@ class Removal:
             f"WITH RECURSIVE kept (id) AS ({shown} UNION SELECT people.id FROM people JOIN kept ON "
             "joined_into = kept.id) DELETE FROM people WHERE id NOT IN kept"
         )
+        forget_in_log(self._conn)
         self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
         self.begin_scrubbing()

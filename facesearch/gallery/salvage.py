@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from facesearch.errors import ModelError, UsageError
 from facesearch.gallery.columns import ABSENT, BEFORE_FACE, TABLES, present, tables_in
 from facesearch.gallery.database import Database
+from facesearch.gallery.decisions_check import is_sound_change, keep_counting, mend_decisions
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.schema import merge_spellings
@@ -62,8 +63,8 @@ def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
                 _guess_settings(conn, into)
     _delete_incomplete(into)
     merge_spellings(into)
-    newest = _newest_face_id(conn)
-    into.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'faces'", (newest,))
+    mend_decisions(into)
+    keep_counting(conn, into)
     return had_settings
 
 
@@ -200,6 +201,7 @@ _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
     "faces": _is_sound_face,
     "set_aside": _is_sound_set_aside,
     "exclusions": _are_sound_exclusions,
+    "changed": is_sound_change,
 }
 
 
@@ -215,9 +217,5 @@ def _delete_incomplete(conn: sqlite3.Connection) -> None:
         f"DELETE FROM photos WHERE face_count != {counted} OR status = 'ok' AND face_count = 0 OR "
         "status NOT IN ('ok', 'missing', 'excluded') AND face_count > 0",
         *(f"DELETE FROM {table} WHERE photo_id NOT IN (SELECT id FROM photos)" for table in FACE_TABLES),
-        *(
-            f"UPDATE {table} SET person_id = NULL WHERE person_id NOT IN (SELECT id FROM people)"
-            for table in FACE_TABLES
-        ),
     ):
         conn.execute(statement)

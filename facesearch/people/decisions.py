@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _STRENGTH = {None: 0, "auto": 1, "folder": 2, "xmp": 3, "user": 4}
+WHO_SAYS = ("auto", "folder", "xmp", "user")  # the weakest first
 UNSURE_BELOW = 0.0  # a face that lies no further over its bar than this was put there by little
 
 
