@@ -137,7 +137,7 @@ def test_exported_sidecars_are_read_back_with_the_same_names_and_no_photo_change
     before = {photo: hashlib.sha256(photo.read_bytes()).digest() for photo in photos_of(album)}
     told = names(gallery)
     assert cli("people", "export", "--xmp", "beside", "--keywords").code == 0
-    assert "had them already" in cli("people", "export", "--xmp", "beside").err
+    assert "had all names already" in cli("people", "export", "--xmp", "beside").err
     assert cli("index", album, "--gallery", "other").code == 0
     other = Gallery.open("other")
     assert other.import_names().named == 2

@@ -163,11 +163,13 @@ def _write_xmp(opened: "Gallery", xmp: str, keywords: bool) -> ExitCode:
 
 def _show_sidecars(done: "Sidecars", xmp: str) -> None:
     where = "beside the photos" if xmp == _BESIDE else f"in {printable(xmp)}"
-    parts = [f"{show.count(done.new, 'sidecar')} written {where}"]
+    parts = (
+        [f"{show.count(done.new, 'sidecar')} written {where}"] if done.new or not (done.merged or done.known) else []
+    )
     if done.merged:
-        parts.append(f"{done.merged:,} that were there took names and kept everything else")
+        parts.append(f"{show.count(done.merged, 'sidecar')} {where} took names and kept everything else")
     if done.known:
-        parts.append(f"{done.known:,} had them already")
+        parts.append(f"{show.count(done.known, 'sidecar')} {where} had all names already")
     show.note("; ".join(parts) + ".")
 
 

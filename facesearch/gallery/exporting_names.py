@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.errors import PhotoError
-from facesearch.files import folder_for, whole_file
+from facesearch.files import folder_for, new_file, whole_file
 from facesearch.gallery.database import Database
 from facesearch.gallery.sqlite import FACE_TABLES, columns, from_sql
 from facesearch.gallery.storage import Storage
@@ -121,17 +121,12 @@ class _Writer:
         if after == before:
             return "known"
         folder_for(path)
-        status = _status(path)
-
-        def check() -> None:
-            if _status(path) != status:
-                raise OSError(0, f"{path.name} was changed by another program meanwhile")
-
-        with whole_file(path, private=False, before_replacing=check) as file:
-            if status and hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), status[0])
-            file.write(after)
-        return "new" if before is None else "merged"
+        if before is None:
+            with new_file(path) as file:  # in one piece, as it is small; an empty one counts as none the next time
+                file.write(after)
+            return "new"
+        _replace(path, before, after)
+        return "merged"
 
     def _target(self, photo: str) -> tuple[Path, bytes | None]:
         """Where the sidecar is, with its bytes; None for a new one."""
@@ -151,13 +146,19 @@ class _Writer:
         return path, None
 
 
-def _status(path: Path) -> tuple[int, ...] | None:
-    """The rights of a file, and what tells that it is another one now."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return stat.S_IMODE(found.st_mode), found.st_ino, found.st_size, found.st_mtime_ns
+def _replace(path: Path, before: bytes, after: bytes) -> None:
+    """Puts a sidecar in the place of the one that was read, with its rights. Raises OSError where another program has
+    changed that since."""
+    rights = stat.S_IMODE(path.lstat().st_mode)
+
+    def check() -> None:
+        if path.is_symlink() or path.read_bytes() != before:
+            raise OSError(0, f"{path.name} was changed by another program meanwhile")
+
+    with whole_file(path, private=False, before_replacing=check) as file:
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), rights)
+        file.write(after)
 
 
 def _region(face: NamedFace) -> Region:
