@@ -23,6 +23,7 @@ TABLES = {  # in an order in which what is referred to comes first
     "strangers": "a, b",
     "repeats": "photo_id",
     "marks": "id, photo_id, box_left, box_top, box_right, box_bottom, person_id",
+    "awaited": "digest, box_left, box_top, box_right, box_bottom, person_id, named_by, is_face, apart",
     "changes": "id, at, verb, words, undone_at, made_by",
     "changed": "id, change_id, table_name, row_id, before, after",
 }

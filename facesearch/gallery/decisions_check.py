@@ -68,6 +68,7 @@ def mend_decisions(conn: sqlite3.Connection) -> None:
         f"DELETE FROM strangers WHERE a NOT IN ({people}) OR b NOT IN ({people})",
         f"DELETE FROM repeats WHERE photo_id NOT IN ({photos})",
         f"DELETE FROM marks WHERE photo_id NOT IN ({photos}) OR person_id NOT IN ({people})",
+        f"DELETE FROM awaited WHERE person_id NOT IN ({people})",
         "DELETE FROM changed WHERE change_id NOT IN (SELECT id FROM changes)",
     ):
         conn.execute(statement)

@@ -183,10 +183,11 @@ class Photos:
 
     # What a run writes
 
-    def save(self, row: PhotoRow) -> None:
-        """Stores what was found in a photo, in place of what its path held before."""
+    def save(self, row: PhotoRow) -> int:
+        """Stores what was found in a photo, in place of what its path held before; its id."""
         photo = self._insert(row, len(row.faces))
         self._faces.add(photo, self._people.id_of(row.person), row.faces, row.embeddings)
+        return photo
 
     def move(self, known: KnownPhoto, file: PhotoFile) -> None:
         """The photo lies at another path now, or was only touched; its faces stay as they are."""

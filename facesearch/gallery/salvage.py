@@ -13,6 +13,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.decisions_check import is_sound_change, keep_counting, mend_decisions
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
+from facesearch.gallery.same_faces import set_down
 from facesearch.gallery.schema import merge_spellings
 from facesearch.gallery.sqlite import FACE_TABLES, OF_SQLITE, checksum, explained, faces_of_photo, marks
 from facesearch.models.cards import detector_card, embedder_card
@@ -63,6 +64,7 @@ def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
                 _guess_settings(conn, into)
     _delete_incomplete(into)
     merge_spellings(into)
+    set_down(conn, into)
     mend_decisions(into)
     keep_counting(conn, into)
     return had_settings

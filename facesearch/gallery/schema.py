@@ -329,6 +329,18 @@ def folders_that_name_people(db: sqlite_utils.Database) -> None:
     db.execute("CREATE TABLE folder_digests (digest BLOB PRIMARY KEY)")
 
 
+@migrations()
+def decisions_of_lost_faces(db: sqlite_utils.Database) -> None:
+    """What was said of faces that a repair could not keep, by their photo's content and their place in it, until that
+    is looked at again; without a place it is the photo that may show somebody twice."""
+    db.execute(
+        "CREATE TABLE awaited (digest BLOB NOT NULL, box_left REAL, box_top REAL, box_right REAL, box_bottom REAL, "
+        "person_id INTEGER REFERENCES people (id) ON DELETE CASCADE, named_by TEXT, is_face INTEGER NOT NULL, "
+        "apart TEXT NOT NULL)"
+    )
+    db.execute("CREATE INDEX awaited_by_digest ON awaited (digest)")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people WHERE name NOTNULL ORDER BY id").fetchall():

@@ -10,6 +10,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import Outcome
+from facesearch.gallery.same_faces import carry_over, take_up
 from facesearch.gallery.selection import outcome_of
 from facesearch.models.cards import DetectorCard
 from facesearch.photos.status import FAILURES, Cause, Status
@@ -39,7 +40,8 @@ class Writer:
         file, found = row.file, row.result
         status = Status.OK if found.faces else Status.NO_FACE
         reason = row.note or self._why_none(row)
-        self._db.photos.save(
+        before = self._db.photos.id_of(file.path)
+        photo = self._db.photos.save(
             PhotoRow(
                 file,
                 status,
@@ -51,7 +53,15 @@ class Writer:
                 embeddings=found.embeddings,
             )
         )
+        take_up(self._db.connection, photo, row.digest)
+        if before is not None:
+            carry_over(self._db.connection, before, photo, self._model)
         return Outcome(file.path, status, len(found.faces), reason=reason)
+
+    @property
+    def _model(self) -> str:
+        settings = self._db.settings.read()
+        return settings.model if settings else ""
 
     def _why_none(self, row: Found[None, Analysed]) -> str | None:
         """Why no face can be found in a photo as small as this."""
