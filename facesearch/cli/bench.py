@@ -150,15 +150,19 @@ def pairs(
 def people(
     data: Annotated[Path, typer.Option(help="Folder of any LFW release.", metavar="FOLDER")],
     protocol: Annotated[
-        Literal["all", "often", "halves", "later", "answers"],
+        Literal["all", "often", "halves", "later", "answers", "bars"],
         typer.Option(
             help="Everybody; people with four photos or more alone; settings chosen on half of the people, for the "
-            "other half; a tenth and half of the photos later; 200 and 400 questions answered.",
+            "other half; a tenth and half of the photos later; 200 and 400 questions answered; or a card's bars, "
+            "from photos outside the official pairs.",
         ),
     ] = "all",
     mode: Annotated[
         Literal["careful", "balanced", "eager"] | None, typer.Option(help="One way of grouping; else all three.")
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="With --protocol bars: write the bars into the model's card.")
+    ] = False,
     model: Model = None,
     detector: Detector = None,
     device: Device = "auto",
@@ -168,10 +172,15 @@ def people(
     """Measure how well people are grouped on Labeled Faces in the Wild, beside other programs' rules.
 
     All faces take part; the most central one of each photo is known by name, and figures are of these."""
+    from facesearch.errors import UsageError
     from facesearch.evaluation import lfw as labeled_faces
     from facesearch.evaluation.grouping_methods import MODES
-    from facesearch.evaluation.people_benchmark import Reporter, measure_people
+    from facesearch.evaluation.people_benchmark import Reporter, fit_bars, keep_bars, measure_people
 
+    if save and protocol != "bars":
+        raise UsageError(f"--save keeps bars, which --protocol {protocol} does not measure; leave it out.")
+    if mode and protocol == "bars":
+        raise UsageError("--mode picks a way of grouping, and --protocol bars fits all three; leave it out.")
     found = labeled_faces.find(data)
     with Progress() as progress:
         reporter = Reporter(
@@ -180,8 +189,14 @@ def people(
             on_step=lambda step: progress.begin(f"Grouping: {step}"),
             note=progress.note,
         )
-        modes = MODES if mode is None else (mode,)
-        measured = measure_people(found, protocol, modes, (model, detector, device, precision), reporter)
+        used = (model, detector, device, precision)
+        if protocol == "bars":
+            listed = labeled_faces.read_pairs(labeled_faces.find_pairs(data, found.images), found.images)
+            measured = fit_bars(found, listed, used, reporter)
+        else:
+            measured = measure_people(found, protocol, MODES if mode is None else (mode,), used, reporter)
+    if save:
+        show.note(f"The bars are in {keep_bars(measured)}.")
     return finish_people(measured, json)
 
 

@@ -99,6 +99,7 @@ def _as_json(measured: "PeopleBenchmark") -> dict[str, Any]:
         "bystanders": report.bystanders,
         "same_in_any_order": report.is_same_in_any_order,
         "seconds": round(measured.seconds, 3),
+        "bars": {each.mode: list(each.bars) for each in measured.fitted} or None,
         "groupings": [_line(line) for line in report.groupings],
     }
 

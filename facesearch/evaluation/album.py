@@ -36,6 +36,11 @@ class Album:
             self.photos[chosen], self.boxes[chosen], self.scores[chosen], self.embeddings[chosen], self.people[chosen]
         )
 
+    @property
+    def bystanders(self) -> int:
+        """How many faces nobody knows."""
+        return int((self.people == BYSTANDER).sum())
+
     def of_photos(self, is_chosen: NDArray[np.bool_]) -> "Album":
         """All faces of these photos, (photos,)."""
         return self[is_chosen[self.photos]]

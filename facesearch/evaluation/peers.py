@@ -83,10 +83,17 @@ def dbscan(near: Nearest, threshold: float, min_samples: int) -> Labels:
 
 
 def chinese_whispers(near: Nearest, threshold: float, seed: int = 0) -> Labels:
-    """Chinese whispers (Biemann 2006), as dlib has it: in an order that is drawn anew each time, each face takes the
-    label that most of those within reach have, all of which count the same."""
-    links = _links(near, threshold)
-    labels = list(range(len(links)))
+    """Chinese whispers (Biemann 2006), as dlib has it, on those within reach of each other."""
+    a, place = np.nonzero(near.similarities >= threshold)
+    return whispers(len(near.rows), a, near.rows[a, place], seed)
+
+
+def whispers(count: int, a: Rows, b: Rows, seed: int = 0) -> Labels:
+    """Chinese whispers of so many faces, of which those in rows `a` and `b`, (m,) each, are linked: in an order that
+    is drawn anew each time, each takes the label that most of those linked to it have, all of which count the
+    same."""
+    links = _links(count, a, b)
+    labels = list(range(count))
     drawn = np.random.default_rng(seed)
     connected = np.array([face for face, others in enumerate(links) if others], np.int64)
     for _ in range(_SWEEPS):
@@ -103,11 +110,8 @@ def chinese_whispers(near: Nearest, threshold: float, seed: int = 0) -> Labels:
     return np.array(labels, np.int64)
 
 
-def _links(near: Nearest, threshold: float) -> list[list[int]]:
-    """Those within reach of each face, or that have it within theirs."""
-    a, place = np.nonzero(near.similarities >= threshold)
-    b = near.rows[a, place]
-    count = len(near.rows)
+def _links(count: int, a: Rows, b: Rows) -> list[list[int]]:
+    """Those linked to each face, in either direction."""
     keys = np.unique(np.concatenate([a * count + b, b * count + a]))
     starts = np.searchsorted(keys // count, np.arange(1, count))
     return [part.tolist() for part in np.split(keys % count, starts)]

@@ -41,7 +41,7 @@ class PeopleReport:
     """Groupings of one album, by one protocol; `is_same_in_any_order` says whether faces in another order, and a
     second run, gave the same groups (None where it was not tried)."""
 
-    protocol: Protocol
+    protocol: Protocol | Literal["bars"]
     faces: int
     bystanders: int
     groupings: tuple[Grouping, ...]
@@ -65,8 +65,7 @@ def measure(
         lines = [line for mode in modes for line in _later(album, model, mode, on_step)]
     else:
         lines = [line for mode in modes for line in _answers(album, model, mode, on_step)]
-    bystanders = int((album.people == BYSTANDER).sum())
-    return PeopleReport(protocol, len(album), bystanders, tuple(lines), same)
+    return PeopleReport(protocol, len(album), album.bystanders, tuple(lines), same)
 
 
 def _often(album: Album) -> Album:
