@@ -17,7 +17,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.forgetting import UnknownError
 from facesearch.gallery.judging import Judge
 from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.probes import Probe
+from facesearch.gallery.probes import KnownProbes, Probe
 from facesearch.gallery.records import GallerySettings, Match, Sighting
 from facesearch.gallery.references import AmbiguousNameError, UnknownPersonError
 from facesearch.gallery.vectors_file import build_in_memory
@@ -152,6 +152,14 @@ def test_a_photo_in_which_somebody_is_marked_without_a_face_shows_them(gallery: 
         db.connection.execute("INSERT INTO marks VALUES (1, 6, 0, 0, 9, 9, 1)")
     assert _photos(gallery, "@1") == {"1.jpg", "2.jpg", "6.jpg"}
     assert {each.people for each in gallery.find(["@1"]).photos} == {("Ann",)}
+
+
+def test_what_is_no_face_is_not_asked_about(home: Path) -> None:
+    gallery = made(photos={"two.jpg": 2})
+    gallery.not_a_face([1])  # the larger one
+    with gallery.reading() as (db, settings):
+        (probe,) = KnownProbes(db, settings.dim).of_content(b"two.jpg", "two.jpg") or []
+    assert (probe.sighting.box.right, probe.sighting.faces, probe.sighting.number) == (99, 1, 1)
 
 
 def test_without_a_terminal_a_shared_name_is_exit_code_2(gallery: Gallery, cli: Callable[..., Any]) -> None:

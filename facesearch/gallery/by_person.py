@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Of how much nearer the mean is. With 0 as many strangers pass as by the best face, with 0.5 more of the known are
 # refused: 0.831 (0.848).
-_SHARE = 0.25
+SHARE = 0.25
 _MOST_OF_PERSON = 256  # faces, evenly over all of theirs: more do not move their mean
 
 
@@ -72,7 +72,7 @@ class ByPerson:
         nearer_to_all = (self._judge.similarity or 0.0) * (1 / length - 1)
         of_faces = [shifts.get(face, 0.0) for face in found.ids[theirs].tolist()]
         shift = (self._question.shift + float(np.mean(of_faces))) / 2
-        judged = min(similarity - _SHARE * nearer_to_all - shift, 1.0)
+        judged = min(similarity - SHARE * nearer_to_all - shift, 1.0)
         boxes = tuple(found.boxes[i] for i in theirs)
         return row._replace(match=replace(row.match, judged=judged, faces=len(theirs)), boxes=boxes)
 
