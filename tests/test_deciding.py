@@ -265,6 +265,21 @@ def test_a_change_in_the_middle_is_undone_where_nothing_stands_in_the_way(galler
         gallery.undo(99)
 
 
+def test_what_was_said_again_since_is_not_taken_back(gallery: Gallery) -> None:
+    """A no holds to one face of each, which the name then says again, with the others."""
+    suggest(gallery, "same", 1, 4)
+    gallery.answer(gallery.questions()[0], "no")
+    gallery.name_person("@1", "Ann")
+    with pytest.raises(InTheWayError) as way:
+        gallery.undo(1)
+    assert way.value.change == 2
+    gallery.name_person("@2", "Ann", other=True)
+    gallery.undo(2)  # @1 has no name now; of the two who share one, one is left
+    assert {face.named_by for face in gallery.faces_of("@1")} == {"user", "auto"}
+    with pytest.raises(InTheWayError):
+        gallery.undo(1)
+
+
 def test_the_log_says_what_was_done_with_the_names_of_today(gallery: Gallery) -> None:
     gallery.name_person("@1", "Ann")
     gallery.join(["@1", "@2"])

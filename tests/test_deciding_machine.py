@@ -20,6 +20,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Question
 from facesearch.gallery.restoring import InTheWayError
 from facesearch.gallery.undoing import NothingToUndoError
+from facesearch.people.decisions import FaceState
 from tests.made_galleries import add, made, rows
 
 _FACES = st.integers(1, 14)
@@ -223,6 +224,14 @@ class _People(RuleBasedStateMachine):
             with self._computed(forgets=True), suppress(FaceSearchError):
                 self.gallery.forget(row[0])
 
+    def _last_words_hold(self, now: dict[str, Any]) -> None:
+        """A face is whose the user said last, whatever was undone before or after it."""
+        with Database.open(self.gallery.database) as db:
+            said = _last_words(db)
+        for face, *state in now["faces"]:
+            if face in said and not said[face].is_computed:
+                assert FaceState(*state) == said[face]
+
     @invariant()
     def nothing_contradicts_itself(self) -> None:
         now = rows(self.gallery)
@@ -240,9 +249,23 @@ class _People(RuleBasedStateMachine):
         for person in {each for pair in now["strangers"] for each in pair} | {row[1] for row in now["apart"]}:
             assert person in live
             assert person in anchored or person not in with_faces or self.has_forgotten
+        self._last_words_hold(now)
         self.gallery.people()
         self.gallery.log(100)
         self.gallery.questions()
+
+
+def _last_words(db: Database) -> dict[int, FaceState]:
+    """By face what the last change that holds has said of it: as it was made, or was made to hold again."""
+    changes = db.changes.newest(1000)
+    again = {int(change.words): change.id for change in reversed(changes) if change.verb == "undo"}
+    holding = [change.id for change in changes if change.undone_at is None and change.verb != "undo"]
+    said: dict[int, FaceState] = {}
+    for change in sorted(holding, key=lambda each: max(each, again.get(each, 0))):
+        for row in db.changes.rows(change):
+            if row.table == "faces":
+                said[row.key[0]] = FaceState(*(row.after or ()))
+    return said
 
 
 def _decided(now: dict[str, Any]) -> dict[str, set[Any]]:

@@ -67,6 +67,9 @@ MARKS = Recorded("marks", ("id",), ("photo_id", *_BOX, "person_id"))
 TABLES = {table.name: table for table in (PEOPLE, APART, STRANGERS, REPEATS, MARKS)}
 
 
+_HOLDS = "undone_at IS NULL AND verb != 'undo' AND made_by != 'auto'"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row of a change: its table, its key, and its images."""
@@ -75,6 +78,11 @@ class Row:
     key: Key
     before: Image | None
     after: Image | None
+
+    @property
+    def is_affirmed(self) -> bool:
+        """Whether the change has only said again what was so before."""
+        return self.table != CHANGES and self.before == self.after
 
     @property
     def reversed(self) -> "Row":
@@ -123,12 +131,17 @@ class Recorder:
         self.conn, self.verb, self.words, self.made_by = conn, verb, words, made_by
         self.change: int | None = None
         self.changed_faces = 0
+        self._logged: set[tuple[str, Key]] = set()
+        self._affirmed: dict[tuple[str, Key], Row] = {}  # said again: so it was before
 
     def faces(self, states: Mapping[int, FaceState], known: Mapping[int, FaceState] | None = None) -> int:
         """Says whose these faces are; how many of them were not so before. Faces that are not stored are left out.
         `known` are their rows as they are now, where they have just been read."""
         before = face_states(self.conn, states) if known is None else known
         different = {face: state for face, state in states.items() if before.get(face, state) != state}
+        for face in before.keys() & states.keys() - different.keys():
+            if not states[face].is_computed:
+                self._affirm(Row(FACES, (face,), before[face], before[face]))
         if different:
             write_faces(self.conn, different)
             self._log([Row(FACES, (face,), before[face], after) for face, after in different.items()])
@@ -140,6 +153,7 @@ class Recorder:
         key = image[: len(table.key)]
         before = table.read(self.conn, key)
         if before == image:
+            self._affirm(Row(table.name, key, image, image))
             return False
         table.write(self.conn, image)
         self._log([Row(table.name, key, before, image)])
@@ -172,6 +186,9 @@ class Recorder:
         """Logs that this change takes another one back, or makes it hold again."""
         self._log([Row(CHANGES, (change,), None, None)])
 
+    def _affirm(self, row: Row) -> None:
+        self._affirmed[row.table, row.key] = row
+
     def _log(self, rows: Sequence[Row]) -> None:
         if self.change is None:
             cursor = self.conn.execute(
@@ -183,11 +200,15 @@ class Recorder:
             "INSERT INTO changed (change_id, table_name, row_id, before, after) VALUES (?, ?, ?, ?, ?)",
             [(self.change, row.table, row.key[0], _packed(row.before), _packed(row.after)) for row in rows],
         )
+        self._logged.update((row.table, row.key) for row in rows)
 
     def say(self, words: str) -> None:
-        """Says in the log what the change did, with @ids in place of names."""
+        """Says in the log what the change did, with @ids in place of names; the last that is written of it. What was
+        said again, and was so before, is logged beside what has changed: to undo an earlier change would take it
+        back, too."""
         self.words = words
         if self.change is not None:
+            self._log([row for key, row in self._affirmed.items() if key not in self._logged])
             self.conn.execute("UPDATE changes SET words = ? WHERE id = ?", (words, self.change))
 
 
@@ -235,20 +256,43 @@ class Changes:
         for table, row_id, before, after in rows.fetchall():
             yield _row(table, row_id, before, after)
 
-    def touching(self, table: str, key: Key, but: Change) -> Change | None:
-        """The newest change that holds and has written this row: one after `but`, or else one that was made before
-        and holds again."""
+    def holding_since(self, change: Change, is_undo: bool, but: int) -> set[int]:
+        """The ids of the changes that hold and came after this one. Where it is to be undone, that are those which
+        were made, or made to hold again, later than it was; where it is to hold again, those that were made later.
+        `but` is the undo that is being done. The words of an undo are the id of its change."""
+        holding = {row[0] for row in self._conn.execute(f"SELECT id FROM changes WHERE {_HOLDS}")} - {change.id}
+        if not is_undo:
+            return {each for each in holding if each > change.id}
         rows = self._conn.execute(
-            "SELECT change_id, table_name, row_id, before, after FROM changed JOIN changes ON changes.id = change_id "
-            "WHERE table_name = ?1 AND row_id = ?2 AND undone_at IS NULL AND verb != 'undo' AND made_by != 'auto' "
-            "AND (change_id > ?3 OR change_id < ?3 AND change_id IN "
-            "(SELECT row_id FROM changed WHERE table_name = 'changes')) ORDER BY change_id DESC",
-            (table, key[0], but.id),
+            "SELECT CAST(words AS INTEGER), max(id) FROM changes WHERE verb = 'undo' AND id != ? GROUP BY 1", (but,)
         )
-        for change, *row in rows.fetchall():
-            if _row(*row).key == key:
-                return self.get(change)
+        last = dict(rows.fetchall())
+        began = max(change.id, last.get(change.id, 0))
+        return {each for each in holding if max(each, last.get(each, 0)) > began}
+
+    def touching(self, table: str, key: Key, among: set[int], or_affirming: bool = False) -> Change | None:
+        """The newest of these changes that has written this row, or has said it again."""
+        rows = self._conn.execute(
+            "SELECT change_id, table_name, row_id, before, after FROM changed WHERE table_name = ? AND row_id = ? "
+            "ORDER BY change_id DESC",
+            (table, key[0]),
+        )
+        for change, *columns_of_row in rows.fetchall():
+            if change in among:
+                row = _row(*columns_of_row)
+                if row.key == key and (or_affirming or not row.is_affirmed):
+                    return self.get(change)
         return None
+
+    def faces_of(self, changes: Iterable[int]) -> set[int]:
+        """The ids of all faces of which these changes have said something."""
+        found: set[int] = set()
+        for change in changes:
+            rows = self._conn.execute(
+                "SELECT row_id FROM changed WHERE change_id = ? AND table_name = 'faces'", (change,)
+            )
+            found.update(face for (face,) in rows)
+        return found
 
     def undo_of(self, change: int) -> int | None:
         """The newest undo, which holds, of a change."""

@@ -25,6 +25,8 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Change
 from facesearch.people.decisions import FREE, FaceState, agrees, outranks
 
+_MADE_BY = PEOPLE.all.index("made_by")
+
 
 class InTheWayError(UsageError):
     """Another change has to be undone first. `change` is its id, None where it is none that can be undone."""
@@ -36,12 +38,14 @@ class InTheWayError(UsageError):
 
 class Restoring:
     """Writes the rows of one change, as they were before it or with `is_undo` off as they were after it, inside of
-    the caller's transaction, which ends where an error is raised. `option` is what selects the gallery on the command
-    line."""
+    the caller's transaction, which ends where an error is raised. `since` are the changes that came after it and
+    hold, and may stand in the way; `option` is what selects the gallery on the command line."""
 
-    def __init__(self, db: Database, change: Change, is_undo: bool, option: str = "") -> None:
+    def __init__(self, db: Database, change: Change, since: set[int], is_undo: bool, option: str = "") -> None:
         self._db, self._conn, self._change, self._is_undo, self._option = db, db.connection, change, is_undo, option
+        self._since = since
         self._states: dict[int, FaceState] = {}  # of all faces of the change that are stored
+        self._said_since: set[int] = set()  # faces of which such a change has said something
         self._written: set[int] = set()
         self._people: set[int] = set()
         self._to_delete: list[int] = []
@@ -56,9 +60,12 @@ class Restoring:
         """Writes all rows. Raises InTheWayError where another change stands in the way."""
         rows = list(self._db.changes.rows(self._change.id))
         self._states = face_states(self._conn, [row.key[0] for row in rows if row.table == FACES])
+        self._said_since = self._db.changes.faces_of(self._since)
         self._people = {state.person for state in self._states.values() if state.person}
         for row in [row.reversed for row in reversed(rows)] if self._is_undo else rows:
-            if row.table == FACES:
+            if row.is_affirmed:
+                self._check_affirmed(row)
+            elif row.table == FACES:
                 self._face(row)
             elif row.table == PEOPLE.name:
                 self._person(row)
@@ -70,6 +77,19 @@ class Restoring:
             self._delete(person)
         self._keep_decisions()
 
+    def _check_affirmed(self, row: Row) -> None:
+        """What a change has only said again stays when it is undone, and must be so when it is to hold again."""
+        if self._is_undo:
+            return
+        if row.table == FACES:
+            is_so = self._states.get(row.key[0]) in (None, row.after)
+        elif row.table == PEOPLE.name:
+            is_so = True
+        else:
+            is_so = TABLES[row.table].read(self._conn, row.key) is not None
+        if not is_so:
+            self._refuse(row.table, row.key, anyhow=True)
+
     # One row, which the change left as `before`, becomes `after`
 
     def _face(self, row: Row) -> None:
@@ -78,6 +98,8 @@ class Restoring:
             self.lost += 1
             return
         now, then, wanted = self._states[face], FaceState(*(row.before or FREE)), FaceState(*(row.after or FREE))
+        if now != wanted and not now.is_computed and face in self._said_since:
+            self._refuse(FACES, row.key, or_affirming=True)
         if now != wanted and not agrees(now, then):
             self._refuse(FACES, row.key, anyhow=not self._is_undo)
             if outranks(now.named_by, wanted.named_by):
@@ -90,8 +112,8 @@ class Restoring:
         self._people.add(row.key[0])
         if row.after is None:
             self._to_delete += [row.key[0]] * (now is not None)
-        elif now is None and row.before is not None:
-            self.lost += 1  # it was there, and is forgotten
+        elif now is None and row.before is not None and row.before[_MADE_BY] != "auto":
+            self.lost += 1  # it was there, and is forgotten; a group may merely have been grouped otherwise
         elif now is None or row.before is None:
             PEOPLE.write(self._conn, row.after)
         else:
@@ -100,6 +122,8 @@ class Restoring:
     def _columns(self, row: Row, now: Image, then: Image, wanted: Image) -> Image:
         """The person's row, those columns of it as they are wanted that the change wrote."""
         written = [i for i in range(len(now)) if then[i] != wanted[i]]
+        if _MADE_BY in written and self._db.changes.touching(row.table, row.key, self._since, or_affirming=True):
+            written.remove(_MADE_BY)  # something else has been decided about them, so that they stay a user's
         if any(now[i] not in (then[i], wanted[i]) for i in written):
             self._refuse(row.table, row.key, anyhow=not self._is_undo)
         return tuple(wanted[i] if i in written else now[i] for i in range(len(now)))
@@ -114,8 +138,7 @@ class Restoring:
             if table is APART:
                 self._states.update(face_states(self._conn, [k for k in row.key[:1] if k not in self._states]))
         else:
-            if table.read(self._conn, row.key) is None:
-                self._refuse(table.name, row.key)
+            self._refuse(table.name, row.key, or_affirming=table.read(self._conn, row.key) is not None)
             table.delete(self._conn, row.key)
 
     def _refers_to_what_is_there(self, table: Recorded, image: Image) -> bool:
@@ -203,9 +226,10 @@ class Restoring:
         for pair in self._db.decisions.apart_from(wanted):
             self._refuse(APART.name, pair, anyhow=not self._is_undo)
 
-    def _refuse(self, table: str, key: Key, anyhow: bool = False) -> None:
-        """Raises InTheWayError if another change that holds has written this row; `anyhow` if none is known, too."""
-        other = self._db.changes.touching(table, key, self._change)
+    def _refuse(self, table: str, key: Key, anyhow: bool = False, or_affirming: bool = False) -> None:
+        """Raises InTheWayError if another change that holds has written this row, or has said it again; `anyhow` if
+        none is known, too."""
+        other = self._db.changes.touching(table, key, self._since, or_affirming)
         if other is None and not anyhow:
             return
         what = f"Change {self._change.id} cannot be {'undone' if self._is_undo else 'made to hold again'}: "

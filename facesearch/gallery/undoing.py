@@ -44,7 +44,8 @@ class Undoing:
         recorder = self._db.changes.recorder(UNDO)
         recorder.note_undone(asked.id)
         recorder.say(str(change.id))
-        restoring = Restoring(self._db, change, is_undo, self._option)
+        since = self._db.changes.holding_since(change, is_undo, recorder.change or 0)
+        restoring = Restoring(self._db, change, since, is_undo, self._option)
         restoring.write()
         if asked.id != change.id:
             self._db.changes.mark(asked.id, undone=True)
