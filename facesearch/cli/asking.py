@@ -13,7 +13,7 @@ from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.people import words_of
 from facesearch.cli.people_sheet import label, picture_of_questions, place, prepared, sides, write
 from facesearch.cli.terminal_faces import FaceStrip, TerminalFaces, can_show
-from facesearch.errors import ExitCode, UsageError
+from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import printable
 
 if TYPE_CHECKING:
@@ -124,9 +124,8 @@ class _Session:
             if pressed == "u":
                 number = self._undone(number)
                 continue
-            if pressed in _REPLIES:
-                self._answer(number, question, _REPLIES[pressed])
-            number += 1
+            if pressed == "s" or self._is_answered(number, question, _REPLIES[pressed]):
+                number += 1
 
     def _pressed(self, number: int, question: "Question") -> str:
         undo = " [u]ndo" if self._answered else ""
@@ -135,17 +134,19 @@ class _Session:
         show.warn(f"{prompt}\n  [y]es [n]o [s]kip{undo} [q]uit; {more}")
         return keys.key("  >", "ynsfiu" if self._answered else "ynsfi", default="s")
 
-    def _answer(self, number: int, question: "Question", reply: "Reply") -> None:
+    def _is_answered(self, number: int, question: "Question", reply: "Reply") -> bool:
+        """Stores an answer; where that cannot be, says why, and the question is asked again."""
         try:
             done = self._opened.answer(question, reply, into=self._which_name(question) if reply == "yes" else None)
-        except UsageError as error:  # such as a join that another decision forbids
+        except FaceSearchError as error:  # such as a join that another decision forbids, or a gallery being written
             show.warn(f"  {error}")
-            return
+            return False
         if done.change:
             self._answered.append((number, done.change.id))
             show.warn(f"  {words_of(done)}")
         for text in done.notes:
             show.note(f"  {text}")
+        return True
 
     def _which_name(self, question: "Question") -> int | None:
         """Whose name stays where both have one: the one that the user chooses."""
@@ -161,8 +162,13 @@ class _Session:
         """Takes the last answer back; the number of its question, which is asked again."""
         if not self._answered:
             return number
-        before, change = self._answered.pop()
-        self._opened.undo(change)
+        before, change = self._answered[-1]
+        try:
+            self._opened.undo(change)
+        except FaceSearchError as error:
+            show.warn(f"  {error}")
+            return number
+        self._answered.pop()
         show.warn("  Taken back.")
         return before
 

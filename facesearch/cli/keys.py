@@ -1,6 +1,7 @@
 """What a user answers in the terminal: one key, or a line that Tab completes."""
 
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from facesearch.errors import UsageError
 from facesearch.files import printable
 
 _LONGEST_KEY = 32  # bytes
+_BETWEEN_CHECKS = 0.2  # seconds
 _END = ("\x04", "\x1a", "")  # Ctrl-D, Ctrl-Z, and a terminal that is gone
 
 
@@ -44,18 +46,40 @@ def _one_by_one() -> Iterator[Callable[[], str]]:
     must not answer a question that nobody has seen."""
     try:
         import termios
-        import tty
     except ImportError:  # Windows
         yield typer.getchar
         return
+    with _unbuffered(termios.TCSAFLUSH):
+
+        def pressed() -> str:
+            _wait_for_a_key()
+            # One reading is one key: that of an arrow is several bytes, of which some are letters.
+            return os.read(sys.stdin.fileno(), _LONGEST_KEY).decode(errors="replace")
+
+        yield pressed
+
+
+@contextmanager
+def _unbuffered(when: int) -> Iterator[None]:
+    """Inside, the terminal hands out keys one by one, and does not show them. `when` is termios's: whether keys that
+    were pressed before count."""
+    import termios
+    import tty
+
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     try:
-        tty.setcbreak(terminal, termios.TCSAFLUSH)
-        # One reading is one key: that of an arrow is several bytes, of which some are letters.
-        yield lambda: os.read(terminal, _LONGEST_KEY).decode(errors="replace")
+        tty.setcbreak(terminal, when)
+        yield
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _wait_for_a_key() -> None:
+    """Returns when a key can be read. A Ctrl-C that comes just before a wait without end would be heard only with the
+    next key."""
+    while not select.select([sys.stdin.fileno()], [], [], _BETWEEN_CHECKS)[0]:
+        pass
 
 
 def line(prompt: str, completions: Sequence[str]) -> str | None:
@@ -70,10 +94,23 @@ def line(prompt: str, completions: Sequence[str]) -> str | None:
                 raise EOFError
             return typed.strip()
         _complete(completions)
-        return input(shown).strip()
+        _wait_for_a_line(shown)
+        return input(f"\r{shown}").strip()
     except EOFError:
         typer.echo(err=True)
         return None
+
+
+def _wait_for_a_line(prompt: str) -> None:
+    """Shows the prompt, and returns when a line is begun: readline itself waits without end (see
+    `_wait_for_a_key`)."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return
+    with _unbuffered(termios.TCSADRAIN):
+        typer.echo(prompt, nl=False)
+        _wait_for_a_key()
 
 
 def _complete(completions: Sequence[str]) -> None:

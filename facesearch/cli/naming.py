@@ -95,7 +95,11 @@ def _name_largest(opened: "Gallery", most: int, open_sheet: bool) -> ExitCode:
     if not groups:
         show.note("No group is without a name.")
         return ExitCode.DONE
-    return _Session(opened, groups[:most], open_sheet).run()
+    code = _Session(opened, groups[:most], open_sheet).run()
+    if len(groups) > most:
+        more = len(unnamed_groups(opened))
+        show.note(f"{show.count(more, 'group has', 'groups have')} no name yet; run it again to go on.")
+    return code
 
 
 class _Session:
@@ -199,8 +203,13 @@ class _Session:
         if not self._done:
             show.warn("  There is nothing to take back.")
             return number
-        before, change = self._done.pop()
-        self._opened.undo(change)
+        before, change = self._done[-1]
+        try:
+            self._opened.undo(change)
+        except FaceSearchError as error:
+            show.warn(f"  {error}")
+            return number
+        self._done.pop()
         self._gone = {group: by for group, by in self._gone.items() if by != change}
         show.warn("  Taken back.")
         return before

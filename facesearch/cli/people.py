@@ -278,9 +278,7 @@ def undo(
     gallery: GalleryName = "default",
     json: Json = False,
 ) -> ExitCode:
-    """Take a change back: the last one, or one by its number. Undoing an undo does it again.
-
-    Exit code 1: there is nothing to undo."""
+    """Take a change back: the last one, or one by its number. Undoing an undo does it again."""
     opened = opened_gallery(gallery)
     done = opened.undo(change)
     if json or done.change is None or not done.change.words.isdecimal():
