@@ -75,13 +75,15 @@ def test_imported_names_are_one_change_and_a_second_import_changes_nothing(cli: 
 
 
 def test_what_the_user_said_stands(cli: Cli, indexed: Path) -> None:
-    first = photos_of(indexed)[0]
+    first, second, _ = photos_of(indexed)
     gallery = Gallery.open()
     gallery.name_person(str(first), "Eve")
     write_sidecar(first, ("Ann", WHOLE))
+    gallery.not_a_face([f"{second}#1"])
+    write_sidecar(second, ("Bob", WHOLE))
     said = cli("people", "import")
     assert said.code == 0
-    assert "1 name against what you said" in said.out
+    assert "2 names against what you said" in said.out
     assert names(gallery) == {first.name: ["Eve"]}
 
 

@@ -82,7 +82,8 @@ class _Planner:
     def add(self, source: Source) -> None:
         """Plans for all names of the photo."""
         ids = list(self._states)
-        free = set(ids)
+        faces = {face for face, state in self._states.items() if state.is_face}
+        free = set(faces)
         loose = [name for each in source.described.names if (name := self._usable(each))]
         regions = [
             Region(name, each.box, each.applied_to, each.is_upright)
@@ -97,8 +98,8 @@ class _Planner:
                 self._mark(placed.box, placed.region.name)
             else:
                 loose.append(placed.region.name)
-        if len(ids) == len(free) == len(set(loose)) == 1:
-            self._name(ids[0], loose[0])
+        if len(faces) == len(free) == len(set(loose)) == 1:
+            self._name(free.pop(), loose[0])
         else:
             self._plan.count("unplaced", len(set(loose)))
 
@@ -112,7 +113,7 @@ class _Planner:
         state, people = self._states[face], called(self._db, name)
         if state.person in people and (state.named_by in ("user", BY) or len(people) > 1):
             self._plan.count("known")
-        elif state.named_by == "user" or self._is_parted(face, people):
+        elif state.named_by == "user" or not state.is_face or self._is_parted(face, people):
             self._plan.count("decided")
         elif len(people) > 1:
             self._plan.count("shared")
@@ -147,7 +148,7 @@ class _Planner:
 
 
 def _faces_in(db: Database, photo: int) -> Iterator[tuple[int, Box, FaceState]]:
-    """The faces of a photo, without what the user said is none."""
+    """The faces of a photo, and what the user said is none."""
     for table in FACE_TABLES:
         there = columns(db.connection, table)
         if not there:
@@ -156,8 +157,7 @@ def _faces_in(db: Database, photo: int) -> Iterator[tuple[int, Box, FaceState]]:
         wanted = f"id, box_left, box_top, box_right, box_bottom, {state}"
         rows = db.connection.execute(f"SELECT {wanted} FROM {table} WHERE photo_id = ? ORDER BY id", (photo,))
         for face, left, top, right, bottom, *said in rows:
-            if said[-1]:
-                yield face, (left, top, right, bottom), FaceState(*said)
+            yield face, (left, top, right, bottom), FaceState(*said)
 
 
 def called(db: Database, name: str) -> list[int]:

@@ -37,9 +37,7 @@ def import_names(
         plan = planned(db, sources, counts)
         recorder = db.changes.recorder("import", made_by=BY)
         people = _carry_out(db, recorder, plan)
-        recorder.say(
-            f"names of other programs: {plan.counts.named:,} faces, {plan.counts.marked:,} places without one"
-        )
+        recorder.say(f"{plan.counts.named:,} faces named, {plan.counts.marked:,} places without a face marked")
         change = db.changes.get(recorder.change) if recorder.change is not None else None
     return replace(plan.counts, people=people, change=change)
 
