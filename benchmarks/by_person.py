@@ -25,6 +25,7 @@ from facesearch.people.grouping import FacesToGroup, facts_of, group
 
 _ASKED_OF_PERSON = 20  # photos
 _FARS = (0.01, 0.001)
+_COLUMNS = "| rank 1 | DIR at FAR 0.01 | 0.001 | strangers at the threshold"
 
 Rows = NDArray[np.intp]
 Values = NDArray[np.float32]
@@ -57,19 +58,19 @@ def main() -> None:
     assert facts is not None
     print(f"{card.name}, {len(faces.people):,} photos of {len(set(faces.people.tolist())):,} people")
     for most in (3, 10):
-        print(f"\nUp to {most} photos of a person | rank 1 | DIR at FAR 0.01 | 0.001 | strangers at the threshold")
-        for name, of_person in _RULES.items():
-            rows = [_figures(faces, trial, facts.threshold, of_person, _by_names) for trial in _trials(faces, most)]
-            _show(name, rows)
-    print("\nHalf of each person's photos | rank 1 | DIR at FAR 0.01 | 0.001 | strangers at the threshold")
-    rule = _RULES[f"mean direction, less {SHARE:g}"]
+        print(f"\nUp to {most} photos of a person {_COLUMNS}")
+        _show([_figures(faces, trial, facts.threshold, _by_names, _RULES) for trial in _trials(faces, most)])
+    print(f"\nHalf of each person's photos {_COLUMNS}")
     groups = _by_groups(lambda part: group(part, facts, "careful").labels)
     for name, cohort in {"none": None, "look-alikes": _by_looks, "groups": groups, "names": _by_names}.items():
-        _show(name, [_figures(faces, trial, facts.threshold, rule, cohort) for trial in _trials(faces, None)])
+        rules = {name: _less(SHARE)}
+        _show([_figures(faces, trial, facts.threshold, cohort, rules) for trial in _trials(faces, None)])
 
 
-def _show(name: str, rows: list[list[float]]) -> None:
-    print(f"{name} | " + " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0)), flush=True)
+def _show(trials: list[dict[str, list[float]]]) -> None:
+    for name in trials[0]:
+        means = np.mean([each[name] for each in trials], axis=0)
+        print(f"{name} | " + " | ".join(f"{value:.4f}" for value in means), flush=True)
 
 
 def _central(photos: list[PhotoFaces]) -> Faces:
@@ -167,24 +168,32 @@ _RULES: dict[str, Rule] = {
 }
 
 
-def _figures(faces: Faces, trial: Trial, threshold: Threshold, rule: Rule, cohort: Cohort | None) -> list[float]:
-    asked = np.concatenate([trial.known, trial.strangers])
+def _figures(
+    faces: Faces, trial: Trial, threshold: Threshold, cohort: Cohort | None, rules: dict[str, Rule]
+) -> dict[str, list[float]]:
+    asked = faces.embeddings[np.concatenate([trial.known, trial.strangers])]
     of_asked, of_enrolled = np.zeros(len(asked), np.float32), np.zeros(len(trial.enrolled), np.float32)
     if cohort is not None:
         chosen, people = cohort(faces, trial, threshold)
         own = OwnThresholds(chosen, threshold)
-        of_asked = own.shifts(JudgedFaces.strange(faces.embeddings[asked]))
-        of_enrolled = own.shifts(_judged(faces, trial, people))
-    who = np.unique(faces.people[trial.enrolled])
-    values = np.empty((len(asked), len(who)), np.float32)
+        of_asked, of_enrolled = own.shifts(JudgedFaces.strange(asked)), own.shifts(_judged(faces, trial, people))
+    enrolled = faces.people[trial.enrolled]
+    who = np.unique(enrolled)
+    values = {name: np.empty((len(asked), len(who)), np.float32) for name in rules}
     for column, person in enumerate(who):
-        rows = np.flatnonzero(faces.people[trial.enrolled] == person)
+        rows = np.flatnonzero(enrolled == person)
         embeddings = faces.embeddings[trial.enrolled[rows]]
-        similarities = faces.embeddings[asked] @ embeddings.T
+        similarities = asked @ embeddings.T
         length = float(np.linalg.norm(embeddings.mean(axis=0)))
         by_face = similarities - (of_asked[:, None] + of_enrolled[rows]) / 2
         by_mean = similarities.mean(axis=1) / length - (of_asked + of_enrolled[rows].mean()) / 2
-        values[:, column] = rule(Person(by_face, by_mean, threshold.similarity * (1 / length - 1)))
+        found = Person(by_face, by_mean, threshold.similarity * (1 / length - 1))
+        for name, rule in rules.items():
+            values[name][:, column] = rule(found)
+    return {name: _rates(faces, trial, who, each, threshold) for name, each in values.items()}
+
+
+def _rates(faces: Faces, trial: Trial, who: Rows, values: Values, threshold: Threshold) -> list[float]:
     best, highest = who[values.argmax(axis=1)], values.max(axis=1)
     count = len(trial.known)
     right, strangers = best[:count] == faces.people[trial.known], np.sort(highest[count:])

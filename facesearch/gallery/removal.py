@@ -148,8 +148,9 @@ class Removal:
         self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
 
     def _tidy(self) -> None:
-        """Deletes people of whom there is no face any more, what was said of all that is gone, the stamp of a file of vectors that would still hold the
-        faces, and each root that is itself a forgotten photo: `repair` would index it again."""
+        """Deletes people of whom there is no face any more, what was said of all that is gone, the stamp of a file of
+        vectors that would still hold the faces, and each root that is itself a forgotten photo: `repair` would index
+        it again."""
         tables = (*self._tables, "marks")
         shown = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in tables)
         self._conn.execute(  # the id of who was joined into somebody still answers
