@@ -20,6 +20,7 @@ from facesearch.people.sidecar import Shown, merged
 from facesearch.photos.packets import noted_in
 from facesearch.photos.view import read
 from tests.conftest import _DATA as DATA
+from tests.raw_files import cr3, dng, preview
 
 SIZE = (160, 96)  # as it is stored
 WHERE: Box = (0.1, 0.25, 0.3, 0.75)  # of a white box in the stored picture
@@ -316,3 +317,11 @@ def test_mutants_of_a_photo_crash_nothing(tmp_path: Path) -> None:
             assert 1 <= noted.orientation <= 8
             assert photo.read_bytes() == mutant
     assert named > 20
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_raw_photo_is_stored_as_its_preview_says(tmp_path: Path, orientation: int) -> None:
+    large = Image.new("RGB", (1600, 1066))
+    for name, data in (("a.cr3", cr3(large, orientation)), ("a.dng", dng(large, [preview(large)], orientation))):
+        (tmp_path / name).write_bytes(data)
+        assert noted_in(str(tmp_path / name)).orientation == orientation

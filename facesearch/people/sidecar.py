@@ -195,7 +195,7 @@ class _Merge:
             taken.add(-place)
             item, written, _ = there[-place]
             if written != region.name:
-                self._stale.add(written)
+                self._stale |= {written} - {""}
                 yield item.start, item.end, self._alone(write(region))
         self._kept |= {written for i, (_, written, _) in enumerate(there) if i not in taken}
         if new:

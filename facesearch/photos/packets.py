@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from facesearch.photos import formats
+from facesearch.photos import formats, raw
 from facesearch.photos.file import open_regular
 from facesearch.photos.orientation import orientation
 
@@ -48,8 +48,10 @@ def _orientation(data: bytes, kind: str) -> int:
         at = data.find(b"\0\0\0\x09irot")
         return _TURNS[data[at + 8] & 3] if 0 <= at < len(data) - 8 else 1
     if kind in ("TIFF", "RAW"):
-        with suppress(OSError):
-            return formats.orientation_of(data) or 1
+        preview = raw.preview_of(data)
+        if preview is not data:
+            return orientation(preview, "JPEG")
+        return formats.orientation_of(data) or 1
     return orientation(data, kind)
 
 
