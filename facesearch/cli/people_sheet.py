@@ -93,8 +93,12 @@ def _of_person(opened: "Gallery", who: str, most: int) -> "Pixels":
     label = _called(opened, faces, who)
     photos = len({face.photo for face in faces})
     counts = f"{show.count(len(faces), 'face')} in {show.count(photos, 'photo')}"
-    which = f"the {len(shown):,} least sure" if len(shown) < len(faces) else "the least sure are last"
-    picture, _ = grid_of(f"{label}: {counts}; {which}", [_with_id(face) for face in shown])
+    which = ""
+    if len(shown) < len(faces):
+        which = f"; the last {len(shown):,}"
+    elif any(face.margin is not None for face in faces):  # what you said of faces makes all of them sure
+        which = "; the least sure are last"
+    picture, _ = grid_of(f"{label}: {counts}{which}", [_with_id(face) for face in shown])
     return picture
 
 
