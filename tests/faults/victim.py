@@ -141,6 +141,9 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
         elif order["do"] == "migrate":
             gallery._analysers.__dict__["load_embedder"] = lambda settings: Projected()
             answer["set_aside"] = gallery.migrate(order["what"], threads=1, batch=2).set_aside
+        elif order["do"] == "decide":
+            verb, *arguments = order["what"]
+            answer["faces"] = getattr(gallery, verb)(*arguments).faces
         elif order["do"] == "forget":
             answer["faces"] = gallery.forget(order["what"]).faces
     if order.get("query"):
