@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from PIL import Image
 from facesearch.errors import UsageError
 from facesearch.gallery.gallery import Gallery
 from facesearch.people import xmp
+from facesearch.people.files import Folders
+from facesearch.people.parsing_process import Parsers
 from facesearch.people.regions import Region
 from facesearch.people.sidecar import Shown, merged
 from facesearch.pictures.folders import folder_names
@@ -242,3 +245,36 @@ def test_names_of_a_gallery_made_before_are_exported_and_an_import_says_what_it_
     assert {(face.name, face.named_by) for face in gallery.named_faces()} == {("collins", "folder")}
     planned = gallery.import_names(dry_run=True)
     assert (planned.photos, planned.named, len(planned.failed)) == (4, 0, 4)
+
+
+def test_names_are_taken_as_they_are_but_for_those_that_nobody_could_type(indexed: Path) -> None:
+    first, second, third = photos_of(indexed)
+    write_sidecar(first, ("People/X|Y <b>🙂", WHOLE))
+    write_sidecar(second, ("a\u202eb", WHOLE), ("x" * 10_000, (0.9, 0.9, 1.0, 1.0)))
+    write_sidecar(third, ("@17", WHOLE))
+    done = Gallery.open().import_names()
+    assert (done.named, done.marked, done.unusable) == (1, 0, 2)
+    assert names(Gallery.open()) == {first.name: ["People/X|Y <b>🙂"]}
+
+
+def test_while_another_process_writes_an_import_only_says_what_it_would_do(cli: Cli, indexed: Path) -> None:
+    write_sidecar(photos_of(indexed)[0], ("Ann", WHOLE))
+    with Gallery.open().locked():
+        assert cli("people", "import").code == 8
+        assert json.loads(cli("people", "import", "--dry-run", "--json").out)["named"] == 1
+    assert names(Gallery.open()) == {}
+
+
+def test_of_a_photo_and_its_sidecar_the_one_written_last_counts_first(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    place: tuple[float, float, float, float] = (0.6, 0.6, 0.9, 0.9)
+    packet = merged(None, Shown((Region("Anna", WHOLE), Region("Bob", place)), SIZE))
+    Image.new("RGB", SIZE).save(photo, xmp=packet)
+    path = write_sidecar(photo, ("Ann", WHOLE))
+    with Parsers() as parsers:
+        os.utime(path, (2e9, 2e9))
+        found = Folders(parsers).read(str(photo)).described
+        assert ([region.name for region in found.regions], found.names) == (["Ann", "Bob"], ())
+        os.utime(photo, (3e9, 3e9))
+        found = Folders(parsers).read(str(photo)).described
+        assert ([region.name for region in found.regions], found.names) == (["Anna", "Bob"], ())

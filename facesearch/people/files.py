@@ -1,6 +1,8 @@
 """What the files around a photo say of the people in it: its own XMP, its sidecars, and Picasa's list."""
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +10,8 @@ from facesearch.errors import PhotoError
 from facesearch.people import picasa
 from facesearch.people.packet import MOST_BYTES
 from facesearch.people.parsing_process import Parsers
-from facesearch.people.regions import Region
-from facesearch.people.xmp import Described
+from facesearch.people.regions import LEAST_OVERLAP, Region, overlap
+from facesearch.people.xmp import MOST, Described
 from facesearch.photos import formats
 from facesearch.photos.file import open_regular
 from facesearch.photos.packets import noted_in
@@ -30,9 +32,9 @@ class Source:
 
 @dataclass(slots=True)
 class Folders:
-    """Reads what other programs wrote, each folder's list of files once. A sidecar that names anybody counts for all:
-    the program that keeps it may never touch the photo, whose own XMP is then an older one. Picasa's list counts
-    where there is no other. `nameless` is how many of its faces have contacts whose names it keeps elsewhere."""
+    """Reads what other programs wrote, each folder's list of files once. Of a photo and its sidecars the one that was
+    written last counts first, and the others add who is elsewhere in the photo. Picasa's list counts where nobody
+    else is named. `nameless` is how many of its faces have contacts whose names it keeps elsewhere."""
 
     parsers: Parsers
     nameless: int = 0
@@ -43,11 +45,11 @@ class Folders:
         """All of it for one photo. Raises OSError and PhotoError where the photo itself cannot be read."""
         noted = noted_in(photo)
         reasons: list[str] = []
-        found = [self._described((data,), reasons) for _, data in self.sidecars(photo)]
-        found = [each for each in found if is_for_photo(each, photo)]
-        chosen = next((each for each in found if each.names_people), None)
-        if chosen is None:
-            chosen = self._described(noted.packets, reasons)
+        found = [(_written(path), self._described((data,), reasons)) for path, data in self.sidecars(photo)]
+        found = [each for each in found if is_for_photo(each[1], photo)]
+        found.append((_written(Path(photo)), self._described(noted.packets, reasons)))
+        found.sort(key=lambda each: -each[0])
+        chosen = combined([each for _, each in found])
         if not chosen.names_people and (listed := self._of_picasa(photo)):
             chosen = Described(listed)
         return Source(chosen, noted.orientation, tuple(reasons))
@@ -91,6 +93,30 @@ class Folders:
                 names = [each.name for each in entries if each.name.lower().endswith((_ENDING, "picasa.ini"))]
             self._names[folder] = {name.lower(): name for name in sorted(names)}
         return self._names[folder]
+
+
+def combined(found: Sequence[Described]) -> Described:
+    """Whom several packets name: of two regions in one place, or of one person, that of the earlier one."""
+    regions: list[Region] = []
+    free: dict[str, None] = {}
+    for each in found:
+        before = tuple(regions)
+        taken = {region.name for region in before}
+        for region in each.regions:
+            if region.name in taken or any(overlap(region.box, other.box) >= LEAST_OVERLAP for other in before):
+                taken.add(region.name)  # also where it has no place: it is the older name of somebody
+            else:
+                regions.append(region)
+        free |= dict.fromkeys(name for name in each.names if name not in taken)
+    placed = {region.name for region in regions}
+    return Described(tuple(regions[:MOST]), tuple(name for name in free if name not in placed)[:MOST])
+
+
+def _written(path: Path) -> int:
+    """When a file was written last, in nanoseconds."""
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def is_for_photo(described: Described, photo: str) -> bool:

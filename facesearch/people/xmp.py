@@ -41,13 +41,11 @@ Value: TypeAlias = Union[str, list["Value"], dict[str, "Value"]]  # noqa: UP007 
 
 
 class Described(msgspec.Struct, frozen=True):
-    """Whom a packet names: regions with a name, and names without a place that no region has. `unplaced` is how many
-    of these a region had whose place makes no sense. `is_for` is the ending of the file that a sidecar says it
-    belongs to."""
+    """Whom a packet names: regions with a name, and names without a place that no region has. `is_for` is the ending
+    of the file that a sidecar says it belongs to."""
 
     regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=MOST)] = ()
     names: Annotated[tuple[str, ...], msgspec.Meta(max_length=2 * MOST)] = ()
-    unplaced: int = 0
     is_for: str = ""
 
     @property
@@ -107,7 +105,7 @@ def described(found: dict[str, Value]) -> Described:
     others += [name for name in _in_trees(found, known) if name not in known]
     free = tuple(name for name in dict.fromkeys(others) if name not in placed)[:MOST]
     is_for = text_of(found.get(PHOTOSHOP + "SidecarForExtension"))[:16]
-    return Described(tuple(regions), free, len(lost), is_for)
+    return Described(tuple(regions), free, is_for)
 
 
 def text_of(value: Value | None) -> str:
