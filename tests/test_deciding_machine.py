@@ -272,7 +272,7 @@ def _decided(now: dict[str, Any]) -> dict[str, set[Any]]:
     """What the user said, of all rows."""
     return {
         "faces": {row for row in now["faces"] if row[2] == "user"},
-        "people": {row for row in now["people"] if row[5] == "user"},
+        "people": {(*row[:4], *row[5:]) for row in now["people"] if row[5] == "user"},  # a cover may be gone
         **{table: set(now[table]) for table in ("apart", "strangers", "repeats")},
     }
 

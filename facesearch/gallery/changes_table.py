@@ -81,8 +81,8 @@ class Row:
 
     @property
     def is_affirmed(self) -> bool:
-        """Whether the change has only said again what was so before."""
-        return self.table != CHANGES and self.before == self.after
+        """Whether the change has only said again what was so before. A row without images is of what was forgotten."""
+        return self.before is not None and self.before == self.after
 
     @property
     def reversed(self) -> "Row":

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from facesearch.gallery.certainty import unsure_below
 from facesearch.gallery.columns import ABSENT, TABLES, present
 from facesearch.gallery.people_records import FaceOf, PersonFacts
 from facesearch.gallery.sqlite import columns, from_sql, marks, parts
 from facesearch.geometry.face import Box
-from facesearch.people.decisions import UNSURE_BELOW, FaceState
+from facesearch.people.decisions import FaceState
 
 _Counts = tuple[int, int, int, str | None, str | None]  # faces, photos, unsure ones, first and last date
 _NONE: _Counts = (0, 0, 0, None, None)
@@ -59,7 +60,7 @@ class PeopleList:
 
     def _counts(self, wanted: str, values: Sequence[int]) -> dict[int, _Counts]:
         named_by, margin = self._column("named_by"), self._column("margin")
-        unsure = f"{named_by} = 'auto' AND coalesce({margin} < {UNSURE_BELOW}, 1)"
+        unsure = f"{named_by} = 'auto' AND coalesce({margin} < {self._unsure_below!r}, 1)"
         taken = "nullif(taken, '')" if "taken" in columns(self._conn, "photos") else "NULL"
         rows = self._conn.execute(
             f"SELECT person_id, count(*), count(DISTINCT photo_id), sum({unsure}), min({taken}), max({taken}) "
@@ -107,13 +108,18 @@ class PeopleList:
             f"JOIN photos ON photos.id = photo_id WHERE {where}",
             values,
         )
+        below = self._unsure_below
         return [
             FaceOf(
                 face, from_sql(path), Box(*box), person, named_by, margin, quality,
-                FaceState(person, named_by, margin, is_face).is_unsure, bool(is_face), date or None,
+                FaceState(person, named_by, margin, is_face).is_unsure(below), bool(is_face), date or None,
             )
             for face, person, named_by, margin, is_face, quality, path, date, *box in rows
         ]  # fmt: skip
+
+    @cached_property
+    def _unsure_below(self) -> float:
+        return unsure_below(self._conn)
 
     @cached_property
     def _people(self) -> str:

@@ -5,9 +5,10 @@ import sqlite3
 from collections import Counter
 from functools import cached_property
 
+from facesearch.gallery.certainty import unsure_below
 from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql
 from facesearch.people import folders, names
-from facesearch.people.decisions import UNSURE_BELOW, PersonState, root_of
+from facesearch.people.decisions import PersonState, root_of
 
 
 class People:
@@ -73,8 +74,9 @@ class People:
         """How many faces were put where they are by little; none in an earlier facesearch's gallery."""
         if "margin" not in columns(self._conn, "faces"):
             return 0
-        where = f"person_id NOTNULL AND named_by = 'auto' AND coalesce(margin < {UNSURE_BELOW}, 1)"
-        return int(self._conn.execute(f"SELECT count(*) FROM faces WHERE {where}").fetchone()[0])
+        where = "person_id NOTNULL AND named_by = 'auto' AND coalesce(margin < ?, 1)"
+        counted = self._conn.execute(f"SELECT count(*) FROM faces WHERE {where}", (unsure_below(self._conn),))
+        return int(counted.fetchone()[0])
 
     def named_at(self, root: str) -> int | None:
         """At which level below a root folders name people (see folders.level_of): the one at which most faces have

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 _STRENGTH = {None: 0, "auto": 1, "folder": 2, "xmp": 3, "user": 4}
 WHO_SAYS = ("auto", "folder", "xmp", "user")  # the weakest first
-UNSURE_BELOW = 0.0  # a face that lies no further over its bar than this was put there by little
+# A face that lies no further over its bar than this, in units of its model's card, was put there by little. Of the
+# faces that "careful" grouped in LFW by dlib-resnet these are 11 %, and 64 % of those in a wrong group: 1 of 10 is
+# wrong, of the others 1 of 140.
+UNSURE_UNITS = 1 / 3
 
 
 class FaceState(NamedTuple):
@@ -25,10 +28,9 @@ class FaceState(NamedTuple):
         """Whether nobody has said anything of it, so that a computation may put it elsewhere."""
         return self.named_by in (None, "auto") and bool(self.is_face)
 
-    @property
-    def is_unsure(self) -> bool:
-        """Whether it was put where it is by little."""
-        return self.named_by == "auto" and (self.margin is None or self.margin < UNSURE_BELOW)
+    def is_unsure(self, below: float) -> bool:
+        """Whether it was put where it is by little: its margin lies below this."""
+        return self.named_by == "auto" and (self.margin is None or self.margin < below)
 
     def fixed(self, person: int) -> "FaceState":
         """The face once the user has said whose it is."""
