@@ -81,7 +81,7 @@ class Row:
 
     @property
     def is_affirmed(self) -> bool:
-        """Whether the change has only said again what was so before. A row without images is of what was forgotten."""
+        """Whether the change has only said again what was so before. A row without images is of something lost."""
         return self.before is not None and self.before == self.after
 
     @property
