@@ -167,8 +167,8 @@ class Restoring:
             if state.person in live and not is_apart:
                 continue
             if state.named_by == "user":
-                where = (APART.name, (face, state.person)) if is_apart else (PEOPLE.name, (state.person,))
-                self._refuse(*where, anyhow=not self._is_undo)
+                table, key = (APART.name, (face, state.person)) if is_apart else (PEOPLE.name, (state.person,))
+                self._refuse(table, key, anyhow=not self._is_undo)
             self._states[face] = FaceState(None, None, None, state.is_face)
             self._written.add(face)
         write_faces(self._conn, {face: self._states[face] for face in self._written})
