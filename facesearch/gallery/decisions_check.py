@@ -39,6 +39,14 @@ def is_sound_change(row: list[Any], *_: object) -> bool:
     return isinstance(row[2], str) and isinstance(row[3], int) and all(map(_is_image, row[4:6]))
 
 
+def is_sound_awaited(row: list[Any], *_: object) -> bool:
+    """Whether a row of `awaited` can be read."""
+    digest, *box, person, named_by, is_face, apart = row
+    has_place = all(isinstance(edge, float) for edge in box) or all(edge is None for edge in box)
+    is_said = isinstance(person, int | None) and named_by in (None, *WHO_SAYS) and is_face in (0, 1)
+    return isinstance(digest, bytes) and has_place and is_said and isinstance(apart, str) and _is_image(apart)
+
+
 def _is_image(image: object) -> bool:
     try:
         return image is None or (isinstance(image, str) and isinstance(json.loads(image), list))

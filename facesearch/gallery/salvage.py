@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from facesearch.errors import ModelError, UsageError
 from facesearch.gallery.columns import ABSENT, BEFORE_FACE, TABLES, present, tables_in
 from facesearch.gallery.database import Database
-from facesearch.gallery.decisions_check import is_sound_change, keep_counting, mend_decisions
+from facesearch.gallery.decisions_check import is_sound_awaited, is_sound_change, keep_counting, mend_decisions
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.same_faces import set_down
@@ -203,6 +203,7 @@ _SOUND: dict[str, Callable[[list[Any], int | None], bool]] = {
     "faces": _is_sound_face,
     "set_aside": _is_sound_set_aside,
     "exclusions": _are_sound_exclusions,
+    "awaited": is_sound_awaited,
     "changed": is_sound_change,
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.gallery.decisions_check import is_sound_awaited
 from facesearch.gallery.sqlite import FACE_TABLES, OF_SQLITE, columns, marks
 from facesearch.models.cards import embedder_card
 
@@ -48,20 +49,33 @@ def carry_over(conn: sqlite3.Connection, old: int, new: int, model: str) -> None
 def set_down(conn: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """Writes down, in a database that is being made of a damaged one, what was said of faces that it cannot keep, by
     the content of their photo and their place in it, until that photo is looked at again."""
-    if not columns(conn, "apart"):
-        return
-    kept = {row[0] for table in FACE_TABLES for row in into.execute(f"SELECT id FROM {table}")}
-    for face, digest, *box in _readable(
-        conn, f"SELECT faces.id, digest, {_BOX} FROM faces JOIN photos ON photos.id = photo_id WHERE {_SAID_OF_FACES}"
-    ):
+    faces = {row[0] for table in FACE_TABLES for row in into.execute(f"SELECT id FROM {table}")}
+    photos = {row[0] for row in into.execute("SELECT id FROM photos")}
+    found: list[tuple[object, ...]] = []
+    with suppress(*OF_SQLITE, TypeError):  # as far as it can be read
+        if columns(conn, "apart"):
+            for rows in (_lost_faces(conn, faces), _lost_repeats(conn, photos)):
+                for row in rows:
+                    found.append(row)
+    sound = [row for row in found if is_sound_awaited(list(row))]
+    into.executemany("INSERT INTO awaited VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", sound)
+
+
+def _lost_faces(conn: sqlite3.Connection, kept: set[int]) -> Iterator[tuple[object, ...]]:
+    statement = (
+        f"SELECT faces.id, digest, {_BOX} FROM faces JOIN photos ON photos.id = photo_id WHERE {_SAID_OF_FACES}"
+    )
+    for face, digest, *box in conn.execute(statement):
         if face not in kept and isinstance(digest, bytes):
             said = _said_of(conn, face)
-            values = (digest, *box, said.person, said.named_by, said.is_face, json.dumps(said.apart))
-            into.execute("INSERT INTO awaited VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    photos = {row[0] for row in into.execute("SELECT id FROM photos")}
-    for photo, digest in _readable(conn, "SELECT id, digest FROM photos WHERE id IN (SELECT photo_id FROM repeats)"):
-        if photo not in photos and isinstance(digest, bytes):
-            into.execute("INSERT INTO awaited (digest, is_face, apart) VALUES (?, 1, '[]')", (digest,))
+            yield digest, *box, said.person, said.named_by, said.is_face, json.dumps(said.apart)
+
+
+def _lost_repeats(conn: sqlite3.Connection, kept: set[int]) -> Iterator[tuple[object, ...]]:
+    statement = "SELECT id, digest FROM photos WHERE id IN (SELECT photo_id FROM repeats)"
+    for photo, digest in conn.execute(statement):
+        if photo not in kept and isinstance(digest, bytes):
+            yield digest, None, None, None, None, None, None, 1, "[]"
 
 
 _SAID_OF_FACES = _SAID.replace("id IN", "faces.id IN")
@@ -85,12 +99,6 @@ def take_up(conn: sqlite3.Connection, photo: int, digest: bytes | None) -> None:
             person, named_by, is_face, apart = places[a][4:]
             _say(conn, faces[b][0], _Said(person, named_by, is_face, tuple(json.loads(apart))))
     conn.execute("DELETE FROM awaited WHERE digest = ?", (digest,))
-
-
-def _readable(conn: sqlite3.Connection, statement: str) -> Iterator[tuple[object, ...]]:
-    """The rows up to one that cannot be read."""
-    with suppress(*OF_SQLITE):
-        yield from conn.execute(statement)
 
 
 def _said_of(conn: sqlite3.Connection, face: object) -> _Said:
