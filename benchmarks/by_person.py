@@ -151,7 +151,12 @@ Rule = Callable[[Person], Values]
 
 
 def _best(count: int) -> Rule:
-    return lambda person: np.sort(person.by_face, axis=1)[:, -count:].mean(axis=1)
+    def mean(person: Person) -> Values:
+        if person.by_face.shape[1] <= count:
+            return np.asarray(person.by_face.mean(axis=1))
+        return np.asarray(np.partition(person.by_face, -count, axis=1)[:, -count:].mean(axis=1))
+
+    return mean
 
 
 def _less(share: float) -> Rule:
@@ -179,8 +184,8 @@ def _figures(
         of_asked, of_enrolled = own.shifts(JudgedFaces.strange(asked)), own.shifts(_judged(faces, trial, people))
     enrolled = faces.people[trial.enrolled]
     who = np.unique(enrolled)
-    values = {name: np.empty((len(asked), len(who)), np.float32) for name in rules}
-    for column, person in enumerate(who):
+    values = {name: np.empty((len(who), len(asked)), np.float32) for name in rules}
+    for row, person in enumerate(who):
         rows = np.flatnonzero(enrolled == person)
         embeddings = faces.embeddings[trial.enrolled[rows]]
         similarities = asked @ embeddings.T
@@ -189,12 +194,13 @@ def _figures(
         by_mean = similarities.mean(axis=1) / length - (of_asked + of_enrolled[rows].mean()) / 2
         found = Person(by_face, by_mean, threshold.similarity * (1 / length - 1))
         for name, rule in rules.items():
-            values[name][:, column] = rule(found)
+            values[name][row] = rule(found)
     return {name: _rates(faces, trial, who, each, threshold) for name, each in values.items()}
 
 
 def _rates(faces: Faces, trial: Trial, who: Rows, values: Values, threshold: Threshold) -> list[float]:
-    best, highest = who[values.argmax(axis=1)], values.max(axis=1)
+    """Of the values of all who are enrolled, (w, m)."""
+    best, highest = who[values.argmax(axis=0)], values.max(axis=0)
     count = len(trial.known)
     right, strangers = best[:count] == faces.people[trial.known], np.sort(highest[count:])
     passing = [strangers[len(strangers) - int(far * len(strangers)) - 1] for far in _FARS]
