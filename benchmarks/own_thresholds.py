@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.evaluation import lfw
 from facesearch.evaluation.portraits import Model, embed_portraits
-from facesearch.models.cards import Threshold, default_embedder, detector_card, embedder_card
+from facesearch.models.cards import EmbedderCard, Threshold, default_embedder, detector_card, embedder_card
 from facesearch.people.cohort import JudgedFaces, OwnThresholds, distinct
+from facesearch.people.grouping import FacesToGroup, facts_of, group
 
 _DRAWN = 20  # small galleries of each kind and size
 _MOST_PHOTOS = 10  # of one person in a small gallery
@@ -31,8 +32,10 @@ Shifts = NDArray[np.float32]
 class Lfw:
     """LFW's embeddings, (n, dim), and who is in each row, (n,)."""
 
-    def __init__(self, embeddings: Embeddings, people: NDArray[np.intp], threshold: Threshold) -> None:
-        self.embeddings, self.people, self.threshold = embeddings, people, threshold
+    def __init__(
+        self, embeddings: Embeddings, people: NDArray[np.intp], threshold: Threshold, card: EmbedderCard
+    ) -> None:
+        self.embeddings, self.people, self.threshold, self.card = embeddings, people, threshold, card
         self.counts = np.bincount(people)
         self.nobody = self.known(np.empty(0, np.intp))
 
@@ -61,7 +64,7 @@ def main() -> None:
     assert card.threshold is not None
     photos, names = lfw.everyone(lfw.find(given.lfw).images)
     found = embed_portraits(photos, Model(card, detector_card(card.detector), "cpu"), lfw.EXPECTED_FACE)
-    data = Lfw(found.embeddings, np.unique(names, return_inverse=True)[1], card.threshold)
+    data = Lfw(found.embeddings, np.unique(names, return_inverse=True)[1], card.threshold, card)
     print(f"{card.name}, threshold {card.threshold.similarity}, unit {card.threshold.unit}")
     _everybody(data)
     _small(data)
@@ -104,12 +107,30 @@ def _ways(data: Lfw) -> dict[str, Make]:
         faces.people[~with_name] = 0
         return lambda rows: own.shifts(JudgedFaces.strange(data.embeddings[rows])), own.shifts(faces)
 
+    def grouped(gallery: Rows) -> tuple[Callable[[Rows], Shifts], Shifts]:
+        """One face of each group that is found, as a gallery has it; who is in a group is known to be its person."""
+        facts = facts_of(data.card)
+        assert facts is not None
+        found = group(_alone(data.embeddings[gallery]), facts, "careful")
+        faces = JudgedFaces(gallery + 1, found.labels + 1, gallery + 1, data.embeddings[gallery])
+        own = OwnThresholds(faces[found.cohort], data.threshold)
+        return lambda rows: own.shifts(JudgedFaces.strange(data.embeddings[rows])), own.shifts(faces)
+
     return {
         "cosine": cosine,
         "nobody named": lambda gallery: judged(gallery, 0),
+        "nobody named, one face a group": grouped,
         "half of the people named": lambda gallery: judged(gallery, 0.5),
         "all named": lambda gallery: judged(gallery, 1),
     }
+
+
+def _alone(embeddings: Embeddings) -> FacesToGroup:
+    """Faces of photos of their own, none of them small."""
+    count = len(embeddings)
+    none, nobody = np.zeros(count, bool), np.zeros(count, np.int64)
+    boxes = np.tile(np.array([0, 0, 100, 100], np.float32), (count, 1))
+    return FacesToGroup(embeddings, np.arange(count), boxes, none, nobody, np.empty((0, 2), np.int64), none)
 
 
 def _searched(data: Lfw, gallery: Rows, known: Rows, unknown: Rows, make: Make) -> list[float]:
