@@ -12,8 +12,8 @@ _AT_ONCE = 200  # suggestions that are looked up together
 
 
 def questions(db: Database, most: int) -> list[Question]:
-    """At most so many, the most likely first: without those that have been answered, are about strangers, or are
-    about two people who are asked about already."""
+    """At most so many, the most likely first: without those that have been answered, are about strangers or hidden
+    people, or are about two people who are asked about already."""
     found: list[Question] = []
     asked: set[tuple[object, ...]] = set()
     suggestions = db.decisions.suggestions()
@@ -39,7 +39,7 @@ def _open(db: Database, suggestions: list[Suggestion]) -> Iterator[Question]:
 
 def _is_open(db: Database, question: Question) -> bool:
     a, b = question.a, question.b
-    if not (a.is_face and b.is_face) or any(_is_stranger(who) for who in (question.person_a, question.person_b)):
+    if not (a.is_face and b.is_face) or any(_is_ignored(who) for who in (question.person_a, question.person_b)):
         return False
     if question.kind == "stray":
         return a.named_by == "auto" and a.person is not None and a.person == b.person
@@ -65,5 +65,5 @@ def _about(question: Question) -> tuple[object, ...]:
     return (question.kind, question.a.face_id) if question.kind == "stray" else ("same", *who)
 
 
-def _is_stranger(person: PersonFacts | None) -> bool:
-    return person is not None and person.kind == STRANGER
+def _is_ignored(person: PersonFacts | None) -> bool:
+    return person is not None and (person.kind == STRANGER or person.hidden)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 _STRENGTH = {None: 0, "auto": 1, "folder": 2, "xmp": 3, "user": 4}
 WHO_SAYS = ("auto", "folder", "xmp", "user")  # the weakest first
 # A face that lies no further over its bar than this, in units of its model's card, was put there by little. Of the
-# faces that "careful" grouped in LFW by dlib-resnet these are 11 % (retail-0095: 2.3 %), and 64 % (29 %) of those in a
-# wrong group: 1 of 10 (1 of 8) is wrong, of the others 1 of 140 (1 of 138).
+# faces that "careful" grouped in LFW by dlib-resnet these are 11 % (retail-0095: 2.3 %), and 64 % (29 %) of those in
+# a wrong group: 1 of 10 (1 of 8) is wrong, of the others 1 of 140 (1 of 138).
 UNSURE_UNITS = 1 / 3
 
 
