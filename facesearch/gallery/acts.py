@@ -7,17 +7,10 @@ no later grouping can carry the decision to somebody else."""
 from collections.abc import Iterable, Sequence
 
 from facesearch.errors import UsageError
-from facesearch.gallery.changes_table import (
-    APART,
-    MARKS,
-    REPEATS,
-    STRANGERS,
-    Recorder,
-    face_states,
-    faces_of_people,
-)
+from facesearch.gallery.changes_table import Recorder
 from facesearch.gallery.database import Database
 from facesearch.gallery.references import Referent
+from facesearch.gallery.row_images import APART, MARKS, REPEATS, STRANGERS, face_states, faces_of_people
 from facesearch.people.decisions import NOT_A_FACE, FaceState, PersonState, best_anchor
 
 STRANGER = "stranger"

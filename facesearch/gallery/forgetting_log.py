@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from facesearch.gallery.changes_table import (
+from facesearch.gallery.row_images import (
     APART,
     CHANGES,
     FACES,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from facesearch.errors import PhotoError, UsageError
 from facesearch.files import printable
-from facesearch.gallery.changes_table import MARKS, Recorder, faces_of_people
+from facesearch.gallery.changes_table import Recorder
 from facesearch.gallery.database import Database
 from facesearch.gallery.import_plan import BY, Imported, Photo, Plan, called, planned
+from facesearch.gallery.row_images import MARKS, faces_of_people
 from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, from_sql, to_sql
 from facesearch.gallery.storage import Storage
 from facesearch.people.decisions import FaceState, PersonState

@@ -6,7 +6,9 @@ is passed over. To make an undone change hold again is the same the other way ro
 from collections.abc import Iterable
 
 from facesearch.errors import UsageError
-from facesearch.gallery.changes_table import (
+from facesearch.gallery.database import Database
+from facesearch.gallery.people_records import Change
+from facesearch.gallery.row_images import (
     APART,
     FACES,
     MARKS,
@@ -21,8 +23,6 @@ from facesearch.gallery.changes_table import (
     faces_of_people,
     write_faces,
 )
-from facesearch.gallery.database import Database
-from facesearch.gallery.people_records import Change
 from facesearch.people.decisions import FREE, FaceState, agrees, outranks
 
 _MADE_BY = PEOPLE.all.index("made_by")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from facesearch.errors import FaceSearchError
-from facesearch.gallery.changes_table import CHANGES
 from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Change
 from facesearch.gallery.restoring import Restoring
+from facesearch.gallery.row_images import CHANGES
 
 UNDO = "undo"
 

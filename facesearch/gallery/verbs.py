@@ -9,7 +9,7 @@ from typing import get_args
 from facesearch.errors import UsageError
 from facesearch.files import printable
 from facesearch.gallery.acts import STRANGER, Acts, NameTakenError, TwoNamesError
-from facesearch.gallery.changes_table import Recorder, faces_of_people
+from facesearch.gallery.changes_table import Recorder
 from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Change, Done, PersonFacts, Question, Reply
 from facesearch.gallery.references import (
@@ -19,6 +19,7 @@ from facesearch.gallery.references import (
     WhichFace,
     several,
 )
+from facesearch.gallery.row_images import faces_of_people
 from facesearch.people.decisions import PersonState
 
 _WRITTEN_ID = re.compile(r"@(\d+)")
