@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Of how much nearer the mean is. With 0 as many strangers pass as by the best face, with 0.5 more of the known are
 # refused: 0.831 (0.848).
 SHARE = 0.25
+_AT_ONCE = 64  # people whose faces are read at once
 _MOST_OF_PERSON = 256  # faces, evenly over all of theirs: more do not move their mean
 
 
@@ -50,7 +51,8 @@ class ByPerson:
         """Of faces by their judged values, highest first: one for each person and each face that is nobody's, by
         their judged values, `at_once` at a time."""
         for part in chunks(_best_of_each(candidates), at_once):
-            yield from sorted(self._judged(part), key=lambda each: (-each.match.judged, each.match.face_id))
+            judged = [each for some in chunks(part, _AT_ONCE) for each in self._judged(some)]
+            yield from sorted(judged, key=lambda each: (-each.match.judged, each.match.face_id))
 
     def _judged(self, rows: Sequence[Candidate]) -> Iterator[Candidate]:
         people = [each.match.person_id for each in rows if each.match.person_id is not None]
