@@ -21,6 +21,7 @@ from facesearch.models.card import EmbedderCard, Threshold
 from facesearch.people.cohort import MOST_GROUPED, JudgedFaces, OwnThresholds
 from facesearch.people.linkage import Bar, Linkage
 from facesearch.people.neighbours import Pairs, neighbours
+from facesearch.people.telling import Asked, most_telling_first, nearest_of
 from facesearch.people.tokens import Tokens, tokens_of
 
 ALGORITHM = "average linkage 1"  # another one groups all faces anew
@@ -218,7 +219,7 @@ class _Grouping:
         linkage, tokens, left = self._linked(bar)
         margins = linkage.of_faces(np.arange(len(faces)), faces.embeddings, self._shifts)
         labels = self._with_weak(linkage, tokens, margins)
-        return _Found(labels, margins, *self._questions(left), self._shifts)
+        return _Found(labels, margins, *self._questions(left, linkage), self._shifts)
 
     def _linked(self, bar: Bar) -> tuple[Linkage, Tokens, Pairs]:
         """What strong faces lead to, and the pairs of groups that are left with their margins."""
@@ -254,11 +255,19 @@ class _Grouping:
                 labels[face], margins[face] = label, over[at] + _WEAK * unit
         return labels
 
-    def _questions(self, left: Pairs) -> tuple[Rows, NDArray[np.float32]]:
+    def _questions(self, left: Pairs, linkage: Linkage) -> tuple[Rows, NDArray[np.float32]]:
         low, high, margins = left
-        near = np.argsort(-margins, kind="stable")
-        near = near[margins[near] > -_ASKED * self._facts.threshold.unit]
-        return np.stack([low[near], high[near]], axis=1).reshape(-1, 2), margins[near]
+        known = self._facts.threshold
+        near = np.lexsort((high, low, -margins))
+        near = near[margins[near] > -_ASKED * known.unit]
+        low, high, margins = np.minimum(low, high)[near], np.maximum(low, high)[near], margins[near]
+        a, b, similarities = self._pairs
+        links = similarities - (self._shifts[a] + self._shifts[b]) / 2 - known.similarity
+        labels = linkage.labels()
+        nearest = nearest_of(low, high, (labels[a], labels[b], links), len(labels))
+        asked = Asked(margins / known.unit, nearest / known.unit, linkage.sizes(low), linkage.sizes(high))
+        order = most_telling_first(asked)
+        return np.stack([low[order], high[order]], axis=1).reshape(-1, 2), margins[order]
 
 
 def _believed(shifts: NDArray[np.float32], people: int) -> NDArray[np.float32]:
