@@ -100,8 +100,8 @@ def test_a_face_that_is_alone_has_no_margin_and_another_the_mean_to_the_rest() -
 
 def test_a_question_is_about_two_groups_that_just_miss_their_bar() -> None:
     groups = group(faces(0, 1, 27, 28), FACTS, "balanced")
-    assert groups.questions.tolist() in ([[0, 2]], [[2, 0]], [[0, 3]], [[1, 2]], [[1, 3]])
-    assert groups.question_margins == pytest.approx(np.mean(np.cos(np.radians([26, 27, 27, 28]))) - 0.9, abs=1e-5)
+    assert [sorted(groups.labels[pair]) for pair in groups.questions] == [[0, 2]]
+    assert groups.question_margins == pytest.approx(np.mean(np.cos(np.radians([26, 27, 27, 28]))) - 0.9, abs=1e-3)
 
 
 def test_a_new_face_joins_a_group_that_is_there_and_those_stay() -> None:

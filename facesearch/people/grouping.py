@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.models.card import EmbedderCard, Threshold
+from facesearch.people.beginnings import equal_ones, firsts, large, with_people
 from facesearch.people.cohort import MOST_GROUPED, JudgedFaces, OwnThresholds
 from facesearch.people.linkage import Bar, Linkage
 from facesearch.people.neighbours import Pairs, neighbours
@@ -150,7 +151,7 @@ def group_new(
     """Groups the faces that are `new`, (n,), among those that are near them: the groups `before`, (n,) labels, stay
     together. `gallery` is how many people and faces there are in all. `faces` come with their own thresholds."""
     order = _order(faces.embeddings)
-    work = _Grouping(faces.in_order(order), facts, _firsts(before[order]), new[order])
+    work = _Grouping(faces.in_order(order), facts, firsts(before[order]), new[order])
     return work.group(mode, gallery).in_order(order, np.empty(0, np.int64))
 
 
@@ -184,8 +185,10 @@ class _Grouping:
         if not np.isfinite(faces.embeddings).all():
             raise ValueError("an embedding is not finite")
         self._faces, self._facts, self._new = faces, facts, new
-        start = np.arange(len(faces)) if before is None else before
-        self._start = _with_people(start, faces.people)
+        is_free = faces.people == 0
+        is_free[faces.barred.reshape(-1)] = False
+        start = equal_ones(faces.embeddings, faces.photos, is_free) if before is None else before
+        self._start = with_people(start, faces.people)
         self._is_strong = ~faces.weak | (self._start != np.arange(len(faces))) | (faces.people > 0)
         self._is_strong[self._start[self._is_strong]] = True
         least = facts.threshold.similarity - (_REACH + 1) * facts.threshold.unit
@@ -197,16 +200,16 @@ class _Grouping:
         """Finds the faces' own thresholds by loose groups, and returns the rows of the cohort, (c,)."""
         linkage, *_ = self._linked(self._facts.at(*_FIRST))
         labels = linkage.labels()
-        firsts = np.unique(labels)
-        self._people = len(firsts)
-        drawn = np.random.default_rng(0).choice(firsts, min(MOST_GROUPED, len(firsts)), replace=False)
+        ones = np.unique(labels)
+        self._people = len(ones)
+        drawn = np.random.default_rng(0).choice(ones, min(MOST_GROUPED, len(ones)), replace=False)
         cohort = np.sort(drawn)
         faces = self._faces
         known = JudgedFaces(np.arange(len(faces)), labels + 1, faces.photos, faces.embeddings)
         by_photo = np.argsort(faces.photos, kind="stable")  # those of a photo must follow each other
         shifts = np.empty(len(faces), np.float32)
         shifts[by_photo] = OwnThresholds(known[cohort], self._facts.threshold).shifts(known[by_photo])
-        self._shifts = _believed(shifts, len(firsts))
+        self._shifts = _believed(shifts, len(ones))
         return cohort
 
     def group(self, mode: Mode, gallery: tuple[int, int] | None = None) -> _Found:
@@ -224,6 +227,9 @@ class _Grouping:
     def _linked(self, bar: Bar) -> tuple[Linkage, Tokens, Pairs]:
         """What strong faces lead to, and the pairs of groups that are left with their margins."""
         tokens = self._faces.tokens(self._start)
+        if self._new is not None:
+            for group in large(self._start, self._new):
+                tokens.give(group, ("group", 0), group)
         linkage = Linkage(self._faces.embeddings, self._shifts, self._start, bar)
         a, b, _ = self._pairs
         chosen = self._is_strong[a] & self._is_strong[b]
@@ -262,7 +268,7 @@ class _Grouping:
         near = near[margins[near] > -_ASKED * known.unit]
         low, high, margins = np.minimum(low, high)[near], np.maximum(low, high)[near], margins[near]
         a, b, similarities = self._pairs
-        links = similarities - (self._shifts[a] + self._shifts[b]) / 2 - known.similarity
+        links = similarities - (self._shifts[a] + self._shifts[b]) / 2 - np.float32(known.similarity)
         labels = linkage.labels()
         nearest = nearest_of(low, high, (labels[a], labels[b], links), len(labels))
         asked = Asked(margins / known.unit, nearest / known.unit, linkage.sizes(low), linkage.sizes(high))
@@ -279,22 +285,3 @@ def _order(embeddings: Embeddings) -> Rows:
     if not len(embeddings):
         return np.empty(0, np.int64)
     return np.lexsort(np.ascontiguousarray(embeddings, np.float32).view(np.uint32)[:, :4].T[::-1])
-
-
-def _with_people(labels: Rows, people: Rows) -> Rows:
-    """Labels in which the groups of faces who are one person by what was said are one group."""
-    said = np.flatnonzero(people > 0)
-    if not len(said):
-        return labels
-    into = labels.copy()
-    firsts = _firsts(people)
-    into[labels[said]] = labels[firsts[said]]
-    while (into[into] != into).any():
-        into = into[into]
-    return _firsts(into[labels])
-
-
-def _firsts(values: Rows) -> Rows:
-    """For each row the first row with the same value."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse], np.int64)

@@ -55,6 +55,11 @@ class Linkage:
                 return grand
             self._parents = grand
 
+    @property
+    def reach(self) -> float:
+        """How far below their bar pairs are dropped for good."""
+        return self._bar.reach
+
     def sizes(self, groups: Rows) -> Margins:
         """How many faces the groups have, (m,)."""
         return self._sizes[groups]
@@ -125,47 +130,91 @@ class Linkage:
 
     def _one_by_one(self, pairs: "_Pairs", tokens: Tokens) -> None:
         """As `_round`, again and again: the best of all pairs is always one of two that are each other's best."""
-        linked: dict[int, set[int]] = {}
-        for i, j in zip(pairs.low.tolist(), pairs.high.tolist(), strict=True):
-            linked.setdefault(i, set()).add(j)
-            linked.setdefault(j, set()).add(i)
-        changes: dict[int, int] = {}  # how often a group has grown: what was found of it before no longer holds
-        heap = list(pairs.in_reach())
-        heapq.heapify(heap)
-        while heap:
-            _, i, j, before_i, before_j = heapq.heappop(heap)
-            if (before_i, before_j) != (changes.get(i, 0), changes.get(j, 0)):
+        queue = _Queue(self, pairs)
+        while (pair := queue.best()) is not None:
+            kept, gone = pair
+            if tokens.bar(kept, gone):
+                queue.part(kept, gone)
                 continue
-            if tokens.bar(i, j):
-                continue
-            self._merge(np.array([i]), np.array([j]), tokens)
-            changes[i], changes[j] = changes.get(i, 0) + 1, -1
-            for found in self._relink(linked, i, j):
-                k, margin = found
-                low, high = min(i, k), max(i, k)
-                heapq.heappush(heap, (-margin, low, high, changes.get(low, 0), changes.get(high, 0)))
-        rows = [(i, j) for i, others in linked.items() for j in others if i < j]
-        lows, highs = np.array(sorted(rows), np.int64).reshape(-1, 2).T
-        pairs.replace(lows, highs, self.margins(lows, highs))
+            self._merge(np.array([kept]), np.array([gone]), tokens)
+            queue.join(kept, gone)
+        low, high = queue.left()
+        pairs.replace(low, high, self.margins(low, high))
 
-    def _relink(self, linked: dict[int, set[int]], kept: int, gone: int) -> Iterator[tuple[int, float]]:
-        """Gives the grown group the neighbours of both, and yields those of them that reach their bar."""
-        others = linked.pop(gone, set())
+
+class _Queue:
+    """Pairs of groups, best first. Of a group that has grown the best pair alone is in the heap, so that a large one
+    with thousands of neighbours costs no thousand entries each time; the next is found when that one comes up."""
+
+    def __init__(self, linkage: Linkage, pairs: "_Pairs") -> None:
+        self._linkage = linkage
+        self._linked: dict[int, set[int]] = {}
+        for i, j in zip(pairs.low.tolist(), pairs.high.tolist(), strict=True):
+            self._linked.setdefault(i, set()).add(j)
+            self._linked.setdefault(j, set()).add(i)
+        self._parted: list[tuple[int, int]] = []
+        self._changes: dict[int, int] = {}  # how often a group has grown: what was found of it before no longer holds
+        self._heap = list(pairs.in_reach())
+        heapq.heapify(self._heap)
+
+    def best(self) -> tuple[int, int] | None:
+        """The best pair that reaches its bar, the lower row first; None where none does."""
+        while self._heap:
+            _, i, j, before_i, before_j, is_only = heapq.heappop(self._heap)
+            if self._changes.get(i, 0) != before_i:
+                continue
+            if self._changes.get(j, 0) == before_j and j in self._linked[i]:
+                return min(i, j), max(i, j)
+            if is_only:
+                self._push_best(i)
+        return None
+
+    def part(self, i: int, j: int) -> None:
+        """These are never to be joined."""
+        self._unlink(i, j)
+        self._parted.append((i, j))
+        self._push_best(i)
+        self._push_best(j)
+
+    def join(self, kept: int, gone: int) -> None:
+        """Gives the grown group the neighbours of both."""
+        others = self._linked.pop(gone, set())
         for k in others:
-            linked[k].discard(gone)
-        near = linked.setdefault(kept, set())
+            self._linked[k].discard(gone)
+            self._linked[k].add(kept)
+        near = self._linked.setdefault(kept, set())
         near |= others
         near.discard(kept)
-        rows = np.array(sorted(near), np.int64)
-        margins = self.margins(np.full(len(rows), kept), rows)
-        for k, margin in zip(rows.tolist(), margins.tolist(), strict=True):
-            if margin < -self._bar.reach:
-                near.discard(k)
-                linked[k].discard(kept)
-                continue
-            linked[k].add(kept)
-            if margin >= 0:
-                yield k, margin
+        self._linked[kept].discard(gone)
+        self._changes[kept], self._changes[gone] = self._changes.get(kept, 0) + 1, -1
+        self._push_best(kept)
+
+    def left(self) -> tuple[Rows, Rows]:
+        """The pairs of groups that were not joined, the lower row first, (m,) each."""
+        labels = self._linkage.labels()
+        rows = {(i, j) for i, others in self._linked.items() for j in others if i < j}
+        for i, j in self._parted:
+            a, b = int(labels[i]), int(labels[j])
+            rows.add((min(a, b), max(a, b)))
+        low, high = np.array(sorted(rows), np.int64).reshape(-1, 2).T
+        return low, high
+
+    def _push_best(self, i: int) -> None:
+        rows = np.array(sorted(self._linked[i]), np.int64)
+        if not len(rows):
+            return
+        margins = self._linkage.margins(np.full(len(rows), i), rows)
+        for j in rows[margins < -self._linkage.reach].tolist():
+            self._unlink(i, j)
+        at = int(margins.argmax())
+        if margins[at] >= 0:
+            j = int(rows[at])
+            entry = (-float(margins[at]), i, j, self._changes.get(i, 0), self._changes.get(j, 0), True)
+            heapq.heappush(self._heap, entry)
+
+    def _unlink(self, i: int, j: int) -> None:
+        self._linked[i].discard(j)
+        self._linked[j].discard(i)
 
 
 class _Pairs:
@@ -182,11 +231,11 @@ class _Pairs:
         self.low, self.high, self.margins = low[near], high[near], margins[near]
         self._is_barred = np.zeros(len(self.low), bool)
 
-    def in_reach(self) -> Iterator[tuple[float, int, int, int, int]]:
+    def in_reach(self) -> Iterator[tuple[float, int, int, int, int, bool]]:
         """Those that reach their bar, as the heap holds them: the best one is the least."""
         over = np.flatnonzero(self.margins >= 0)
         rows = zip(self.low[over].tolist(), self.high[over].tolist(), self.margins[over].tolist(), strict=True)
-        return ((-margin, low, high, 0, 0) for low, high, margin in rows)
+        return ((-margin, low, high, 0, 0, False) for low, high, margin in rows)
 
     def mutual(self, count: int) -> tuple[Rows, Rows]:
         """Of the pairs that reach their bar those that are the best of both groups, each group once."""
