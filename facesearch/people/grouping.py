@@ -268,7 +268,8 @@ class _Grouping:
         near = near[margins[near] > -_ASKED * known.unit]
         low, high, margins = np.minimum(low, high)[near], np.maximum(low, high)[near], margins[near]
         a, b, similarities = self._pairs
-        links = similarities - (self._shifts[a] + self._shifts[b]) / 2 - np.float32(known.similarity)
+        own = (self._shifts[a] + self._shifts[b]) / 2
+        links = np.asarray(similarities - own - known.similarity, np.float32)
         labels = linkage.labels()
         nearest = nearest_of(low, high, (labels[a], labels[b], links), len(labels))
         asked = Asked(margins / known.unit, nearest / known.unit, linkage.sizes(low), linkage.sizes(high))
