@@ -82,22 +82,22 @@ def astronaut(astronaut_file: Path) -> Pixels:
     return decode(astronaut_file.read_bytes())
 
 
-_DATA = Path(os.environ.get("FACESEARCH_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("FACESEARCH_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder with LFW, Yale B and models of others, for what only they can show."""
-    if not (_DATA / "lfw" / "images").is_dir():
-        pytest.skip(f"LFW is not in {_DATA}; set FACESEARCH_TEST_DATA to the folder that holds lfw/")
-    return _DATA
+    if not (DATA / "lfw" / "images").is_dir():
+        pytest.skip(f"LFW is not in {DATA}; set FACESEARCH_TEST_DATA to the folder that holds lfw/")
+    return DATA
 
 
 @pytest.fixture(scope="session")
 def portraits(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     """Photos of many people: Labeled Faces in the Wild where it is at hand, made ones elsewhere."""
-    if (_DATA / "lfw" / "images").is_dir():
-        return Faces(_DATA / "lfw" / "images", _DATA / "lfw" / "pairs.txt")
+    if (DATA / "lfw" / "images").is_dir():
+        return Faces(DATA / "lfw" / "images", DATA / "lfw" / "pairs.txt")
     return MadeFaces(tmp_path_factory.mktemp("lfw"))
 
 
@@ -111,9 +111,9 @@ def photo_of(portraits: Faces) -> Callable[..., Path]:
 def lights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos of 22 people in eight lights: of Yale B where it is at hand, made ones elsewhere."""
     folder = tmp_path_factory.mktemp("lights")
-    if not (_DATA / "yaleb").is_dir():
+    if not (DATA / "yaleb").is_dir():
         return made_lights(folder)
-    for person in sorted((_DATA / "yaleb").iterdir())[:22]:  # its ten folds share nobody
+    for person in sorted((DATA / "yaleb").iterdir())[:22]:  # its ten folds share nobody
         for photo in sorted(person.glob("*.pgm"))[::9]:
             shutil.copy(photo, folder)
     return folder

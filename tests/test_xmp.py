@@ -13,13 +13,13 @@ from PIL import Image
 
 from facesearch.errors import PhotoError
 from facesearch.people import picasa, sidecar, xmp
-from facesearch.people.packet import UnusableError
+from facesearch.people.packet import UnusableError, parse
 from facesearch.people.parsing_process import Parsers
 from facesearch.people.regions import Box, Frame, Region, match, place, turned, turned_back
 from facesearch.people.sidecar import Shown, merged
 from facesearch.photos.packets import noted_in
 from facesearch.photos.view import read
-from tests.conftest import _DATA as DATA
+from tests.conftest import DATA
 from tests.raw_files import cr3, dng, preview
 
 SIZE = (160, 96)  # as it is stored
@@ -164,8 +164,6 @@ def test_a_real_file_of_digikam_names_both_curies() -> None:
     described = xmp.read(noted.packets[0])
     assert [region.name for region in described.regions] == ["Marie Curie", "Pierre Curie"]
     assert described.names == ()
-    from facesearch.people.packet import parse
-
     again = merged(noted.packets[0], Shown(described.regions, (840, 700)))
     assert b"<rdf:li>Marie Curie</rdf:li>" in again
     assert xmp.properties(parse(again)).keys() >= xmp.properties(parse(noted.packets[0])).keys()
