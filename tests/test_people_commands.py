@@ -3,9 +3,7 @@ terminal."""
 
 import json
 import os
-import pty
 import re
-import select
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from select import select
 
 import cv2
 import pytest
@@ -221,6 +220,8 @@ class Terminal:
     """A command in a terminal of its own, into which keys are typed once it has asked for them."""
 
     def __init__(self, words: Sequence[object], kind: str) -> None:
+        import pty
+
         self._end, theirs = pty.openpty()
         env = os.environ | {"TERM": kind, "COLORTERM": "truecolor", "COLUMNS": "80", "LINES": "24"}
         command = [str(Path(sys.executable).with_name("facesearch")), "people", *map(str, words)]
@@ -248,7 +249,7 @@ class Terminal:
         start, end = len(self.text), time.monotonic() + _SECONDS
         while text is None or text not in self.text[start:]:
             assert time.monotonic() < end, self.text.replace("▀", "")
-            if not select.select([self._end], [], [], 1)[0]:
+            if not select([self._end], [], [], 1)[0]:
                 continue
             try:
                 data = os.read(self._end, 65536)
@@ -263,6 +264,8 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no such terminals")
     opened = []
 
     def start(*words: object, kind: str = "xterm-256color") -> Terminal:

@@ -129,7 +129,7 @@ class _Session:
 
     def _pressed(self, number: int, question: "Question") -> str:
         undo = " [u]ndo" if self._answered else ""
-        more = "[f] left is no face, [i]gnore who has no name"
+        more = "[f] left is no face, [i]gnore"
         prompt = f"{number + 1} of {len(self._questions)}  {words(question)}"
         show.warn(f"{prompt}\n  [y]es [n]o [s]kip{undo} [q]uit; {more}")
         return keys.key("  >", "ynsfiu" if self._answered else "ynsfi", default="s")
