@@ -7,7 +7,8 @@ import typer
 
 from facesearch.cli import completion, delivery, keys, show
 from facesearch.cli.options import GalleryName, Json, gallery_words
-from facesearch.cli.people import opened_gallery, show_done, unnamed_groups, words_of
+from facesearch.cli.people import opened_gallery, show_done, words_of
+from facesearch.cli.people_list import unnamed_groups
 from facesearch.cli.people_sheet import picture_of_groups, place, spread, write
 from facesearch.cli.terminal_faces import FaceStrip, TerminalFaces, can_show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError

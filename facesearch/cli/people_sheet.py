@@ -8,7 +8,7 @@ import typer
 
 from facesearch.cli import completion, delivery, show
 from facesearch.cli.options import GalleryName
-from facesearch.cli.people import unnamed_groups
+from facesearch.cli.people_list import unnamed_groups
 from facesearch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
