@@ -261,8 +261,9 @@ def test_a_change_in_the_middle_is_undone_where_nothing_stands_in_the_way(galler
         gallery.undo(2)
     gallery.undo(4)
     assert _faces(gallery, "@3") == [4, 5, 6, 7]
-    with pytest.raises(NothingToUndoError):
-        gallery.undo(99)
+    for change in (99, 0, -1, 2**70):
+        with pytest.raises(NothingToUndoError, match="no change"):
+            gallery.undo(change)
 
 
 def test_what_was_said_again_since_is_not_taken_back(gallery: Gallery) -> None:

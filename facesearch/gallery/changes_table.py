@@ -18,7 +18,7 @@ from facesearch.gallery.row_images import (
     unpacked,
     write_faces,
 )
-from facesearch.gallery.sqlite import columns, marks, now, parts
+from facesearch.gallery.sqlite import GREATEST_ID, columns, marks, now, parts
 from facesearch.people.decisions import FaceState, PersonState
 
 _HOLDS = "undone_at IS NULL AND verb != 'undo' AND made_by != 'auto'"
@@ -136,7 +136,9 @@ class Changes:
         return [Change(*row) for row in rows]
 
     def get(self, change: int) -> Change | None:
-        """The change with this id."""
+        """The change with this id; None where there is none."""
+        if abs(change) > GREATEST_ID:
+            return None
         row = self._conn.execute(
             "SELECT id, at, verb, words, undone_at, made_by FROM changes WHERE id = ?", (change,)
         ).fetchone()
