@@ -122,9 +122,10 @@ def _notes(decision: Decision, person: int, parted: Sequence[int]) -> list[str]:
     twice = decision.db.people.photos_with_several(person)
     if twice:
         which = printable(os.path.basename(twice[0]))
+        have = "has" if len(twice) == 1 else "have"
         notes.append(
-            f"{count(len(twice), 'photo')} now {'has' if len(twice) == 1 else 'have'} this person more than once, such "
-            f"as {which}: if that is no collage, undo it, or part one of the faces."
+            f"{count(len(twice), 'photo')} now {have} this person more than once, such as {which}: if that is no "
+            "collage, undo it, or part one of the faces."
         )
     return notes
 
