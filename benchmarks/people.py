@@ -25,7 +25,7 @@ from facesearch.people.cohort import JudgedFaces, OwnThresholds
 from facesearch.people.grouping import FacesToGroup, Facts, Groups, Mode, facts_of, group, group_new
 from facesearch.people.neighbours import neighbours
 
-_OVER = (1.0, 1.25, 1.5)  # units over the card's threshold that whispers are tried with; the best lies between
+_OVER = (0.75, 1.0, 1.25, 1.5)  # units over the card's threshold that whispers are tried with; the best lies between
 _NEAR = 20  # neighbours of a new face that a gallery looks at
 
 
@@ -77,7 +77,10 @@ def _whispers(embeddings: Embeddings, people: NDArray[np.int64], facts: Facts) -
         spent = time.perf_counter() - started
         tried.append((group_figures(people, labels).bcubed.f, over, spent, labels))
     _, over, spent, labels = max(tried, key=lambda each: each[0])
-    print(f"... Chinese whispers at their best, {over:g}: {spent:.1f} s after neighbours, {_quality(people, labels)}")
+    print(
+        f"... Chinese whispers at their best, {over:g}: {spent:.1f} s after neighbours, {_quality(people, labels)}",
+        flush=True,
+    )
 
 
 def _new(
@@ -104,8 +107,11 @@ def _new(
         [before.labels, np.flatnonzero(is_new)]
     )  # old faces keep their rows, as new ones come last
     whole[rows] = rows[added.labels]
-    print(f"... {count:,} of them new: {spent:.2f} s, neighbours of the gallery given, {_quality(people, whole)}")
-    print(f"... in place of {_quality(people, found.labels)} all at once")
+    print(
+        f"... {count:,} of them new: {spent:.2f} s, neighbours of the gallery given, {_quality(people, whole)}",
+        flush=True,
+    )
+    print(f"... in place of {_quality(people, found.labels)} all at once", flush=True)
 
 
 def _shifts(embeddings: Embeddings, before: Groups, facts: Facts, is_new: NDArray[np.bool_]) -> NDArray[np.float32]:

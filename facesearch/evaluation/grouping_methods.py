@@ -17,7 +17,7 @@ from facesearch.people.neighbours import neighbours
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 # In units over the card's threshold.
-_THRESHOLDS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
+_THRESHOLDS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
 _BARS = (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 _MOVED = (-0.4, -0.2, 0.0, 0.2, 0.4)
 
