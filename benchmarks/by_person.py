@@ -139,7 +139,7 @@ def _judged(faces: Faces, trial: Trial, people: Rows) -> JudgedFaces:
 
 
 class Person(NamedTuple):
-    """One person of a trial: values of those asked about, (m, n), by each of n faces, their mean as it would be by a
+    """One person of a trial: values of those asked about, (n, m), by each of n faces, their mean as it would be by a
     face in the mean direction, (m,), and how much nearer that direction is at the threshold."""
 
     by_face: Values
@@ -152,9 +152,9 @@ Rule = Callable[[Person], Values]
 
 def _best(count: int) -> Rule:
     def mean(person: Person) -> Values:
-        if person.by_face.shape[1] <= count:
-            return np.asarray(person.by_face.mean(axis=1))
-        return np.asarray(np.partition(person.by_face, -count, axis=1)[:, -count:].mean(axis=1))
+        if len(person.by_face) <= count:
+            return np.asarray(person.by_face.mean(axis=0))
+        return np.asarray(np.partition(person.by_face, -count, axis=0)[-count:].mean(axis=0))
 
     return mean
 
@@ -182,19 +182,20 @@ def _figures(
         chosen, people = cohort(faces, trial, threshold)
         own = OwnThresholds(chosen, threshold)
         of_asked, of_enrolled = own.shifts(JudgedFaces.strange(asked)), own.shifts(_judged(faces, trial, people))
-    enrolled = faces.people[trial.enrolled]
-    who = np.unique(enrolled)
-    values = {name: np.empty((len(who), len(asked)), np.float32) for name in rules}
-    for row, person in enumerate(who):
-        rows = np.flatnonzero(enrolled == person)
-        embeddings = faces.embeddings[trial.enrolled[rows]]
-        similarities = asked @ embeddings.T
-        length = float(np.linalg.norm(embeddings.mean(axis=0)))
-        by_face = similarities - (of_asked[:, None] + of_enrolled[rows]) / 2
-        by_mean = similarities.mean(axis=1) / length - (of_asked + of_enrolled[rows].mean()) / 2
-        found = Person(by_face, by_mean, threshold.similarity * (1 / length - 1))
-        for name, rule in rules.items():
-            values[name][row] = rule(found)
+    order = np.argsort(faces.people[trial.enrolled], kind="stable")
+    who, starts = np.unique(faces.people[trial.enrolled][order], return_index=True)
+    embeddings, shifts = faces.embeddings[trial.enrolled][order], of_enrolled[order]
+    similarities = embeddings @ asked.T  # (enrolled, asked)
+    first = (similarities - (shifts[:, None] + of_asked) / 2)[starts]
+    values = {name: first.copy() for name in rules}
+    for row, theirs in enumerate(map(slice, starts, [*starts[1:], len(order)])):
+        if theirs.stop - theirs.start > 1:  # else all rules say the same
+            length = float(np.linalg.norm(embeddings[theirs].mean(axis=0)))
+            by_face = similarities[theirs] - (shifts[theirs, None] + of_asked) / 2
+            by_mean = similarities[theirs].mean(axis=0) / length - (shifts[theirs].mean() + of_asked) / 2
+            found = Person(by_face, by_mean, threshold.similarity * (1 / length - 1))
+            for name, rule in rules.items():
+                values[name][row] = rule(found)
     return {name: _rates(faces, trial, who, each, threshold) for name, each in values.items()}
 
 
