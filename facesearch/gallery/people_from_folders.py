@@ -59,26 +59,26 @@ class PeopleFromFolders:
     def __init__(self, db: Database, parts_of_run: Sequence[Part], level: int) -> None:
         self._db, self._conn = db, db.connection
         self._parts, self._level = parts_of_run, level
-
-    @property
-    def have_changed(self) -> bool:
-        """Whether a folder has to be looked at."""
-        return next(self._changed(), None) is not None
+        self.have_changed = True  # whether a folder has to be looked at, as far as that is known
 
     def name_alone(self) -> int:
         """Names the faces that are alone in their photos, for which no embedding is needed; returns how many."""
-        return sum(self._name(folder, of_the_person(_arrays(folder), None), False) for folder in self._changed())
+        changed = list(self._changed())
+        self.have_changed = bool(changed)
+        with self._db.transaction():  # one for all folders, which are many
+            return sum(self._name(folder, of_the_person(_arrays(folder), None), False) for folder in changed)
 
     def name(self, settings: GallerySettings) -> int:
         """Names whoever fits in the photos with several faces too, and takes the name of the folder from all others;
         returns how many faces changed."""
         changed = 0
-        judge: Judge | None = None
-        for folder in self._changed():
-            judge = judge or Judge(self._db, settings)
-            is_theirs = of_the_person(self._with_embeddings(folder, judge), _threshold(judge))
-            changed += self._name(folder, is_theirs, True)
-        if judge:
+        if not self.have_changed:
+            return changed
+        judge = Judge(self._db, settings)
+        with self._db.transaction():
+            for folder in self._changed():
+                is_theirs = of_the_person(self._with_embeddings(folder, judge), _threshold(judge))
+                changed += self._name(folder, is_theirs, True)
             self._note()
         return changed
 
@@ -91,10 +91,9 @@ class PeopleFromFolders:
         any more."""
         digests = [(folder.digest,) for folder in self._folders()]
         whole = {part.root for part in self._parts if part.folder == part.root}
-        with self._db.transaction():
-            if whole.issuperset(self._db.roots.paths()):
-                self._conn.execute("DELETE FROM folder_digests")
-            self._conn.executemany("INSERT OR IGNORE INTO folder_digests VALUES (?)", digests)
+        if whole.issuperset(self._db.roots.paths()):
+            self._conn.execute("DELETE FROM folder_digests")
+        self._conn.executemany("INSERT OR IGNORE INTO folder_digests VALUES (?)", digests)
 
     # What is there
 
@@ -142,17 +141,16 @@ class PeopleFromFolders:
     # What is written
 
     def _name(self, folder: _Folder, is_theirs: Flags, takes_back: bool) -> int:
-        """Writes what has changed; how many faces did."""
+        """Writes what has changed, inside of a transaction; how many faces did."""
         rest = [f for f in folder.faces if f.named_by not in _SAID and f.is_face]
         theirs = {f.id for f, each in zip(folder.faces, is_theirs.tolist(), strict=True) if each}
-        with self._db.transaction():
-            person = folder.person or (self._db.people.add_of_folder(folder.name) if theirs else None)
-            named = [f.id for f in rest if f.id in theirs and (f.person, f.named_by) != (person, _FOLDER)]
-            freed = [f.id for f in rest if f.id not in theirs and f.named_by == _FOLDER] if takes_back else []
-            for table in FACE_TABLES:
-                say = f"UPDATE {table} SET person_id = ?, named_by = ?, margin = NULL WHERE id = ?"
-                self._conn.executemany(say, [(person, _FOLDER, face) for face in named])
-                self._conn.executemany(say, [(None, None, face) for face in freed])
+        person = folder.person or (self._db.people.add_of_folder(folder.name) if theirs else None)
+        named = [f.id for f in rest if f.id in theirs and (f.person, f.named_by) != (person, _FOLDER)]
+        freed = [f.id for f in rest if f.id not in theirs and f.named_by == _FOLDER] if takes_back else []
+        for table in FACE_TABLES:
+            say = f"UPDATE {table} SET person_id = ?, named_by = ?, margin = NULL WHERE id = ?"
+            self._conn.executemany(say, [(person, _FOLDER, face) for face in named])
+            self._conn.executemany(say, [(None, None, face) for face in freed])
         return len(named) + len(freed)
 
 
