@@ -8,6 +8,7 @@ import pytest
 from facesearch.arrays import Embeddings
 from facesearch.models.card import Threshold
 from facesearch.people.grouping import FacesToGroup, Facts, Mode, group, group_new
+from facesearch.people.telling import Asked, how_telling
 
 BARS: dict[Mode, tuple[float, float]] = {"careful": (0.0, 0.0), "balanced": (0.0, 0.0), "eager": (0.0, 0.0)}
 
@@ -101,7 +102,7 @@ def test_a_face_that_is_alone_has_no_margin_and_another_the_mean_to_the_rest() -
 def test_a_question_is_about_two_groups_that_just_miss_their_bar() -> None:
     groups = group(faces(0, 1, 27, 28), FACTS, "balanced")
     assert [sorted(groups.labels[pair]) for pair in groups.questions] == [[0, 2]]
-    assert groups.question_margins == pytest.approx(np.mean(np.cos(np.radians([26, 27, 27, 28]))) - 0.9, abs=1e-3)
+    assert groups.worths.tolist() == sorted(groups.worths, reverse=True)
 
 
 def test_a_new_face_joins_a_group_that_is_there_and_those_stay() -> None:
@@ -117,6 +118,14 @@ def test_a_new_face_between_two_groups_of_three_is_a_question() -> None:
     groups = group_new(faces(0, 1, 2, 10, 11, 12, 5.9), new, before, FACTS, "balanced", (2, 7))
     assert groups.labels.tolist() == [0, 0, 0, 3, 3, 3, 0]
     assert len(groups.questions) == 1
+
+
+def test_what_is_likely_and_changes_more_is_asked_first() -> None:
+    both, none = np.zeros(2, np.float32), np.ones(2, np.float32)
+    nearer = how_telling(Asked(np.array([-0.5, -0.1], np.float32), both, none, none))
+    assert nearer[1] > nearer[0]
+    larger = how_telling(Asked(both, both, none, np.array([1, 5], np.float32)))
+    assert larger[1] > larger[0]
 
 
 def people_of(seed: int, count: int = 60, each: int = 5) -> Embeddings:

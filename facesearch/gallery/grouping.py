@@ -203,12 +203,12 @@ class _Grouping:
         ignored."""
         strangers, named, ignored = self._db.groupings.not_to_ask()
         kept = 0
-        for (a, b), margin in zip(groups.questions.tolist(), groups.question_margins.tolist(), strict=True):
+        for (a, b), worth in zip(groups.questions.tolist(), groups.worths.tolist(), strict=True):
             low, high = sorted((int(people[a]), int(people[b])))
             is_known = low > 0 and (low == high or (low, high) in strangers or {low, high} <= named)
             if kept < _MOST_QUESTIONS and not is_known and not ignored & {low, high}:
                 kept += 1
-                yield "same", int(faces.ids[a]), int(faces.ids[b]), round(margin, _MARGIN_DIGITS)
+                yield "same", int(faces.ids[a]), int(faces.ids[b]), round(worth, _MARGIN_DIGITS)
 
 
 def mode_of(db: "Database") -> Mode:

@@ -57,8 +57,8 @@ class PersonFacts:
 class Question:
     """What is to be asked about two faces: with `same`, whether they and all faces of their people are one person;
     with `stray`, whether face `a` is the person's of face `b`. A face that is nobody's stands for itself.
-    `margin` is how far over the bar the two lie, as a difference of similarities: the nearer to 0, the less certain
-    is the computation. `person_a` and `person_b` are None for who is nobody's yet."""
+    `margin` is how much an answer is expected to change, as a logarithm: the most telling question has the greatest.
+    `person_a` and `person_b` are None for who is nobody's yet."""
 
     kind: QuestionKind
     a: FaceOf

@@ -22,7 +22,7 @@ from facesearch.people.beginnings import equal_ones, firsts, large, with_people
 from facesearch.people.cohort import MOST_GROUPED, JudgedFaces, OwnThresholds
 from facesearch.people.linkage import Bar, Linkage
 from facesearch.people.neighbours import Pairs, neighbours
-from facesearch.people.telling import Asked, most_telling_first, nearest_of
+from facesearch.people.telling import Asked, how_telling, nearest_of
 from facesearch.people.tokens import Tokens, tokens_of
 
 ALGORITHM = "average linkage 1"  # another one groups all faces anew
@@ -124,14 +124,14 @@ class FacesToGroup:
 class Groups:
     """Groups of n faces: the least row of each face's group, (n,); how far over its bar each face's mean likeness to
     the rest of its group lies, (n,), 0 for a face that is alone; and pairs of rows, (q, 2), each of which stands for
-    its group, with how far the groups lie from their bar, (q,): what is most worth asking first. `shifts` say how
+    its group, with how telling an answer is, (q,), the most telling first. `shifts` say how
     much higher each face's own threshold lies, (n,), and `cohort` are the rows of the faces by which that was
     measured; none where it was given."""
 
     labels: Rows
     margins: NDArray[np.float32]
     questions: Rows
-    question_margins: NDArray[np.float32]
+    worths: NDArray[np.float32]
     shifts: NDArray[np.float32]
     cohort: Rows
 
@@ -162,7 +162,7 @@ class _Found:
     labels: Rows
     margins: NDArray[np.float32]
     questions: Rows
-    question_margins: NDArray[np.float32]
+    worths: NDArray[np.float32]
     shifts: NDArray[np.float32]
 
     def in_order(self, order: Rows, cohort: Rows) -> Groups:
@@ -172,7 +172,7 @@ class _Found:
         np.minimum.at(least, self.labels, order)
         labels, margins, shifts = np.empty(count, np.int64), np.empty(count, np.float32), np.empty(count, np.float32)
         labels[order], margins[order], shifts[order] = least[self.labels], self.margins, self.shifts
-        return Groups(labels, margins, order[self.questions], self.question_margins, shifts, order[cohort])
+        return Groups(labels, margins, order[self.questions], self.worths, shifts, order[cohort])
 
 
 class _Grouping:
@@ -273,8 +273,9 @@ class _Grouping:
         labels = linkage.labels()
         nearest = nearest_of(low, high, (labels[a], labels[b], links), len(labels))
         asked = Asked(margins / known.unit, nearest / known.unit, linkage.sizes(low), linkage.sizes(high))
-        order = most_telling_first(asked)
-        return np.stack([low[order], high[order]], axis=1).reshape(-1, 2), margins[order]
+        worths = how_telling(asked)
+        order = np.argsort(-worths, kind="stable")
+        return np.stack([low[order], high[order]], axis=1).reshape(-1, 2), worths[order]
 
 
 def _believed(shifts: NDArray[np.float32], people: int) -> NDArray[np.float32]:

@@ -25,13 +25,14 @@ class Asked:
     other_sizes: Units
 
 
-def most_telling_first(asked: Asked) -> Rows:
-    """The order, (q,), in which answers are expected to change most."""
+def how_telling(asked: Asked) -> Units:
+    """How much an answer is expected to change, (q,), as a logarithm, mostly below 0: the chance of a yes times the
+    faces that find their person by it."""
     small, large = np.minimum(asked.sizes, asked.other_sizes), np.maximum(asked.sizes, asked.other_sizes)
     odds = _MARGIN * asked.margins + _NEAREST * asked.nearest + _SMALLER * np.log(small) + _LARGER * np.log(large)
     log_likely = -np.logaddexp(0, -(odds + _FROM))
     gain = np.log(2 * small * large / (small + large))  # of BCubed recall, if the two are all there is of a person
-    return np.argsort(-(log_likely + gain), kind="stable")
+    return np.asarray(log_likely + gain, np.float32)
 
 
 def nearest_of(low: Rows, high: Rows, links: tuple[Rows, Rows, Units], count: int) -> Units:
