@@ -33,8 +33,9 @@ class FaceState(NamedTuple):
         return self.named_by == "auto" and (self.margin is None or self.margin < below)
 
     def fixed(self, person: int) -> "FaceState":
-        """The face once the user has said whose it is."""
-        return FaceState(person, "user", None, self.is_face)
+        """The face once the user has said whose it is. Who looks through a person's faces sees the least sure ones
+        last after naming them, too."""
+        return FaceState(person, "user", self.margin if person == self.person else None, self.is_face)
 
 
 class PersonState(NamedTuple):
