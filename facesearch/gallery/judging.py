@@ -138,7 +138,7 @@ def _cohort(db: "Database", dim: int, most: int | None = None) -> JudgedFaces:
     """The faces of the cohort, or at most so many, evenly over all. Where faces were grouped, each that is nobody's
     is somebody of its own. Measured on LFW by benchmarks/by_person.py: the DIR at FAR 0.01 is 0.780 by one face of
     each group, 0.722 where those that look alike are taken for one, and 0.785 by one face of each person, as names
-    say it; 0.676 without a cohort."""
+    say it; 0.676 without a cohort. Of `retail-0095` they are 0.920, 0.928, 0.922 and 0.907."""
     ids = db.cohort.ids()
     if most is not None and len(ids) > most:
         ids = [ids[i * len(ids) // most] for i in range(most)]
