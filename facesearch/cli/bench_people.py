@@ -62,14 +62,14 @@ _EXPLAINED = (
 
 def _heading(line: "Grouping") -> str:
     """Settings that were chosen elsewhere are a column of their own."""
-    return line.method if line.what and not line.what.startswith(("chosen", "as the card")) else ""
+    return line.method if line.what and not line.what.startswith(("chosen", "card")) else ""
 
 
 def _name(line: "Grouping") -> str:
     if _heading(line):
         return line.what
     if line.what:
-        return f"{line.method} ({line.what})"
+        return f"{line.method} ({line.what.removeprefix('chosen: ')})"
     return line.method if line.setting is None else f"{line.method} ({line.setting:g})"
 
 

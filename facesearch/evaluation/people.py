@@ -127,7 +127,7 @@ def _crossed(method: Method, halves: Sequence[Album], tried: Sequence[dict[float
     people = np.concatenate([half.people for half in halves])
     known = people != BYSTANDER
     labels = np.concatenate([np.where(each < 0, -1, each + i * apart) for i, each in enumerate(groups)])
-    chosen = f"chosen: {best[1]:g}, {best[0]:g}" if len(method.settings) > 1 else "as the card has it"
+    chosen = f"chosen: {best[1]:g}, {best[0]:g}" if len(method.settings) > 1 else "card"
     return Grouping(method.name, None, chosen, group_figures(people[known], labels[known]), 0.0)
 
 
