@@ -194,7 +194,7 @@ class Acts:
         for person, theirs in of_person.items():
             self._recorder.person(person, self.state(person).decided())
             chosen = face if face in theirs else best_anchor(theirs)
-            if chosen is not None and (chosen == face or not any(s.named_by == "user" for s in theirs.values())):
+            if chosen is not None:  # one that is fixed already is said again, so that it stays so
                 fixed[chosen] = theirs[chosen].fixed(person)
         self._recorder.faces(fixed, faces)
 
