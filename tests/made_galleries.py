@@ -83,7 +83,7 @@ def rows(gallery: Gallery) -> dict[str, list[tuple[object, ...]]]:
     """All that is known of people, row by row."""
     wanted = {
         "faces": "SELECT id, person_id, named_by, margin, is_face FROM faces ORDER BY id",
-        "people": "SELECT * FROM people ORDER BY id",
+        "people": "SELECT id, name, kind, hidden, cover_face, made_by, joined_into FROM people ORDER BY id",
         "apart": "SELECT * FROM apart ORDER BY face_id, person_id",
         "strangers": "SELECT * FROM strangers ORDER BY a, b",
         "repeats": "SELECT * FROM repeats ORDER BY photo_id",

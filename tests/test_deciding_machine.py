@@ -240,10 +240,9 @@ class _People(RuleBasedStateMachine):
         now = rows(self.gallery)
         people = {row[0]: row for row in now["people"]}
         live = {person for person, row in people.items() if row[-1] is None}
-        for face, person, named_by, margin, is_face in now["faces"]:
+        for face, person, _, _, is_face in now["faces"]:
             assert person is None or person in live
             assert is_face or person is None
-            assert margin is None or named_by == "auto"
             assert (face, person) not in now["apart"]
         anchored = {row[1] for row in now["faces"] if row[2] == "user"}
         with_faces = {row[1] for row in now["faces"]}
