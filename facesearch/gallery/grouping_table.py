@@ -83,7 +83,7 @@ class Groupings:
             "UPDATE faces SET person_id = NULL, named_by = NULL WHERE named_by = 'auto'",
             "UPDATE faces SET margin = NULL WHERE margin NOTNULL",
             "DELETE FROM suggestions",
-            "DELETE FROM grouping",
+            "UPDATE grouping SET algorithm = ''",  # the mode that was chosen stays
         ):
             self._conn.execute(statement)
         self.drop_empty()

@@ -15,7 +15,7 @@ from facesearch.flow.stages import Failed, Found
 from facesearch.gallery.agreement import settings_with_model
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort, Embedded, LoadEmbedder, embed_known
-from facesearch.gallery.judging import keep_up
+from facesearch.gallery.grouping import keep_people
 from facesearch.gallery.records import GallerySettings, Migrated
 from facesearch.gallery.sqlite import BUSY_SECONDS
 from facesearch.gallery.storage import Storage
@@ -55,7 +55,7 @@ def migrate(storage: Storage, model: str, means: Means) -> Migrated:
                 db.migration.give_up()
         change.bring_back(db)
         storage.sync(db, change.wanted)
-        keep_up(db, change.wanted, storage.note)
+        keep_people(db, change.wanted, storage.nearest(db, change.wanted), storage.note)
         return change.summary(db)
 
 

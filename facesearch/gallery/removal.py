@@ -133,7 +133,7 @@ class Removal:
         """Deletes the faces of all these photos: of those that are gone every trace, while those that are kept are
         remembered as forgotten, so that they are not looked at again."""
         self._conn.executemany("DELETE FROM photos WHERE id = ?", [(photo.id,) for photo in gone])
-        for table in self._tables:
+        for table in (*self._tables, "marks"):
             self._conn.executemany(f"DELETE FROM {table} WHERE photo_id = ?", [(photo.id,) for photo in kept])
         self._conn.executemany(
             "UPDATE photos SET status = 'forgotten', reason = NULL, cause = NULL, needs = NULL, taken = NULL, "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facesearch.errors import FaceSearchError
+from facesearch.errors import ExitCode, FaceSearchError
 from facesearch.gallery.database import Database
 from facesearch.gallery.people_records import Change
 from facesearch.gallery.restoring import Restoring
@@ -13,6 +13,8 @@ UNDO = "undo"
 
 class NothingToUndoError(FaceSearchError):
     """There is no such change, or it is undone already."""
+
+    exit_code = ExitCode.NO
 
 
 @dataclass(frozen=True, slots=True)
