@@ -8,11 +8,11 @@ from facesearch.evaluation.clustering import GroupFigures
 from facesearch.evaluation.grouping_methods import MODES, Model
 from facesearch.people.grouping import Mode, group
 
-_STEPS = (0.4, 0.2, 0.1)  # units: the search starts wide
-_START = (1.5, 0.5)  # units over the threshold: between the bars of two models that were measured
-# How much recall counts beside precision in BCubed's F (van Rijsbergen 1979): who is careful minds a stray more than
-# a piece, by as much as who is eager does not.
-_BETA: dict[Mode, float] = {"careful": 0.5, "balanced": 1.0, "eager": 2.0}
+# Units over the threshold that are tried, for two single faces and for two large groups: the best bars of two models
+# lie well within.
+_ONES = tuple(tenth / 10 for tenth in range(5, 31))
+_MANYS = tuple(tenth / 10 for tenth in range(-5, 21))
+_MORE_WORK = 1 / 8  # than the least that there is, for which careful and eager may buy purity and recall
 
 _Bars = tuple[float, float]
 
@@ -33,44 +33,22 @@ class FittedBars:
 
 
 def fit(album: Album, model: Model, on_step: Callable[[str], None]) -> tuple[FittedBars, ...]:
-    """The bars of each mode, from careful to eager: those with the best F by the mode's measure, by a search that
-    walks to the best neighbour until there is none, with smaller and smaller steps."""
-    known: dict[_Bars, GroupFigures] = {}
-
-    def figures(bars: _Bars) -> GroupFigures:
-        if bars not in known:
-            on_step(f"bars {bars[0]:g}, {bars[1]:g}")
-            facts = replace(model.facts, bars=dict.fromkeys(MODES, bars))
-            known[bars] = album.figures(group(album.to_group(), facts, "balanced").labels)
-        return known[bars]
-
-    def best_of(mode: Mode) -> _Bars:
-        return _walk(lambda bars: _score(figures(bars), mode))
-
-    best = {mode: best_of(mode) for mode in MODES}
-    return tuple(FittedBars(mode, best[mode], figures(best[mode])) for mode in MODES)
+    """The bars of each mode, from careful to eager: balanced are those that leave least work; of those that leave an
+    eighth more at most, careful are the ones with the purest groups, and eager those with most of BCubed's recall."""
+    tried = [FittedBars("balanced", bars, _figures(album, model, bars, on_step)) for bars in _grid()]
+    balanced = min(tried, key=lambda each: (each.figures.work, -each.figures.bcubed.f))
+    near = [each for each in tried if each.figures.work <= balanced.figures.work * (1 + _MORE_WORK)]
+    careful = max(near, key=lambda each: (each.figures.purity, -each.figures.work))
+    eager = max(near, key=lambda each: (each.figures.bcubed.recall, -each.figures.work))
+    return replace(careful, mode="careful"), balanced, replace(eager, mode="eager")
 
 
-def _walk(score: Callable[[_Bars], float]) -> _Bars:
-    best = _START
-    for step in _STEPS:
-        while True:
-            found = max([best, *_around(best, step)], key=score)
-            if found == best:
-                break
-            best = found
-    return best
-
-
-def _around(bars: _Bars, step: float) -> Iterator[_Bars]:
+def _grid() -> Iterator[_Bars]:
     """Large groups never need more than two faces."""
-    for one, many in ((step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)):
-        near = (round(bars[0] + one, 2), round(bars[1] + many, 2))
-        if near[0] >= near[1]:
-            yield near
+    return ((one, many) for one in _ONES for many in _MANYS if many <= one)
 
 
-def _score(figures: GroupFigures, mode: Mode) -> float:
-    squared = _BETA[mode] ** 2
-    precision, recall = figures.bcubed.precision, figures.bcubed.recall
-    return (1 + squared) * precision * recall / (squared * precision + recall)
+def _figures(album: Album, model: Model, bars: _Bars, on_step: Callable[[str], None]) -> GroupFigures:
+    on_step(f"bars {bars[0]:g}, {bars[1]:g}")
+    facts = replace(model.facts, bars=dict.fromkeys(MODES, bars))
+    return album.figures(group(album.to_group(), facts, "balanced").labels)

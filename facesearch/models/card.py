@@ -99,7 +99,7 @@ class Grouping(Card, frozen=True, forbid_unknown_fields=True):
         """Raises ValueError where a large group needs more than two faces, or eager is more careful than careful."""
         if any(many > one for one, many in (self.careful, self.balanced, self.eager)):
             raise ValueError("the bars of `grouping` must not rise with the size of groups")
-        if not self.careful >= self.balanced >= self.eager:
+        if not sum(self.careful) >= sum(self.balanced) >= sum(self.eager):
             raise ValueError("the bars of `grouping` must fall from `careful` to `eager`")
 
 

@@ -6,7 +6,9 @@ less the mean of both shifts: it stays on the cosine's scale, so that one thresh
 scaling of Zelnik-Manor and Perona 2004, as CSLS of Conneau et al. 2018 applies it to similarities, measured on
 strangers alone. Pure arrays."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -137,7 +139,8 @@ class OwnThresholds:
         """One a face, 0 where nothing is known of strangers or the embedding is damaged. The faces of a photo must
         follow each other."""
         parts = (faces[start : start + _AT_ONCE] for start in range(0, len(faces), _AT_ONCE))
-        shifts = np.concatenate([np.zeros(0, np.float32), *map(self._by_cohort, parts)])
+        with ThreadPoolExecutor(os.cpu_count() if len(faces) > _AT_ONCE else 1) as threads:
+            shifts = np.concatenate([np.zeros(0, np.float32), *threads.map(self._by_cohort, parts)])
         together = self._together(faces)
         shifts = np.where(together > 0, np.maximum(shifts, together), shifts)
         return np.asarray(np.nan_to_num(shifts, nan=0.0, posinf=0.0, neginf=0.0), np.float32)
@@ -148,6 +151,10 @@ class OwnThresholds:
         similarities = faces.embeddings @ self.cohort.embeddings.T  # (n, c)
         similarities[_equal(faces.ids, self.cohort.ids)] = -np.inf
         similarities[_equal(faces.people, self.cohort.people[: self._known])] = -np.inf
+        if self._known == len(self.cohort) and (faces.people > UNNAMED).all():  # who is a stranger is known of all
+            mean, count = _nearest(similarities)
+            surely, usual = (_shrunk(mean, count, self._threshold, trust) for trust in (_TRUST_TO_RAISE, _TRUST))
+            return np.where(surely > 0, np.maximum(usual, surely), usual)
         surely = self._by_names(faces, similarities)
         self._leave_out_the_same(faces, similarities)
         usual = shift_of(similarities, self._threshold)
@@ -211,13 +218,22 @@ def _equal(values: Ids, of_cohort: Ids) -> tuple[NDArray[np.intp], NDArray[np.in
 def shift_of(similarities: NDArray[np.float32], threshold: Threshold, trust: int = _TRUST) -> Shifts:
     """How much nearer the nearest strangers of each face are than so many are to other faces, (n,): of their
     similarities, (n, m), -inf where somebody is no stranger, and shrunk towards 0 where they are few."""
-    count = (similarities > -np.inf).sum(axis=1)  # (n,)
+    mean, count = _nearest(similarities)
+    return _shrunk(mean, count, threshold, trust)
+
+
+def _nearest(similarities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """The mean of the greatest similarities to strangers, and how many strangers there are, (n,) each."""
+    count = (similarities > -np.inf).sum(axis=1)
     most = min(_NEAREST, similarities.shape[1])
     if not most:
-        return np.zeros(len(similarities), np.float32)
+        return np.zeros(len(similarities), np.float32), count
     nearest = np.partition(similarities, -most, axis=1)[:, -most:]  # (n, most)
     found = nearest > -np.inf
-    mean = np.where(found, nearest, 0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    return np.where(found, nearest, 0).sum(axis=1) / np.maximum(found.sum(axis=1), 1), count
+
+
+def _shrunk(mean: NDArray[np.float32], count: NDArray[np.intp], threshold: Threshold, trust: int) -> Shifts:
     shift = (mean - usual_nearness(count, threshold)) * count / (count + trust)
     return np.asarray(np.where(count > 0, shift, 0), np.float32)
 

@@ -16,8 +16,8 @@ from facesearch.people import names
 
 Flags = NDArray[np.bool_]
 
-# Photos with which a face is compared: one alone may be of a day on which the person looks like somebody else. On LFW,
-# in photos of several people, three name 1,200 of 1,227 people right and 3 bystanders wrong; one alone 1,206 and 2.
+# Photos with which a face is compared: one alone may be of a day on which the person looks like somebody else. In the
+# photos of LFW that show several, three name 1,200 of 1,227 people right and 3 bystanders wrong; one 1,206 and 2.
 _BEST = 3
 
 

@@ -192,7 +192,9 @@ class _Grouping:
         self._is_strong = ~faces.weak | (self._start != np.arange(len(faces))) | (faces.people > 0)
         self._is_strong[self._start[self._is_strong]] = True
         least = facts.threshold.similarity - (_REACH + 1) * facts.threshold.unit
-        self._pairs: Pairs = neighbours(faces.embeddings, least=least)
+        self._pairs: Pairs = neighbours(
+            faces.embeddings, least=least, of=None if new is None else np.flatnonzero(new)
+        )
         self._people = len(np.unique(self._start))
         self._shifts = np.zeros(len(faces), np.float32)
 

@@ -16,19 +16,24 @@ _SAMPLES = 40  # faces a list from which the lists are learned
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
-def neighbours(embeddings: Embeddings, k: int = NEIGHBOURS, least: float = -1.0) -> Pairs:
-    """The pairs of each of n faces, (n, dim), with its k most similar ones, from the similarity `least` on: rows a
-    and b, a < b, ascending, each pair once, (m,) each, and their similarities, (m,). Up to 100,000 faces all are
-    compared, above them those in the nearest lists of an inverted file; similarities are exact."""
+def neighbours(
+    embeddings: Embeddings, k: int = NEIGHBOURS, least: float = -1.0, of: NDArray[np.int64] | None = None
+) -> Pairs:
+    """The pairs of each of n faces, (n, dim), or of those at the rows `of` alone, with its k most similar ones, from
+    the similarity `least` on: rows a and b, a < b, ascending, each pair once, (m,) each, and their similarities,
+    (m,). Up to 100,000 faces all are compared, above them those in the nearest lists of an inverted file;
+    similarities are exact."""
     count = len(embeddings)
     if count < 2:
         none = np.empty(0, np.int64)
         return none, none, np.empty(0, np.float32)
     index = _index(np.ascontiguousarray(embeddings, np.float32))
-    keys, similarities = [], []
-    for start in range(0, count, _AT_ONCE):
-        found, ids = index.search(embeddings[start : start + _AT_ONCE], min(k + 1, count))  # (rows, k + 1) both
-        rows = np.broadcast_to(np.arange(start, start + len(ids))[:, None], ids.shape)
+    asked = np.arange(count) if of is None else of
+    keys, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for start in range(0, len(asked), _AT_ONCE):
+        part = asked[start : start + _AT_ONCE]
+        found, ids = index.search(embeddings[part], min(k + 1, count))  # (part, k + 1) both
+        rows = np.broadcast_to(part[:, None], ids.shape)
         chosen = (ids >= 0) & (ids != rows) & (found >= least)
         low, high = np.minimum(rows, ids)[chosen], np.maximum(rows, ids)[chosen]
         keys.append(low.astype(np.int64) * count + high)
