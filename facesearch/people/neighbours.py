@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 
 NEIGHBOURS = 20  # of each face; 10 and 40 lead to the same groups of LFW's faces but for one in 10,000
+_NEIGHBOURS_AMONG_MANY = 10
 _EXACT = 100_000  # faces: up to here all are compared with all, which takes 40 s of two cores
 _AT_ONCE = 16_384
 _PROBES = 16  # lists of an inverted file that are looked at for each face: 0.99 of the true neighbours are in them
@@ -17,13 +18,14 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 def neighbours(
-    embeddings: Embeddings, k: int = NEIGHBOURS, least: float = -1.0, of: NDArray[np.int64] | None = None
+    embeddings: Embeddings, least: float = -1.0, of: NDArray[np.int64] | None = None, k: int | None = None
 ) -> Pairs:
     """The pairs of each of n faces, (n, dim), or of those at the rows `of` alone, with its k most similar ones, from
     the similarity `least` on: rows a and b, a < b, ascending, each pair once, (m,) each, and their similarities,
-    (m,). Up to 100,000 faces all are compared, above them those in the nearest lists of an inverted file;
-    similarities are exact."""
+    (m,). Up to 100,000 faces all are compared, and k is 20; above them those in the nearest lists of an inverted
+    file, and k is 10. Similarities are exact."""
     count = len(embeddings)
+    k = k or (NEIGHBOURS if count <= _EXACT else _NEIGHBOURS_AMONG_MANY)
     if count < 2:
         none = np.empty(0, np.int64)
         return none, none, np.empty(0, np.float32)
@@ -38,8 +40,11 @@ def neighbours(
         low, high = np.minimum(rows, ids)[chosen], np.maximum(rows, ids)[chosen]
         keys.append(low.astype(np.int64) * count + high)
         similarities.append(found[chosen].astype(np.float32))
-    key, first = np.unique(np.concatenate(keys), return_index=True)
-    return key // count, key % count, np.concatenate(similarities)[first]
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind="stable")
+    order = order[np.diff(key[order], prepend=-1) > 0]
+    key = key[order]
+    return key // count, key % count, np.concatenate(similarities)[order]
 
 
 def _index(embeddings: Embeddings) -> Any:
