@@ -15,6 +15,8 @@ class Range(NamedTuple):
 
 MATCHES = Range(1, 1_000_000)  # people or faces of an answer
 FACE = Range(1, 10_000)  # of a photo, by size
+ROWS = Range(1, 1_000_000)  # of a list
+CHANGE = Range(1, 10**15)  # a number in the log
 SIMILARITY = Range(-1, 1)
 QUALITY = Range(0, 1)
 MIN_FACE_PX = Range(12, 10_000)  # the detector's first network sees 12 pixels

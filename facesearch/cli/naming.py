@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import completion, delivery, keys, show
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.people import opened_gallery, show_done, words_of
@@ -47,7 +48,12 @@ def name(
     ] = None,
     same: Annotated[bool, typer.Option("--same", help="It is the person who has that name already.")] = False,
     other: Annotated[bool, typer.Option("--other", help="It is another person of the same name.")] = False,
-    most: Annotated[int, typer.Option("--n", "-n", help="How many groups are asked about.", min=1)] = _AT_ONCE,
+    most: Annotated[
+        int,
+        typer.Option(
+            "--n", "-n", help="How many groups are asked about.", min=limits.ROWS.least, max=limits.ROWS.most
+        ),
+    ] = _AT_ONCE,
     open_sheet: Annotated[bool, typer.Option("--open", help="Show the groups as a picture.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import completion, people_forms, show
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.errors import ExitCode, UsageError
@@ -126,7 +127,8 @@ def part(
 def ignore(
     whos: Whos = None,
     unnamed_below: Annotated[
-        int | None, typer.Option(help="All groups without a name that have fewer faces than this.", min=2)
+        int | None,
+        typer.Option(help="All groups without a name that have fewer faces than this.", min=2, max=limits.ROWS.most),
     ] = None,
     gallery: GalleryName = "default",
     json: Json = False,
@@ -169,7 +171,13 @@ def collage(
 
 def undo(
     change: Annotated[
-        int | None, typer.Argument(help="A change's number, as people log shows it.", metavar="CHANGE")
+        int | None,
+        typer.Argument(
+            help="A change's number, as people log shows it.",
+            metavar="CHANGE",
+            min=limits.CHANGE.least,
+            max=limits.CHANGE.most,
+        ),
     ] = None,
     gallery: GalleryName = "default",
     json: Json = False,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import people_forms, show
 from facesearch.cli.delivery import in_its_folder
 from facesearch.cli.options import GalleryName, Json, gallery_words
@@ -22,8 +23,12 @@ _ROWS = 50  # a screen or two
 def list_people(
     unnamed: Annotated[bool, typer.Option("--unnamed", help="Only groups that have no name yet.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Also strangers, and who is hidden.")] = False,
-    min_photos: Annotated[int, typer.Option(help="Only who is in at least so many photos.", min=1)] = 1,
-    rows: Annotated[int, typer.Option("--n", "-n", help="How many rows at most.", min=1)] = _ROWS,
+    min_photos: Annotated[
+        int, typer.Option(help="Only who is in at least so many photos.", min=limits.ROWS.least, max=limits.ROWS.most)
+    ] = 1,
+    rows: Annotated[
+        int, typer.Option("--n", "-n", help="How many rows at most.", min=limits.ROWS.least, max=limits.ROWS.most)
+    ] = _ROWS,
     every: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,
@@ -120,7 +125,10 @@ def faces(
 
 
 def log(
-    rows: Annotated[int, typer.Option("--n", "-n", help="How many of the last changes.", min=1)] = 20,
+    rows: Annotated[
+        int,
+        typer.Option("--n", "-n", help="How many of the last changes.", min=limits.ROWS.least, max=limits.ROWS.most),
+    ] = 20,
     gallery: GalleryName = "default",
     json: Json = False,
 ) -> ExitCode:

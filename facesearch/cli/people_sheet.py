@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch import limits
 from facesearch.cli import completion, delivery, show
 from facesearch.cli.options import GalleryName
 from facesearch.cli.people_list import unnamed_groups
@@ -37,7 +38,14 @@ def sheet(
         bool, typer.Option("--unnamed", help="A row of faces for each of the largest groups without a name.")
     ] = False,
     most: Annotated[
-        int | None, typer.Option("--n", "-n", help="How many faces (500, the least sure) or groups (50).", min=1)
+        int | None,
+        typer.Option(
+            "--n",
+            "-n",
+            help="How many faces (500, the least sure) or groups (50).",
+            min=limits.ROWS.least,
+            max=limits.ROWS.most,
+        ),
     ] = None,
     open_sheet: Annotated[bool, typer.Option("--open", help="Draw the picture and show it.")] = False,
     gallery: GalleryName = "default",

@@ -10,8 +10,8 @@ from facesearch.people.grouping import Mode, group
 
 # Units over the threshold that are tried, for two single faces and for two large groups: the best bars of two models
 # lie well within.
-_ONES = tuple(tenth / 10 for tenth in range(5, 31))
-_MANYS = tuple(tenth / 10 for tenth in range(-5, 21))
+_ONES = tuple(tenth / 10 for tenth in range(5, 30, 2))
+_MANYS = tuple(tenth / 10 for tenth in range(-4, 21, 2))
 _MORE_WORK = 1 / 8  # than the least that there is, for which careful and eager may buy purity and recall
 
 _Bars = tuple[float, float]

@@ -55,7 +55,7 @@ def test_an_earlier_sheet_is_replaced(photos: Path, cli: Callable[..., Any], tmp
     assert cli("query", photos / "a.jpg", "--sheet", sheet).code == 0
     first = sheet.read_bytes()
     assert cv2.imdecode(np.frombuffer(first, np.uint8), cv2.IMREAD_COLOR) is not None
-    assert cli("query", photos / "a.jpg", "--faces", "--k", "1", "--sheet", sheet).code == 0
+    assert cli("query", photos / "a.jpg", "--faces", "--sheet", sheet).code == 0
     assert sheet.read_bytes() != first
     # Once it is asked about it is a photo like any other.
     assert cli("query", sheet, "--sheet", sheet).code == 2
