@@ -232,7 +232,7 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
-    if summary.grouped:
+    if summary.grouped and (summary.grouped.people or summary.grouped.groups):
         show.console().print(_people_text(summary.grouped, gallery_words(summary.gallery)))
     for sentence in show.skipped(summary.skipped):
         show.note(sentence)

@@ -201,15 +201,15 @@ def _bar(progress: Progress, words: str) -> Any:
 
 
 def _show_import(done: "Imported", dry_run: bool, gallery: str) -> None:
-    would, are = ("would be", "would be") if dry_run else ("were", "are")
-    people = f", of {show.count(done.people, 'new person', 'new people')}" if done.people else ""
+    named, kept = ("that would be named", "to be kept") if dry_run else ("named", "kept")
+    people = f" (new people: {done.people:,})" if done.people else ""
     show.say(
-        f"{show.count(done.photos, 'photo')} looked at, of which {done.naming:,} name somebody: "
-        f"{show.count(done.named, 'face')} {would} named{people}."
+        f"{show.count(done.photos, 'photo')} looked at, of which {done.naming:,} name somebody; faces {named}: "
+        f"{done.named:,}{people}."
     )
     for number, noun, words in (
         (done.known, "face", "had that name already"),
-        (done.marked, "region", f"without a face that was found {are} kept as marks"),
+        (done.marked, "region", f"without a face that was found, {kept} as a mark each"),
         (done.unplaced, "name", "without a place, in photos that have several faces or names, or no face"),
         (done.decided, "name", "against what you said, which stands"),
         (done.shared, "name", "that several people have, so that nobody is meant"),

@@ -38,7 +38,7 @@ def import_names(
         plan = planned(db, sources, counts)
         recorder = db.changes.recorder("import", made_by=BY)
         people = _carry_out(db, recorder, plan)
-        recorder.say(f"{plan.counts.named:,} faces named, {plan.counts.marked:,} places without a face marked")
+        recorder.say(f"faces named: {plan.counts.named:,}, places without a face marked: {plan.counts.marked:,}")
         change = db.changes.get(recorder.change) if recorder.change is not None else None
     return replace(plan.counts, people=people, change=change)
 
