@@ -63,8 +63,9 @@ def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
             if not had_settings:
                 _guess_settings(conn, into)
     _delete_incomplete(into)
-    if "apart" not in tables_in(conn):  # of a database of before; later ones have one form of each name
-        merge_spellings(into)
+    with suppress(*OF_SQLITE):
+        if "apart" not in tables_in(conn):  # of a database of before; later ones have one form of each name
+            merge_spellings(into)
     set_down(conn, into)
     mend_decisions(into)
     keep_counting(conn, into)

@@ -169,7 +169,11 @@ from facesearch import interruption
 interruption.listen()
 interruption.watch(lambda text: print(text, flush=True))
 print("begun", flush=True)
-hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in which Python handles no signal, and other threads run
+while True:
+    try:  # hours in which Python handles no signal, and other threads run
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+    except KeyboardInterrupt:  # it came before the library was entered
+        pass
 """
 
 
