@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from facesearch.gallery.migrations import Migrations
 from facesearch.gallery.sqlite import FACE_TABLES, add_checksum, columns
 from facesearch.people import names
 
 if TYPE_CHECKING:
     import sqlite_utils
-
-Step: TypeAlias = "Callable[[sqlite_utils.Database], None]"
-
-
-class Migrations:
-    """Migrations in their order. sqlite_utils, which applies them, is imported when there is something to write: to
-    import it takes a tenth of the time of a query."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._steps = name, list[Step]()
-
-    def __call__(self) -> Callable[[Step], Step]:
-        """A decorator that adds a function as the next migration, which has its name."""
-
-        def add(step: Step) -> Step:
-            self._steps.append(step)
-            return step
-
-        return add
-
-    @property
-    def names(self) -> set[str]:
-        """Of all migrations that this facesearch knows."""
-        return {step.__name__ for step in self._steps}
-
-    def applied(self, conn: sqlite3.Connection) -> set[str]:
-        """The names of those that a database has had."""
-        if not columns(conn, "_sqlite_migrations"):
-            return set()
-        # From the table itself, with all its columns, so that one that is damaged is noticed.
-        statement = "SELECT name, * FROM _sqlite_migrations NOT INDEXED WHERE migration_set = ?"
-        return {row[0] for row in conn.execute(statement, (self._name,))}
-
-    def apply(self, conn: sqlite3.Connection) -> None:
-        """Applies those that it has not had, each in a transaction of its own."""
-        from sqlite_utils import Database
-        from sqlite_utils import Migrations as Applied
-
-        known = Applied(self._name)
-        for step in self._steps:
-            known()(step)
-        known.apply(Database(conn))
-
 
 migrations = Migrations("facesearch")
 
@@ -248,62 +205,65 @@ def engines_of_runs(db: sqlite_utils.Database) -> None:
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
 
 
+_PEOPLE_AND_DECISIONS = (
+    """CREATE TABLE people_anew (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT,
+        kind TEXT NOT NULL DEFAULT 'person',  -- or 'stranger': kept and matched, and never asked about
+        hidden INTEGER NOT NULL DEFAULT 0, cover_face INTEGER,
+        made_by TEXT NOT NULL DEFAULT 'user',  -- or 'folder', 'xmp', 'auto'
+        joined_into INTEGER)""",  # an old id still answers
+    "INSERT INTO people_anew (id, name, made_by) SELECT id, name, 'folder' FROM people",
+    "DROP TABLE people",
+    "ALTER TABLE people_anew RENAME TO people",
+    "CREATE INDEX people_by_name ON people (name)",
+    # "This face is not this person's."
+    """CREATE TABLE apart (
+        face_id INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE,
+        person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (face_id, person_id))""",
+    "CREATE INDEX apart_by_person ON apart (person_id)",
+    # "These two people are not the same." Each has a face that the user said is theirs, so that it stays.
+    """CREATE TABLE strangers (
+        a INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        b INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (a, b), CHECK (a < b))""",
+    "CREATE INDEX strangers_by_b ON strangers (b)",
+    # Collages and mirrors: one person may be there twice.
+    "CREATE TABLE repeats (photo_id INTEGER PRIMARY KEY REFERENCES photos (id) ON DELETE CASCADE)",
+    # Somebody in a photo of whom there is no face that can be used.
+    """CREATE TABLE marks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+        box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
+        person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE)""",
+    "CREATE INDEX marks_by_photo ON marks (photo_id)",
+    "CREATE INDEX marks_by_person ON marks (person_id)",
+    """CREATE TABLE changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, verb TEXT NOT NULL, words TEXT NOT NULL,
+        undone_at TEXT, made_by TEXT NOT NULL DEFAULT 'user')""",
+    """CREATE TABLE changed (
+        id INTEGER PRIMARY KEY, change_id INTEGER NOT NULL REFERENCES changes (id) ON DELETE CASCADE,
+        table_name TEXT NOT NULL, row_id INTEGER NOT NULL, before BLOB, after BLOB)""",
+    "CREATE INDEX changed_by_change ON changed (change_id)",
+    "CREATE INDEX changed_by_row ON changed (table_name, row_id)",
+    # Questions that wait, each about two faces that stand for their people; computed, and may be deleted.
+    """CREATE TABLE suggestions (
+        kind TEXT NOT NULL, face_a INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE,
+        face_b INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE, margin REAL NOT NULL,
+        PRIMARY KEY (kind, face_a, face_b))""",
+    "CREATE INDEX suggestions_by_b ON suggestions (face_b)",
+    # What the faces were grouped with the last time, and how many there were.
+    """CREATE TABLE grouping (
+        only INTEGER PRIMARY KEY CHECK (only = 1), mode TEXT NOT NULL, algorithm TEXT NOT NULL,
+        faces INTEGER NOT NULL, newest_id INTEGER NOT NULL, at TEXT NOT NULL)""",
+)
+
+
 @migrations()
 def people_and_decisions(db: sqlite_utils.Database) -> None:
     """People without a name are groups that were found, and two people may have one name: SQLite cannot drop a
     condition, so the table is made again (with foreign keys off). Who said which face is whose; what was decided, as
     rows that no computation changes; and every change with the rows as they were before and after it. Who had a name
     before had it from a folder."""
-    statements = [
-        """CREATE TABLE people_anew (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT,
-            kind TEXT NOT NULL DEFAULT 'person',  -- or 'stranger': kept and matched, and never asked about
-            hidden INTEGER NOT NULL DEFAULT 0, cover_face INTEGER,
-            made_by TEXT NOT NULL DEFAULT 'user',  -- or 'folder', 'xmp', 'auto'
-            joined_into INTEGER)""",  # an old id still answers
-        "INSERT INTO people_anew (id, name, made_by) SELECT id, name, 'folder' FROM people",
-        "DROP TABLE people",
-        "ALTER TABLE people_anew RENAME TO people",
-        "CREATE INDEX people_by_name ON people (name)",
-        # "This face is not this person's."
-        """CREATE TABLE apart (
-            face_id INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE,
-            person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (face_id, person_id))""",
-        "CREATE INDEX apart_by_person ON apart (person_id)",
-        # "These two people are not the same." Each has a face that the user said is theirs, so that it stays.
-        """CREATE TABLE strangers (
-            a INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE,
-            b INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE, PRIMARY KEY (a, b), CHECK (a < b))""",
-        "CREATE INDEX strangers_by_b ON strangers (b)",
-        # Collages and mirrors: one person may be there twice.
-        "CREATE TABLE repeats (photo_id INTEGER PRIMARY KEY REFERENCES photos (id) ON DELETE CASCADE)",
-        # Somebody in a photo of whom there is no face that can be used.
-        """CREATE TABLE marks (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
-            box_left REAL NOT NULL, box_top REAL NOT NULL, box_right REAL NOT NULL, box_bottom REAL NOT NULL,
-            person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE)""",
-        "CREATE INDEX marks_by_photo ON marks (photo_id)",
-        "CREATE INDEX marks_by_person ON marks (person_id)",
-        """CREATE TABLE changes (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, verb TEXT NOT NULL, words TEXT NOT NULL,
-            undone_at TEXT, made_by TEXT NOT NULL DEFAULT 'user')""",
-        """CREATE TABLE changed (
-            id INTEGER PRIMARY KEY, change_id INTEGER NOT NULL REFERENCES changes (id) ON DELETE CASCADE,
-            table_name TEXT NOT NULL, row_id INTEGER NOT NULL, before BLOB, after BLOB)""",
-        "CREATE INDEX changed_by_change ON changed (change_id)",
-        "CREATE INDEX changed_by_row ON changed (table_name, row_id)",
-        # Questions that wait, each about two faces that stand for their people; computed, and may be deleted.
-        """CREATE TABLE suggestions (
-            kind TEXT NOT NULL, face_a INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE,
-            face_b INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE, margin REAL NOT NULL,
-            PRIMARY KEY (kind, face_a, face_b))""",
-        "CREATE INDEX suggestions_by_b ON suggestions (face_b)",
-        # What the faces were grouped with the last time, and how many there were.
-        """CREATE TABLE grouping (
-            only INTEGER PRIMARY KEY CHECK (only = 1), mode TEXT NOT NULL, algorithm TEXT NOT NULL,
-            faces INTEGER NOT NULL, newest_id INTEGER NOT NULL, at TEXT NOT NULL)""",
-    ]
+    statements = list(_PEOPLE_AND_DECISIONS)
     for table in FACE_TABLES:
         statements += [
             f"ALTER TABLE {table} ADD COLUMN named_by TEXT",  # 'user', 'xmp', 'folder', 'auto'; NULL where nobody did
