@@ -20,13 +20,13 @@ from facesearch.gallery.vectors import Search
 from facesearch.models.cards import embedder_card
 from facesearch.people.grouping import ALGORITHM, FacesToGroup, Facts, Groups, Mode, facts_of, group, group_new
 from facesearch.people.inheritance import ALONE, inherit
+from facesearch.people.neighbours import looked_at
 
 if TYPE_CHECKING:
     from facesearch.gallery.database import Database
 
 DEFAULT_MODE: Mode = "careful"  # that two people are one is what users of other programs complain about most
 _WORTH_A_NOTE = 100_000  # faces: half a minute
-_NEIGHBOURS = 20
 # Small and doubtful faces: of pairs of strangers who are both below 40 pixels, 31 % reach the threshold of the
 # default model where 0.1 % should.
 _LEAST_SIDE, _LEAST_SCORE = 40.0, 0.9
@@ -97,7 +97,11 @@ def _group_new(db: "Database", work: "_Grouping", new: list[int], search: Search
     started = time.perf_counter()
     dim = work.settings.dim
     fresh = db.groupings.faces_of(new, dim)
-    near = np.unique(search(fresh.embeddings, _NEIGHBOURS + 1)) if len(fresh) else np.empty(0, np.int64)
+    near = (
+        np.unique(search(fresh.embeddings, looked_at(db.groupings.count()) + 1))
+        if len(fresh)
+        else np.empty(0, np.int64)
+    )
     copies = db.groupings.copies()
     originals = {copies[photo] for photo in fresh.photos.tolist() if photo in copies}
     around = db.groupings.around([*new, *near[near > 0].tolist()], sorted(originals))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 
-NEIGHBOURS = 20  # of each face; 10 and 40 lead to the same groups of LFW's faces but for one in 10,000
+_NEIGHBOURS = 20  # of each face; 10 and 40 lead to the same groups of LFW's faces but for one in 10,000
 _NEIGHBOURS_AMONG_MANY = 10
 _EXACT = 100_000  # faces: up to here all are compared with all, which takes 40 s of two cores
 _AT_ONCE = 16_384
@@ -25,7 +25,7 @@ def neighbours(
     (m,). Up to 100,000 faces all are compared, and k is 20; above them those in the nearest lists of an inverted
     file, and k is 10. Similarities are exact."""
     count = len(embeddings)
-    k = k or (NEIGHBOURS if count <= _EXACT else _NEIGHBOURS_AMONG_MANY)
+    k = k or looked_at(count)
     if count < 2:
         none = np.empty(0, np.int64)
         return none, none, np.empty(0, np.float32)
@@ -45,6 +45,11 @@ def neighbours(
     order = order[np.diff(key[order], prepend=-1) > 0]
     key = key[order]
     return key // count, key % count, np.concatenate(similarities)[order]
+
+
+def looked_at(faces: int) -> int:
+    """How many neighbours of a face are looked at, among so many faces."""
+    return _NEIGHBOURS if faces <= _EXACT else _NEIGHBOURS_AMONG_MANY
 
 
 def _index(embeddings: Embeddings) -> Any:
