@@ -168,10 +168,12 @@ import hashlib
 from facesearch import interruption
 interruption.listen()
 interruption.watch(lambda text: print(text, flush=True))
-print("begun", flush=True)
+words = ["begun"]
 while True:
-    try:  # hours in which Python handles no signal, and other threads run
-        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+    try:
+        while words:
+            print(words.pop(), flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in which Python handles no signal; threads run
     except KeyboardInterrupt:  # it came before the library was entered
         pass
 """
