@@ -124,6 +124,7 @@ def test_two_faces_of_one_photo_are_two_people_unless_it_is_a_collage(gallery: G
     gallery.group()
     first, second = of_photo()
     assert first != second
+    assert not gallery.questions(10)  # nobody is asked what the photo says
     _say(gallery, "INSERT INTO repeats SELECT id FROM photos WHERE path = '/photos/both.jpg'")
     gallery.group(again=True)
     first, second = of_photo()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _GROUPS, _FACES = 50, 500  # rows of a sheet of groups, faces on a sheet of one person
 _OF_GROUP, _OF_QUESTION = 6, 3  # faces that stand for somebody
+_FEW = 4  # faces: a sheet of no more is too narrow to say in which order they are
 
 
 def sheet(
@@ -104,7 +105,7 @@ def _of_person(opened: "Gallery", who: str, most: int) -> "Pixels":
     which = ""
     if len(shown) < len(faces):
         which = f"; the last {len(shown):,}"
-    elif any(face.margin is not None for face in faces):  # what you said of faces makes all of them sure
+    elif len(shown) > _FEW and any(face.margin is not None for face in faces):
         which = "; the least sure are last"
     picture, _ = grid_of(f"{label}: {counts}{which}", [_with_id(face) for face in shown])
     return picture

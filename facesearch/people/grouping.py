@@ -224,7 +224,7 @@ class _Grouping:
         linkage, tokens, left = self._linked(bar)
         margins = linkage.of_faces(np.arange(len(faces)), faces.embeddings, self._shifts)
         labels = self._with_weak(linkage, tokens, margins)
-        return _Found(labels, margins, *self._questions(left, linkage), self._shifts)
+        return _Found(labels, margins, *self._questions(left, linkage, tokens), self._shifts)
 
     def _linked(self, bar: Bar) -> tuple[Linkage, Tokens, Pairs]:
         """What strong faces lead to, and the pairs of groups that are left with their margins."""
@@ -263,11 +263,13 @@ class _Grouping:
                 labels[face], margins[face] = label, over[at] + _WEAK * unit
         return labels
 
-    def _questions(self, left: Pairs, linkage: Linkage) -> tuple[Rows, NDArray[np.float32]]:
+    def _questions(self, left: Pairs, linkage: Linkage, tokens: Tokens) -> tuple[Rows, NDArray[np.float32]]:
         low, high, margins = left
         known = self._facts.threshold
         near = np.lexsort((high, low, -margins))
         near = near[margins[near] > -_ASKED * known.unit]
+        pairs = zip(low[near].tolist(), high[near].tolist(), strict=True)
+        near = near[~np.array([tokens.settle(i, j) for i, j in pairs], bool)]
         low, high, margins = np.minimum(low, high)[near], np.maximum(low, high)[near], margins[near]
         a, b, similarities = self._pairs
         own = (self._shifts[a] + self._shifts[b]) / 2

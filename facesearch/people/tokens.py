@@ -33,6 +33,14 @@ class Tokens:
             few, many = many, few
         return any(many.get(key, thing) != thing for key, thing in few.items())
 
+    def settle(self, a: int, b: int) -> bool:
+        """Whether it is known that two groups are two people, so that nobody need be asked: they were parted, or one
+        photo shows both."""
+        few, many = self._held.get(a), self._held.get(b)
+        if not few or not many:
+            return False
+        return any(key[0] in ("photo", "parted") and many.get(key, thing) != thing for key, thing in few.items())
+
     def merge(self, kept: int, gone: int) -> None:
         """A group holds what another one held, too."""
         held, more = self._held.get(kept), self._held.pop(gone, None)
