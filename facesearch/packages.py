@@ -15,6 +15,7 @@ _COMMANDS = {  # by the module that is imported
     "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'}",
     "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
+    "starlette": "pip install starlette uvicorn jinja2",
     "watchfiles": "pip install watchfiles",
     "pi_heif": "pip install pi-heif",
     "rawpy": "pip install rawpy",

@@ -33,6 +33,7 @@ from facesearch.cli import (
     train,
     upkeep,
     verify,
+    web,
 )
 from facesearch.cli.command import NOTHING_CHANGED, command_or_group, epilog, make_command
 from facesearch.cli.examples import EXAMPLES
@@ -83,6 +84,7 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "query": (query.query, NOTHING_CHANGED),
     "find": (find.find, NOTHING_CHANGED),
     "verify": (verify.verify, NOTHING_CHANGED),
+    "web": (web.web, "Interrupted; what was said is stored."),
     "calibrate": (
         calibrate.calibrate,
         "Interrupted; the gallery goes by the threshold that it had, or by the new one.",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import delivery, keys, people_forms, show
+from facesearch.cli import delivery, keys, show
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.people import words_of
 from facesearch.cli.people_sheet import label, picture_of_questions, place, prepared, sides, write
 from facesearch.cli.terminal_faces import FaceStrip, TerminalFaces, can_show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import printable
+from facesearch.forms import people_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
 from facesearch.cli.bench_people import finish_people
 from facesearch.cli.bench_tables import finish
 from facesearch.cli.options import Detector, Device, Json, Model, Precision
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.evaluation.benchmark import Benchmark

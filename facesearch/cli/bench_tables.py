@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

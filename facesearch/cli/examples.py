@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "find": ("find ann bob", "find ann bob --copy-to both"),
     "verify": ("verify a.jpg b.jpg", "verify a.jpg b.jpg --gallery family"),
+    "web": ("web", "web --gallery family --port 8000"),
     "info": ("info", "info --gallery family --json", "info --failures"),
     "calibrate": ("calibrate --gallery family", "calibrate --far 0.0001", "calibrate --reset"),
     "migrate": ("migrate --model retail-0095", "migrate --model retail-0095 --gallery family --set-aside"),

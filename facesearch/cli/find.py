@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import completion, delivery, json_forms, show
+from facesearch.cli import completion, delivery, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import PhotosOfPeople

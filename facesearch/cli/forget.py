@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import completion, json_forms, show
+from facesearch.cli import completion, show
 from facesearch.cli.options import GalleryName, Json, Yes
 from facesearch.cli.whom import chosen_of
 from facesearch.errors import ExitCode
 from facesearch.files import printable
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.forgetting import Kind, ToForget

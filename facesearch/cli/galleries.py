@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
 from facesearch.cli.options import GalleryArgument, GalleryName, Json, Yes, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 from facesearch.files import printable
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.galleries import GalleryEntry, ToDelete

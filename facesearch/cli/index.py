@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from facesearch import limits
-from facesearch.cli import completion, json_forms, show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.people_records import Grouped

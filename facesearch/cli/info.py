@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

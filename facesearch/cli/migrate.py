@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import completion, json_forms, show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch import limits
-from facesearch.cli import completion, people_forms, show
+from facesearch.cli import completion, show
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.errors import ExitCode, UsageError
+from facesearch.forms import people_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import answer_forms, completion, delivery, json_forms, show
+from facesearch.cli import answer_forms, completion, delivery, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
 from facesearch.cli.options import Device, GalleryName, Json, Precision
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode, UsageError
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
 from facesearch.cli.index import show_summary
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.upkeep import Repaired, Soundness

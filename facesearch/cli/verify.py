@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch import limits
-from facesearch.cli import completion, json_forms, show
+from facesearch.cli import completion, show
 from facesearch.cli.options import Detector, Json, Model, Precision
 from facesearch.errors import ExitCode
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import Verdict

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from facesearch.cli import json_forms, show
+from facesearch.cli import show
+from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records import RunSummary
