@@ -21,6 +21,7 @@ from facesearch.gallery.other_files_table import OtherFilesCounts
 from facesearch.gallery.people_list import PeopleList
 from facesearch.gallery.people_table import People
 from facesearch.gallery.photos_table import Photos
+from facesearch.gallery.picture_sources import PictureSources
 from facesearch.gallery.relocation_table import Relocation
 from facesearch.gallery.removal import Removal
 from facesearch.gallery.runs_table import Roots, Runs
@@ -66,6 +67,7 @@ class Database:
         self.photos = Photos(self._conn, self.faces, self.set_aside, self.people)
         self.migration = Migration(self._conn)
         self.groupings = Groupings(self._conn, path)
+        self.pictures = PictureSources(self._conn)
         self.removal = Removal(self._conn, path)
         self.relocation = Relocation(self._conn)
 

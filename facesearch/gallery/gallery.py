@@ -34,6 +34,7 @@ from facesearch.gallery.records import (
     SetAside,
     skipped,
 )
+from facesearch.gallery.showing import Showing
 from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.vectors import import_faiss
 from facesearch.models.cards import embedder_card
@@ -53,10 +54,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Questions, Deciding, Exchanging):
+class Gallery(Questions, Deciding, Exchanging, Showing):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
     asked is in `Questions`, what it can be told about people in `Deciding`
-    and `Exchanging`."""
+    and `Exchanging`, what it shows in `Showing`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

@@ -20,8 +20,9 @@ from PIL import Image
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
-from facesearch.geometry.face import Face
+from facesearch.geometry.face import Box, Face
 from facesearch.photos.dates import DATE, date_of
+from facesearch.photos.encoding import face_pictures, photo_picture
 from facesearch.photos.status import Cause, Status
 from facesearch.photos.view import View, decode_view
 
@@ -70,7 +71,12 @@ def serve(calls: Sequence[Call] = ()) -> None:
     Image.MAX_IMAGE_PIXELS = None  # `max_megapixels` is the limit
     max_megapixels, seconds = float(sys.argv[1]), float(sys.argv[2])
     _limit_memory(max_megapixels)
-    known: dict[str, Call] = {"decode": answer_decode, "cut": answer_cut}
+    known: dict[str, Call] = {
+        "decode": answer_decode,
+        "cut": answer_cut,
+        "faces": answer_faces,
+        "picture": answer_picture,
+    }
     known |= {call.__name__: call for call in calls}
     requests, replies = sys.stdin.buffer, _own_output()
     replies.write(READY)
@@ -103,6 +109,18 @@ def answer_cut(view: View, faces: Sequence[Face], aligner: Aligner, shrink: floa
         raise PhotoError(Status.UNREADABLE, "no sharper version can be decoded")
     chips = aligner.cut(sharper.pixels, faces, sharper.shrink)
     return Reply(chips.shape), chips
+
+
+def answer_faces(
+    data: bytes, boxes: Sequence[Box], side: int, max_megapixels: float
+) -> tuple[Reply, NDArray[np.uint8]]:
+    """The call "faces": as `encoding.face_pictures`, one after the other."""
+    return as_array(b"".join(face_pictures(data, boxes, side, max_megapixels)))
+
+
+def answer_picture(data: bytes, side: int, max_megapixels: float) -> tuple[Reply, NDArray[np.uint8]]:
+    """The call "picture": as `encoding.photo_picture`."""
+    return as_array(photo_picture(data, side, max_megapixels))
 
 
 def as_array(text: bytes) -> tuple[Reply, NDArray[np.uint8]]:

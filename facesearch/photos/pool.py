@@ -14,9 +14,11 @@ from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.files import printable
 from facesearch.geometry.chips import Aligner
-from facesearch.geometry.face import Face
+from facesearch.geometry.face import Box, Face
+from facesearch.geometry.squares import square_inside
 from facesearch.photos.decoder import LARGE, LOST, Decoder, Shape
 from facesearch.photos.decoding_process import Reply
+from facesearch.photos.encoding import AROUND, enough_for, pictures_in
 from facesearch.photos.file import MAX_MEGAPIXELS
 from facesearch.photos.header import decoding_cost, header_size
 from facesearch.photos.status import Cause, Status
@@ -93,6 +95,30 @@ class Decoders:
         cost = decoding_cost(view.data, view.size, ceil(max(view.size) / shrink))
         expected = (len(faces), aligner.chip_px, aligner.chip_px, 3)
         return self._call(cost, expected, "cut", file, list(faces), aligner, shrink)[1]
+
+    def face_pictures(
+        self, data: bytes, boxes: Sequence[Box], side: int, size: tuple[int, int] | None = None
+    ) -> list[bytes]:
+        """As `encoding.face_pictures`. `size` is that of `decode`."""
+        size = header_size(data) if size is None else size
+        squares = [square_inside(box, AROUND, size) for box in boxes] if all(size) else []
+        cost = decoding_cost(data, size, enough_for(squares, side, size))
+        return self._pictures(cost, len(boxes), "faces", data, list(boxes), side, self._max_megapixels)
+
+    def photo_picture(self, data: bytes, side: int, size: tuple[int, int] | None = None) -> bytes:
+        """As `encoding.photo_picture`. `size` is that of `decode`."""
+        cost = decoding_cost(data, header_size(data) if size is None else size, side)
+        return self._pictures(cost, 1, "picture", data, side, self._max_megapixels)[0]
+
+    def _pictures(self, cost: int, count: int, name: str, *arguments: object) -> list[bytes]:
+        """So many pictures, that are WebP and nothing else whatever the photo made of its decoder."""
+        try:
+            found = pictures_in(self._call(cost, None, name, *arguments)[1].tobytes())
+        except ValueError as error:
+            raise PhotoError(Status.CRASHED, f"its decoder gave an answer that makes no sense: {error}") from error
+        if len(found) != count:
+            raise PhotoError(Status.CRASHED, "its decoder gave an answer that makes no sense")
+        return found
 
     def ask(self, name: str, *arguments: object) -> bytes:
         """What a call of the decoders' program answers with a text (see `decoding_process.as_array`), with spaces at

@@ -10,7 +10,8 @@ import numpy as np
 
 from facesearch.arrays import Pixels
 from facesearch.files import printable
-from facesearch.pictures.tiles import EMPTY, FAINT, INK, PAPER, Colour, Cutter, FacePlace, put_text
+from facesearch.geometry.squares import Colour
+from facesearch.pictures.tiles import EMPTY, FAINT, INK, PAPER, Cutter, FacePlace, put_text
 
 _TILE = 112  # pixels: the side of a face; twice as large one sees no more of most faces, and half as many at once
 _GAP = 12

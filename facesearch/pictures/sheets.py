@@ -13,10 +13,11 @@ from facesearch.errors import FaceSearchError
 from facesearch.files import printable
 from facesearch.gallery.records import Answer, Match
 from facesearch.geometry.face import Box
+from facesearch.geometry.squares import Colour
 from facesearch.photos.pool import Decoders
 from facesearch.photos.view import Decode
 from facesearch.pictures import output
-from facesearch.pictures.tiles import EMPTY, FAINT, INK, PAPER, SAME, Colour, FacePlace, cut_face, put_text
+from facesearch.pictures.tiles import EMPTY, FAINT, INK, PAPER, SAME, FacePlace, cut_face, put_text
 
 _TILE = 176  # pixels: the side of a face
 _GAP = 20

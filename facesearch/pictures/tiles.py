@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import ceil
 
 import cv2
 import numpy as np
@@ -11,10 +10,12 @@ import numpy as np
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.face import Box
+from facesearch.geometry.squares import Colour, cut_square, square_about
+from facesearch.photos.encoding import enough_for
 from facesearch.photos.file import PhotoFile, load_named_photo
 from facesearch.photos.header import header_size
 from facesearch.photos.pool import Decoders
-from facesearch.photos.view import Decode, View
+from facesearch.photos.view import Decode
 
 PAPER = (255, 255, 255)
 INK = (34, 34, 34)
@@ -24,10 +25,7 @@ UNSURE = (176, 84, 0)
 EMPTY = (232, 232, 232)
 
 AROUND = 0.35  # of the box's longer side is shown on each side of the box
-_SHARPER = 1.3  # times as many pixels as a tile has are decoded: decoders round sizes, and a tile is then never soft
 _AT_ONCE = 2  # photos that are decoded at the same time
-
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Cutter:
 
         def cut(photo: str) -> None:
             wanted = by_photo[photo]
-            squares = [_widened(faces[i].box, around) for i in wanted]
+            squares = [square_about(faces[i].box, around) for i in wanted]
             for i, tile in zip(wanted, _cut(photo, squares, side, self._decoders.decode), strict=True):
                 tiles[i] = tile
 
@@ -75,7 +73,7 @@ class Cutter:
 
 def cut_face(face: FacePlace, side: int, decode: Decode) -> Pixels:
     """The tile of one face."""
-    return _cut(face.photo, [_widened(face.box, AROUND)], side, decode)[0]
+    return _cut(face.photo, [square_about(face.box, AROUND)], side, decode)[0]
 
 
 def empty_tile(side: int) -> Pixels:
@@ -101,49 +99,11 @@ def _text_width(text: str, font: cv2.FontFace, size: int) -> int:
     return int(left + width)
 
 
-def _widened(box: Box, around: float) -> Box:
-    """A square about the middle of the box."""
-    side = max(box.right - box.left, box.bottom - box.top, 1.0) * (1 + 2 * around)
-    left, top = (box.left + box.right - side) / 2, (box.top + box.bottom - side) / 2
-    return Box(left, top, left + side, top + side)
-
-
 def _cut(photo: str, squares: Sequence[Box], side: int, decode: Decode) -> list[Pixels]:
     """These squares of one photo."""
     try:
         data = load_named_photo(PhotoFile(photo, 0, 0)).data
-        view = decode(data, _enough(data, squares, side))
+        view = decode(data, enough_for(squares, side, header_size(data)))
     except PhotoError:
         return [empty_tile(side)] * len(squares)
-    return [_cut_tile(view, square, side) for square in squares]
-
-
-def _cut_tile(view: View, shown: Box, side: int) -> Pixels:
-    """A square of a photo, (side, side, 3); what of it lies outside of the photo is empty."""
-    tile = empty_tile(side)
-    x, y = view.shrink
-    left, top, right, bottom = shown.left / x, shown.top / y, shown.right / x, shown.bottom / y
-    height, width = view.pixels.shape[:2]
-    x0, y0 = max(0, round(left)), max(0, round(top))
-    x1, y1 = min(width, max(x0 + 1, round(right))), min(height, max(y0 + 1, round(bottom)))
-    if x1 <= x0 or y1 <= y0 or right <= 0 or bottom <= 0:  # the photo has been cropped since
-        return tile
-    scale = side / (right - left)
-    part = view.pixels[y0:y1, x0:x1]
-    # Only where the photo ends is something left empty: rounding must not leave a line at an edge.
-    to_x0, to_y0 = (round((at - low) * scale) if low < 0 else 0 for at, low in ((x0, left), (y0, top)))
-    to_x1 = side if right <= width else round((x1 - left) * scale)
-    to_y1 = side if bottom <= height else round((y1 - top) * scale)
-    size = max(1, to_x1 - to_x0), max(1, to_y1 - to_y0)
-    scaled = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    seen = scaled[: side - to_y0, : side - to_x0]
-    tile[to_y0 : to_y0 + seen.shape[0], to_x0 : to_x0 + seen.shape[1]] = seen
-    return tile
-
-
-def _enough(data: bytes, squares: Sequence[Box], side: int) -> int:
-    """How many pixels the longer side of the decoded photo must have, 0 for all."""
-    longest = max(header_size(data))
-    smallest = min(square.right - square.left for square in squares)
-    share = _SHARPER * side / smallest
-    return 0 if share >= 1 or not longest else ceil(longest * share)
+    return [cut_square(view.pixels, view.shrink, square, side, EMPTY) for square in squares]
