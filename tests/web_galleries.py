@@ -1,7 +1,8 @@
 """Galleries to look at in a browser, made without networks: people who do not exist, with small photos behind them
 whose faces can be seen, and very many faces behind which there is nothing."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -110,8 +111,9 @@ def _face(left: float) -> Face:
     return Face(Box(x, y, x + _FACE_WIDTH, y + _FACE_HEIGHT), 0.99, at, 0.9)  # type: ignore[arg-type]
 
 
-def crowd(name: str, faces: int, groups: int) -> Gallery:
-    """A gallery of so many made-up faces in so many groups, the first the largest, without a photo behind any."""
+def crowd(name: str, faces: int, groups: int, photos: Path | None = None) -> Gallery:
+    """A gallery of so many made-up faces in so many groups, the first the largest. Behind each is a photo in a folder
+    below `photos`, of which many are one file; without `photos` none is there."""
     gallery = Gallery.open(name, "cpu")
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(faces, DIM)).astype(np.float32)
@@ -120,23 +122,46 @@ def crowd(name: str, faces: int, groups: int) -> Gallery:
     whose = np.concatenate([np.arange(groups).repeat(2), (groups ** rng.random(faces - 2 * groups)).astype(int) - 1])
     with gallery.writing() as db, db.transaction():
         db.settings.write(SETTINGS)
-        db.roots.add(["/nowhere"])
-        _fill(db, rows, np.sort(whose) + 1)
+        db.roots.add([str(photos.resolve()) if photos else "/nowhere"])
+        _fill(db, _copies(photos, faces) if photos else _nowhere(faces), rows, np.sort(whose) + 1)
     return gallery
 
 
-def _fill(db: Database, rows: NDArray[np.float32], whose: NDArray[np.int64]) -> None:
+_Copy = tuple[str, int, int, int, bytes]  # path, size, mtime_ns, ctime_ns, digest
+
+
+def _nowhere(count: int) -> Iterator[_Copy]:
+    for i in range(count):
+        yield f"/nowhere/{i // 1000:03d}/{i:06d}.jpg", 1, 1, 0, i.to_bytes(16, "big")
+
+
+def _copies(folder: Path, count: int) -> Iterator[_Copy]:
+    """Hard links to a few portraits, in folders of a thousand."""
+    shown = _Portraits(folder)
+    files = [shown.write(f"portrait-{i}.jpg", shown.of(i, 0)) for i in range(_DIFFERENT)]
+    for i in range(count):
+        path = folder.resolve() / f"{i // 1000:03d}" / f"{i:06d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        os.link(files[i % _DIFFERENT][0].path, path)
+    for i in range(count):  # a link more changes the ctime of all
+        path = folder.resolve() / f"{i // 1000:03d}" / f"{i:06d}.jpg"
+        found = path.stat()
+        yield str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, files[i % _DIFFERENT][1]
+
+
+def _fill(db: Database, photos: Iterable[_Copy], rows: NDArray[np.float32], whose: NDArray[np.int64]) -> None:
     """A photo of its own for each face, (n, DIM), of the people with these ids, (n,)."""
     db.connection.executemany(
         "INSERT INTO people (id, made_by) VALUES (?, 'auto')", [(int(who),) for who in np.unique(whose)]
     )
     db.connection.executemany(
-        "INSERT INTO photos (id, path, size, mtime_ns, digest, status, width, height, face_count) "
-        "VALUES (?, ?, 1, 1, ?, 'ok', 250, 250, 1)",
-        ((i, f"/nowhere/{i // 1000:03d}/{i:06d}.jpg", i.to_bytes(16, "big")) for i in range(1, len(rows) + 1)),
+        "INSERT INTO photos (id, path, size, mtime_ns, ctime_ns, digest, status, width, height, face_count) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'ok', 250, 250, 1)",
+        ((i, *photo) for i, photo in enumerate(photos, 1)),
     )
+    face = _face(0)
     db.connection.executemany(
         "INSERT INTO faces (photo_id, person_id, named_by, margin, quality, box_left, box_top, box_right, "
         "box_bottom, score, landmarks, embedding, checksum) VALUES (?, ?, 'auto', 0.1, 0.9, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((i + 1, int(whose[i]), *stored_values(_face(0), row)) for i, row in enumerate(rows)),
+        ((i, int(who), *stored_values(face, row)) for i, (who, row) in enumerate(zip(whose, rows, strict=True), 1)),
     )

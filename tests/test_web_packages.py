@@ -1,0 +1,37 @@
+"""The page is an extra: without its packages the command line works, and `web` says what to install."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.made_galleries import made
+
+_WITHOUT = (
+    "import sys; sys.modules |= dict.fromkeys(('starlette', 'uvicorn', 'jinja2'))\n"
+    "from facesearch.cli import run\n"
+    "sys.argv = ['facesearch', *sys.argv[1:]]\n"
+    "sys.exit(run())\n"
+)
+
+
+def _without_the_extra(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", _WITHOUT, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["web", "--help"], ["info"], ["people"], ["people", "log"]])
+def test_the_command_line_works_without_the_page(words: list[str], home: Path) -> None:
+    made(photos=["a.jpg"])
+    done = _without_the_extra(*words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_says_what_to_install(home: Path) -> None:
+    made(photos=["a.jpg"])
+    done = _without_the_extra("web", "--no-browser")
+    assert done.returncode == 3
+    assert "pip install starlette uvicorn jinja2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
