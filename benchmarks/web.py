@@ -15,11 +15,11 @@ from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from web_by_http import measure_http  # noqa: E402
-from web_in_browser import measure_browser  # noqa: E402
+from web_by_http import measure_http
+from web_in_browser import measure_browser
 
-from tests.web_galleries import crowd  # noqa: E402
-from tests.web_trial import BROWSER, browsing, serving  # noqa: E402
+from tests.web_galleries import crowd
+from tests.web_trial import BROWSER, browsing, serving
 
 
 def main() -> None:

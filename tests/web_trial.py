@@ -83,6 +83,12 @@ class Served:
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Starts it, and waits until it says its address. The address lets one browser in."""
         command = [str(Path(sys.executable).with_name("facesearch")), "web", "-g", self.gallery]
