@@ -1,1 +1,99 @@
-// Starts the page.
+// Starts the page: one document, whose views are shown by address.
+
+import { wasAborted } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { findBox, focusFind } from "./find.js";
+import { draw, gallery, markPage, showHelp } from "./frame.js";
+import { addKeys, useKeys } from "./keys.js";
+import { undoLast } from "./queue.js";
+import { keepPlace, navigate, onAddress } from "./router.js";
+import { begin } from "./state.js";
+import { errors, frame, help } from "./texts.js";
+
+const VIEWS = [
+  [/^\/people$/, "people", () => import("./people.js")],
+  [/^\/people\/(\d+)$/, "people", () => import("./person.js")],
+  [/^\/questions$/, "questions", () => import("./questions.js")],
+  [/^\/photos\/(\d+)$/, "people", () => import("./photo.js")],
+  [/^\/search$/, "search", () => import("./search.js")],
+  [/^\/log$/, "log", () => import("./log.js")],
+  [/^\/gallery$/, "gallery", () => import("./gallery.js")],
+];
+
+const main = draw(findBox());
+let view = null;
+let turn = 0;
+
+async function show({ path, query, place, isFirst }) {
+  const mine = ++turn;
+  view?.unmount?.();
+  view = null;
+  useKeys([]);
+  fill(main);
+  main.className = "";
+  const [id, page, load] = viewOf(path);
+  markPage(page);
+  try {
+    const loaded = await load();
+    if (mine !== turn) return;
+    view = loaded;
+    const mounted = loaded.mount(main, { path, id, query, place });
+    arrive(isFirst);
+    await mounted;
+    if (mine === turn) settle(place);
+  } catch (error) {
+    if (mine === turn && !wasAborted(error)) showError(error);
+  }
+}
+
+/** Title and focus go to the heading of what is shown; the first page leaves the focus where the browser has it. */
+function arrive(isFirst) {
+  const heading = main.querySelector("h1");
+  if (!heading) return;
+  document.title = frame.title(heading.textContent, gallery);
+  heading.tabIndex = -1;
+  if (!isFirst && !main.contains(document.activeElement)) heading.focus({ preventScroll: true });
+}
+
+function settle(place) {
+  const heading = main.querySelector("h1");
+  if (heading) document.title = frame.title(heading.textContent, gallery);
+  if (document.activeElement === document.body && heading) arrive(false);
+  if (place?.scroll) main.scrollTop = place.scroll;
+}
+
+function viewOf(path) {
+  for (const [pattern, page, load] of VIEWS) {
+    const found = path.match(pattern);
+    if (found) return [found[1] === undefined ? null : Number(found[1]), page, load];
+  }
+  return [null, "", () => ({ mount: noPage })];
+}
+
+function noPage(place) {
+  const back = button(frame.toPeople, () => navigate("/people"), { kind: "main" });
+  fill(place, h("div", { class: "empty" }, h("h1", {}, frame.noPage), back));
+}
+
+function showError(error) {
+  const message = error.name === "ApiError" ? error.message : errors.page(error.message);
+  const again = button(frame.retry, () => location.reload(), { kind: "main" });
+  fill(main, h("div", { class: "empty" }, h("h1", {}, message), again));
+  arrive(false);
+}
+
+let scrolling = 0;
+main.addEventListener("scroll", (event) => {
+  if (event.target !== main) return;
+  clearTimeout(scrolling);
+  scrolling = setTimeout(() => keepPlace({ scroll: main.scrollTop }), 300);
+});
+
+addKeys([
+  { key: "/", words: help.find, run: focusFind },
+  { key: "u", shown: "U", words: help.undo, run: undoLast },
+  { key: "?", words: help.thisHelp, run: showHelp },
+]);
+
+onAddress(show);
+begin();

@@ -1,0 +1,106 @@
+// What stands around every page: the skip link, the bar with the pages and their counts, and the help.
+
+import { get } from "./api.js";
+import { shown } from "./dialogs.js";
+import { button, fill, h, isolated } from "./dom.js";
+import { areOn, keysNow, switchKeys } from "./keys.js";
+import { bannerPlace, regions } from "./notices.js";
+import { onPending } from "./queue.js";
+import { watch } from "./state.js";
+import { frame, help, number } from "./texts.js";
+
+const COUNTS_EVERY_MS = 2_000; // at most; the gallery's facts take a while where it is large
+
+/** The pages of the bar, by the first word of their address. */
+export const PAGES = ["people", "questions", "search", "log", "gallery"];
+
+const counts = Object.fromEntries(PAGES.map((page) => [page, h("span", { class: "count", hidden: true })]));
+const links = Object.fromEntries(PAGES.map((page) => [page, linkTo(page)]));
+const saving = h("span", { id: "saving", hidden: true });
+
+/** The gallery's name. */
+export const gallery = document.body.dataset.gallery;
+
+/** Draws the frame into the document and gives the place of the page. */
+export function draw(findBox) {
+  const main = h("main", { id: "main", tabindex: "-1" });
+  const nav = h("nav", { class: "pages", "aria-label": frame.pages }, ...Object.values(links));
+  const helping = button("?", showHelp, { kind: "quiet icon", label: frame.help });
+  const home = h("a", { class: "brand", href: "/people", "aria-label": frame.home(gallery) }, isolated(gallery));
+  const bar = h("header", { class: "bar" }, home, nav, saving, findBox, helping);
+  const skip = h("a", { class: "skip", href: "#main", on: { click: skipping(main) } }, frame.skip);
+  fill(document.body, skip, bar, bannerPlace, main, ...regions);
+  onPending(showSaving);
+  watch(() => recount());
+  return main;
+}
+
+/** Marks the page of the bar that is shown. */
+export function markPage(page) {
+  for (const [name, link] of Object.entries(links)) {
+    if (name === page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+/** What keys there are, as a dialog. */
+export function showHelp() {
+  const { ofView, always } = keysNow();
+  return shown(help.title, (close) => [
+    ofView.length > 0 && h("h3", {}, help.ofPage),
+    ofView.length > 0 && listOf(ofView),
+    h("h3", {}, help.everywhere),
+    listOf(always),
+    h("p", {}, help.buttons),
+    lettersSwitch(),
+    h("div", { class: "dialog-choices" }, button(frame.close, () => close(null), { kind: "main" })),
+  ]);
+}
+
+function linkTo(page) {
+  return h("a", { href: `/${page}`, class: `page-link ${page}` }, h("span", {}, frame[page]), counts[page]);
+}
+
+function listOf(keys) {
+  const rows = keys.map((each) => [h("dt", {}, h("kbd", {}, each.shown ?? each.key)), h("dd", {}, each.words)]);
+  return h("dl", { class: "keys" }, ...rows.flat());
+}
+
+function lettersSwitch() {
+  const box = h("input", { type: "checkbox", checked: areOn(), on: { change: () => switchKeys(box.checked) } });
+  return h("label", { class: "switch" }, box, h("span", {}, help.letters, h("small", {}, help.lettersWhy)));
+}
+
+function skipping(main) {
+  return (event) => {
+    event.preventDefault();
+    (main.querySelector("h1") ?? main).focus();
+  };
+}
+
+function showSaving(left) {
+  saving.hidden = left === 0;
+  saving.textContent = left ? frame.saving(left) : "";
+}
+
+let timer = 0;
+
+function recount() {
+  if (timer) return;
+  timer = setTimeout(async () => {
+    try {
+      const facts = await get("/api/gallery");
+      showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failing });
+    } catch {
+      // the counts stay as they are; the banner says where the server is lost
+    }
+    timer = 0;
+  }, counts.people.hidden ? 400 : COUNTS_EVERY_MS);
+}
+
+function showCounts(found) {
+  for (const [page, n] of Object.entries(found)) {
+    counts[page].hidden = !n;
+    counts[page].textContent = n ? number(n) : "";
+  }
+}

@@ -1,0 +1,170 @@
+// What the user says, in the order in which it was said. The view moves first; a write that fails moves it back and
+// says why. One write is on its way at a time: waiting for answers named faces twice or not at all.
+
+import { post } from "./api.js";
+import { failure, notice } from "./notices.js";
+import { poke, watch } from "./state.js";
+import { frame } from "./texts.js";
+
+const KEPT = 200; // writes that U can take back
+const STORE = "facesearch.undo"; // in sessionStorage, so that a page loaded again still takes back
+
+/**
+ * @typedef {object} Write
+ * @property {string} path
+ * @property {object} [body]
+ * @property {string} words what it does, as "Named Ann"
+ * @property {() => void} [revert] puts the view back
+ * @property {() => void} [again] moves the view once more, where the write is done again
+ * @property {(done: object) => void} [settle] takes what the server did
+ * @property {(error: object) => Promise<object|null>} [decide] for an answer 409: asks the user, and gives what is to
+ *   be sent in place of it, or null
+ */
+
+/** @type {{write: Write, resolve: Function, body: object}[]} */
+const waiting = [];
+const listeners = new Set();
+const undoable = remembered();
+let running = false;
+
+/**
+ * Puts a write at the end of the queue.
+ * @param {Write} write
+ * @returns {Promise<object|null>} what was done, or null where it was refused
+ */
+export function send(write) {
+  return new Promise((resolve) => {
+    waiting.push({ write, resolve, body: write.body ?? {} });
+    tell();
+    run();
+  });
+}
+
+/** How many writes wait or are on their way. */
+export function pending() {
+  return waiting.length;
+}
+
+/** Calls a listener with that number whenever it changes. Gives what ends it. */
+export function onPending(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Takes back the newest write of this page: one that still waits is never sent. */
+export function undoLast() {
+  const last = waiting.at(-1);
+  if (last && waiting.length > 1) return withdraw(last);
+  const done = last ? null : undoable.pop();
+  if (done) return undo(done);
+  if (last) return afterwards(undoLast);
+  notice(frame.nothingToUndo, { slot: "done", actions: [{ words: frame.toLog, run: () => location.assign("/log") }] });
+}
+
+function withdraw(last) {
+  waiting.pop();
+  last.write.revert?.();
+  last.resolve(null);
+  tell();
+  notice(frame.undone(last.write.words), { slot: "done", kind: "done" });
+}
+
+function afterwards(then) {
+  const end = onPending((left) => left === 0 && (end(), then()));
+}
+
+function undo({ change, words, write }) {
+  remember();
+  write?.revert?.();
+  const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true };
+  send({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() });
+}
+
+async function run() {
+  if (running) return;
+  running = true;
+  while (waiting.length) await one(waiting[0]);
+  running = false;
+}
+
+async function one(item) {
+  try {
+    finished(item, await post(item.write.path, item.body));
+  } catch (error) {
+    if (error.kind === "lost") await reachable();
+    else await refused(item, error);
+  }
+}
+
+function finished(item, done) {
+  leave(item, done);
+  item.write.settle?.(done);
+  poke();
+  const { write } = item;
+  const change = done.change ?? null;
+  if (!write.isUndo && change !== null) kept({ change, words: write.words, write });
+  for (const note of done.notes ?? []) notice(note, { kind: "plain" });
+  const actions = write.isUndo || change === null ? [] : [{ words: frame.undo, key: "U", run: undoLast }];
+  notice(change === null && !write.isUndo ? frame.alreadySo : write.words, { kind: "done", slot: "done", actions });
+}
+
+async function refused(item, error) {
+  const body = error.status === 409 && item.write.decide ? await item.write.decide(error) : null;
+  if (body) {
+    item.body = body;
+    return;
+  }
+  leave(item, null);
+  item.write.revert?.();
+  if (error.status === 409 && item.write.decide) return;
+  failure(named(item.write.words, error), { retry: () => (item.write.again?.(), send(item.write)) });
+}
+
+function named(words, error) {
+  return { message: frame.notDone(words, error.message) };
+}
+
+function leave(item, done) {
+  waiting.splice(waiting.indexOf(item), 1);
+  item.resolve(done);
+  tell();
+}
+
+function reachable() {
+  return new Promise((resolve) => {
+    const timer = setTimeout(go, 1000);
+    const end = watch((_, before) => before && go());
+    function go() {
+      clearTimeout(timer);
+      queueMicrotask(() => end());
+      resolve();
+    }
+  });
+}
+
+function kept(done) {
+  undoable.push(done);
+  if (undoable.length > KEPT) undoable.shift();
+  remember();
+}
+
+function remember() {
+  sessionStorage.setItem(STORE, JSON.stringify(undoable.map(({ change, words }) => ({ change, words }))));
+}
+
+function remembered() {
+  try {
+    const found = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+    return Array.isArray(found) ? found : [];
+  } catch {
+    return [];
+  }
+}
+
+function tell() {
+  for (const listener of [...listeners]) listener(waiting.length);
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (waiting.length) event.preventDefault();
+});

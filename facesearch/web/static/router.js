@@ -1,0 +1,54 @@
+// Addresses: a link shows another view without loading the document anew, and back returns to the same place.
+
+const OURS = /^\/(people|questions|photos|search|log|gallery)(\/|$)/;
+
+/** @typedef {{path: string, id: number|null, query: URLSearchParams, place: object|null}} Address
+ * `place` is what keepPlace was given at this entry of the history, null on a new one. */
+
+let listener = () => {};
+
+/** Calls a listener with the address now and whenever it changes. */
+export function onAddress(listens) {
+  listener = listens;
+  listener({ ...here(), isFirst: true });
+}
+
+/** Goes to an address within the page. */
+export function navigate(href, { replace = false } = {}) {
+  if (replace) history.replaceState(null, "", href);
+  else history.pushState(null, "", href);
+  listener(here());
+}
+
+/**
+ * Remembers where the user is in this entry of the history: `place` comes back to mount when they return. What `query`
+ * has is put behind the question mark; null takes it away.
+ * @param {object} place
+ * @param {Record<string, string|number|null>} [query]
+ */
+export function keepPlace(place, query = {}) {
+  const address = new URL(location.href);
+  for (const [name, value] of Object.entries(query)) {
+    if (value === null) address.searchParams.delete(name);
+    else address.searchParams.set(name, String(value));
+  }
+  const next = { ...history.state, ...place };
+  if (address.href === location.href && JSON.stringify(next) === JSON.stringify(history.state)) return;
+  history.replaceState(next, "", address);
+}
+
+function here() {
+  return { path: location.pathname, query: new URLSearchParams(location.search), place: history.state };
+}
+
+window.addEventListener("popstate", () => listener(here()));
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button !== 0) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || link.target || link.hasAttribute("download")) return;
+  const address = new URL(link.href);
+  if (address.origin !== location.origin || !OURS.test(address.pathname)) return;
+  event.preventDefault();
+  navigate(address.pathname + address.search);
+});
