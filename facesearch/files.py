@@ -21,6 +21,11 @@ def keep_private() -> None:
         _others = before
 
 
+def umask_of_user() -> int:
+    """The umask for a program that is not facesearch's own and is started by it; -1 leaves it as it is."""
+    return -1 if _others is None else _others
+
+
 def folder_for(path: Path) -> None:
     """Makes the folder of a file that the user asked for, with the rights of the user's umask. Raises OSError."""
     folder = path.parent

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from facesearch.errors import FaceSearchError
 
+_WEB = "pip install starlette uvicorn jinja2"
 _COMMANDS = {  # by the module that is imported
     "faiss": "pip install faiss-cpu",
     "h5py": "pip install h5py",
@@ -15,7 +16,9 @@ _COMMANDS = {  # by the module that is imported
     "keras": f"pip install {'tensorflow' if sys.platform == 'darwin' else 'tensorflow-cpu'}",
     "onnx": "pip install onnx",
     "onnxruntime": "pip install onnxruntime",
-    "starlette": "pip install starlette uvicorn jinja2",
+    "jinja2": _WEB,
+    "starlette": _WEB,
+    "uvicorn": _WEB,
     "watchfiles": "pip install watchfiles",
     "pi_heif": "pip install pi-heif",
     "rawpy": "pip install rawpy",

@@ -1,0 +1,65 @@
+"""Connections of the page's server: one that sends no request for some time makes room, and what is no HTTP is
+refused with the same headers as all else."""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from facesearch.web.refusals import made_safe
+
+_HEAD = 10.0  # seconds in which the head of a request must come
+_MOST = 400  # connections at once; a browser opens 6, and a process may have 1,024 files
+_REFUSED = b"This is no HTTP request that can be understood."
+
+
+class Connection(H11Protocol):
+    """One connection."""
+
+    _ends: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait for a request."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST:
+            transport.abort()
+        self._wait_or_not()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing more."""
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes a part of a request."""
+        super().data_received(data)
+        self._wait_or_not()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answers what is no HTTP."""
+        headers = made_safe([(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")])
+        self._write(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
+        self._write(h11.Data(data=_REFUSED))
+        self._write(h11.EndOfMessage())
+        self.transport.close()
+
+    def _write(self, event: Any) -> None:
+        self.transport.write(self.conn.send(event) or b"")
+
+    def _wait_or_not(self) -> None:
+        """The time for a head begins with its first byte, and no further byte makes it longer."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._ends is None and not self.transport.is_closing():
+            self._ends = self.loop.call_later(_HEAD, self._end)
+
+    def _stop_waiting(self) -> None:
+        if self._ends is not None:
+            self._ends.cancel()
+            self._ends = None
+
+    def _end(self) -> None:
+        self._ends = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()

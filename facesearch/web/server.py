@@ -1,0 +1,110 @@
+"""The server of the page: on this machine's own address alone, until it is interrupted or nobody has used it for
+long."""
+
+import contextlib
+import errno
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from facesearch import interruption
+from facesearch.errors import FaceSearchError
+from facesearch.web.api import OPERATIONS
+from facesearch.web.app import make_app
+from facesearch.web.connections import Connection
+from facesearch.web.guard import Door, Guard
+from facesearch.web.service import Service
+from facesearch.web.session import IDLE_SECONDS, Session
+
+_ENDS_IN = 0.3  # seconds for requests that run when the server ends; what they write is whole or not at all
+_WAITING = 512  # connections that the system keeps until they are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a page is served. `bearer` is a token for programs. `opened` is called with the address before the first
+    request, and `tell` hears each later address."""
+
+    port: int = 0
+    bearer: str | None = None
+    idle_seconds: float = IDLE_SECONDS
+    opened: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
+
+
+def serve(service: Service, serving: Serving) -> None:
+    """Serves until nobody has used the page for so long. Raises FaceSearchError where the port cannot be had, and
+    KeyboardInterrupt."""
+    with _listening(serving.port) as listener:
+        session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
+        photos = [each.path for each in OPERATIONS if each.body is bytes]
+        server = _Server(Guard(make_app(service), Door(session, serving.bearer, photos, serving.tell)), session)
+        with interruption.orderly(server.stop):
+            serving.opened(session.address)
+            server.run(sockets=[listener])
+        session.end()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to facesearch, and ends with its session."""
+
+    def __init__(self, app: Guard, session: Session) -> None:
+        self._session = session
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Connection,
+                ws="none",
+                loop="asyncio",
+                lifespan="auto",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=_WAITING,
+                callback_notify=self._end_when_idle,
+                timeout_notify=0,
+                timeout_graceful_shutdown=_ENDS_IN,  # type: ignore[arg-type]
+            )
+        )
+
+    def stop(self) -> None:
+        """Ends soon."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes no signal."""
+        yield
+
+    async def _end_when_idle(self) -> None:
+        if self._session.is_over:
+            self.stop()
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """A socket that listens on this machine's own address. Raises FaceSearchError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # a port that was just left is free
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen(_WAITING)
+        except OSError as error:
+            raise FaceSearchError(_why_not(port, error)) from error
+        yield listener
+
+
+def _why_not(port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken; name another one, or 0 for one that is free."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} may not be used by you; name one from 1024 on, or 0 for one that is free."
+    return f"Port {port} cannot be listened on ({error.strerror}); name another one, or 0 for one that is free."
