@@ -123,17 +123,29 @@ def compare_by(
     otherwise = None if chosen.each else 1
     which = Chosen(chosen.a or otherwise, "--face-a"), Chosen(chosen.b or otherwise, "--face-b")
     firsts, seconds = embed_faces(analyser, photos, decoders.decode, which)
+    return compare_probes(firsts, seconds, analyser.embedder.card.name, threshold, judge)
+
+
+def compare_probes(
+    firsts: Sequence[Probe],
+    seconds: Sequence[Probe],
+    model: str,
+    threshold: ActiveThreshold | None,
+    judge: Judge | None = None,
+) -> Verdict:
+    """As `compare`, for faces whose embeddings, of that model, are known: the best pair of one of the first with one
+    of the second counts."""
     similarities = np.clip(_matrix(firsts) @ _matrix(seconds).T, -1, 1)  # (a, b)
     shifts = judge.shifts(_matrix([*firsts, *seconds])) if judge else np.zeros(len(firsts) + len(seconds))
     judged = np.minimum(similarities - (shifts[: len(firsts), None] + shifts[len(firsts) :]) / 2, 1.0)
-    best = np.unravel_index(int(judged.argmax()), judged.shape)
+    best = divmod(int(judged.argmax()), len(seconds))
     verdict = Verdict(
         None,
         float(similarities[best]),
         float(judged[best]),
         None,
         None,
-        analyser.embedder.card.name,
+        model,
         firsts[best[0]].sighting,
         seconds[best[1]].sighting,
         cohort=judge.cohort if judge else 0,
@@ -172,13 +184,16 @@ def identify(
         of_faces = judge.shifts_of(distinct(ids))
         unsettled = []
         for row, found, of in zip(open_rows, similarities, ids, strict=True):
-            near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i != NONE}
+            no_answer = probes[row].not_found | {NONE}
+            near = {int(i): float(np.clip(s, -1, 1)) for s, i in zip(found, of, strict=True) if i not in no_answer}
             judged = {i: min(s - (shifts[row] + of_faces.get(i, 0.0)) / 2, 1.0) for i, s in near.items()}
             reached = {i: s for i, s in near.items() if judged[i] >= lowest}
             # A row is settled when it has its k, when the index is exhausted or when the rest is below the threshold.
             is_last = wanted >= widest or judge.highest(float(found[-1]), shifts[row]) < lowest
             if is_last or not options.every:
-                question = Question(queries[row], shifts[row], options.scope, options.min_quality)
+                question = Question(
+                    queries[row], shifts[row], options.scope, options.min_quality, probes[row].not_found
+                )
                 choice = _Choice(faces, judge, options, probes[row])
                 answers[row] = choice.rows(faces.matches(reached, judged), question)
             if not is_last and (options.every or len(answers[row]) < options.k):

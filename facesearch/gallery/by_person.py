@@ -33,12 +33,13 @@ _MOST_OF_PERSON = 256  # faces, evenly over all of theirs: more do not move thei
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked about: an embedding, (dim,), and how much higher its own threshold lies; and which faces of the
-    gallery take part."""
+    gallery take part: those of the scope without those of `left_out`."""
 
     embedding: Embeddings
     shift: float
     scope: Scope
     min_quality: float
+    left_out: frozenset[int] = frozenset()
 
 
 class ByPerson:
@@ -61,8 +62,9 @@ class ByPerson:
             people, question.scope, question.min_quality, self._judge.dim, most=_MOST_OF_PERSON
         )
         shifts = self._judge.shifts_of(found.ids.tolist())
+        takes_part = ~np.isin(found.ids, list(question.left_out))
         for each in rows:
-            theirs = np.flatnonzero(found.people == (each.match.person_id or 0))
+            theirs = np.flatnonzero(takes_part & (found.people == (each.match.person_id or 0)))
             yield self._by_all(each, found, theirs, shifts) if len(theirs) > 1 else each
 
     def _by_all(

@@ -125,6 +125,14 @@ class Faces:
         """The faces of the photo with this id, in the order in which they were stored."""
         return self._stored("photo_id = ? ORDER BY id", (photo,), dim)
 
+    def one(self, face: int, dim: int) -> tuple[int, str, StoredFaces] | None:
+        """The face with this id, alone, the id of its photo and the photo's path; None where no such face has an
+        embedding."""
+        row = self._conn.execute(
+            "SELECT photo_id, path FROM faces JOIN photos ON photos.id = photo_id WHERE faces.id = ?", (face,)
+        ).fetchone()
+        return (row[0], from_sql(row[1]), self._stored("id = ?", (face,), dim)) if row else None
+
     def best_of_person(self, person: int, most: int, dim: int) -> tuple[list[str], StoredFaces]:
         """The faces of the person with this id, at most so many, the largest first, and the path of each's photo.
         Photos that are missing count too: it is the face that is asked about."""
@@ -214,21 +222,15 @@ class Faces:
         quality = "quality" if "quality" in columns(self._conn, "faces") else "NULL"
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
         for part in parts(list(similarities)):
-            for face_id, person, who, stranger, path, digest, width, height, date, good, *box in self._conn.execute(
-                f"SELECT faces.id, people.name, people.id, {self._is_stranger}, path, digest, width, height, "
-                f"{taken}, {quality}, box_left, box_top, box_right, box_bottom FROM faces "
-                "JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
+            rows = self._conn.execute(
+                "SELECT digest, width, height, faces.id, people.name, people.id, "
+                f"{self._is_stranger}, photo_id, path, {taken}, {quality}, box_left, box_top, box_right, box_bottom "
+                "FROM faces JOIN photos ON photos.id = photo_id LEFT JOIN people ON people.id = person_id "
                 f"WHERE faces.id IN ({marks(part)}) AND photos.status = 'ok' {self._is_one}",
                 part,
-            ):
-                match = Match(
-                    *(person and names.normal(person), similarities[face_id], from_sql(path), Box(*box), face_id),
-                    judged[face_id],
-                    quality=good if isinstance(good, float) else None,
-                    taken=date or None,
-                    person_id=who,
-                    is_stranger=bool(stranger),
-                )
+            )
+            for digest, width, height, face, *row in rows:
+                match = _match(face, row, similarities[face], judged[face])
                 found.append(Candidate(match, bytes(digest or b""), (width or 0, height or 0)))
         return sorted(found, key=lambda each: (-each.match.judged, -each.match.similarity, each.match.face_id))
 
@@ -272,6 +274,19 @@ class Faces:
     @cached_property
     def _is_stranger(self) -> str:
         return "people.kind = 'stranger'" if "kind" in columns(self._conn, "people") else "0"
+
+
+def _match(face: int, row: Sequence[Any], similarity: float, judged: float) -> Match:
+    person, who, stranger, photo, path, date, good, *box = row
+    return Match(
+        *(person and names.normal(person), similarity, from_sql(path), Box(*box), face),
+        judged,
+        quality=good if isinstance(good, float) else None,
+        taken=date or None,
+        person_id=who,
+        is_stranger=bool(stranger),
+        photo_id=photo,
+    )
 
 
 def stored_values(face: Face, row: NDArray[np.float32]) -> tuple[Any, ...]:

@@ -18,10 +18,11 @@ from facesearch.gallery.embedding import Effort
 from facesearch.gallery.exchanging import Exchanging
 from facesearch.gallery.indexing import outermost, usable_roots, whole
 from facesearch.gallery.judging import Judge, keep_up
+from facesearch.gallery.looking import Looking
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.passes import Passes
 from facesearch.gallery.people_records import Grouped
-from facesearch.gallery.questions import Questions
+from facesearch.gallery.probing import Probing
 from facesearch.gallery.records import (
     Calibration,
     Forgotten,
@@ -54,10 +55,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Questions, Deciding, Exchanging, Showing):
+class Gallery(Probing, Looking, Deciding, Exchanging, Showing):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
-    asked is in `Questions`, what it can be told about people in `Deciding`
-    and `Exchanging`, what it shows in `Showing`."""
+    asked is in `Questions`, `Probing` and `Looking`, what it can be told about people in `Deciding` and
+    `Exchanging`, what it shows in `Showing`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

@@ -29,6 +29,39 @@ class FaceOf:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkOf:
+    """Somebody in a photo of whom there is no face that can be used: the mark's id, its box in pixels of the photo as
+    it is shown, whose it is, and how they are called."""
+
+    mark: int
+    box: Box
+    person: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """A photo of the gallery, `width` by `height` pixels as it is shown, None where that is not known. `taken` is its
+    date by its own clock, None where it has none; `reason` says what is wrong with it. `repeats` says that one person
+    may be there twice. Its faces are the largest first, without those that the user said are none. `previous` and
+    `next` are the ids of its neighbours in the order of paths, or among the photos of a person as `find` orders
+    them; None at an end."""
+
+    photo_id: int
+    photo: str
+    width: int | None
+    height: int | None
+    taken: str | None
+    status: str
+    reason: str | None
+    repeats: bool
+    faces: tuple[FaceOf, ...]
+    marks: tuple[MarkOf, ...]
+    previous: int | None
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PersonFacts:
     """A person of the gallery, or a group that has no name yet. So many `faces` in so many `photos` are theirs, of
     which `unsure` were put there by little; `first` and `last` are the dates of their photos, None where no date is

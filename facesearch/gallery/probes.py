@@ -27,23 +27,29 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The face of a photo that a question is about, and its embedding, (dim,). A question with several faces of one
-    person has the others in `also`."""
+    person has the others in `also`. `face_id` is that of a face of the gallery which is not to be found itself."""
 
     sighting: Sighting
     embedding: Embeddings
     also: tuple["Probe", ...] = ()
+    face_id: int | None = None
 
     @property
     def faces(self) -> tuple["Probe", ...]:
         """All faces of the question."""
         return (self, *self.also)
 
+    @property
+    def not_found(self) -> frozenset[int]:
+        """The ids of the gallery's faces that are no answer to this question."""
+        return frozenset(face.face_id for face in self.faces if face.face_id is not None)
+
     def embeddings(self) -> Embeddings:
         """Those of all its faces, (n, dim)."""
         return np.stack([face.embedding for face in self.faces])
 
 
-_Faces: TypeAlias = list[Probe]  # of one photo, the largest first; never empty
+_Faces: TypeAlias = list[Probe]  # of one photo, the largest first
 _Item: TypeAlias = stages.Loaded[str] | stages.Failed[str] | _Faces
 
 
@@ -183,6 +189,12 @@ def embed_faces(
         ]
         for path, there, embedded, which in zip(paths, found, analyser.embed(views, faces), numbers, strict=True)
     ]
+
+
+def embed_view(analyser: Analyser, view: View, path: str) -> _Faces:
+    """All faces of a decoded photo, the largest first; none where it shows none."""
+    (found,) = analyser.analyse([view])
+    return _all_of(path, found)
 
 
 def _view(photo: GivenPhoto, max_side: int, decode: Decode) -> View:

@@ -61,7 +61,7 @@ class Match:
     `person` is the name of whose face it is, None where they have none; `person_id` is that person's id, None where
     the face is nobody's. `is_stranger` says that the user does not want to be asked about them. Where the row stands
     for a person, it shows the face that is judged nearest, of which the similarity is, and `judged` is by so many
-    `faces` of theirs."""
+    `faces` of theirs. `photo_id` is the photo's."""
 
     person: str | None
     similarity: float
@@ -76,6 +76,7 @@ class Match:
     person_id: int | None = None
     is_stranger: bool = False
     faces: int = 1
+    photo_id: int = 0
 
     @property
     def label(self) -> str | None:

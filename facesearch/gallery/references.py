@@ -36,6 +36,10 @@ class UnknownFaceError(UsageError):
     """The gallery has no such face."""
 
 
+class UnknownPhotoError(UsageError):
+    """The gallery has no such photo."""
+
+
 @dataclass(frozen=True, slots=True)
 class Referent:
     """Who was meant: a person, by id; or a face that is nobody's yet, which stands for itself. A face that was typed

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.gallery.references import UnknownFaceError, UnknownPersonError, UnknownPhotoError
 from facesearch.web.service import Service
 
 Json: TypeAlias = dict[str, Any]
@@ -26,6 +27,9 @@ _STATUS = {  # of an error, by its exit code
     ExitCode.MODEL: 503,
     ExitCode.LOCKED: 423,
 }
+
+
+_NOT_THERE = (UnknownPersonError, UnknownFaceError, UnknownPhotoError)
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +92,7 @@ def refused(error: FaceSearchError) -> Response:
     content: Json = {"error": _kind(error), "message": str(error)}
     if people := getattr(error, "people", None):
         content["people"] = list(people)
+    content |= getattr(error, "more", {})
     return Response(msgspec.json.encode(content), _status(error), media_type="application/json")
 
 
@@ -97,7 +102,10 @@ def _kind(error: FaceSearchError) -> str:
 
 
 def _status(error: FaceSearchError) -> int:
-    return _STATUS.get(error.exit_code, 500)
+    if isinstance(error, _NOT_THERE):
+        return 404
+    own: int | None = getattr(error, "http_status", None)
+    return own or _STATUS.get(error.exit_code, 500)
 
 
 def _ids(request: Request) -> dict[str, int]:

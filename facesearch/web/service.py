@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from facesearch.gallery.gallery import Gallery
 from facesearch.photos.pool import Decoders
+from facesearch.web.uploads import Uploads
 
 _DECODERS = 2  # a page asks for a few pictures at once, and the machine has other work
 
@@ -16,6 +17,7 @@ class Service:
 
     gallery: Gallery
     decoders: Decoders
+    uploads: Uploads
 
 
 @contextmanager
@@ -23,5 +25,5 @@ def served(gallery: Gallery) -> Iterator[Service]:
     """The service of a gallery. Raises GalleryError where there is no such gallery."""
     with gallery.reading():
         pass
-    with Decoders(_DECODERS) as decoders:
-        yield Service(gallery, decoders)
+    with Decoders(_DECODERS) as decoders, Decoders(1) as of_uploads:
+        yield Service(gallery, decoders, Uploads(gallery, of_uploads))

@@ -1,0 +1,81 @@
+"""Search: who is on a photo that was dropped, and who looks like a face of the gallery."""
+
+from typing import Annotated
+
+import msgspec
+
+from facesearch.errors import UsageError
+from facesearch.forms import json_forms
+from facesearch.gallery.questions import QueryOptions
+from facesearch.gallery.records import Answer
+from facesearch.web.api.images import PhotoSize
+from facesearch.web.operations import Asked, Json, Nothing, Operation, Picture
+from facesearch.web.service import Service
+from facesearch.web.uploads import Upload
+
+FaceNumber = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
+class NewSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `k` nearest people to one face of the photo that is sent, 1 for the largest."""
+
+    k: Count = 20
+    face: FaceNumber = 1
+
+
+class Search(NewSearch, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `k` nearest people to a face of the gallery, or to one face of a photo that was sent before."""
+
+    face_id: Id | None = None
+    upload: Id | None = None
+
+
+def upload_photo(service: Service, asked: Asked[Nothing, bytes]) -> Json:
+    """Looks at a photo and keeps it for some minutes; its faces, the largest first."""
+    return service.uploads.add(asked.body).facts
+
+
+def upload_image(service: Service, asked: Asked[PhotoSize, Nothing]) -> Picture:
+    """The photo that was sent."""
+    return Picture(service.uploads.picture(asked.ids["upload"], asked.query.side))
+
+
+def search_photo(service: Service, asked: Asked[NewSearch, bytes]) -> Json:
+    """As upload_photo, and who one of its faces is."""
+    upload = service.uploads.add(asked.body)
+    return upload.facts | {"answer": _answer(service, upload, asked.query)}
+
+
+def search(service: Service, asked: Asked[Search, Nothing]) -> Json:
+    """Who a face is: the nearest people, and what their similarity means."""
+    query = asked.query
+    if (query.face_id is None) == (query.upload is None):
+        raise UsageError("Give either face_id or upload.")
+    if query.upload is not None:
+        return {"answer": _answer(service, service.uploads.get(query.upload), query)}
+    return {"answer": answer(service.gallery.query_face(query.face_id or 0, QueryOptions(query.k)))}
+
+
+def _answer(service: Service, upload: Upload, query: NewSearch) -> Json:
+    return answer(service.gallery.query_seen(upload.seen, query.face, QueryOptions(query.k)))
+
+
+def answer(record: Answer) -> Json:
+    """The answer as the command line gives it, with ids for what the page shows, and what else "same" means: about
+    `by_chance` of the `compared` faces reach the threshold though they are strangers'."""
+    form = json_forms.answer(record)
+    for shown, match in zip(form["matches"], record.matches, strict=True):
+        shown |= {"photo_id": match.photo_id, "label": match.label}
+    by_chance = None if record.far is None else round(record.far * record.compared, 2)
+    meaning = {"far": record.far, "learned": record.learned, "compared": record.compared, "by_chance": by_chance}
+    return form | meaning
+
+
+OPERATIONS = (
+    Operation("POST", "/api/uploads", "Send a photo", upload_photo, body=bytes),
+    Operation("GET", "/api/uploads/{upload:int}/image", "A photo that was sent, as WebP", upload_image, PhotoSize),
+    Operation("POST", "/api/search", "Send a photo and search for one of its faces", search_photo, NewSearch, bytes),
+    Operation("GET", "/api/search", "Search for a face", search, Search),
+)
