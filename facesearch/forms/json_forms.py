@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         GalleryFacts,
         Migrated,
         Outcome,
+        PhotoOfPeople,
         PhotosOfPeople,
         Plan,
         RunSummary,
@@ -67,12 +68,14 @@ def answer(record: "Answer") -> Json:
             {
                 "person": match.person,
                 "person_id": match.person_id,
+                "label": match.label,
                 "stranger": match.is_stranger,
                 "faces": match.faces,
                 "similarity": round(match.similarity, 4),
                 "judged": round(match.judged, 4),
                 "same": match.same,
                 "quality": match.quality and round(match.quality, 2),
+                "photo_id": match.photo_id,
                 "photo": match.photo,
                 "taken": match.taken,
                 "alike": list(match.alike),
@@ -87,8 +90,17 @@ def answer(record: "Answer") -> Json:
 
 def photos_of_people(record: "PhotosOfPeople") -> Json:
     """The answer of `find`."""
-    photos = [{"photo": each.photo, "people": list(each.people), "taken": each.taken} for each in record.photos]
-    return {"photos": photos, "undated": record.undated}
+    return {"photos": [photo_of_people(each) for each in record.photos], "undated": record.undated}
+
+
+def photo_of_people(record: "PhotoOfPeople") -> Json:
+    """A photo that shows somebody."""
+    return {
+        "photo_id": record.photo_id,
+        "photo": record.photo,
+        "people": list(record.people),
+        "taken": record.taken,
+    }
 
 
 def unanswered(record: "Unanswered") -> Json:

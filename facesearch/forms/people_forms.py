@@ -13,6 +13,7 @@ def person(record: "PersonFacts") -> Json:
     return {
         "id": record.id,
         "name": record.name,
+        "label": record.label,
         "kind": record.kind,
         "hidden": record.hidden,
         "made_by": record.made_by,
@@ -45,9 +46,11 @@ def face(record: "FaceOf") -> Json:
     """A face, and whose it is."""
     return {
         "face_id": record.face_id,
+        "photo_id": record.photo_id,
         "photo": record.photo,
         "box": [round(edge, 1) for edge in record.box],
         "person": record.person,
+        "label": record.label,
         "named_by": record.named_by,
         "margin": record.margin and round(record.margin, 4),
         "unsure": record.is_unsure,

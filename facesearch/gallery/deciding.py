@@ -8,7 +8,7 @@ from facesearch.gallery import verbs
 from facesearch.gallery.acts import STRANGER, Acts
 from facesearch.gallery.asking import questions
 from facesearch.gallery.people_records import Change, Done, FaceOf, PersonFacts, Question, Reply
-from facesearch.gallery.references import References, WhichFace, Who
+from facesearch.gallery.references import References, WhichFace, WhichPhoto, Who
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.undoing import UNDO, Undoing
 from facesearch.gallery.verbs import Decision
@@ -66,6 +66,12 @@ class Deciding(Storage):
         with self._deciding("name") as decision:
             return verbs.name(decision, decision.references.who(who), name, same, other)
 
+    def name_face(self, face: int, name: str, *, same: bool = False, other: bool = False) -> Done:
+        """As `name_person`, for whom the face with this id stands: its person, or itself where it is nobody's."""
+        name = names.checked(name)
+        with self._deciding("name") as decision:
+            return verbs.name(decision, decision.references.of_face(face), name, same, other)
+
     def join(self, whos: Sequence[Who], into: Who | None = None, *, anyway: bool = False) -> Done:
         """Makes several people one: the one of `into`, or else the one who has a name, or most faces. What was said
         about each is said about that one, and the ids of the others stand for them from now on. Raises TwoNamesError
@@ -85,15 +91,18 @@ class Deciding(Storage):
             decision.recorder.say(f"{verbs.count(len(wanted), 'face')} out of @{person}")
             return decision.done(person, 1)
 
-    def ignore(self, whos: Sequence[Who] = (), *, unnamed_below: int | None = None) -> Done:
-        """Makes strangers of people: they are found as before and never asked about; with `unnamed_below`, of all
-        without a name who have fewer faces. To name one of them takes that back."""
-        if not whos and unnamed_below is None:
+    def ignore(
+        self, whos: Sequence[Who] = (), *, faces: Sequence[int] = (), unnamed_below: int | None = None
+    ) -> Done:
+        """Makes strangers of people, and of those for whom faces stand, by the ids of these: they are found as before
+        and never asked about; with `unnamed_below`, of all without a name who have fewer faces. To name one of them
+        takes that back."""
+        if not whos and not faces and unnamed_below is None:
             raise UsageError("Nobody is named; say who is to be ignored, or below how many faces all without a name.")
         with self._deciding("ignore") as decision:
-            people = {
-                decision.acts.as_person(decision.references.who(who), PersonState(kind=STRANGER)) for who in whos
-            }
+            meant = [decision.references.who(who) for who in whos]
+            meant += [decision.references.of_face(face) for face in faces]
+            people = {decision.acts.as_person(who, PersonState(kind=STRANGER)) for who in dict.fromkeys(meant)}
             if unnamed_below is not None:
                 people.update(decision.db.people_list.unnamed_below(unnamed_below))
             ignored = decision.acts.ignore(sorted(people))
@@ -119,7 +128,7 @@ class Deciding(Storage):
             decision.recorder.say(verbs.count(len(wanted), "face"))
             return decision.done()
 
-    def collage(self, photos: Sequence[str]) -> Done:
+    def collage(self, photos: Sequence[WhichPhoto]) -> Done:
         """Says that one person may be in each of these photos more than once, as in a collage or a mirror."""
         with self._deciding("collage") as decision:
             decision.acts.collage(decision.references.photo(photo) for photo in photos)

@@ -12,6 +12,7 @@ from facesearch.errors import Note, RootError, UsageError
 from facesearch.files import printable
 from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, current_identity
+from facesearch.gallery.browsing import Browsing
 from facesearch.gallery.database import Database
 from facesearch.gallery.deciding import Deciding
 from facesearch.gallery.embedding import Effort
@@ -55,10 +56,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Probing, Looking, Deciding, Exchanging, Showing):
+class Gallery(Probing, Looking, Browsing, Deciding, Exchanging, Showing):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
-    asked is in `Questions`, `Probing` and `Looking`, what it can be told about people in `Deciding` and
-    `Exchanging`, what it shows in `Showing`."""
+    asked is in `Questions` and `Probing`, what is seen of it in `Browsing`, `Looking` and `Showing`, what it can be
+    told about people in `Deciding` and `Exchanging`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

@@ -88,6 +88,14 @@ class PeopleList:
             )
         return covers
 
+    def alone(self) -> list[int]:
+        """The ids of the faces that are nobody's, of the best quality first; the older id first among equals."""
+        rows = self._conn.execute(
+            f"SELECT id FROM faces WHERE person_id IS NULL AND {self._column('is_face')} "
+            f"ORDER BY coalesce({self._column('quality')}, 0) DESC, id"
+        )
+        return [face for (face,) in rows]
+
     def faces_of(self, person: int) -> list[FaceOf]:
         """Somebody's faces: first those of which somebody said that they are theirs, then the computed ones, the
         least sure last; the older id first among equals."""
@@ -104,8 +112,9 @@ class PeopleList:
     def _faces(self, where: str, values: Sequence[Any]) -> list[FaceOf]:
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
         rows = self._conn.execute(
-            f"SELECT {present(self._conn, 'faces', _OF_FACES)}, path, {taken}, {_BOX} FROM faces "
-            f"JOIN photos ON photos.id = photo_id WHERE {where}",
+            f"SELECT {present(self._conn, 'faces', _OF_FACES)}, photo_id, path, {taken}, "
+            f"(SELECT name FROM people WHERE id = person_id), {_BOX} FROM faces JOIN photos ON photos.id = photo_id "
+            f"WHERE {where}",
             values,
         )
         below = self._unsure_below
@@ -113,8 +122,9 @@ class PeopleList:
             FaceOf(
                 face, from_sql(path), Box(*box), person, named_by, margin, quality,
                 FaceState(person, named_by, margin, is_face).is_unsure(below), bool(is_face), date or None,
+                photo, name,
             )
-            for face, person, named_by, margin, is_face, quality, path, date, *box in rows
+            for face, person, named_by, margin, is_face, quality, photo, path, date, name, *box in rows
         ]  # fmt: skip
 
     @cached_property

@@ -14,7 +14,8 @@ class FaceOf:
     """A face of the gallery, and whose it is. `person` is that person's id, None where it is nobody's; `named_by`
     says who said so: `user`, `xmp`, `folder` or `auto` (computed). `margin` says of a computed one how far over its
     bar it lies, as a difference of similarities; `is_unsure` that this is little. `taken` is the photo's date by its
-    own clock; `quality`, 0..1, may not be known. The box is in pixels of the photo as it is shown."""
+    own clock; `quality`, 0..1, may not be known. The box is in pixels of the photo as it is shown. `name` is that of
+    the person, None for one without."""
 
     face_id: int
     photo: str
@@ -26,6 +27,13 @@ class FaceOf:
     is_unsure: bool = False
     is_face: bool = True
     taken: str | None = None
+    photo_id: int = 0
+    name: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """How the person is called: by their name, or `@17`; None where the face is nobody's."""
+        return self.name or (None if self.person is None else f"@{self.person}")
 
 
 @dataclass(frozen=True, slots=True)

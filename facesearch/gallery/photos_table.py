@@ -171,7 +171,7 @@ class Photos:
         labels = [self._people.label(person) for person in people]
         unnamed = [label for label in labels if names.AN_ID.fullmatch(label)]
         return tuple(
-            PhotoOfPeople(from_sql(path), (*self._people.in_photo(i), *unnamed), date or None)
+            PhotoOfPeople(from_sql(path), (*self._people.in_photo(i), *unnamed), date or None, i)
             for i, path, date in rows
         )
 

@@ -123,6 +123,7 @@ class PhotoOfPeople:
     photo: str
     people: tuple[str, ...]
     taken: str | None = None
+    photo_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from facesearch.people import names
 
 Who: TypeAlias = str | int  # as it is typed, or the id of a person
 WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
+WhichPhoto: TypeAlias = str | int  # its path, or its id
 
 _MOST_DIGITS = 19  # of an id
 _NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,5})", re.DOTALL)
@@ -111,8 +112,15 @@ class References:
             )
         return found
 
-    def photo(self, typed: str) -> int:
-        """The id of a photo that is meant. Raises UnknownFaceError where the gallery has none of that path."""
+    def photo(self, typed: WhichPhoto) -> int:
+        """The id of a photo that is meant. Raises UnknownFaceError where the gallery has none of that path,
+        UnknownPhotoError where it has none of that id."""
+        if isinstance(typed, int):
+            if typed > GREATEST_ID or not self._db.photos.has_id(typed):
+                raise UnknownPhotoError(
+                    f"The gallery '{self._gallery}' has no photo {typed}; it may have been deleted."
+                )
+            return typed
         found = self._photo(typed)
         if found is None:
             raise UnknownFaceError(f"{printable(typed)} is no photo of the gallery '{self._gallery}'.")

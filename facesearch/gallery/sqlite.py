@@ -40,19 +40,19 @@ def with_journal(conn: sqlite3.Connection) -> str:
     return mode if mode == "wal" else str(conn.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
 
 
-def to_read(path: Path) -> sqlite3.Connection:
+def to_read(path: Path, any_thread: bool = False) -> sqlite3.Connection:
     """A connection that can neither write nor move the log into the database: the writer alone does (with two that
-    do, SQLite before 3.51.3 may lose a transaction)."""
+    do, SQLite before 3.51.3 may lose a transaction). With `any_thread`, for who lets one thread use it at a time."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        conn = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+        conn = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=not any_thread)
         conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         log = path.with_name(f"{path.name}-wal")
         if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
             raise
         # Where nobody can write nothing changes, and no log is needed to read it.
-        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+        conn = sqlite3.connect(f"{uri}&immutable=1", uri=True, check_same_thread=not any_thread)
     return conn
 
 

@@ -1,15 +1,45 @@
 """The application: pages and interface under one roof."""
 
+from http import HTTPStatus
+
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from facesearch.web.api import OPERATIONS
-from facesearch.web.operations import route
+from facesearch.web.operations import as_bytes, route
 from facesearch.web.pages import ROUTES
 from facesearch.web.service import Service
+
+_SENTENCES = {
+    404: "There is no such address; GET /api/openapi.json lists those of the interface.",
+    405: "This address does not take that method; GET /api/openapi.json says which it takes.",
+}
 
 
 def make_app(service: Service) -> Starlette:
     """The page of this service, without its guard."""
-    app = Starlette(routes=[*ROUTES, *(route(operation) for operation in OPERATIONS)])
+    app = Starlette(
+        routes=[*ROUTES, *(route(operation) for operation in OPERATIONS)],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
     app.state.service = service
     return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: an address that is none, or its method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
+    if not request.url.path.startswith("/api/"):
+        return PlainTextResponse(sentence, status, headers)
+    content = as_bytes({"error": HTTPStatus(status).name.lower(), "message": sentence})
+    return Response(content, status, headers, "application/json")
+
+
+def _failed(_: Request, __: Exception) -> Response:
+    """What nobody has foreseen. The server writes the traceback to stderr, and the client sees none of it."""
+    sentence = "Something went wrong that was not foreseen; the terminal of facesearch web shows what."
+    return Response(as_bytes({"error": "unforeseen", "message": sentence}), 500, media_type="application/json")

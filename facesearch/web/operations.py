@@ -1,25 +1,41 @@
 """An operation of the JSON interface: what it takes, what it does, and how its answer or its failure is sent."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
-from facesearch.gallery.references import UnknownFaceError, UnknownPersonError, UnknownPhotoError
 from facesearch.web.service import Service
 
 Json: TypeAlias = dict[str, Any]
 Query = TypeVar("Query")
 Body = TypeVar("Body")
 
-_GREATEST_ID = 2**63 - 1
-_STATUS = {  # of an error, by its exit code
+GREATEST_ID = 2**63 - 1
+Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=GREATEST_ID)]
+
+_JSON = "application/json"
+_STATUS_OF_KIND = {  # of an error, by its kind
+    "not_there": 404,
+    "unknown_person": 404,
+    "unknown_face": 404,
+    "unknown_photo": 404,
+    "name_taken": 409,  # these need a decision
+    "ambiguous_name": 409,
+    "two_names": 409,
+    "not_same": 409,
+    "in_the_way": 409,
+    "nothing_to_undo": 409,
+}
+_STATUS_OF_EXIT = {  # and of the others by their exit code
     ExitCode.NO: 404,
     ExitCode.USAGE: 400,
     ExitCode.NO_FACE: 422,
@@ -27,9 +43,6 @@ _STATUS = {  # of an error, by its exit code
     ExitCode.MODEL: 503,
     ExitCode.LOCKED: 423,
 }
-
-
-_NOT_THERE = (UnknownPersonError, UnknownFaceError, UnknownPhotoError)
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +74,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`answer` runs in a thread. `query` and `body` are msgspec structs; the body may be `bytes`, a raw photo."""
+    """`path` names its ids in braces: `/api/people/{person}`. `answer` runs in a thread; its name is the operation's
+    in the document. `query`, `body` and `reply` are msgspec structs; the body may be `bytes`, a raw photo; the reply
+    may be `Picture`. `refusals` are the statuses of errors that are its own, beside those that follow from what it
+    takes."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -69,6 +85,25 @@ class Operation:
     answer: Callable[[Service, Any], Json | Picture]
     query: type = Nothing
     body: type = Nothing
+    reply: Any = Json
+    refusals: tuple[int, ...] = ()
+
+
+class IdConvertor(Convertor[int]):
+    """An id in an address. That of more digits than any id has is no address."""
+
+    regex = "[0-9]{1,40}"
+
+    def convert(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """The digits."""
+        return str(value)
+
+
+register_url_convertor("id", IdConvertor())
 
 
 def route(operation: Operation) -> Route:
@@ -82,56 +117,63 @@ def route(operation: Operation) -> Route:
             return refused(error)
         if isinstance(found, Picture):
             return Response(found.data, media_type=found.media_type)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return Response(as_bytes(found), media_type=_JSON)
 
-    return Route(operation.path, endpoint, methods=[operation.method], name=operation.answer.__name__)
+    path = operation.path.replace(":int}", "}").replace("}", ":id}")
+    return Route(path, endpoint, methods=[operation.method], name=operation.answer.__name__)
+
+
+def as_bytes(found: Json) -> bytes:
+    """JSON. A path whose bytes are no UTF-8 is written as `--json` writes it: with halves of characters, escaped."""
+    try:
+        return msgspec.json.encode(found)
+    except UnicodeEncodeError:
+        return json.dumps(found).encode()
 
 
 def refused(error: FaceSearchError) -> Response:
     """The answer to a request that cannot be done: its sentence, and what kind of error it is, in snake case."""
-    content: Json = {"error": _kind(error), "message": str(error)}
+    content: Json = {"error": kind_of(error), "message": str(error)}
     if people := getattr(error, "people", None):
         content["people"] = list(people)
     content |= getattr(error, "more", {})
-    return Response(msgspec.json.encode(content), _status(error), media_type="application/json")
+    return Response(as_bytes(content), status_of(error), media_type=_JSON)
 
 
-def _kind(error: FaceSearchError) -> str:
+def kind_of(error: FaceSearchError) -> str:
+    """Such as `name_taken` of a NameTakenError."""
     name = type(error).__name__.removesuffix("Error")
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
 
 
-def _status(error: FaceSearchError) -> int:
-    if isinstance(error, _NOT_THERE):
-        return 404
+def status_of(error: FaceSearchError) -> int:
+    """The status of the answer that refuses with this error: its own, or that of its kind, or of its exit code."""
     own: int | None = getattr(error, "http_status", None)
-    return own or _STATUS.get(error.exit_code, 500)
+    return own or _STATUS_OF_KIND.get(kind_of(error)) or _STATUS_OF_EXIT.get(error.exit_code, 500)
 
 
 def _ids(request: Request) -> dict[str, int]:
     for value in request.path_params.values():
-        if value > _GREATEST_ID:
-            raise NotThereError(f"Nothing has the number {str(value)[:30]}.")
+        if value > GREATEST_ID:
+            raise NotThereError(f"Nothing has the number {value}; it is too large for an id.")
     return dict(request.path_params)
 
 
 def _query(request: Request, kind: type) -> Any:
     pairs = request.query_params.multi_items()
     if len(pairs) != len(dict(pairs)):
-        raise UsageError("The address says something twice.")
+        raise UsageError("The address says something twice; say it once.")
     try:
         return msgspec.convert(dict(pairs), kind, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"The address cannot be understood: {error}.") from error
 
 
 async def _body(request: Request, kind: type) -> Any:
-    data = await request.body()
+    data = await request.body()  # the guard has bounded it, and has seen that it is JSON
     if kind is bytes:
         return data
-    if kind is Nothing and not data:
-        return Nothing()
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UsageError(f"The request's body cannot be understood: {error}.") from error

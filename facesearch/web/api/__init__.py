@@ -1,11 +1,16 @@
 """The JSON interface, a module for each of its subjects."""
 
-from facesearch.web.api import images, people, photos, search
+from facesearch.web.api import faces, gallery, images, log, names, people, photos, questions, search
 from facesearch.web.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
+    *gallery.OPERATIONS,
     *people.OPERATIONS,
+    *faces.OPERATIONS,
     *photos.OPERATIONS,
     *images.OPERATIONS,
+    *names.OPERATIONS,
+    *questions.OPERATIONS,
+    *log.OPERATIONS,
     *search.OPERATIONS,
 )

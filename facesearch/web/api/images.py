@@ -32,6 +32,6 @@ def photo_image(service: Service, asked: Asked[PhotoSize, Nothing]) -> Picture:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/faces/{face:int}/image", "A face, as WebP", face_image, FaceSize),
-    Operation("GET", "/api/photos/{photo:int}/image", "A photo, as WebP", photo_image, PhotoSize),
+    Operation("GET", "/api/faces/{face}/image", "A face, as WebP", face_image, FaceSize),
+    Operation("GET", "/api/photos/{photo}/image", "A photo, as WebP", photo_image, PhotoSize),
 )

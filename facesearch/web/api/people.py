@@ -1,22 +1,16 @@
 """People: lists of them, and what is said about them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import msgspec
 
-from facesearch.forms import people_forms
-from facesearch.gallery.people_records import PersonFacts
-from facesearch.web.operations import Asked, Json, Nothing, Operation
+from facesearch.errors import UsageError
+from facesearch.forms import json_forms, people_forms
+from facesearch.gallery.references import Who
+from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.service import Service
-
-WhichPeople = Literal["named", "groups", "strangers", "hidden"]
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a long list: `n` of it, from the one with this number, counted from 0."""
-
-    first: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
-    n: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
+from facesearch.web.state import WhichPeople
+from facesearch.web.words import Faces, GivenName, Ids, Part
 
 
 class People(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,20 +19,126 @@ class People(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     list: WhichPeople = "named"
 
 
+class ToJoin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who become one: `into`, or else the one who has a name, or most faces. `anyway` takes back that two of them
+    are not the same."""
+
+    people: Ids
+    into: Id | None = None
+    anyway: bool = False
+
+
+class ToMove(Faces, frozen=True, forbid_unknown_fields=True):
+    """Faces, and whose they are: a person's, by id, or of that name."""
+
+    to: Id | str
+
+
+class ToIgnore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is not to be asked about: people, those whose faces these are, all without a name who have fewer faces."""
+
+    people: Ids | None = None
+    faces: Ids | None = None
+    unnamed_below: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+
+
+class ToHide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is left out of lists, or with `hidden` off is shown again."""
+
+    people: Ids
+    hidden: bool = True
+
+
+class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The face that stands for a person."""
+
+    face: Id
+
+
 def list_people(service: Service, asked: Asked[People, Nothing]) -> Json:
     """Those of one list, as people_list orders them."""
     query = asked.query
-    found = [each for each in service.gallery.people() if _list_of(each) == query.list]
-    shown = found[query.first : query.first + query.n]
-    return {"total": len(found), "people": [people_forms.person(each) for each in shown]}
+    version, total, people = service.state.people(query.list, query.first, query.n)
+    return {"version": version, "total": total, "people": [people_forms.person(each) for each in people]}
 
 
-def _list_of(person: PersonFacts) -> WhichPeople:
-    if person.hidden:
-        return "hidden"
-    if person.kind == "stranger":
-        return "strangers"
-    return "named" if person.name else "groups"
+def get_person(service: Service, asked: Asked[Nothing, Nothing]) -> Json:
+    """A person; an id that was joined into another one stands for that one."""
+    return people_forms.person(service.gallery.person(asked.ids["person"]))
 
 
-OPERATIONS = (Operation("GET", "/api/people", "People of one list", list_people, People),)
+def list_faces_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
+    """The faces of a person, the least sure last."""
+    faces = service.gallery.faces_of(asked.ids["person"])
+    return {"total": len(faces), "faces": [people_forms.face(each) for each in _part(faces, asked.query)]}
+
+
+def list_photos_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
+    """The photos of a person, the newest first."""
+    photos = service.gallery.find([asked.ids["person"]]).photos
+    return {"total": len(photos), "photos": [json_forms.photo_of_people(each) for each in _part(photos, asked.query)]}
+
+
+def _part(rows: Any, query: Part) -> Any:
+    return rows[query.first : query.first + query.n]
+
+
+def name_person(service: Service, asked: Asked[Nothing, GivenName]) -> Json:
+    """Gives a person a name."""
+    body = asked.body
+    with service.writing():
+        done = service.gallery.name_person(asked.ids["person"], body.name, same=body.same, other=body.other)
+    return people_forms.done(done)
+
+
+def join_people(service: Service, asked: Asked[Nothing, ToJoin]) -> Json:
+    """Makes several people one."""
+    body = asked.body
+    with service.writing():
+        return people_forms.done(service.gallery.join(body.people, body.into, anyway=body.anyway))
+
+
+def part_faces(service: Service, asked: Asked[Nothing, Faces]) -> Json:
+    """Takes faces from a person."""
+    with service.writing():
+        return people_forms.done(service.gallery.part(asked.ids["person"], asked.body.faces))
+
+
+def choose_cover(service: Service, asked: Asked[Nothing, Cover]) -> Json:
+    """Chooses the face that stands for a person."""
+    with service.writing():
+        return people_forms.done(service.gallery.cover(asked.ids["person"], asked.body.face))
+
+
+def ignore_people(service: Service, asked: Asked[Nothing, ToIgnore]) -> Json:
+    """Makes strangers of people."""
+    body = asked.body
+    if body.people is None and body.faces is None and body.unnamed_below is None:
+        raise UsageError("Nobody is named; say who is to be ignored: people, faces or unnamed_below.")
+    whos: list[Who] = [*(body.people or ())]
+    with service.writing():
+        return people_forms.done(
+            service.gallery.ignore(whos, faces=body.faces or (), unnamed_below=body.unnamed_below)
+        )
+
+
+def hide_people(service: Service, asked: Asked[Nothing, ToHide]) -> Json:
+    """Leaves people out of lists, or shows them again."""
+    with service.writing():
+        return people_forms.done(service.gallery.hide(asked.body.people, asked.body.hidden))
+
+
+OPERATIONS = (
+    Operation("GET", "/api/people", "People of one list", list_people, People),
+    Operation("GET", "/api/people/{person}", "One person", get_person),
+    Operation(
+        "GET", "/api/people/{person}/faces", "A person's faces, the least sure last", list_faces_of_person, Part
+    ),
+    Operation("GET", "/api/people/{person}/photos", "A person's photos, newest first", list_photos_of_person, Part),
+    Operation("POST", "/api/people/{person}/name", "Name a person", name_person, body=GivenName, refusals=(409,)),
+    Operation("POST", "/api/people/join", "Make several people one", join_people, body=ToJoin, refusals=(409,)),
+    Operation("POST", "/api/people/{person}/part", "Take faces from a person", part_faces, body=Faces),
+    Operation("POST", "/api/people/{person}/cover", "Choose a person's face", choose_cover, body=Cover),
+    Operation("POST", "/api/people/ignore", "Never ask about people", ignore_people, body=ToIgnore),
+    Operation("POST", "/api/people/hide", "Hide people, or show them again", hide_people, body=ToHide),
+)

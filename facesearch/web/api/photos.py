@@ -43,4 +43,4 @@ def _mark(record: MarkOf) -> Json:
     return {"mark": record.mark, "box": box, "person": record.person, "label": record.label}
 
 
-OPERATIONS = (Operation("GET", "/api/photos/{photo:int}", "A photo, and who is in it", show_photo, Beside),)
+OPERATIONS = (Operation("GET", "/api/photos/{photo}", "A photo, and who is in it", show_photo, Beside),)

@@ -63,11 +63,9 @@ def _answer(service: Service, upload: Upload, query: NewSearch) -> Json:
 
 
 def answer(record: Answer) -> Json:
-    """The answer as the command line gives it, with ids for what the page shows, and what else "same" means: about
-    `by_chance` of the `compared` faces reach the threshold though they are strangers'."""
+    """The answer as the command line gives it, and what else "same" means: about `by_chance` of the `compared` faces
+    reach the threshold though they are strangers'."""
     form = json_forms.answer(record)
-    for shown, match in zip(form["matches"], record.matches, strict=True):
-        shown |= {"photo_id": match.photo_id, "label": match.label}
     by_chance = None if record.far is None else round(record.far * record.compared, 2)
     meaning = {"far": record.far, "learned": record.learned, "compared": record.compared, "by_chance": by_chance}
     return form | meaning
@@ -75,7 +73,7 @@ def answer(record: Answer) -> Json:
 
 OPERATIONS = (
     Operation("POST", "/api/uploads", "Send a photo", upload_photo, body=bytes),
-    Operation("GET", "/api/uploads/{upload:int}/image", "A photo that was sent, as WebP", upload_image, PhotoSize),
+    Operation("GET", "/api/uploads/{upload}/image", "A photo that was sent, as WebP", upload_image, PhotoSize),
     Operation("POST", "/api/search", "Send a photo and search for one of its faces", search_photo, NewSearch, bytes),
     Operation("GET", "/api/search", "Search for a face", search, Search),
 )

@@ -1,0 +1,31 @@
+"""The gallery as a whole: its state, what it holds, and what could not be read."""
+
+from itertools import islice
+
+from facesearch.forms import json_forms
+from facesearch.web.operations import Asked, Json, Nothing, Operation
+from facesearch.web.service import Service
+from facesearch.web.words import Part
+
+
+def get_state(service: Service, _: Asked[Nothing, Nothing]) -> Json:
+    """What a page asks for again and again: a version that grows with every change, and the run of indexing."""
+    return {"gallery": service.gallery.name, "version": service.state.version(), "run": None}
+
+
+def get_gallery(service: Service, _: Asked[Nothing, Nothing]) -> Json:
+    """What the gallery holds."""
+    return json_forms.gallery_facts(service.gallery.facts())
+
+
+def list_failures(service: Service, asked: Asked[Part, Nothing]) -> Json:
+    """The photos that could not be read, by path."""
+    unread, first, n = list(service.gallery.unread()), asked.query.first, asked.query.n
+    return {"total": len(unread), "failures": [json_forms.failure(each) for each in islice(unread, first, first + n)]}
+
+
+OPERATIONS = (
+    Operation("GET", "/api/state", "The version, which grows with every change, and what runs", get_state),
+    Operation("GET", "/api/gallery", "What the gallery holds", get_gallery),
+    Operation("GET", "/api/failures", "What could not be read, and why", list_failures, Part),
+)
