@@ -12,6 +12,7 @@ from facesearch.gallery.probes import Chosen, KnownProbes, Probe, embed_view
 from facesearch.gallery.questions import QueryOptions, Questions
 from facesearch.gallery.records import Answer, GallerySettings, Sighting, Verdict
 from facesearch.gallery.references import References
+from facesearch.gallery.vectors import import_faiss
 from facesearch.photos.file import digest_of
 from facesearch.photos.given import GivenPhoto, given_view, name_of
 from facesearch.photos.pool import Decoders
@@ -49,8 +50,9 @@ class Probing(Questions):
             return Seen(seen.size, tuple(faces), seen.model, seen.identity)
 
     def load_networks(self) -> None:
-        """Loads what `look_at` needs, so that the first photo need not wait for it. Raises ModelError when a model is
+        """Loads what `look_at` and searches need, so that the first photo need not wait for it. Raises ModelError when a model is
         missing."""
+        import_faiss()
         with self.reading() as (_, settings):
             self._load(settings)
 

@@ -1,6 +1,8 @@
 """The body of a request, in bounded memory and time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.types import Receive
 
@@ -15,6 +17,17 @@ _PHOTOS_AT_ONCE = 4  # bodies of photos in memory: 256 MB
 _photos = asyncio.Semaphore(_PHOTOS_AT_ONCE)
 
 
+@asynccontextmanager
+async def in_turn(is_photo: bool) -> AsyncIterator[None]:
+    """Waits, with a photo, until few others are read or answered: each is in memory until its answer is sent, and
+    takes one of the threads that answer everything else, too."""
+    if not is_photo:
+        yield
+        return
+    async with _photos:
+        yield
+
+
 async def read_body(kind: bytes | None, declared: bytes | None, receive: Receive, is_photo: bool) -> bytes:
     """The body of a request that says this content type and length, where an address takes a photo or JSON. Raises
     RefusedRequestError for one of another type, that is too long, or that does not come."""
@@ -25,8 +38,7 @@ async def read_body(kind: bytes | None, declared: bytes | None, receive: Receive
         raise RefusedRequestError(
             415, "not_a_photo", "A photo is sent as it is, with the content type image/jpeg or the like."
         )
-    async with _photos:
-        return await _read(receive, declared, _MOST_PHOTO, is_typed=True)
+    return await _read(receive, declared, _MOST_PHOTO, is_typed=True)
 
 
 def _check_json(media: bytes) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facesearch.web.bodies import read_body
+from facesearch.web.bodies import in_turn, read_body
 from facesearch.web.refusals import RefusedRequestError, SafeSend, refuse, send_whole
 from facesearch.web.session import Session
 
@@ -100,9 +100,11 @@ class Guard:
         self._check_session(request)
         if request.path != _IDLE_CALL:
             self._door.session.use()
-        receive = await self._with_body(request, receive)
         headers = [each for each in scope["headers"] if each[0] not in _NOT_PASSED_ON]
-        return await self._app({**scope, "headers": headers}, receive, send)
+        is_photo = not request.is_reading and request.path in self._door.photo_addresses
+        async with in_turn(is_photo):
+            receive = await self._with_body(request, receive, is_photo)
+            return await self._app({**scope, "headers": headers}, receive, send)
 
     def _check_host(self, request: _Request) -> None:
         """Another name that leads here is how a stranger's page would get around the browser's rules."""
@@ -176,10 +178,9 @@ class Guard:
         sentence = "This address has been used; open the new one that facesearch web has just printed."
         return RefusedRequestError(403, "used_token", sentence)
 
-    async def _with_body(self, request: _Request, receive: Receive) -> Receive:
+    async def _with_body(self, request: _Request, receive: Receive, is_photo: bool) -> Receive:
         if request.is_reading:
             return receive
-        is_photo = request.path in self._door.photo_addresses
         body = await read_body(request.one(b"content-type"), request.one(b"content-length"), receive, is_photo)
         return _replayed(body, receive)
 

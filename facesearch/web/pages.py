@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from facesearch.web.service import Service
+
 _HERE = Path(__file__).parent
 _ADDRESSES = ("/people", "/people/{id:int}", "/questions", "/photos/{id:int}", "/search", "/log", "/gallery")
 _templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
@@ -16,8 +18,9 @@ _templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "template
 
 def page(request: Request) -> Response:
     """The document; its script shows what belongs to the address."""
-    gallery = request.app.state.service.gallery.name
-    return HTMLResponse(_templates.get_template("page.html").render(gallery=gallery))
+    service: Service = request.app.state.service
+    service.uploads.warm_up()
+    return HTMLResponse(_templates.get_template("page.html").render(gallery=service.gallery.name))
 
 
 def static(request: Request) -> Response:

@@ -15,11 +15,12 @@ from facesearch.packages import how_to_install
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Cause, Status
 
-LARGEST = 64_000_000  # bytes of one photo: cameras' raw files have 25 to 60 MB
+LARGEST = 64 << 20  # bytes of one photo: a raw one of 60 megapixels
 _MOST = 64  # photos: somebody compares a handful
 _MOST_BYTES = 256_000_000  # of all that are kept
 _SECONDS = 15 * 60  # that one is kept after it was last asked for
 _IDS = 2**48  # so that an id of an earlier server is none of this one's; JavaScript's numbers hold 53 bits
+_SOON = 2.0  # seconds after the first page, whose faces come first
 _TOO_LARGE = 413
 _NOT_A_PHOTO = 415
 _NOT_NOW = 503
@@ -92,8 +93,8 @@ class Uploads:
         clock: Callable[[], float] = time.monotonic,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
-        self._most_bytes = most_bytes
-        self._gallery, self._decoders, self._clock = gallery, decoders, clock
+        self._gallery, self._decoders, self._clock, self._most_bytes = gallery, decoders, clock, most_bytes
+        self._is_warm = False
         self._looking = threading.Lock()
         self._change = threading.Lock()  # guards what follows
         self._kept: OrderedDict[int, tuple[float, Upload]] = OrderedDict()  # the one asked for last is the last
@@ -102,9 +103,7 @@ class Uploads:
         """Looks at a photo and keeps it. Raises RefusedPhotoError for what is none, NoFaceInUploadError where it
         shows no face, ModelError where the gallery's models are missing."""
         if len(data) > LARGEST:
-            raise TooLargeError(
-                f"A photo of {len(data) / 1e6:,.0f} MB is too large; the limit is {LARGEST / 1e6:g} MB."
-            )
+            raise TooLargeError(f"A photo of {len(data) >> 20:,} MB is too large; the limit is {LARGEST >> 20} MB.")
         with self._looking:
             try:
                 seen = self._gallery.look_at(data, self._decoders)
@@ -137,8 +136,13 @@ class Uploads:
             raise _refusal(error) from error
 
     def warm_up(self) -> None:
-        """Loads the networks in a thread, so that the first photo need not wait for them."""
-        threading.Thread(target=self._load, daemon=True).start()
+        """Loads the networks soon, once, so that the first photo need not wait for them."""
+        if self._is_warm:
+            return
+        self._is_warm = True
+        timer = threading.Timer(_SOON, self._load)
+        timer.daemon = True
+        timer.start()
 
     def _load(self) -> None:
         try:
