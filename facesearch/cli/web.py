@@ -1,6 +1,6 @@
 """`facesearch web`: people seen, named and searched in a browser, on this machine alone."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.options import Device, GalleryName, Precision
-from facesearch.errors import ExitCode
+from facesearch.errors import ExitCode, FaceSearchError
 from facesearch.packages import required
 
 _NEEDED = ("starlette", "uvicorn", "jinja2")
@@ -46,9 +46,14 @@ def web(
     # One photo is embedded before a GPU would have started.
     chosen = Gallery.open(gallery, "cpu" if device == "auto" else device, show.note, precision)
     with served(chosen) as service, token_in(token_file) if token_file else nullcontext(None) as token:
-        serve(service, Serving(port, token, opened=opened, tell=_print))
+        serve(service, Serving(port, token, opened=opened, tell=_print_again))
     show.note("Nobody used the page for 8 hours, and it has ended; run facesearch web again.")
     return ExitCode.DONE
+
+
+def _print_again(address: str) -> None:
+    with suppress(show.ClosedPipeError, FaceSearchError):  # whoever read the first one may have gone
+        _print(address)
 
 
 def _print(address: str) -> None:

@@ -7,16 +7,22 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facesearch.web.bodies import PATIENCE, Patience
 from facesearch.web.refusals import made_safe
 
-_HEAD = 10.0  # seconds in which the head of a request must come
 _MOST = 400  # connections at once; a browser opens 6, and a process may have 1,024 files
 _REFUSED = b"This is no HTTP request that can be understood."
+
+
+def connection_of(patience: Patience) -> type["Connection"]:
+    """The kind of connection that waits so long for the head of a request."""
+    return type("PatientConnection", (Connection,), {"head_seconds": patience.head})
 
 
 class Connection(H11Protocol):
     """One connection."""
 
+    head_seconds = PATIENCE.head
     _ends: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,7 +58,7 @@ class Connection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self._ends is None and not self.transport.is_closing():
-            self._ends = self.loop.call_later(_HEAD, self._end)
+            self._ends = self.loop.call_later(self.head_seconds, self._end)
 
     def _stop_waiting(self) -> None:
         if self._ends is not None:

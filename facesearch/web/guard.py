@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facesearch.web.bodies import in_turn, read_body
+from facesearch.web.bodies import PATIENCE, Bodies, Patience
 from facesearch.web.refusals import RefusedRequestError, SafeSend, refuse, send_whole
 from facesearch.web.session import Session
 
@@ -29,11 +29,12 @@ _log = logging.getLogger("facesearch.web")
 @dataclass(frozen=True, slots=True)
 class Door:
     """Who may come in. `bearer` is the token of programs, where there is one; `photo_addresses` take raw photos;
-    `tell` hears what whoever runs the server should know."""
+    `tell` hears the new address where the one before has been used."""
 
     session: Session
     bearer: str | None = None
     photo_addresses: Collection[str] = ()
+    patience: Patience = PATIENCE
     tell: Callable[[str], None] = lambda _: None
 
 
@@ -65,7 +66,8 @@ class Guard:
     """An ASGI application in front of another."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
+        self._app, self._door, self._told = app, door, ""
+        self._bodies = Bodies(door.patience)
         port = door.session.port
         self._hosts = (f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode())
 
@@ -102,7 +104,7 @@ class Guard:
             self._door.session.use()
         headers = [each for each in scope["headers"] if each[0] not in _NOT_PASSED_ON]
         is_photo = not request.is_reading and request.path in self._door.photo_addresses
-        async with in_turn(is_photo):
+        async with self._bodies.in_turn(is_photo):
             receive = await self._with_body(request, receive, is_photo)
             return await self._app({**scope, "headers": headers}, receive, send)
 
@@ -174,14 +176,17 @@ class Guard:
     def _not_in(self, entry: str) -> RefusedRequestError:
         if entry == "wrong":
             return RefusedRequestError(403, "wrong_token", f"The token of this address is wrong; {_AGAIN}.")
-        self._door.tell(self._door.session.address)
+        if self._told != self._door.session.address:  # once, however often the used one is tried
+            self._told = self._door.session.address
+            self._door.tell(self._told)
         sentence = "This address has been used; open the new one that facesearch web has just printed."
         return RefusedRequestError(403, "used_token", sentence)
 
     async def _with_body(self, request: _Request, receive: Receive, is_photo: bool) -> Receive:
         if request.is_reading:
             return receive
-        body = await read_body(request.one(b"content-type"), request.one(b"content-length"), receive, is_photo)
+        kind, length = request.one(b"content-type"), request.one(b"content-length")
+        body = await self._bodies.read(kind, length, receive, is_photo)
         return _replayed(body, receive)
 
 

@@ -14,12 +14,14 @@ from facesearch import interruption
 from facesearch.errors import FaceSearchError
 from facesearch.web.api import OPERATIONS
 from facesearch.web.app import make_app
-from facesearch.web.connections import Connection
+from facesearch.web.bodies import PATIENCE, Patience
+from facesearch.web.connections import connection_of
 from facesearch.web.guard import Door, Guard
 from facesearch.web.service import Service
 from facesearch.web.session import IDLE_SECONDS, Session
 
 _ENDS_IN = 0.3  # seconds for requests that run when the server ends; what they write is whole or not at all
+_KEPT = 30  # seconds that a connection without a request is kept
 _WAITING = 512  # connections that the system keeps until they are taken
 
 
@@ -31,6 +33,7 @@ class Serving:
     port: int = 0
     bearer: str | None = None
     idle_seconds: float = IDLE_SECONDS
+    patience: Patience = PATIENCE
     opened: Callable[[str], None] = lambda _: None
     tell: Callable[[str], None] = lambda _: None
 
@@ -41,7 +44,8 @@ def serve(service: Service, serving: Serving) -> None:
     with _listening(serving.port) as listener:
         session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
         photos = [each.path for each in OPERATIONS if each.body is bytes]
-        server = _Server(Guard(make_app(service), Door(session, serving.bearer, photos, serving.tell)), session)
+        door = Door(session, serving.bearer, photos, serving.patience, serving.tell)
+        server = _Server(Guard(make_app(service), door), door)
         with interruption.orderly(server.stop):
             serving.opened(session.address)
             server.run(sockets=[listener])
@@ -51,12 +55,12 @@ def serve(service: Service, serving: Serving) -> None:
 class _Server(uvicorn.Server):
     """Leaves signals to facesearch, and ends with its session."""
 
-    def __init__(self, app: Guard, session: Session) -> None:
-        self._session = session
+    def __init__(self, app: Guard, door: Door) -> None:
+        self._session = door.session
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=connection_of(door.patience),
                 ws="none",
                 loop="asyncio",
                 lifespan="auto",
@@ -68,6 +72,7 @@ class _Server(uvicorn.Server):
                 backlog=_WAITING,
                 callback_notify=self._end_when_idle,
                 timeout_notify=0,
+                timeout_keep_alive=_KEPT,
                 timeout_graceful_shutdown=_ENDS_IN,  # type: ignore[arg-type]
             )
         )
