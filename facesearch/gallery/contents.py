@@ -7,6 +7,7 @@ from pathlib import Path
 
 DATABASE = "faces.db"
 VECTORS = "faces.faiss"
+THUMBNAILS = "thumbnails.db"  # small pictures of faces, a cache
 LOCK = "faces.lock"
 SHEET = "sheet.jpg"  # the contact sheet that was shown last; `forget` deletes it
 LOGS = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
@@ -14,7 +15,8 @@ WORK = ".repair.part"  # a folder in which `repair` makes a new database
 SET_ASIDE = "old"  # in that folder: the log of the database that is to be replaced
 BACKUP = "backup-"
 
-_LASTING = {DATABASE, VECTORS, LOCK, SHEET, *LOGS}
+OF_THUMBNAILS = (THUMBNAILS, f"{THUMBNAILS}-journal")
+_LASTING = {DATABASE, VECTORS, LOCK, SHEET, *LOGS, *OF_THUMBNAILS}
 # The file of vectors while it is written; a database that an earlier facesearch's `repair` was making; files.PART;
 # SQLite's temporary files, and its note of a transaction over several databases.
 _UNFINISHED = re.compile(

@@ -274,7 +274,7 @@ def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> For
 
 def _scrub(storage: Storage, db: Database) -> None:
     try:
-        storage.delete_sheet()
+        storage.delete_pictures(db)
         db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
     except FaceSearchError as error:
         raise LeftBehindError(

@@ -144,7 +144,7 @@ def _delete_files(folder: Path) -> None:
     (folder / contents.DATABASE).rename(doomed)
     sync_folder(folder)
     doomed.unlink()
-    for name in (*contents.LOGS, contents.VECTORS):
+    for name in (*contents.LOGS, contents.VECTORS, contents.SHEET, *contents.OF_THUMBNAILS):
         (folder / name).unlink(missing_ok=True)
     for backup in contents.backups(folder):
         shutil.rmtree(backup)

@@ -2,8 +2,10 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from facesearch.errors import ExitCode, FaceSearchError, PhotoError
 from facesearch.files import printable
@@ -19,6 +21,11 @@ _WHY_NOT = {
     Status.MISSING: "is gone",
     Status.EXCLUDED: "is left out of the gallery's folders now",
 }
+
+_FACE = (
+    "SELECT {table}.id, box_left, box_top, box_right, box_bottom, photos.id, path, digest, status, width, height "
+    "FROM {table} JOIN photos ON photos.id = photo_id"
+)
 
 
 class NotShownError(FaceSearchError):
@@ -73,12 +80,18 @@ class PictureSources:
         """The faces of a photo, by id."""
         return self._faces("photo_id IN ({marks})", [photo])
 
+    def all_faces(self) -> Iterator[FaceSource]:
+        """All faces."""
+        for table in self._tables:
+            for row in self._conn.execute(_FACE.format(table=table)):
+                yield _face(row)
+
     def photo(self, photo: int) -> PhotoSource | None:
         """The photo with this id; None where there is none."""
         row = self._conn.execute(
             "SELECT id, path, digest, status, width, height FROM photos WHERE id = ?", (photo,)
         ).fetchone()
-        return _photo(*row) if row else None
+        return _photo(row) if row else None
 
     def roots(self) -> tuple[str, ...]:
         """The folders and photos that the gallery looks after."""
@@ -86,18 +99,17 @@ class PictureSources:
 
     def _faces(self, where: str, values: Sequence[int]) -> dict[int, FaceSource]:
         found: dict[int, FaceSource] = {}
-        for table in FACE_TABLES:
-            if not columns(self._conn, table):  # an earlier facesearch set none aside
-                continue
+        for table in self._tables:
             for part in parts(values):
-                rows = self._conn.execute(
-                    f"SELECT {table}.id, box_left, box_top, box_right, box_bottom, photos.id, path, digest, status, "
-                    f"width, height FROM {table} JOIN photos ON photos.id = photo_id "
-                    f"WHERE {where.format(table=table, marks=marks(part))}",
-                    part,
-                )
-                found |= {row[0]: FaceSource(row[0], Box(*row[1:5]), _photo(*row[5:])) for row in rows}
+                condition = where.format(table=table, marks=marks(part))
+                for row in self._conn.execute(f"{_FACE.format(table=table)} WHERE {condition}", part):
+                    found[row[0]] = _face(row)
         return found
+
+    @cached_property
+    def _tables(self) -> list[str]:
+        """Where faces lie; an earlier facesearch set none aside."""
+        return [table for table in FACE_TABLES if columns(self._conn, table)]
 
 
 def load_source(photo: PhotoSource, roots: Sequence[str]) -> LoadedPhoto:
@@ -118,9 +130,12 @@ def load_source(photo: PhotoSource, roots: Sequence[str]) -> LoadedPhoto:
     return loaded
 
 
-def _photo(
-    photo: int, path: str | bytes, digest: bytes | None, status: str, width: int | None, height: int | None
-) -> PhotoSource:
+def _face(row: Sequence[Any]) -> FaceSource:
+    return FaceSource(row[0], Box(*row[1:5]), _photo(row[5:]))
+
+
+def _photo(row: Sequence[Any]) -> PhotoSource:
+    photo, path, digest, status, width, height = row
     return PhotoSource(photo, from_sql(path), bytes(digest or b""), Status(status), (width or 0, height or 0))
 
 

@@ -15,6 +15,7 @@ from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError,
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import Search, Searchable
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
 from facesearch.home import gallery_dir, narrow_home, private_folder, valid_name
@@ -47,6 +48,11 @@ class Storage:
     def sheet(self) -> Path:
         """Where the contact sheet lies that was drawn to be shown at once."""
         return self.directory / contents.SHEET
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """The small pictures of faces."""
+        return Thumbnails(self.directory / contents.THUMBNAILS)
 
     def settings(self) -> GallerySettings | None:
         """What was fixed when the gallery was made; None where there is none yet. Raises GalleryError when its
@@ -92,7 +98,7 @@ class Storage:
         try:
             if db.stamp.read() is None:
                 self.delete_vectors()
-            self.delete_sheet()
+            self.delete_pictures(db)
             db.removal.scrub(db.journal == "wal", wait_seconds=0)
         except FaceSearchError as error:
             self.note(
@@ -155,9 +161,11 @@ class Storage:
         disk refuses."""
         _delete(self.vectors)
 
-    def delete_sheet(self) -> None:
-        """Deletes the contact sheet, on which faces are that may be forgotten. Raises as `delete_vectors`."""
+    def delete_pictures(self, db: Database) -> None:
+        """Deletes the pictures of faces that are not stored any more: the contact sheet, and thumbnails. Raises as
+        `delete_vectors`."""
         _delete(self.sheet)
+        self.thumbnails.sweep(db.pictures.all_faces())
 
     @contextmanager
     def searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:

@@ -84,6 +84,14 @@ def pictures_in(data: bytes) -> list[bytes]:
     return found
 
 
+def is_picture(data: object) -> bool:
+    """Whether this is one picture, whole, as `encode` writes it."""
+    try:
+        return isinstance(data, bytes) and _length_of_picture(data[:_HEAD]) == len(data)
+    except ValueError:
+        return False
+
+
 def _length_of_picture(head: bytes) -> int:
     """The bytes of a WebP by its first ones. Raises ValueError for any other file, and for one that holds more."""
     riff, length, webp, chunk = head[:4], head[4:8], head[8:16], head[16:20]

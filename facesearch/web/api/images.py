@@ -23,12 +23,15 @@ class PhotoSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def face_image(service: Service, asked: Asked[FaceSize, Nothing]) -> Picture:
     """The square about a face."""
-    return Picture(service.gallery.face_picture(asked.ids["face"], asked.query.side, service.decoders))
+    side = asked.query.side
+    face = service.gallery.face_to_show(asked.ids["face"], side)
+    return Picture(face.picture or service.gallery.make_face_pictures([face.source], side, service.decoders)[0])
 
 
 def photo_image(service: Service, asked: Asked[PhotoSize, Nothing]) -> Picture:
     """The whole photo."""
-    return Picture(service.gallery.photo_picture(asked.ids["photo"], asked.query.side, service.decoders))
+    photo = service.gallery.photo_to_show(asked.ids["photo"])
+    return Picture(service.gallery.make_photo_picture(photo, asked.query.side, service.decoders))
 
 
 OPERATIONS = (
