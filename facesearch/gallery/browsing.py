@@ -6,7 +6,8 @@ from facesearch.errors import UsageError
 from facesearch.gallery import likely_names
 from facesearch.gallery.freshness import Freshness
 from facesearch.gallery.likely_names import LikelyName
-from facesearch.gallery.people_records import FaceOf, Question, QuestionKind
+from facesearch.gallery.people_list import is_listed
+from facesearch.gallery.people_records import FaceOf, PersonFacts, Question, QuestionKind
 from facesearch.gallery.references import UnknownFaceError
 from facesearch.gallery.storage import Storage
 
@@ -24,24 +25,39 @@ class Browsing(Storage):
 
     def faces(self, faces: Sequence[int]) -> dict[int, FaceOf]:
         """The faces with these ids. Raises UnknownFaceError where one is not there, or has no embedding."""
-        with self.reading() as (db, _), db.snapshot():
-            found = db.people_list.faces(faces)
+        found = {each.face_id: each for each in self.faces_there(faces)}
         for face in faces:
             if face not in found:
                 raise UnknownFaceError(
                     f"The gallery '{self.name}' has no face {face}; it may have been deleted, or its photo has "
                     "changed."
                 )
-        return {face: found[face] for face in faces}
+        return found
 
-    def alone(self, first: int, n: int) -> tuple[int, list[FaceOf]]:
-        """How many faces are nobody's, and n of them from the one with this number, counted from 0; of the best
-        quality first."""
+    def faces_there(self, faces: Sequence[int]) -> list[FaceOf]:
+        """Those of the faces with these ids that are there, in their order."""
         with self.reading() as (db, _), db.snapshot():
-            ids = db.people_list.alone()
-            shown = ids[first : first + n]
-            found = db.people_list.faces(shown)
-            return len(ids), [found[face] for face in shown]
+            found = db.people_list.faces(faces)
+        return [found[face] for face in faces if face in found]
+
+    def people_and_row(self) -> tuple[list[PersonFacts], int]:
+        """All people, as `people`, and the newest row of the log, for `people_since`."""
+        with self.reading() as (db, _), db.snapshot():
+            return db.people_list.all(), db.changes.newest_row()
+
+    def people_since(self, row: int) -> tuple[dict[int, PersonFacts | None], int]:
+        """The people of whom something was said after that row of the log, by id, as they are now: None for who is
+        listed no longer; and the newest row. What was not said but found, as by a run of indexing, is not in it."""
+        with self.reading() as (db, _), db.snapshot():
+            newest = db.changes.newest_row()
+            people = db.changes.people_since(row) if newest > row else set()
+            found = {who: facts for who, facts in db.people_list.some(people).items() if is_listed(facts)}
+            return {person: found.get(person) for person in people}, newest
+
+    def faces_alone(self) -> list[int]:
+        """The ids of the faces that are nobody's, of the best quality first."""
+        with self.reading() as (db, _):
+            return db.people_list.alone()
 
     def questions_waiting(self) -> int:
         """How many questions wait, those that have been answered since they were found too."""

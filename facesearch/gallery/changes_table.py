@@ -222,6 +222,37 @@ class Changes:
                     found[change] = (before, row.after[1])
         return found
 
+    def newest_row(self) -> int:
+        """The id of the newest row that a change wrote; 0 where there is none."""
+        if not columns(self._conn, "changed"):
+            return 0
+        return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM changed").fetchone()[0])
+
+    def people_since(self, row: int) -> set[int]:
+        """The ids of the people of whom something was written after the row with this id: as it was before, as it is
+        now, or as an undo has made it."""
+        rows = self._conn.execute(
+            "SELECT table_name, row_id, before, after FROM changed WHERE id > ? ORDER BY id", (row,)
+        )
+        written = [unpacked(*each) for each in rows.fetchall()]
+        undone = {each.key[0] for each in written if each.table == CHANGES}
+        seen: set[int] = set()
+        while undone:  # an undo logs which change it is about, and the rows are those of that one
+            change = undone.pop()
+            seen.add(change)
+            more = list(self.rows(change))
+            written += more
+            undone |= {each.key[0] for each in more if each.table == CHANGES} - seen
+        return {person for each in written for person in _people_of(each)}
+
     def mark(self, change: int, undone: bool) -> None:
         """Notes that a change holds no longer, or again."""
         self._conn.execute("UPDATE changes SET undone_at = ? WHERE id = ?", (now() if undone else None, change))
+
+
+def _people_of(row: Row) -> Iterator[int]:
+    """The people whom a row of the log is about."""
+    if row.table == PEOPLE.name:
+        yield row.key[0]
+    elif row.table == FACES:
+        yield from (image[0] for image in (row.before, row.after) if image and image[0] is not None)

@@ -27,8 +27,7 @@ class PeopleList:
     def all(self) -> list[PersonFacts]:
         """Everybody who has a name or a face and was not joined into another one, those with a name first, then who
         has most faces, then the lower id."""
-        found = [facts for facts in self._facts("", ()) if facts.faces or facts.name]
-        return sorted(found, key=lambda each: (each.name is None, -each.faces, each.id))
+        return sorted((facts for facts in self._facts("", ()) if is_listed(facts)), key=place)
 
     def some(self, people: Iterable[int]) -> dict[int, PersonFacts]:
         """These people, by id, those without a face too; without those who were joined into others."""
@@ -138,3 +137,13 @@ class PeopleList:
     def _column(self, name: str) -> str:
         """A column of faces, or what stands for it in an earlier facesearch's table."""
         return name if name in columns(self._conn, "faces") else ABSENT[name]
+
+
+def is_listed(person: PersonFacts) -> bool:
+    """Whether a list of all people has this one: who has neither a face nor a name is nobody to be seen."""
+    return bool(person.faces or person.name)
+
+
+def place(person: PersonFacts) -> tuple[bool, int, int]:
+    """By what people are ordered in a list: those with a name first, then who has most faces, then the lower id."""
+    return (person.name is None, -person.faces, person.id)

@@ -2,30 +2,33 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from threading import Lock
-from typing import Literal, TypeAlias
 
 from facesearch.gallery.freshness import Stamp
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.people_records import FaceOf, PersonFacts
+from facesearch.web.kept_people import KeptPeople
+from facesearch.web.people_lists import WhichPeople
 
-WhichPeople: TypeAlias = Literal["named", "groups", "strangers", "hidden"]
-Lists: TypeAlias = dict[WhichPeople, list[PersonFacts]]
+_PEOPLE_KEPT = 8  # people whose faces are kept: those that somebody scrolls through
 
 
 class State:
     """Of one gallery, as long as its page lives. May be asked from any thread."""
 
     def __init__(self, gallery: Gallery) -> None:
-        self._gallery, self._freshness = gallery, gallery.freshness()
-        self._looking, self._reading = Lock(), Lock()
+        self._gallery, self._freshness, self._looking = gallery, gallery.freshness(), Lock()
         self._stamp: Stamp | None = None
         self._version = 0
-        self._people: tuple[int, Lists] = (0, {})
+        self._people = KeptPeople(gallery, self.version, self._grown)
+        self._alone: tuple[int, list[int]] = (0, [])
+        self._faces: tuple[int, dict[int, list[FaceOf]]] = (0, {})
 
     def close(self) -> None:
         """Lets go of the database."""
-        self._freshness.close()
+        with closing(self._freshness):
+            self._people.close()
 
     def version(self) -> int:
         """A number that grows with every change of the database, by whichever process, and from one start of the
@@ -33,38 +36,42 @@ class State:
         with self._looking:
             stamp = self._freshness.stamp()
             if stamp != self._stamp:
-                self._stamp, self._version = stamp, max(self._version + 1, time.time_ns() // 1_000_000)
+                self._stamp, self._version = stamp, self._next()
             return self._version
+
+    def _grown(self) -> int:
+        """Another version of the same database: what was said of it so far was not all."""
+        with self._looking:
+            self._version = self._next()
+            return self._version
+
+    def _next(self) -> int:
+        return max(self._version + 1, time.time_ns() // 1_000_000)
 
     def people(self, which: WhichPeople, first: int, n: int) -> tuple[int, int, Sequence[PersonFacts]]:
         """The version, how many people a list has, and n of them from the one with this number, counted from 0."""
-        version, lists = self._lists()
-        found = lists.get(which, [])
-        return version, len(found), found[first : first + n]
-
-    def _lists(self) -> tuple[int, Lists]:
-        with self._reading:  # one thread reads them, and the others wait for what it finds
-            version = self.version()  # before they are read: what changes meanwhile makes them old
-            if version != self._people[0]:
-                self._people = version, _lists_of(self._gallery.people())
-            return self._people
+        return self._people.part(which, first, n)
 
     def faces_alone(self, first: int, n: int) -> tuple[int, int, Sequence[FaceOf]]:
-        """The version, how many faces are nobody's, and n of them from the one with this number."""
+        """The version, how many faces are nobody's, and n of them from the one with this number; of the best quality
+        first."""
+        version = self.version()  # before they are read: what changes meanwhile makes them old
+        if version != self._alone[0]:
+            self._alone = version, self._gallery.faces_alone()
+        ids = self._alone[1]
+        return version, len(ids), self._gallery.faces_there(ids[first : first + n])
+
+    def faces_of(self, person: int, first: int, n: int) -> tuple[int, int, Sequence[FaceOf]]:
+        """The version, how many faces a person has, and n of them from the one with this number; the least sure
+        last. Raises UnknownPersonError."""
         version = self.version()
-        return version, *self._gallery.alone(first, n)
-
-
-def _lists_of(people: Sequence[PersonFacts]) -> Lists:
-    lists: Lists = {}
-    for each in people:
-        lists.setdefault(_list_of(each), []).append(each)
-    return lists
-
-
-def _list_of(person: PersonFacts) -> WhichPeople:
-    if person.hidden:
-        return "hidden"
-    if person.kind == "stranger":
-        return "strangers"
-    return "named" if person.name else "groups"
+        if version != self._faces[0]:
+            self._faces = version, {}
+        kept = self._faces[1]
+        found = kept.get(person)
+        if found is None:
+            found = self._gallery.faces_of(person)
+            if len(kept) >= _PEOPLE_KEPT:
+                kept.clear()
+            kept[person] = found
+        return version, len(found), found[first : first + n]

@@ -1,6 +1,6 @@
 """People: lists of them, and what is said about them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -8,8 +8,8 @@ from facesearch.errors import UsageError
 from facesearch.forms import json_forms, people_forms
 from facesearch.gallery.references import Who
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
+from facesearch.web.people_lists import WhichPeople
 from facesearch.web.service import Service
-from facesearch.web.state import WhichPeople
 from facesearch.web.words import Faces, GivenName, Ids, Part
 
 
@@ -69,18 +69,15 @@ def get_person(service: Service, asked: Asked[Nothing, Nothing]) -> Json:
 
 def list_faces_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
     """The faces of a person, the least sure last."""
-    faces = service.gallery.faces_of(asked.ids["person"])
-    return {"total": len(faces), "faces": [people_forms.face(each) for each in _part(faces, asked.query)]}
+    version, total, faces = service.state.faces_of(asked.ids["person"], asked.query.first, asked.query.n)
+    return {"version": version, "total": total, "faces": [people_forms.face(each) for each in faces]}
 
 
 def list_photos_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
     """The photos of a person, the newest first."""
     photos = service.gallery.find([asked.ids["person"]]).photos
-    return {"total": len(photos), "photos": [json_forms.photo_of_people(each) for each in _part(photos, asked.query)]}
-
-
-def _part(rows: Any, query: Part) -> Any:
-    return rows[query.first : query.first + query.n]
+    shown = photos[asked.query.first : asked.query.first + asked.query.n]
+    return {"total": len(photos), "photos": [json_forms.photo_of_people(each) for each in shown]}
 
 
 def name_person(service: Service, asked: Asked[Nothing, GivenName]) -> Json:
