@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import exits, show
 from facesearch.cli.options import Device, GalleryName, Precision
 from facesearch.errors import ExitCode, FaceSearchError
 from facesearch.packages import required
@@ -45,10 +45,14 @@ def web(
 
     # One photo is embedded before a GPU would have started.
     chosen = Gallery.open(gallery, "cpu" if device == "auto" else device, show.note, precision)
-    with served(chosen) as service, token_in(token_file) if token_file else nullcontext(None) as token:
-        serve(service, Serving(port, token, opened=opened, tell=_print_again))
+    with token_in(token_file) if token_file else nullcontext() as token, served(chosen) as service:
+        serve(service, Serving(port, token, opened=opened, tell=_print_again, failed=_say_failed))
     show.note("Nobody used the page for 8 hours, and it has ended; run facesearch web again.")
     return ExitCode.DONE
+
+
+def _say_failed(error: Exception) -> None:
+    show.warn(f"A request of the page has failed. {exits.describe(error)}")
 
 
 def _print_again(address: str) -> None:

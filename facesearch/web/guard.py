@@ -29,19 +29,21 @@ _log = logging.getLogger("facesearch.web")
 @dataclass(frozen=True, slots=True)
 class Door:
     """Who may come in. `bearer` is the token of programs, where there is one; `photo_addresses` take raw photos;
-    `tell` hears the new address where the one before has been used."""
+    `tell` hears the new address where the one before has been used, `failed` what nobody has foreseen."""
 
     session: Session
     bearer: str | None = None
     photo_addresses: Collection[str] = ()
     patience: Patience = PATIENCE
     tell: Callable[[str], None] = lambda _: None
+    failed: Callable[[Exception], None] = lambda _: None
 
 
 class _Request:
     """What the guard reads of a request."""
 
     def __init__(self, scope: Scope) -> None:
+        self.version: str = scope["http_version"]
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_path: bytes = scope.get("raw_path") or b""
@@ -86,12 +88,12 @@ class Guard:
             await self._pass(request, scope, receive, send)
         except RefusedRequestError as error:
             await refuse(error, request.path, send)
-        except Exception:
-            _log.exception("An answer failed")
-            if send.has_begun:
-                raise
-            unforeseen = "Something unforeseen happened; run facesearch web with FACESEARCH_DEBUG=1 to see where."
-            await refuse(RefusedRequestError(500, "unforeseen", unforeseen), request.path, send)
+        except Exception as error:
+            _log.error("An answer failed", exc_info=error)
+            self._door.failed(error)
+            if not send.has_begun:
+                sentence = "Something unforeseen happened; the terminal of facesearch web shows what."
+                await refuse(RefusedRequestError(500, "unforeseen", sentence), request.path, send)
 
     async def _pass(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
         self._check_host(request)
@@ -191,6 +193,8 @@ class Guard:
 
 
 def _check_shape(request: _Request) -> None:
+    if request.version not in ("1.0", "1.1"):
+        raise _malformed(f"HTTP/{request.version} is not spoken here; use HTTP/1.1.")
     if request.method not in _METHODS:
         raise _wrong_method(b"GET, HEAD, POST")
     if len(request.raw_path) > _LONGEST_ADDRESS or len(request.query) > _LONGEST_QUERY:

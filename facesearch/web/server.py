@@ -28,7 +28,7 @@ _WAITING = 512  # connections that the system keeps until they are taken
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a page is served. `bearer` is a token for programs. `opened` is called with the address before the first
-    request, and `tell` hears each later address."""
+    request, `tell` hears each later address, and `failed` what nobody has foreseen."""
 
     port: int = 0
     bearer: str | None = None
@@ -36,6 +36,7 @@ class Serving:
     patience: Patience = PATIENCE
     opened: Callable[[str], None] = lambda _: None
     tell: Callable[[str], None] = lambda _: None
+    failed: Callable[[Exception], None] = lambda _: None
 
 
 def serve(service: Service, serving: Serving) -> None:
@@ -44,7 +45,7 @@ def serve(service: Service, serving: Serving) -> None:
     with _listening(serving.port) as listener:
         session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
         photos = [each.path for each in OPERATIONS if each.body is bytes]
-        door = Door(session, serving.bearer, photos, serving.patience, serving.tell)
+        door = Door(session, serving.bearer, photos, serving.patience, serving.tell, serving.failed)
         server = _Server(Guard(make_app(service), door), door)
         with interruption.orderly(server.stop):
             serving.opened(session.address)
