@@ -28,12 +28,6 @@ _FACE = (
 )
 
 
-class NotShownError(FaceSearchError):
-    """There is nothing of that id that could be shown."""
-
-    exit_code = ExitCode.NO
-
-
 class PhotoGoneError(FaceSearchError):
     """The photo cannot be shown any more: it is gone, or another one has taken its place."""
 

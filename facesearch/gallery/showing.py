@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from facesearch.errors import PhotoError
 from facesearch.files import printable
-from facesearch.gallery.picture_sources import FaceSource, NotShownError, PhotoGoneError, PhotoSource, load_source
+from facesearch.gallery.picture_sources import FaceSource, PhotoGoneError, PhotoSource, load_source
+from facesearch.gallery.references import UnknownFaceError, UnknownPhotoError
 from facesearch.gallery.storage import Storage
 from facesearch.geometry.squares import square_about
 from facesearch.photos.encoding import AROUND, FACE_SIDE
@@ -27,23 +28,23 @@ class Showing(Storage):
     their ids alone. Those of faces in the size of a list are kept (see thumbnails)."""
 
     def face_to_show(self, face: int, side: int = FACE_SIDE) -> FaceToShow:
-        """The face with this id, whose picture is to have this side in pixels. Raises NotShownError where there is
-        none."""
+        """The face with this id, whose picture is to have this side in pixels. Raises UnknownFaceError where there
+        is none, PhotoGoneError where nothing of it can be shown."""
         with self.reading() as (db, _):
             source = db.pictures.faces([face]).get(face)
         if source is None:
-            raise NotShownError(f"There is no face {face}.")
+            raise UnknownFaceError(f"The gallery '{self.name}' has no face {face}; it may have been deleted.")
         if not source.can_be_cut:
-            raise NotShownError(f"Face {face} lies outside of its photo; run: facesearch check.")
+            raise PhotoGoneError(f"Face {face} lies outside of its photo; run: facesearch check.")
         kept = self.thumbnails.read([source]) if side == FACE_SIDE else {}
         return FaceToShow(source, kept.get(face))
 
     def photo_to_show(self, photo: int) -> PhotoSource:
-        """The photo with this id. Raises NotShownError where there is none."""
+        """The photo with this id. Raises UnknownPhotoError where there is none."""
         with self.reading() as (db, _):
             source = db.pictures.photo(photo)
         if source is None:
-            raise NotShownError(f"There is no photo {photo}.")
+            raise UnknownPhotoError(f"The gallery '{self.name}' has no photo {photo}; it may have been deleted.")
         return source
 
     def make_face_pictures(self, faces: Sequence[FaceSource], side: int, decoders: Decoders) -> list[bytes]:

@@ -1,9 +1,10 @@
 """An operation of the JSON interface: what it takes, what it does, and how its answer or its failure is sent."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from inspect import iscoroutinefunction
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -28,6 +29,7 @@ _STATUS_OF_KIND = {  # of an error, by its kind
     "unknown_person": 404,
     "unknown_face": 404,
     "unknown_photo": 404,
+    "photo_gone": 410,
     "name_taken": 409,  # these need a decision
     "ambiguous_name": 409,
     "two_names": 409,
@@ -57,11 +59,13 @@ class NotThereError(FaceSearchError):
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[Query, Body]):
-    """One request: the ids of its address by name, what stands behind the question mark, and its body."""
+    """One request: the ids of its address by name, what stands behind the question mark, and its body. `is_gone` says
+    whether who asks has hung up."""
 
     ids: Mapping[str, int]
     query: Query
     body: Body
+    is_gone: Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`path` names its ids in braces: `/api/people/{person}`. `answer` runs in a thread; its name is the operation's
-    in the document. `query`, `body` and `reply` are msgspec structs; the body may be `bytes`, a raw photo; the reply
-    may be `Picture`. `refusals` are the statuses of errors that are its own, beside those that follow from what it
-    takes."""
+    """`path` names its ids in braces: `/api/people/{person}`. `answer` runs in a thread, unless it is a
+    coroutine; its name is the operation's in the document. `query`, `body` and `reply` are msgspec structs; the body
+    may be `bytes`, a raw photo; the reply may be `Picture`. `refusals` are the statuses of errors that are its own,
+    beside those that follow from what it takes."""
 
     method: Literal["GET", "POST"]
     path: str
     summary: str
-    answer: Callable[[Service, Any], Json | Picture]
+    answer: Callable[[Service, Any], Json | Picture | Awaitable[Json | Picture]]
     query: type = Nothing
     body: type = Nothing
     reply: Any = Json
@@ -111,8 +115,7 @@ def route(operation: Operation) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            asked = Asked(_ids(request), _query(request, operation.query), await _body(request, operation.body))
-            found = await run_in_threadpool(operation.answer, request.app.state.service, asked)
+            found = await _answer(operation, request)
         except FaceSearchError as error:
             return refused(error)
         if isinstance(found, Picture):
@@ -121,6 +124,15 @@ def route(operation: Operation) -> Route:
 
     path = operation.path.replace(":int}", "}").replace("}", ":id}")
     return Route(path, endpoint, methods=[operation.method], name=operation.answer.__name__)
+
+
+async def _answer(operation: Operation, request: Request) -> Json | Picture:
+    query, body = _query(request, operation.query), await _body(request, operation.body)
+    asked = Asked(_ids(request), query, body, request.is_disconnected)
+    answer: Callable[..., Any] = operation.answer
+    if iscoroutinefunction(answer):
+        return cast("Json | Picture", await answer(request.app.state.service, asked))
+    return cast("Json | Picture", await run_in_threadpool(answer, request.app.state.service, asked))
 
 
 def as_bytes(found: Json) -> bytes:

@@ -1,12 +1,13 @@
-"""What the routes of one page share: the gallery, whose networks are loaded once, and what decodes its photos."""
+"""What the routes of one page share: the gallery, whose networks are loaded once, and what makes pictures of it."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
 from facesearch.gallery.gallery import Gallery
 from facesearch.photos.pool import Decoders
+from facesearch.web.pictures import Pictures
 from facesearch.web.state import State
 from facesearch.web.uploads import Uploads
 
@@ -18,7 +19,7 @@ class Service:
     """Lives as long as the page."""
 
     gallery: Gallery
-    decoders: Decoders
+    pictures: Pictures
     uploads: Uploads
     state: State
     _one_writes: Lock = field(default_factory=Lock)
@@ -36,5 +37,8 @@ def served(gallery: Gallery) -> Iterator[Service]:
     """The service of a gallery. Raises GalleryError where there is no such gallery."""
     with gallery.reading():
         pass
-    with Decoders(_DECODERS) as decoders, Decoders(1) as of_uploads, closing(State(gallery)) as state:
-        yield Service(gallery, decoders, Uploads(gallery, of_uploads), state)
+    with ExitStack() as stack:
+        decoders, of_uploads = stack.enter_context(Decoders(_DECODERS)), stack.enter_context(Decoders(1))
+        pictures = stack.enter_context(Pictures(gallery, decoders))
+        state = stack.enter_context(closing(State(gallery)))
+        yield Service(gallery, pictures, Uploads(gallery, of_uploads), state)

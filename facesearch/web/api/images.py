@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 
 from facesearch.photos.encoding import FACE_SIDE, LEAST_SIDE, MOST_FACE_SIDE, MOST_PHOTO_SIDE
 from facesearch.web.operations import Asked, Nothing, Operation, Picture
@@ -21,20 +22,30 @@ class PhotoSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     side: Annotated[int, msgspec.Meta(ge=LEAST_SIDE, le=MOST_PHOTO_SIDE)] = MOST_PHOTO_SIDE
 
 
-def face_image(service: Service, asked: Asked[FaceSize, Nothing]) -> Picture:
+async def face_image(service: Service, asked: Asked[FaceSize, Nothing]) -> Picture:
     """The square about a face."""
-    side = asked.query.side
-    face = service.gallery.face_to_show(asked.ids["face"], side)
-    return Picture(face.picture or service.gallery.make_face_pictures([face.source], side, service.decoders)[0])
+    face_id, side = asked.ids["face"], asked.query.side
+    face = await run_in_threadpool(service.gallery.face_to_show, face_id, side)
+    return Picture(face.picture or await service.pictures.face(face.source, side, asked.is_gone))
 
 
-def photo_image(service: Service, asked: Asked[PhotoSize, Nothing]) -> Picture:
+async def photo_image(service: Service, asked: Asked[PhotoSize, Nothing]) -> Picture:
     """The whole photo."""
-    photo = service.gallery.photo_to_show(asked.ids["photo"])
-    return Picture(service.gallery.make_photo_picture(photo, asked.query.side, service.decoders))
+    photo = await run_in_threadpool(service.gallery.photo_to_show, asked.ids["photo"])
+    return Picture(await service.pictures.photo(photo, asked.query.side, asked.is_gone))
 
 
 OPERATIONS = (
-    Operation("GET", "/api/faces/{face}/image", "A face, as WebP", face_image, FaceSize),
-    Operation("GET", "/api/photos/{photo}/image", "A photo, as WebP", photo_image, PhotoSize),
+    Operation(
+        "GET", "/api/faces/{face}/image", "A face, as WebP", face_image, FaceSize, reply=Picture, refusals=(404, 410)
+    ),
+    Operation(
+        "GET",
+        "/api/photos/{photo}/image",
+        "A photo, as WebP",
+        photo_image,
+        PhotoSize,
+        reply=Picture,
+        refusals=(404, 410),
+    ),
 )
