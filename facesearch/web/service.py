@@ -19,6 +19,7 @@ class Service:
     """Lives as long as the page."""
 
     gallery: Gallery
+    decoders: Decoders
     pictures: Pictures
     uploads: Uploads
     state: State
@@ -41,4 +42,4 @@ def served(gallery: Gallery) -> Iterator[Service]:
         decoders, of_uploads = stack.enter_context(Decoders(_DECODERS)), stack.enter_context(Decoders(1))
         pictures = stack.enter_context(Pictures(gallery, decoders))
         state = stack.enter_context(closing(State(gallery)))
-        yield Service(gallery, pictures, Uploads(gallery, of_uploads), state)
+        yield Service(gallery, decoders, pictures, Uploads(gallery, of_uploads), state)
