@@ -1,0 +1,84 @@
+"""A page that is open in a browser, with a gallery of its own behind it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facesearch import Gallery
+from tests.web_trial import DESK, Served, Watched, entered, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A browser's window on a page, and what it must not do."""
+
+    page: "Page"
+    context: "BrowserContext"
+    served: Served
+    watched: Watched
+
+    @property
+    def gallery(self) -> Gallery:
+        """Seen from this process."""
+        return Gallery.open(self.served.gallery, "cpu")
+
+    @property
+    def grid(self) -> "Locator":
+        """Of people or faces."""
+        return self.page.get_by_role("grid").first
+
+    def go(self, path: str) -> "Page":
+        """Shows an address, by loading it."""
+        self.page.goto(self.served.origin + path)
+        self.page.get_by_role("heading", level=1).first.wait_for()
+        return self.page
+
+    def is_saved(self) -> None:
+        """Waits until no write waits any more."""
+        self.page.locator("#saving").wait_for(state="hidden")
+
+    def another_tab(self) -> "Page":
+        """In the same browser, so of the same session."""
+        page = self.context.new_page()
+        self.watched.watch(page)
+        page.goto(self.page.url)
+        return page
+
+    def keys(self, *keys: str) -> None:
+        """Pressed one after the other; text that is no name of a key is typed."""
+        for key in keys:
+            if key[:1] == "=":
+                self.page.keyboard.type(key[1:])
+            else:
+                self.page.keyboard.press(key)
+
+
+@contextmanager
+def opened(browser: "Browser", gallery: str, *words: str, **options: Any) -> Iterator[Opened]:
+    """The page of a gallery in a window of its own. Afterwards nothing may have been complained about, nor asked of
+    another host."""
+    with serving(gallery, *words) as served:
+        context = browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce", **options})
+        context.set_default_timeout(20_000)
+        watched = Watched(served.origin)
+        page = entered(context, served, watched)
+        yield Opened(page, context, served, watched)
+        context.close()
+    assert watched.complaints == []
+    assert not [line for line in served.errors if "Traceback" in line]
+
+
+def copied(template: Path, to: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A home with the galleries of another, which is from now on the home."""
+    shutil.copytree(template / "indexes", to / "indexes")
+    to.chmod(0o700)
+    patch.setenv("FACESEARCH_HOME", str(to))
+    return to
