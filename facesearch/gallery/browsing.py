@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from facesearch.errors import UsageError
-from facesearch.gallery import likely_names
 from facesearch.gallery.freshness import Freshness
-from facesearch.gallery.likely_names import LikelyName
+from facesearch.gallery.likely_names import LikelyNames
 from facesearch.gallery.people_list import is_listed
 from facesearch.gallery.people_records import FaceOf, PersonFacts, Question, QuestionKind
 from facesearch.gallery.references import UnknownFaceError
@@ -72,7 +71,6 @@ class Browsing(Storage):
         found = self.faces([a, b])
         return Question(kind, found[a], found[b], 0.0)
 
-    def likely_names(self, typed: str, most: int) -> list[LikelyName]:
-        """At most so many people with a name in which what was typed occurs, whatever the case and the accents."""
-        with self.reading() as (db, _), db.snapshot():
-            return likely_names.names(db, typed, most)
+    def likely_names(self) -> LikelyNames:
+        """What proposes names to whoever types one, and keeps what it has read for the next time."""
+        return LikelyNames(self)

@@ -22,6 +22,7 @@ class State:
         self._stamp: Stamp | None = None
         self._version = 0
         self._people = KeptPeople(gallery, self.version, self._grown)
+        self.names = gallery.likely_names()
         self._alone: tuple[int, list[int]] = (0, [])
         self._faces: tuple[int, dict[int, list[FaceOf]]] = (0, {})
 

@@ -23,7 +23,7 @@ def list_names(service: Service, asked: Asked[Wanted, Nothing]) -> Json:
     query = asked.query
     if query.person is not None and query.face is not None:
         raise UsageError("A person and a face are named; names are listed for one of them.")
-    found = service.gallery.likely_names(query.q, _MOST)
+    found = service.state.names.like(query.q, _MOST, person=query.person, face=query.face)
     return {"names": [_name(each) for each in found]}
 
 
