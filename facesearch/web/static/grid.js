@@ -1,0 +1,313 @@
+// A grid of any number of tiles, of which those in view are elements. The grid itself has the focus and says which tile
+// is active, so that a tile that is used again for another never takes the focus with it.
+
+import { h, set } from "./dom.js";
+import { listenToGrid } from "./grid_keys.js";
+import { Images } from "./images.js";
+import { Layout, measured } from "./layout.js";
+import { Selection } from "./selection.js";
+import { clear, draw, headRow, place, tile, tileRow } from "./tiles.js";
+import { frame, number } from "./texts.js";
+import { Track } from "./track.js";
+
+const HEAD_PX = 56;
+const GAP_PX = 8;
+let grids = 0;
+
+/**
+ * @typedef {object} Section
+ * @property {string} name
+ * @property {import("./list.js").List} list
+ * @property {(item: object) => import("./tiles.js").Look} look
+ * @property {string} [title] of its head; without one it has none
+ * @property {boolean} [foldable]
+ * @property {boolean} [folded]
+ *
+ * @typedef {object} Does what a grid tells its page
+ * @property {(spot: object, item: object|undefined) => void} [active] another tile is active
+ * @property {(selection: Selection) => void} [selected] others are selected
+ * @property {(item: object, section: Section, event: Event) => void} [enter] Enter, or a double click
+ * @property {(item: object, section: Section, event: Event) => void} [click]
+ * @property {(section: Section) => void} [folded] a section was folded or unfolded
+ * @property {(top: number) => void} [scrolled]
+ */
+
+export class Grid {
+  /** @param {{label: string, sections: Section[], least: number, caption: number, does: Does}} options lengths in px */
+  constructor({ label, sections, least, caption = 0, does }) {
+    Object.assign(this, { sections, least, caption, does });
+    this.id = `grid-${++grids}`;
+    this.images = new Images();
+    this.rows = new Map();
+    this.spot = { section: -1, index: 0 };
+    this.activeId = null;
+    this.space = h("div", { class: "grid-space", role: "rowgroup" });
+    const roles = { role: "grid", tabindex: "0", "aria-label": label, "aria-multiselectable": "true" };
+    this.element = h("div", { class: "grid", id: this.id, ...roles }, this.space);
+    this.track = new Track(this.element, this.space, () => this.later());
+    this.selection = new Selection((selection) => (this.redraw(), does.selected?.(selection)));
+    this.resizing = new ResizeObserver(() => this.relay());
+    this.resizing.observe(this.element);
+    for (const { list } of sections) list.changed = () => this.listed();
+    listenToGrid(this);
+  }
+
+  /** Ends it: nothing of it is waited for. */
+  close() {
+    this.resizing.disconnect();
+    cancelAnimationFrame(this.frame);
+    for (const { list } of this.sections) list.want(-1e9, -1e9);
+    for (const row of this.rows.values()) this.drop(row);
+    this.rows.clear();
+  }
+
+  // Where things are
+
+  get columns() {
+    return this.layout.columns;
+  }
+
+  item({ section, index } = this.spot) {
+    return index < 0 ? undefined : this.sections[section]?.list.at(index);
+  }
+
+  section(spot = this.spot) {
+    return this.sections[spot.section];
+  }
+
+  isThere(spot) {
+    return this.layout !== undefined && spot.section >= 0 && this.layout.rowOf(spot) >= 0;
+  }
+
+  /** The first tile of all, or null where there is none. */
+  firstTile() {
+    const section = this.sections.findIndex(({ list, folded }) => !folded && list.total > 0);
+    return section < 0 ? null : { section, index: 0 };
+  }
+
+  // What changes
+
+  /** A list has grown, shrunk or arrived: what is active stays where it is seen. */
+  listed() {
+    if (this.asked) return;
+    this.asked = true;
+    queueMicrotask(() => {
+      this.asked = false;
+      this.follow();
+      this.relay();
+    });
+  }
+
+  /** The active item may stand elsewhere in its list now. */
+  follow() {
+    const list = this.section()?.list;
+    if (!list || this.spot.index < 0) return;
+    const item = this.item();
+    if (item && this.activeId === null) this.activeId = list.key(item);
+    if (item && list.key(item) === this.activeId) return;
+    const index = this.activeId === null ? -1 : list.indexOf(this.activeId);
+    if (index >= 0) this.spot = { ...this.spot, index };
+    else if (this.spot.index >= list.total) this.spot = { ...this.spot, index: Math.max(0, list.total - 1) };
+  }
+
+  /** Measures and lays out anew, with the active row, or the first, where it was. */
+  relay() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return;
+    const anchor = this.anchor();
+    const inner = width - 2 * GAP_PX;
+    const { columns, rowHeight, over } = measured({ width: inner, height, least: this.least, caption: this.caption, gap: GAP_PX });
+    const sizes = this.sections.map((each) => ({ n: each.list.total, hasHead: hasHead(each), folded: Boolean(each.folded) }));
+    const shape = JSON.stringify([columns, rowHeight, sizes]);
+    this.over = over;
+    if (shape !== this.shape) this.reshape(shape, new Layout(sizes, { columns, rowHeight, headHeight: HEAD_PX }), anchor);
+    this.render();
+    this.redraw();
+  }
+
+  reshape(shape, layout, anchor) {
+    this.shape = shape;
+    for (const row of this.rows.values()) this.drop(row);
+    this.rows.clear();
+    this.layout = layout;
+    this.track.resize(layout.height);
+    this.element.setAttribute("aria-rowcount", String(layout.rows));
+    this.element.setAttribute("aria-colcount", String(layout.columns));
+    if (anchor) this.keep(anchor);
+  }
+
+  anchor() {
+    if (!this.layout?.rows) return null;
+    const { top } = this.track;
+    const active = this.isThere(this.spot) ? this.layout.rowOf(this.spot) : -1;
+    const isSeen = active >= 0 && this.topOf(active) > top - 1 && this.topOf(active) < top + this.element.clientHeight;
+    if (!isSeen && top < 1) return null;
+    const row = isSeen ? active : this.layout.rowAt(top);
+    return { spot: isSeen ? this.spot : this.layout.spot(row, 0), below: this.topOf(row) - top };
+  }
+
+  keep({ spot, below }) {
+    const row = this.layout.rowOf(spot);
+    if (row >= 0) this.track.go(this.topOf(row) - below);
+  }
+
+  topOf(row) {
+    return this.layout.row(row).top;
+  }
+
+  /** Folds a section, or unfolds it. */
+  fold(section, folded) {
+    const each = this.sections[section];
+    each.folded = folded;
+    this.relay();
+    this.does.folded?.(each);
+  }
+
+  // Going
+
+  /** Makes a tile active, and shows it. */
+  go(spot, { scroll = true } = {}) {
+    const row = this.layout ? this.layout.rowOf(spot) : -1;
+    if (row < 0) return false;
+    this.spot = spot;
+    const item = this.item(spot);
+    this.activeId = item ? this.section(spot).list.key(item) : null;
+    if (scroll) this.reveal(row);
+    this.render();
+    this.redraw();
+    this.does.active?.(spot, item);
+    return true;
+  }
+
+  reveal(number) {
+    const { top, height } = this.layout.row(number);
+    const seen = this.element.clientHeight;
+    if (top < this.track.top) this.track.go(top - GAP_PX);
+    else if (top + height > this.track.top + seen) this.track.go(top + height - seen);
+  }
+
+  // Drawing
+
+  later() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.render();
+      this.does.scrolled?.(this.track.top);
+    });
+  }
+
+  render() {
+    if (!this.layout) return;
+    const { top } = this.track;
+    const seen = this.element.clientHeight;
+    const first = Math.max(0, this.layout.rowAt(top) - this.over);
+    const last = Math.min(this.layout.rows - 1, this.layout.rowAt(top + seen) + this.over);
+    for (const [number, row] of this.rows) if (number < first || number > last) this.putAside(number, row);
+    for (let number = first; number <= last; number += 1) this.put(number, top + seen / 2);
+    this.spare?.forEach((row) => this.drop(row));
+    this.spare = [];
+    this.wantSeen(first, last);
+    this.tellActive();
+  }
+
+  putAside(number, row) {
+    this.rows.delete(number);
+    if (row.tiles) (this.spare ??= []).push(row);
+    else this.drop(row);
+  }
+
+  drop(row) {
+    row.tiles?.forEach((cell) => clear(cell, this.images));
+    row.remove();
+  }
+
+  put(number, middle) {
+    const at = this.layout.row(number);
+    const row = this.rows.get(number) ?? this.fresh(number, at);
+    row.style.setProperty("transform", `translateY(${at.top - this.track.shift}px)`);
+    row.dataset.away = Math.round(Math.abs(at.top + at.height / 2 - middle));
+  }
+
+  fresh(number, at) {
+    const row = at.isHead ? this.head(at.section) : (this.spare?.pop() ?? tileRow(this.columns));
+    row.setAttribute("aria-rowindex", String(number + 1));
+    row.style.setProperty("height", `${at.height}px`);
+    row.at = at;
+    this.rows.set(number, row);
+    if (at.isHead) place(row.firstChild, { id: this.cellId({ section: at.section, index: -1 }), column: 0, spot: { section: at.section, index: -1 } });
+    else this.tiles(row);
+    if (!row.isConnected) this.space.append(row);
+    return row;
+  }
+
+  head(section) {
+    const { title, list, foldable, folded } = this.sections[section];
+    const row = headRow({ title, count: number(list.total), foldable, folded });
+    set(row.firstChild, "aria-colspan", this.columns);
+    return row;
+  }
+
+  tiles(row) {
+    row.tiles ??= [];
+    const { section, first, n } = row.at;
+    while (row.tiles.length < n) row.append(row.tiles[row.tiles.push(tile()) - 1]);
+    while (row.tiles.length > n) {
+      const cell = row.tiles.pop();
+      clear(cell, this.images);
+      cell.remove();
+    }
+    row.tiles.forEach((cell, column) => {
+      const spot = { section, index: first + column };
+      place(cell, { id: this.cellId(spot), column, spot });
+      this.drawTile(cell);
+    });
+  }
+
+  /** Draws what has changed on the tiles that are there. */
+  redraw() {
+    for (const row of this.rows.values()) {
+      if (row.tiles) row.tiles.forEach((cell) => this.drawTile(cell));
+      else row.firstChild.classList.toggle("active", this.isActive(row.firstChild.spot));
+    }
+    this.tellActive();
+  }
+
+  drawTile(cell) {
+    const section = this.sections[cell.spot.section];
+    const item = section.list.at(cell.spot.index);
+    if (cell.item !== item || !cell.item) draw(cell, item && section.look(item), this.images, frame.loading);
+    cell.item = item;
+    const isSelected = item !== undefined && this.selection.has(section, item);
+    cell.setAttribute("aria-selected", String(isSelected));
+    cell.classList.toggle("active", this.isActive(cell.spot));
+  }
+
+  isActive({ section, index }) {
+    return this.spot.section === section && this.spot.index === index;
+  }
+
+  cellId({ section, index }) {
+    return `${this.id}-${section}-${index}`;
+  }
+
+  tellActive() {
+    const isDrawn = this.isThere(this.spot) && this.rows.has(this.layout.rowOf(this.spot));
+    set(this.element, "aria-activedescendant", isDrawn ? this.cellId(this.spot) : null);
+  }
+
+  wantSeen(first, last) {
+    const seen = new Map();
+    for (let number = first; number <= last; number += 1) {
+      const { section, isHead, first: index, n } = this.layout.row(number);
+      if (isHead) continue;
+      const [from] = seen.get(section) ?? [index];
+      seen.set(section, [from, index + n - 1]);
+    }
+    for (const [section, [from, to]] of seen) this.sections[section].list.want(from, to);
+  }
+}
+
+function hasHead({ title, list }) {
+  return title !== undefined && list.total > 0;
+}

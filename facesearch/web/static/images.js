@@ -1,0 +1,88 @@
+// Pictures of tiles: those that are seen first, and none is waited for that has left the view. What was loaded is kept
+// for a while, so that a way back shows it at once.
+
+const AT_ONCE = 8; // a browser has six connections to a host; more only wait in its own line
+const KEPT = 600; // loaded pictures out of the view: 112 pixels square each, 50 KB decoded
+const QUIET_MS = 70; // without a tile coming or going, before pictures are asked for while the view moves fast
+
+const kept = new Map(); // url -> img, the one used last at the end
+const failed = new Set();
+
+/** Forgets which pictures could not be had, so that they are asked for again. */
+export function forgetFailed() {
+  failed.clear();
+}
+
+/** The pictures of one grid. */
+export class Images {
+  constructor() {
+    this.waiting = new Set();
+    this.loading = new Set();
+    this.timer = 0;
+  }
+
+  /** An image for this address: one that is there already, or one that is loaded when its turn comes. */
+  take(url) {
+    const ready = kept.get(url);
+    if (ready) {
+      kept.delete(url);
+      return ready;
+    }
+    const image = new Image();
+    image.alt = "";
+    image.draggable = false;
+    image.decoding = "async";
+    image.dataset.url = url;
+    if (failed.has(url)) image.className = "gone";
+    else if (url) this.waiting.add(image);
+    this.later();
+    return image;
+  }
+
+  /** Takes an image back that is no longer seen. */
+  release(image) {
+    const { url } = image.dataset;
+    this.waiting.delete(image);
+    if (this.loading.delete(image)) {
+      image.onload = image.onerror = null;
+      image.removeAttribute("src");
+      this.later();
+    } else if (image.complete && image.naturalWidth) keep(url, image);
+  }
+
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.next(), this.loading.size || this.waiting.size > 60 ? QUIET_MS : 16);
+  }
+
+  next() {
+    const nearest = [...this.waiting].filter((image) => image.isConnected).sort((a, b) => distance(a) - distance(b));
+    for (const image of nearest.slice(0, AT_ONCE - this.loading.size)) this.load(image);
+  }
+
+  load(image) {
+    this.waiting.delete(image);
+    this.loading.add(image);
+    const ended = () => {
+      this.loading.delete(image);
+      this.next();
+    };
+    image.onload = ended;
+    image.onerror = () => {
+      failed.add(image.dataset.url);
+      image.removeAttribute("src");
+      image.className = "gone";
+      ended();
+    };
+    image.src = image.dataset.url;
+  }
+}
+
+function distance(image) {
+  return Number(image.parentElement?.parentElement?.dataset.away ?? 0);
+}
+
+function keep(url, image) {
+  kept.set(url, image);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+}

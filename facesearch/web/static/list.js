@@ -1,0 +1,150 @@
+// A long list that arrives in parts: what is seen first, and what is no longer seen is not waited for.
+
+import { wasAborted } from "./api.js";
+
+const AT_ONCE = 2;
+
+/** @template Item */
+export class List {
+  /**
+   * @param {(first: number, n: number, signal: AbortSignal) => Promise<{total: number, items: Item[]}>} load
+   * @param {{key: (item: Item) => number, part?: number, failed?: (error: Error) => void}} options
+   */
+  constructor(load, { key, part = 100, failed = () => {} }) {
+    this.load = load;
+    this.key = key;
+    this.part = part;
+    this.failed = failed;
+    this.items = [];
+    this.total = 0;
+    this.isKnown = false;
+    this.fresh = new Set(); // parts that are as the server has them
+    this.flights = new Map(); // by part
+    this.wanted = [0, 0];
+    this.turn = 0;
+    this.changed = () => {};
+  }
+
+  /** The item there, or undefined where it has not arrived. */
+  at(index) {
+    return this.items[index];
+  }
+
+  /** Where an item is among those that have arrived; -1 where it is not. */
+  indexOf(id) {
+    return this.items.findIndex((item) => item !== undefined && this.key(item) === id);
+  }
+
+  /** Says which items are seen: the parts that hold them are loaded, the nearest to the middle first. */
+  want(first, last) {
+    this.wanted = [first, last];
+    for (const [part, flight] of this.flights) if (!this.isNear(part)) flight.abort();
+    this.fly();
+  }
+
+  /** Loads what is seen anew; what is shown stays until then. */
+  refresh() {
+    this.turn += 1;
+    this.fresh.clear();
+    for (const flight of this.flights.values()) flight.abort();
+    this.flights.clear();
+    return this.fly();
+  }
+
+  /** Everything from one index up to another one, which must have been loaded for it. */
+  async range(first, last) {
+    for (let part = this.partOf(first); part <= this.partOf(last); part += 1) {
+      if (!this.isWhole(part)) this.take(part, await this.load(part * this.part, this.part));
+    }
+    this.changed();
+    return this.items.slice(first, last + 1).filter((item) => item !== undefined);
+  }
+
+  /** Takes items out, ahead of the server. Gives what puts them back. */
+  remove(indexes) {
+    const taken = [...indexes].sort((a, b) => a - b).map((index) => [index, this.items[index]]);
+    for (const [index] of taken.toReversed()) this.items.splice(index, 1);
+    this.total -= taken.length;
+    this.moved();
+    return () => {
+      for (const [index, item] of taken) this.insert(Math.min(index, this.total), item);
+    };
+  }
+
+  /** Puts an item in, ahead of the server. */
+  insert(index, item) {
+    if (index > this.items.length) this.items.length = index;
+    this.items.splice(index, 0, item);
+    this.total += 1;
+    this.moved();
+  }
+
+  /** Shows another item in the place of one. */
+  replace(index, item) {
+    this.items[index] = item;
+    this.moved();
+  }
+
+  moved() {
+    this.turn += 1; // what is on its way was counted before
+    this.changed();
+  }
+
+  partOf(index) {
+    return Math.floor(Math.max(0, index) / this.part);
+  }
+
+  isNear(part) {
+    return part >= this.partOf(this.wanted[0]) - 1 && part <= this.partOf(this.wanted[1]) + 1;
+  }
+
+  isWhole(part) {
+    const last = Math.min((part + 1) * this.part, this.total);
+    for (let i = part * this.part; i < last; i += 1) if (this.items[i] === undefined) return false;
+    return this.isKnown;
+  }
+
+  missing() {
+    const [first, last] = this.wanted.map((index) => this.partOf(index));
+    const middle = (first + last) / 2;
+    const parts = [];
+    for (let part = first; part <= last; part += 1) {
+      if (!this.fresh.has(part) && !this.flights.has(part)) parts.push(part);
+    }
+    return parts.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
+  }
+
+  async fly() {
+    const flights = this.missing().slice(0, Math.max(0, AT_ONCE - this.flights.size));
+    await Promise.all(flights.map((part) => this.fetch(part)));
+  }
+
+  async fetch(part) {
+    const { turn } = this;
+    const flight = new AbortController();
+    this.flights.set(part, flight);
+    let isDone = false;
+    try {
+      const answer = await this.load(part * this.part, this.part, flight.signal);
+      if (turn === this.turn) this.take(part, answer);
+      isDone = true;
+    } catch (error) {
+      if (!wasAborted(error)) this.failed(error);
+      isDone = wasAborted(error);
+    }
+    if (this.flights.get(part) === flight) this.flights.delete(part);
+    if (isDone) await this.fly();
+  }
+
+  take(part, { total, items }) {
+    const first = part * this.part;
+    for (let i = 0; i < this.part; i += 1) {
+      if (first + i < total) this.items[first + i] = items[i];
+    }
+    this.items.length = Math.min(this.items.length, total);
+    this.total = total;
+    this.isKnown = true;
+    this.fresh.add(part);
+    this.changed();
+  }
+}
