@@ -90,7 +90,7 @@ function recount() {
   timer = setTimeout(async () => {
     try {
       const facts = await get("/api/gallery");
-      showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failing });
+      showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failures?.length });
     } catch {
       // the counts stay as they are; the banner says where the server is lost
     }

@@ -22,20 +22,22 @@ let grids = 0;
  * @property {string} [title] of its head; without one it has none
  * @property {boolean} [foldable]
  * @property {boolean} [folded]
+ * @property {number} [caption] pixels below a tile's picture
  *
  * @typedef {object} Does what a grid tells its page
  * @property {(spot: object, item: object|undefined) => void} [active] another tile is active
  * @property {(selection: Selection) => void} [selected] others are selected
- * @property {(item: object, section: Section, event: Event) => void} [enter] Enter, or a double click
+ * @property {(item: object, section: Section, event: Event) => void} [enter] Enter
  * @property {(item: object, section: Section, event: Event) => void} [click]
  * @property {(section: Section) => void} [folded] a section was folded or unfolded
- * @property {(top: number) => void} [scrolled]
+ * @property {() => void} [listed] a list has changed
+ * @property {(item: object, section: Section, event: Event) => void} [open] a double click
  */
 
 export class Grid {
-  /** @param {{label: string, sections: Section[], least: number, caption: number, does: Does}} options lengths in px */
-  constructor({ label, sections, least, caption = 0, does }) {
-    Object.assign(this, { sections, least, caption, does });
+  /** @param {{label: string, sections: Section[], least: number, does: Does}} options `least`: a tile's side in px */
+  constructor({ label, kind = "", sections, least, does }) {
+    Object.assign(this, { sections, least, does });
     this.id = `grid-${++grids}`;
     this.images = new Images();
     this.rows = new Map();
@@ -43,7 +45,7 @@ export class Grid {
     this.activeId = null;
     this.space = h("div", { class: "grid-space", role: "rowgroup" });
     const roles = { role: "grid", tabindex: "0", "aria-label": label, "aria-multiselectable": "true" };
-    this.element = h("div", { class: "grid", id: this.id, ...roles }, this.space);
+    this.element = h("div", { class: `grid ${kind}`, id: this.id, ...roles }, this.space);
     this.track = new Track(this.element, this.space, () => this.later());
     this.selection = new Selection((selection) => (this.redraw(), does.selected?.(selection)));
     this.resizing = new ResizeObserver(() => this.relay());
@@ -56,7 +58,7 @@ export class Grid {
   close() {
     this.resizing.disconnect();
     cancelAnimationFrame(this.frame);
-    for (const { list } of this.sections) list.want(-1e9, -1e9);
+    for (const { list } of this.sections) list.close();
     for (const row of this.rows.values()) this.drop(row);
     this.rows.clear();
   }
@@ -93,8 +95,11 @@ export class Grid {
     this.asked = true;
     queueMicrotask(() => {
       this.asked = false;
+      const before = this.shown;
       this.follow();
       this.relay();
+      this.does.listed?.();
+      if (this.item() !== before) this.tellPage();
     });
   }
 
@@ -106,8 +111,15 @@ export class Grid {
     if (item && this.activeId === null) this.activeId = list.key(item);
     if (item && list.key(item) === this.activeId) return;
     const index = this.activeId === null ? -1 : list.indexOf(this.activeId);
-    if (index >= 0) this.spot = { ...this.spot, index };
-    else if (this.spot.index >= list.total) this.spot = { ...this.spot, index: Math.max(0, list.total - 1) };
+    const last = Math.max(0, list.total - 1);
+    this.spot = { ...this.spot, index: index >= 0 ? index : Math.min(this.spot.index, last) };
+    const standing = this.item();
+    this.activeId = standing ? list.key(standing) : null;
+  }
+
+  tellPage() {
+    this.shown = this.item();
+    this.does.active?.(this.spot, this.shown);
   }
 
   /** Measures and lays out anew, with the active row, or the first, where it was. */
@@ -116,11 +128,12 @@ export class Grid {
     if (!width || !height) return;
     const anchor = this.anchor();
     const inner = width - 2 * GAP_PX;
-    const { columns, rowHeight, over } = measured({ width: inner, height, least: this.least, caption: this.caption, gap: GAP_PX });
-    const sizes = this.sections.map((each) => ({ n: each.list.total, hasHead: hasHead(each), folded: Boolean(each.folded) }));
-    const shape = JSON.stringify([columns, rowHeight, sizes]);
+    const caption = Math.min(...this.sections.map((each) => each.caption ?? 0));
+    const { columns, side, over } = measured({ width: inner, height, least: this.least, caption, gap: GAP_PX });
+    const sizes = this.sections.map(sizeOf);
+    const shape = JSON.stringify([columns, side, sizes]);
     this.over = over;
-    if (shape !== this.shape) this.reshape(shape, new Layout(sizes, { columns, rowHeight, headHeight: HEAD_PX }), anchor);
+    if (shape !== this.shape) this.reshape(shape, new Layout(sizes, { columns, side, headHeight: HEAD_PX }), anchor);
     this.render();
     this.redraw();
   }
@@ -175,7 +188,7 @@ export class Grid {
     if (scroll) this.reveal(row);
     this.render();
     this.redraw();
-    this.does.active?.(spot, item);
+    this.tellPage();
     return true;
   }
 
@@ -193,7 +206,6 @@ export class Grid {
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.render();
-      this.does.scrolled?.(this.track.top);
     });
   }
 
@@ -308,6 +320,6 @@ export class Grid {
   }
 }
 
-function hasHead({ title, list }) {
-  return title !== undefined && list.total > 0;
+function sizeOf({ title, list, folded = false, caption = 0 }) {
+  return { n: list.total, hasHead: title !== undefined && list.total > 0, folded, caption };
 }

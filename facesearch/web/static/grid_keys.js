@@ -49,7 +49,7 @@ function moved(grid, key) {
   const { layout, spot } = grid;
   const row = layout.rowOf(spot);
   const column = layout.columnOf(spot);
-  const page = Math.max(1, Math.floor(grid.element.clientHeight / layout.rowHeight) - 1);
+  const page = Math.max(1, Math.floor(grid.element.clientHeight / layout.side) - 1);
   switch (key) {
     case "ArrowRight": return beside(grid, row, column, 1);
     case "ArrowLeft": return beside(grid, row, column, -1);

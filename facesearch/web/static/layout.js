@@ -1,7 +1,7 @@
 // Where the rows of a grid lie: arithmetic alone. A grid has sections; a section has a head, if it has a title, and rows
 // of tiles, if it is not folded. Rows are counted from 0 over all sections, lengths are CSS pixels.
 
-/** @typedef {{n: number, hasHead: boolean, folded: boolean}} Size of a section
+/** @typedef {{n: number, hasHead: boolean, folded: boolean, caption: number}} Size of a section
  * @typedef {{section: number, isHead: boolean, first: number, n: number, top: number, height: number}} Row
  * @typedef {{section: number, index: number}} Spot a tile, or a head, whose index is -1 */
 
@@ -10,7 +10,8 @@ const NODES = 196; // of a grid at most: rows, tiles and their images
 /**
  * How many columns a grid has, and how large its tiles are: as small as `least` where the nodes of all rows that are
  * seen stay few enough, larger where the window is large.
- * @returns {{columns: number, rowHeight: number, over: number}} `over`: rows to be ready above and below the view
+ * @returns {{columns: number, side: number, over: number}} `side` with the gap below; `over`: rows to be ready above
+ * and below the view
  */
 export function measured({ width, height, least, caption, gap }) {
   let columns = Math.max(1, Math.floor((width + gap) / (least + gap)));
@@ -20,22 +21,22 @@ export function measured({ width, height, least, caption, gap }) {
     const seen = Math.ceil(height / rowHeight) + 1;
     const affordable = Math.floor(NODES / (1 + 2 * columns));
     if (columns > 1 && seen + 1 > affordable) continue;
-    return { columns, rowHeight, over: Math.max(0, Math.min(3, Math.floor((affordable - seen) / 2))) };
+    return { columns, side: side + gap, over: Math.max(0, Math.min(3, Math.floor((affordable - seen) / 2))) };
   }
 }
 
 /** The rows of some sections. */
 export class Layout {
   /** @param {Size[]} sizes */
-  constructor(sizes, { columns, rowHeight, headHeight }) {
+  constructor(sizes, { columns, side, headHeight }) {
     this.columns = columns;
-    this.rowHeight = rowHeight;
+    this.side = side;
     this.parts = [];
     this.rows = 0;
     this.height = 0;
-    sizes.forEach(({ n, hasHead, folded }, section) => {
+    sizes.forEach(({ n, hasHead, folded, caption }, section) => {
       if (hasHead) this.add({ section, isHead: true, n: 1, rows: 1, each: headHeight });
-      if (!folded && n) this.add({ section, isHead: false, n, rows: Math.ceil(n / columns), each: rowHeight });
+      if (!folded && n) this.add({ section, isHead: false, n, rows: Math.ceil(n / columns), each: side + caption });
     });
   }
 

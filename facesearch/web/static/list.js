@@ -20,7 +20,7 @@ export class List {
     this.isKnown = false;
     this.fresh = new Set(); // parts that are as the server has them
     this.flights = new Map(); // by part
-    this.wanted = [0, 0];
+    this.wanted = [0, -1];
     this.turn = 0;
     this.changed = () => {};
   }
@@ -49,6 +49,13 @@ export class List {
     for (const flight of this.flights.values()) flight.abort();
     this.flights.clear();
     return this.fly();
+  }
+
+  /** Ends it: nothing is waited for, and nobody is told. */
+  close() {
+    this.changed = () => {};
+    this.wanted = [0, -1];
+    for (const flight of this.flights.values()) flight.abort();
   }
 
   /** Everything from one index up to another one, which must have been loaded for it. */
@@ -105,6 +112,7 @@ export class List {
   }
 
   missing() {
+    if (this.wanted[1] < this.wanted[0]) return [];
     const [first, last] = this.wanted.map((index) => this.partOf(index));
     const middle = (first + last) / 2;
     const parts = [];

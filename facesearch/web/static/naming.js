@@ -11,8 +11,8 @@ const ASK_AFTER_MS = 120; // without a key, the server is asked for what is not 
 let boxes = 0;
 
 /**
- * @typedef {{name: string, id: number|null, same: boolean, other: boolean}} Taken
- * `id` is that of the person who was chosen or is meant; `same` and `other` are for POST .../name.
+ * @typedef {{name: string, id: number|null, same: boolean, other: boolean, shared?: boolean}} Taken
+ * `id` is that of the person who was chosen; `same` and `other` are for POST .../name; several have a `shared` name.
  */
 
 /** A name box. `take` gets a Taken, `leave` is called on Escape. */

@@ -1,10 +1,318 @@
-import { get } from "./api.js";
-import { fill, h } from "./dom.js";
-import { frame } from "./texts.js";
+// The page of people: who has a name first, then groups by size; faces alone, strangers and hidden people are folded.
 
-export async function mount(main) {
-  fill(main, h("div", { class: "page" }, h("h1", {}, frame.people)));
-  await get("/api/people", { list: "groups" });
+import { get } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { Grid } from "./grid.js";
+import { moveBy } from "./grid_keys.js";
+import { forgetFailed } from "./images.js";
+import { useKeys } from "./keys.js";
+import { List } from "./list.js";
+import { loadNames } from "./names.js";
+import { failure } from "./notices.js";
+import { Acts } from "./people_acts.js";
+import { Panel } from "./people_panel.js";
+import { onPending, pending } from "./queue.js";
+import { keepPlace, navigate } from "./router.js";
+import { watch } from "./state.js";
+import { count, date, frame, number, people } from "./texts.js";
+
+const LISTS = ["named", "groups", "alone", "strangers", "hidden"];
+const FOLDED = { alone: true, strangers: true, hidden: true };
+const CAPTION_PX = { named: 44, groups: 26, alone: 26, strangers: 44, hidden: 44 };
+const LEAST_PX = 104;
+const FIRST_MS = 5_000; // waited for before the page goes on without its lists
+
+let page = null;
+
+/** Shows it. */
+export async function mount(main, address) {
+  page = new People(main, address);
+  await page.begin(address);
 }
 
-export function unmount() {}
+/** Ends it. */
+export function unmount() {
+  page?.end();
+  page = null;
+}
+
+class People {
+  constructor(main) {
+    this.lists = Object.fromEntries(LISTS.map((name) => [name, listOf(name)]));
+    this.acts = new Acts(this.lists);
+    this.panel = new Panel(this.buttons());
+    this.grid = this.makeGrid();
+    this.chips = h("div", { class: "chips", role: "group", "aria-label": people.sections });
+    this.selecting = button(people.select, () => this.switchSelecting(), { kind: "quiet" });
+    this.selecting.setAttribute("aria-pressed", "false");
+    const head = h("div", { class: "toolbar" }, h("h1", {}, frame.people), this.chips, this.selecting);
+    this.empty = h("div", { class: "empty", hidden: true });
+    this.split = h("div", { class: "split" }, this.grid.element, this.panel.element);
+    main.className = "fixed";
+    fill(main, head, this.empty, this.split);
+    useKeys(this.keys());
+  }
+
+  makeGrid() {
+    const sections = LISTS.map((name) => ({
+      name,
+      list: this.lists[name],
+      look: name === "alone" ? lookOfFace : lookOfPerson,
+      title: people.titles[name],
+      caption: CAPTION_PX[name],
+      foldable: name in FOLDED,
+      folded: FOLDED[name] ?? false,
+    }));
+    const does = {
+      active: (spot, item) => this.looked(spot, item),
+      selected: (selection) => this.showSelected(selection),
+      enter: (item, section) => this.entered(item, section.name),
+      click: (item, section, event) => this.clicked(item, section.name, event),
+      open: (item, section) => this.open(item, section.name),
+      folded: ({ name, folded }) => (FOLDED[name] = folded),
+      listed: () => this.heard(),
+    };
+    return new Grid({ label: people.grid, kind: "people-grid", sections, least: LEAST_PX, does });
+  }
+
+  async begin({ place, query }) {
+    this.ends = [watch((...states) => this.changedElsewhere(...states)), onPending((left) => left || this.later())];
+    for (const name of ["named", "groups"]) this.lists[name].want(0, 0);
+    await this.arrived();
+    for (const name of ["alone", "strangers", "hidden"]) this.lists[name].want(0, 0);
+    await this.restore(place, Number(query.get("person")) || null);
+    loadNames().catch(() => {});
+  }
+
+  end() {
+    clearTimeout(this.timer);
+    this.ends?.forEach((end) => end());
+    this.grid.close();
+  }
+
+  /** Waits until the first faces are there. */
+  arrived() {
+    const { named, groups } = this.lists;
+    return new Promise((resolve) => {
+      this.first = () => named.isKnown && groups.isKnown && resolve();
+      setTimeout(resolve, FIRST_MS);
+    });
+  }
+
+  heard() {
+    this.showChips();
+    this.first?.();
+  }
+
+  // The place
+
+  async restore(place, person) {
+    if (place?.at && this.goTo(place.at, place.id)) return;
+    if (person) await this.seek(person);
+  }
+
+  goTo({ section, index }, id) {
+    const { list, folded } = this.grid.sections[section] ?? {};
+    if (!list || list.total <= index) return false;
+    if (folded) this.grid.fold(section, false);
+    this.grid.relay();
+    this.grid.activeId = id;
+    const isThere = this.grid.go({ section, index });
+    if (isThere) this.grid.activeId = id;
+    return isThere;
+  }
+
+  /** Goes to somebody by id, where the lists that are there have them. */
+  async seek(id) {
+    const { name, kind, hidden } = await get(`/api/people/${id}`);
+    const section = LISTS.indexOf(hidden ? "hidden" : kind === "stranger" ? "strangers" : name ? "named" : "groups");
+    const { list } = this.grid.sections[section];
+    await list.range(0, Math.min(list.total, 2_000) - 1);
+    const index = list.indexOf(id);
+    if (index >= 0) this.goTo({ section, index }, id);
+  }
+
+  looked(spot, item) {
+    const { name } = this.grid.sections[spot.section];
+    this.panel.show(item, name);
+    if (!item) return;
+    clearTimeout(this.keeping);
+    const id = this.lists[name].key(item);
+    this.keeping = setTimeout(() => page === this && keepPlace({ at: spot, id }, { person: name === "alone" ? null : id }), 250);
+  }
+
+  // What others do
+
+  changedElsewhere(state, before, isBack) {
+    if (isBack || (before && state.version !== before.version)) this.later();
+  }
+
+  /** Reads the lists anew, once nothing of ours is on its way. */
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => pending() === 0 && this.refresh(), 250);
+  }
+
+  refresh() {
+    forgetFailed();
+    for (const list of Object.values(this.lists)) list.refresh();
+  }
+
+  showChips() {
+    const shown = LISTS.filter((name) => this.lists[name].total > 0);
+    const signature = shown.map((name) => `${name} ${this.lists[name].total}`).join();
+    const isKnown = LISTS.every((name) => this.lists[name].isKnown);
+    this.showEmpty(isKnown && shown.length === 0);
+    if (signature === this.signature) return;
+    this.signature = signature;
+    const chips = shown.map((name) => button(people.titles[name], () => this.jump(name), { kind: "chip" }));
+    chips.forEach((chip, i) => chip.append(h("span", { class: "count" }, number(this.lists[shown[i]].total))));
+    fill(this.chips, ...chips);
+  }
+
+  showEmpty(isEmpty) {
+    this.empty.hidden = !isEmpty;
+    this.split.hidden = isEmpty;
+    if (isEmpty) fill(this.empty, h("h2", {}, people.empty), h("p", {}, people.emptyWhy), h("a", { class: "button main", href: "/gallery" }, people.toGallery));
+  }
+
+  jump(name) {
+    const section = LISTS.indexOf(name);
+    if (this.grid.sections[section].folded) this.grid.fold(section, false);
+    this.goTo({ section, index: 0 }, null);
+    this.grid.element.focus({ preventScroll: true });
+  }
+
+  // What the user does
+
+  get about() {
+    const item = this.grid.item();
+    return item && { item, name: this.grid.section().name };
+  }
+
+  entered(item, list) {
+    if (list === "named") this.open(item, list);
+    else this.openBox();
+  }
+
+  clicked(item, list, event) {
+    this.panel.element.classList.add("open");
+    if (event.pointerType !== "touch" && list !== "named") this.openBox();
+  }
+
+  openBox() {
+    if (!this.about) return;
+    this.panel.element.classList.add("open");
+    this.panel.box.focus();
+  }
+
+  open(item, list) {
+    if (list === "alone") navigate(`/photos/${item.photo_id}?face=${item.face_id}`);
+    else navigate(`/people/${item.id}`);
+  }
+
+  back() {
+    this.panel.element.classList.remove("open");
+    this.grid.element.focus({ preventScroll: true });
+  }
+
+  named(taken) {
+    const { item, name } = this.about ?? {};
+    this.back();
+    if (item) this.acts.name(item, name, taken);
+  }
+
+  chosen() {
+    const { all } = this.grid.selection;
+    return all.length ? all : this.about ? [{ item: this.about.item, section: this.grid.section() }] : [];
+  }
+
+  /** Does something with who is selected, or with the active one; each list apart. */
+  each(act) {
+    const chosen = this.chosen();
+    const lists = Map.groupBy(chosen, ({ section }) => section.name);
+    this.grid.selection.clear();
+    for (const [name, some] of lists) act(some.map(({ item }) => item), name);
+    this.back();
+  }
+
+  join() {
+    const chosen = this.chosen().filter(({ section }) => section.name !== "alone").map(({ item }) => item);
+    if (chosen.length < 2) return failure({ message: people.joinTwo }, { slot: "hint" });
+    this.grid.selection.clear();
+    this.acts.join(chosen);
+    this.back();
+  }
+
+  notFaces() {
+    this.each((items, list) => (list === "alone" ? this.acts.notFaces(items) : failure({ message: people.notFaceAlone }, { slot: "hint" })));
+  }
+
+  showSelected(selection) {
+    const people = selection.all.filter(({ section }) => section.name !== "alone");
+    if (!selection.size) this.grid.isSelecting = this.selecting.getAttribute("aria-pressed") === "true";
+    this.panel.showSelected(selection.all, people.length > 1);
+    if (selection.size) this.panel.element.classList.add("open");
+  }
+
+  switchSelecting() {
+    this.grid.isSelecting = this.selecting.getAttribute("aria-pressed") !== "true";
+    this.selecting.setAttribute("aria-pressed", String(this.grid.isSelecting));
+    if (!this.grid.isSelecting) this.grid.selection.clear();
+  }
+
+  buttons() {
+    return {
+      name: (taken) => this.named(taken),
+      leave: () => this.back(),
+      close: () => this.back(),
+      open: () => this.about && this.open(this.about.item, this.about.name),
+      ignore: () => this.each((items, list) => this.acts.ignore(items, list)),
+      hide: () => this.each((items, list) => list !== "alone" && this.acts.hide(items, list !== "hidden")),
+      notFace: () => this.notFaces(),
+      join: () => this.join(),
+      clear: () => (this.grid.selection.clear(), this.back()),
+    };
+  }
+
+  keys() {
+    const does = this.buttons();
+    const move = (key) => ({ key, words: "", run: () => (this.grid.element.focus({ preventScroll: true }), moveBy(this.grid, key)) });
+    return [
+      { key: "arrows", shown: people.arrowKeys, words: people.keys.arrows, run: () => {} },
+      { key: "Enter", words: people.keys.enter, run: () => this.about && this.entered(this.about.item, this.about.name) },
+      { key: "n", shown: "N", words: people.keys.name, run: () => this.openBox() },
+      { key: "o", shown: "O", words: people.keys.open, run: does.open },
+      { key: "i", shown: "I", words: people.keys.ignore, run: does.ignore },
+      { key: "j", shown: "J", words: people.keys.join, run: does.join },
+      { key: "h", shown: "H", words: people.keys.hide, run: does.hide },
+      { key: "x", shown: "X", words: people.keys.notFace, run: does.notFace },
+      { key: " ", shown: people.spaceKey, words: people.keys.select, run: () => {} },
+      { key: "Escape", words: "", run: () => this.grid.selection.clear() },
+      ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(move),
+    ];
+  }
+}
+
+function listOf(name) {
+  const isFaces = name === "alone";
+  const load = async (first, n, signal) => {
+    const path = isFaces ? "/api/faces" : "/api/people";
+    const answer = await get(path, { list: name, first, n }, { signal });
+    return { total: answer.total, items: isFaces ? answer.faces : answer.people };
+  };
+  const failed = (error) => error.kind !== "lost" && failure(error, { slot: "list" });
+  return new List(load, { key: isFaces ? (face) => face.face_id : (person) => person.id, failed });
+}
+
+function lookOfPerson(person) {
+  const faces = count(person.faces, "face");
+  const unsure = person.unsure ? people.unsure(person.unsure) : "";
+  const label = [person.name ?? people.unnamed, faces, unsure].filter(Boolean).join(", ");
+  return { label, title: person.name ?? faces, note: person.name ? faces : "", face: person.cover, marks: person.name ? "named" : "unnamed" };
+}
+
+function lookOfFace(face) {
+  const taken = date(face.taken);
+  return { label: [people.oneFace, taken].filter(Boolean).join(", "), title: taken, note: "", face: face.face_id, marks: "unnamed" };
+}

@@ -17,11 +17,11 @@ const STORE = "facesearch.undo"; // in sessionStorage, so that a page loaded aga
  * @property {() => void} [revert] puts the view back
  * @property {() => void} [again] moves the view once more, where the write is done again
  * @property {(done: object) => void} [settle] takes what the server did
- * @property {(error: object) => Promise<object|null>} [decide] for an answer 409: asks the user, and gives what is to
- *   be sent in place of it, or null
+ * @property {(error: object) => Promise<{path?: string, body: object}|null>} [decide] for an answer 409: asks the user,
+ *   and gives what is to be sent in place of it, or null
  */
 
-/** @type {{write: Write, resolve: Function, body: object}[]} */
+/** @type {{write: Write, resolve: Function, path: string, body: object}[]} */
 const waiting = [];
 const listeners = new Set();
 const undoable = remembered();
@@ -34,7 +34,7 @@ let running = false;
  */
 export function send(write) {
   return new Promise((resolve) => {
-    waiting.push({ write, resolve, body: write.body ?? {} });
+    waiting.push({ write, resolve, path: write.path, body: write.body ?? {} });
     tell();
     run();
   });
@@ -89,7 +89,7 @@ async function run() {
 
 async function one(item) {
   try {
-    finished(item, await post(item.write.path, item.body));
+    finished(item, await post(item.path, item.body));
   } catch (error) {
     if (error.kind === "lost") await reachable();
     else await refused(item, error);
@@ -109,9 +109,9 @@ function finished(item, done) {
 }
 
 async function refused(item, error) {
-  const body = error.status === 409 && item.write.decide ? await item.write.decide(error) : null;
-  if (body) {
-    item.body = body;
+  const next = error.status === 409 && item.write.decide ? await item.write.decide(error) : null;
+  if (next) {
+    Object.assign(item, next);
     return;
   }
   leave(item, null);

@@ -16,8 +16,9 @@ let timer = 0;
 let asking = null;
 
 /**
- * Calls a listener with each state that differs from the one before: {gallery, version, run}.
- * @param {(state: {version: unknown, run: object|null}, before: object|null) => void} listener
+ * Calls a listener with each state that differs from the one before: {gallery, version, run}, and whether the server
+ * is back after it was lost.
+ * @param {(state: {version: unknown, run: object|null}, before: object|null, isBack?: boolean) => void} listener
  * @returns {() => void} ends it
  */
 export function watch(listener) {
@@ -62,15 +63,16 @@ async function once() {
 }
 
 function heard(state) {
-  if (failed >= LOST_AFTER) {
+  const isBack = failed >= LOST_AFTER;
+  if (isBack) {
     showBanner(null);
     say(frame.back);
   }
   failed = 0;
   const before = latest;
   latest = state;
-  if (before && before.version === state.version && JSON.stringify(before.run) === JSON.stringify(state.run)) return;
-  for (const listener of [...listeners]) listener(state, before);
+  if (!isBack && before && before.version === state.version && JSON.stringify(before.run) === JSON.stringify(state.run)) return;
+  for (const listener of [...listeners]) listener(state, before, isBack);
 }
 
 function missed(error) {

@@ -88,3 +88,74 @@ export const naming = {
   other: (name) => `Another ${apart(name)}`,
   change: "Change the name",
 };
+
+export const deciding = {
+  taken: (name) => `${apart(name)} is known already`,
+  same: "The same person",
+  other: "Another person of that name",
+  notSame: "You said that these are not the same person",
+  anyway: "Join them anyway",
+  whichName: "Whose name stays?",
+  whichNameWhy: "They become one person; the other name is no longer shown.",
+};
+
+export const acts = {
+  group: (faces) => `a group of ${faces}`,
+  named: (name) => `Named ${name}`,
+  added: (name) => `Added to ${name}`,
+  joined: (n) => `Joined ${number(n)} into one person`,
+  ignored: (who) => `Made a stranger of ${who}`,
+  ignoredSome: (n) => `Made strangers of ${number(n)}`,
+  hidden: (who, hidden) => (hidden ? `Hid ${who}` : `Showed ${who} again`),
+  hiddenSome: (n, hidden) => (hidden ? `Hid ${number(n)} people` : `Showed ${number(n)} people again`),
+  notFaces: (n) => (n === 1 ? "Said that it is not a face" : `Said that ${number(n)} are not faces`),
+};
+
+export const people = {
+  titles: { named: "Named", groups: "Groups", alone: "Faces alone", strangers: "Strangers", hidden: "Hidden" },
+  sections: "Parts of this page",
+  grid: "People",
+  select: "Select",
+  unnamed: "Group without a name",
+  oneFace: "Face alone",
+  unsure: (n) => `${number(n)} unsure`,
+  empty: "Nobody is here yet",
+  emptyWhy: "People appear here once photos with faces are indexed.",
+  toGallery: "Open the gallery's page",
+  joinTwo: "Select two or more people to join them: the space bar selects.",
+  notFaceAlone: "This is for a single face; open the group and select the faces that are none.",
+  arrowKeys: "← ↑ → ↓",
+  spaceKey: "Space",
+  keys: {
+    arrows: "go from one to the next; with Shift select, Home and End go to the ends",
+    enter: "name a group; open a person",
+    name: "name, or name anew",
+    open: "see all their faces",
+    ignore: "a stranger: never ask about them",
+    join: "join who is selected into one person",
+    hide: "hide, or show again",
+    notFace: "a face alone that is no face",
+    select: "select, or take out of the selection",
+  },
+};
+
+export const panel = {
+  title: "Who this is",
+  hint: "Choose a face to see more of it. The arrow keys go from one to the next, Enter names.",
+  nameLabel: "Name",
+  placeholder: "Who is this?",
+  unnamed: "No name yet",
+  alone: "A face alone",
+  inPhotos: (photos) => `in ${photos}`,
+  all: (faces) => `See ${faces}`,
+  photo: "Open the photo",
+  stranger: "Stranger",
+  strangers: "Strangers",
+  notFace: "Not a face",
+  hide: "Hide",
+  show: "Show again",
+  selected: (n) => `${number(n)} selected`,
+  join: "Join into one person",
+  clear: "Clear the selection",
+  close: "Close",
+};
