@@ -19,10 +19,12 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
 class NewSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The `k` nearest people to one face of the photo that is sent, 1 for the largest."""
+    """The `k` nearest people to one face of the photo that is sent, 1 for the largest; with `group` off the nearest
+    faces."""
 
     k: Count = 20
     face: FaceNumber = 1
+    group: bool = True
 
 
 class Search(NewSearch, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,11 +57,11 @@ def search(service: Service, asked: Asked[Search, Nothing]) -> Json:
         raise UsageError("Give either face_id or upload.")
     if query.upload is not None:
         return {"answer": _answer(service, service.uploads.get(query.upload), query)}
-    return {"answer": answer(service.gallery.query_face(query.face_id or 0, QueryOptions(query.k)))}
+    return {"answer": answer(service.gallery.query_face(query.face_id or 0, QueryOptions(query.k, query.group)))}
 
 
 def _answer(service: Service, upload: Upload, query: NewSearch) -> Json:
-    return answer(service.gallery.query_seen(upload.seen, query.face, QueryOptions(query.k)))
+    return answer(service.gallery.query_seen(upload.seen, query.face, QueryOptions(query.k, query.group)))
 
 
 def answer(record: Answer) -> Json:

@@ -77,6 +77,345 @@ export const help = {
   buttons: "All that keys do, buttons do too. Nothing is final: the log takes back any change.",
 };
 
+// Questions, Photo, Search, Log and Gallery.
+
+const personOf = (person) => (person.name ? apart(person.name) : `group @${person.id}`);
+
+export const questionTexts = {
+  title: "The same person?",
+  same: "Are these the same person?",
+  areBoth: (a, b) => `Are ${apart(a)} and ${apart(b)} the same person?`,
+  isIt: (name) => `Is this ${apart(name)}?`,
+  isThis: (name) => `Is the face on the left ${apart(name)}?`,
+  group: (id) => `Group @${id}`,
+  alone: "A single face",
+  left: "On the left",
+  right: "On the right",
+  others: "More faces of the same person",
+  facts: ({ faces, photos, first, last }) =>
+    [`${count(faces, "face")} in ${count(photos, "photo")}`, span(first, last)].filter(Boolean).join(" · "),
+  taken: (taken) => (taken ? date(taken) : "In one photo"),
+  faceAlt: (taken) => (taken ? `Face, ${date(taken)}` : "Face"),
+  answers: "Answers",
+  yes: "Yes, the same",
+  no: "No",
+  skip: "Skip",
+  undo: "Undo",
+  stranger: "A stranger",
+  noFace: "Left is no face",
+  progressLabel: "Questions answered",
+  progress: (done, left) => `${number(done)} answered, ${number(left)} to go`,
+  spoken: (asked, { person_a: a, person_b: b }) =>
+    `${asked} Left: ${a ? `${personOf(a)}, ${count(a.faces, "face")}` : "a single face"}. Right: ${b ? `${personOf(b)}, ${count(b.faces, "face")}` : "a single face"}.`,
+  answered: (reply, { kind, person_a: a, person_b: b }) => {
+    const who = kind === "stray" ? b : (a?.name ? a : b?.name ? b : null);
+    const name = who?.name ? apart(who.name) : null;
+    if (reply === "yes") return name ? `Yes, this is ${name}` : "Yes, the same person";
+    if (reply === "no") return name && kind === "stray" ? `No, this is not ${name}` : "No, not the same person";
+    return reply === "stranger" ? "A stranger; nobody is asked about them again" : "No face";
+  },
+  whoseName: "Whose name stays?",
+  whoseNameWhy: "Both have a name, and they become one person.",
+  end: "That was the last question",
+  nothing: "Nothing is to be asked",
+  endWords: (answered, skipped) =>
+    answered || skipped
+      ? `You answered ${count(answered, "question")}${skipped ? ` and skipped ${number(skipped)}` : ""}. More come when photos are added.`
+      : "All groups are as sure as they can be. More questions come when photos are added.",
+  askSkipped: (n) => `Ask the ${number(n)} skipped again`,
+  toPeople: "Go to People",
+};
+
+export const photoTexts = {
+  alt: (file, names) => (names.length ? `${apart(file)}, with ${names.map(apart).join(", ")}` : apart(file)),
+  aside: "About this photo",
+  facts: "Facts",
+  among: (label) => (label ? `Photos of ${apart(label)}` : "Photos of one person"),
+  previous: "Previous",
+  next: "Next",
+  noMore: (way) => (way === "next" ? "This is the last photo." : "This is the first photo."),
+  cannotShow: "This photo cannot be shown.",
+  taken: "Taken",
+  noDate: "No date is known",
+  dateOf: (taken) => `${date(taken)}${taken.length > 10 ? `, ${taken.slice(11, 16)}` : ""}`,
+  size: "Size",
+  pixels: (width, height) => `${number(width)} × ${number(height)} pixels`,
+  unknown: "Not known",
+  path: "File",
+  copy: "Copy",
+  copyPath: "Copy the file's path",
+  copied: "The path was copied.",
+  copyByHand: "The path is selected; copy it with the browser's own command.",
+  collage: "One person may be here twice",
+  collageWhy: "For collages, mirrors and pictures within pictures. Undo takes it back.",
+  zoom: "Zoom",
+  zoomIn: "Zoom in",
+  zoomOut: "Zoom out",
+  zoomWhole: "Fit",
+  zoomed: (factor) => `${number(Math.round(factor * 100))} %`,
+  inPhoto: (n) => (n === 1 ? "1 person here" : `${number(n)} people here`),
+  nobodyHere: "No face was found here. You can add a person yourself.",
+  nobody: "Nobody yet",
+  group: (label) => `Group ${label}`,
+  unsure: "unsure",
+  boxWords: (name, i, n) => `${apart(name)}, face ${i} of ${n}`,
+  chosen: (name) => `Chosen: ${apart(name)}`,
+  close: "Close",
+  whySo: ({ named_by: by, unsure, person }) => {
+    if (!person) return "This face is in no group.";
+    if (by === "user") return "You said so.";
+    if (by === "xmp") return "A name in the photo's metadata says so.";
+    if (by === "folder") return "The name of the folder says so.";
+    return unsure ? "Found by likeness, and unsure." : "Found by likeness.";
+  },
+  nameIt: "Name",
+  somebodyElse: "This is somebody else",
+  goTo: (name) => (name ? `Go to ${apart(name)}` : "See the group"),
+  notThem: (name) => (name ? `Not ${apart(name)}` : "Not of this group"),
+  searchIt: "Who looks like this?",
+  makeCover: "Make it the cover",
+  stranger: "A stranger",
+  notAFace: "Not a face",
+  isMark: "No face was found here; a name was put on this place.",
+  addPerson: "Add a person",
+  drawTools: "The box",
+  drawHelp: "Draw a box around the face with the mouse or a finger. Or use the keys: arrows move the box, Shift and arrows make it larger or smaller, Enter goes on.",
+  drawnBox: "Box around the person; arrows move it, Shift and arrows change its size, Enter goes on",
+  boxAt: (left, top, width, height) => `${left} % from the left, ${top} % from the top, ${width} % wide, ${height} % high`,
+  boxLeft: "Move left",
+  boxRight: "Move right",
+  boxUp: "Move up",
+  boxDown: "Move down",
+  boxWider: "Wider",
+  boxNarrower: "Narrower",
+  boxTaller: "Taller",
+  boxLower: "Lower",
+  boxDone: "Say who it is",
+  cancel: "Cancel",
+  takeName: "Take the name",
+  whoIs: "Who is this?",
+  whoIsAdded: "Who is in the box?",
+  whoElse: (name) => `Not ${apart(name)}: who is it?`,
+  keyName: "name the chosen face",
+  keyStranger: "the chosen face is a stranger",
+  keyNotAFace: "the chosen one is not a face",
+  chooseFirst: "Choose a face first.",
+  did: {
+    named: (name) => `Named ${apart(name)}`,
+    added: (name) => `Added ${apart(name)} to this photo`,
+    parted: (label) => `Not ${apart(label)}`,
+    stranger: "A stranger; nobody is asked about them again",
+    cover: (label) => `New cover of ${apart(label)}`,
+    notAFace: "Not a face",
+    collage: "One person may be here twice",
+  },
+};
+
+const share = (far) => `1 in ${number(Math.max(1, Math.round(1 / far)))}`;
+const few = (n) => (n < 0.1 ? "fewer than 0.1" : n < 10 ? n.toFixed(1) : number(Math.round(n)));
+const value = (n) => n.toFixed(3);
+
+export const searchTexts = {
+  title: "Search",
+  stays: "The photo never leaves this machine: facesearch looks at it here, keeps it in memory for some minutes, and stores nothing.",
+  drop: "Drop a photo here to see who is on it",
+  paste: "Or paste one with Ctrl+V.",
+  choose: "Choose a photo",
+  dropOther: "Drop the second photo here",
+  chooseOther: "Choose the second photo",
+  chooseAgain: "Another photo",
+  compare: "Compare with a second photo",
+  stopComparing: "Stop comparing",
+  firstSlot: "The photo that is asked about",
+  secondSlot: "The photo that it is compared with",
+  results: "What was found",
+  matches: "Matches, the likeliest first",
+  show: "Show",
+  byPerson: "By person",
+  allPhotos: "All photos",
+  onlyFirst: "The first of these photos was taken.",
+  notAFile: "What was dropped is no file; drop a photo, or choose one.",
+  looking: "Looking for faces…",
+  searching: "Comparing with all faces…",
+  loads: "The first time the networks are loaded, which takes some seconds.",
+  yourPhoto: "Your photo",
+  askedFace: "The face that is searched for",
+  faceOf: (i, n) => (n === 1 ? "The face" : `Face ${i} of ${n}`),
+  facesFound: (n) => (n === 0 ? "No face was found." : n === 1 ? "1 face." : `${number(n)} faces: choose one by a click.`),
+  noFace: "No face was found in this photo. Try one where the face is larger, or less turned away.",
+  nobody: "Nobody yet",
+  group: (label) => `Group ${label}`,
+  nothingHere: "There is nobody to compare with",
+  cannotTell: "This face is too small to tell",
+  nobodyAlike: "Nobody here is judged to be the same person",
+  thisIs: "This is",
+  thisIsGroup: (label) => `This is group ${label}, whom nobody has named`,
+  thisIsSomebody: "This person is here, and has no name yet",
+  photoOf: (who) => `The photo of ${apart(who)}`,
+  verdict: (same) => (same === null ? "Too small to tell" : same ? "Same person" : "Not the same"),
+  number: value,
+  barWords: (judged, threshold) => (threshold === null ? `Judged ${value(judged)}` : `Judged ${value(judged)}; ${value(threshold)} are needed`),
+  matchFacts: ({ faces, taken, alike }) =>
+    [faces > 1 ? `by ${count(faces, "face")}` : null, taken ? date(taken) : null, alike.length ? `and ${count(alike.length, "copy", "copies")}` : null]
+      .filter(Boolean).join(" · "),
+  matchWhy: ({ judged, similarity, same }, { threshold, cohort }) => {
+    if (threshold === null) return `Similarity ${value(similarity)}; no threshold of this model is known.`;
+    const gap = value(Math.abs(judged - threshold));
+    const seen = cohort ? ` Before own thresholds its similarity is ${value(similarity)}.` : "";
+    if (same === null) return `Judged ${value(judged)}, but both faces are too small to tell.${seen}`;
+    return `Judged ${value(judged)}, ${gap} ${same ? "over" : "under"} the threshold of ${value(threshold)}.${seen}`;
+  },
+  bestWhy: (best, { threshold }) => {
+    if (threshold === null) return "No threshold of this model is known, so nobody can say which similarity means the same person.";
+    if (best.same === null) return "Both faces are too small to tell; a larger photo would help.";
+    return best.same
+      ? `The nearest face is judged ${value(best.judged)}; from ${value(threshold)} on it counts as the same person.`
+      : `The nearest face is judged ${value(best.judged)}; ${value(threshold)} would be needed.`;
+  },
+  why: "Why?",
+  whySentences: ({ threshold, far, learned, compared, by_chance: byChance, cohort }) => [
+    threshold === null ? "No threshold of this model is known." : `Two faces count as the same person from a judged value of ${value(threshold)} on${learned ? ", which was learned from this gallery's own photos" : ""}.`,
+    far ? `Of pairs of strangers, ${share(far)} reach that by chance.` : null,
+    far && compared ? `${count(compared, "face")} were compared, so about ${few(byChance ?? far * compared)} of them would reach it though they are strangers'.` : null,
+    cohort
+      ? `A judged value is the similarity, less what both faces have in common with everybody: that is measured by ${count(cohort, "person", "people")} of this gallery.`
+      : "The judged value is the similarity: this gallery has too few people to measure how common a face is.",
+  ].filter(Boolean),
+  compared: (same) => (same === null ? "These faces are too small to tell" : same ? "The same person" : "Different people"),
+  comparedWhy: ({ judged, threshold, same }) =>
+    threshold === null
+      ? "No threshold of this model is known."
+      : `Judged ${value(judged)}, ${value(Math.abs(judged - threshold))} ${judged >= threshold ? "over" : "under"} the threshold of ${value(threshold)}${same === null ? ", but both faces are too small to tell" : ""}.`,
+  afterError: (status) =>
+    ({ 415: "Choose another file: a JPEG, PNG, WebP, HEIC, AVIF, TIFF or raw photo.", 413: "Choose a smaller copy of it.",
+       422: "Choose a photo where the face is larger, or less turned away.", 404: "Give the photo once more.",
+       503: "People can still be seen and named; only searching waits for that." })[status] ?? "Try it again.",
+};
+
+const today = () => new Date().toDateString();
+const longDay = new Intl.DateTimeFormat("en", { weekday: "long", year: "numeric", month: "long", day: "numeric" });
+const clock = new Intl.DateTimeFormat("en", { hour: "numeric", minute: "2-digit" });
+const verbs = {
+  name: "", join: "Joined", part: "Took", ignore: "Made a stranger:", hide: "Hid", show: "Showed again", "not-a-face": "Not a face:",
+  collage: "One person may be there twice:", cover: "New cover", answer: "Answered", undo: "Took back change", move: "Moved", mark: "Added", import: "Imported:",
+};
+
+export const logTexts = {
+  title: "Log",
+  lead: "Everything that was said about people, the newest first. Each change can be taken back, in any order.",
+  empty: "Nothing was changed yet. What you say about people is listed here.",
+  older: "Show older changes",
+  dayOf: (at) => (new Date(at).toDateString() === today() ? "Today" : longDay.format(new Date(at))),
+  sentence: ({ verb, words }) => `${verbs[verb] ?? `${verb}:`} ${words}`.trim(),
+  facts: ({ change, at, made_by: by }) => `${clock.format(new Date(at))} · change ${change}${by === "auto" ? " · computed" : ""}`,
+  undone: "Taken back",
+  computed: "Computed",
+  undo: "Undo",
+  again: "Do it again",
+  undoOf: (verb, change, words) => `${verb}: change ${change}, ${words}`,
+  didUndo: (words) => `Taken back: ${words}`,
+  didAgain: (words) => `Done again; no longer: ${words}`,
+  blocked: (change, words) => `Change ${change}${words ? ` (${words})` : ""} came later and stands in the way. Take that back first.`,
+  showIt: "Show that change",
+  notListed: (change) => `Change ${change} is not in the log.`,
+};
+
+const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const statuses = {
+  ok: "with faces", no_face: "without a face", unreadable: "unreadable", unsupported: "of other kinds", raw: "raw, waiting for a package",
+  skipped: "waiting for a package", paired: "beside their JPEG", too_large: "too large", crashed: "failed", timeout: "timed out",
+  forgotten: "forgotten", missing: "missing", excluded: "left out",
+};
+
+export const galleryTexts = {
+  title: "Gallery",
+  titleOf: "Gallery",
+  about: "What is indexed",
+  photos: (n) => (n === 1 ? "photo" : "photos"),
+  faces: (n) => (n === 1 ? "face" : "faces"),
+  people: (n) => (n === 1 ? "person with a name" : "people with a name"),
+  groups: (n) => (n === 1 ? "group without a name" : "groups without a name"),
+  questions: (n) => (n === 1 ? "open question" : "open questions"),
+  folders: "Folders",
+  leftOut: "Left out",
+  photosBy: "Photos",
+  status: (status, n) => `${number(n)} ${statuses[status] ?? status}`,
+  none: "None",
+  lastRun: "Last run",
+  never: "Never",
+  model: "Model",
+  detector: "Detector",
+  detectorFrom: (detector, least) => `${detector}, faces from ${number(least)} pixels on`,
+  threshold: "Same person from",
+  thresholdIs: ({ similarity, far, learned }) =>
+    `${value(similarity)}${far ? `; ${share(far)} pairs of strangers reach it` : ""}${learned ? "; learned from this gallery" : ""}`,
+  noThreshold: "Not known for this model",
+  cohort: "Own thresholds by",
+  cohortOf: (n) => count(n, "person", "people"),
+  noCohort: "Nobody yet",
+  index: "Search index",
+  indexIs: ({ recipe, count: n, recall_at_1: recall }) => `${recipe}, ${count(n, "face")}${recall === null ? ", exact" : `, finds ${(100 * recall).toFixed(1)} % of the nearest`}`,
+  setAside: "Set aside",
+  onDisk: "On disk",
+  bytes: size,
+  place: "Kept in",
+};
+
+const spell = (seconds) => {
+  if (seconds < 60) return "less than a minute left";
+  if (seconds < 5400) return `about ${count(Math.round(seconds / 60), "minute")} left`;
+  return `about ${(seconds / 3600).toFixed(1)} hours left`;
+};
+
+export const runTexts = {
+  title: "Index again",
+  bar: "Photos looked at",
+  start: "Look for new photos",
+  retryFailed: "And try failed photos again",
+  stop: "Stop",
+  stopping: "Stopping; what was done is kept…",
+  words: (run) => {
+    if (!run) return "Finds photos that are new or changed in these folders, and puts their faces into groups.";
+    if (run.ended?.error) return `The run ended early: ${run.ended.error}`;
+    if (run.ended) return run.ended.summary ? runTexts.summary(run.ended.summary) : "The run has ended.";
+    if (run.source === "other") return `Another facesearch indexes this gallery since ${clock.format(new Date(run.started_at))}. What it finds is shown as it comes; what you say waits for it for a moment.`;
+    return "Indexing. You can leave this page; what is done is kept, whatever happens.";
+  },
+  summary: ({ photos, faces, seconds }) => {
+    const n = ({ unchanged = 0, ...rest }) => [Object.values(rest).reduce((sum, each) => sum + each, 0), unchanged];
+    const [changed, same] = n(photos);
+    const took = seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
+    return changed ? `Done in ${took}: ${count(changed, "photo")} looked at, ${count(faces, "face")} found; ${number(same)} unchanged.` : `Done in ${took}: nothing is new; ${count(same, "photo")} unchanged.`;
+  },
+  figures: ({ done, total, faces, failed, photos_per_second: rate, seconds_left: left }) =>
+    [
+      total ? `${number(done)} of ${count(total, "photo")}` : count(done, "photo"),
+      faces !== null && faces !== undefined ? count(faces, "face") : null,
+      failed ? `${number(failed)} could not be read` : null,
+      rate ? `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} photos a second` : null,
+      left !== null && left !== undefined ? spell(left) : null,
+    ].filter(Boolean).join(" · "),
+};
+
+const todo = {
+  file: "The file itself is damaged or of a kind that is not read. It is tried again when the file changes.",
+  machine: "The disk, a share, permissions or too little memory were the reason. They are tried again in every run.",
+  option: "They are larger than the limit. Run facesearch index with a higher --max-megapixels.",
+  package: "A package that reads them is missing. Install it, and index again.",
+};
+
+export const failureTexts = {
+  title: "What could not be read",
+  none: "All photos could be read.",
+  total: (n) => `${count(n, "photo")}, by what is to be done.`,
+  kind: (status, n) => `${number(n)} ${statuses[status] ?? status}`,
+  todo: (status, cause) => todo[cause] ?? todo.file,
+  showMore: (n) => `Show ${number(n)} more`,
+  more: (n) => `And ${number(n)} more: facesearch info --failures lists them all.`,
+  others: "Files of other kinds",
+  skipped: ({ kind, files }) => `${count(files, "file")}: ${kind}. `,
+};
+
 // People and Person follow below.
 
 export const naming = {

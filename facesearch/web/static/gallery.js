@@ -1,0 +1,104 @@
+// The gallery: what is indexed, what could not be read and what to do about it, and indexing again.
+
+import { get } from "./api.js";
+import { fill, h, isolated } from "./dom.js";
+import { failuresOf } from "./gallery_failures.js";
+import { RunPanel } from "./gallery_run.js";
+import { failure } from "./notices.js";
+import { watch } from "./state.js";
+import { count, galleryTexts as texts, moment, number } from "./texts.js";
+
+const EVERY_MS = 2_000; // at most, while a run changes the gallery
+
+class GalleryPage {
+  #timer = 0;
+
+  constructor(main) {
+    this.numbers = h("dl", { class: "gallery-numbers" });
+    this.about = h("dl", { class: "gallery-about" });
+    this.failures = h("section", { "aria-labelledby": "failures-title" });
+    this.run = new RunPanel();
+    this.title = h("h1", { tabindex: "-1" }, texts.title);
+    fill(
+      main,
+      h("div", { class: "page gallery-page" }, this.title, this.numbers, this.run.element, h("section", { "aria-labelledby": "about-title" }, h("h2", { id: "about-title" }, texts.about), this.about), this.failures),
+    );
+  }
+
+  /** Reads what the gallery holds. */
+  async load() {
+    const facts = await get("/api/gallery");
+    if (this.isLeft) return;
+    fill(this.title, texts.titleOf, " ", isolated(facts.gallery));
+    fill(this.numbers, numbersOf(facts));
+    fill(this.about, aboutOf(facts));
+    this.run.knows(facts);
+    fill(this.failures, ...(await failuresOf(facts)));
+  }
+
+  /** Takes what is heard of the gallery: its version and its run. */
+  heard(state, before) {
+    this.run.show(state.run);
+    if (!before || state.version === before.version || this.#timer) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.load().catch(() => {});
+    }, EVERY_MS);
+  }
+
+  /** Ends what waits. */
+  leave() {
+    this.isLeft = true;
+    clearTimeout(this.#timer);
+    this.run.leave();
+  }
+}
+
+function numbersOf(facts) {
+  const photos = Object.values(facts.photos).reduce((sum, each) => sum + each, 0);
+  return [
+    figure(photos, texts.photos), figure(facts.faces, texts.faces), figure(facts.people, texts.people, "/people"),
+    figure(facts.groups, texts.groups, "/people"), figure(facts.questions, texts.questions, "/questions"),
+  ];
+}
+
+function figure(n, words, href) {
+  const shown = href ? h("a", { href }, number(n)) : number(n);
+  return h("div", {}, h("dt", {}, words(n)), h("dd", {}, shown));
+}
+
+function aboutOf(facts) {
+  const { threshold, index } = facts;
+  const rows = [
+    [texts.folders, h("ul", {}, facts.folders.map((each) => h("li", { class: "path" }, isolated(each))))],
+    facts.exclude.length > 0 && [texts.leftOut, facts.exclude.join(", ")],
+    [texts.photosBy, Object.entries(facts.photos).map(([status, n]) => texts.status(status, n)).join(", ") || texts.none],
+    [texts.lastRun, facts.last_run ? moment(facts.last_run) : texts.never],
+    [texts.model, facts.model],
+    [texts.detector, texts.detectorFrom(facts.detector, facts.min_face)],
+    [texts.threshold, threshold ? texts.thresholdIs(threshold) : texts.noThreshold],
+    [texts.cohort, facts.cohort ? texts.cohortOf(facts.cohort) : texts.noCohort],
+    index && [texts.index, texts.indexIs(index)],
+    facts.faces_set_aside > 0 && [texts.setAside, count(facts.faces_set_aside, "face")],
+    [texts.onDisk, texts.bytes(facts.bytes_on_disk)],
+    [texts.place, h("span", { class: "path" }, isolated(facts.directory))],
+  ];
+  return rows.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);
+}
+
+let view = null;
+let unwatch = null;
+
+/** Shows the page of the gallery. */
+export async function mount(main) {
+  view = new GalleryPage(main);
+  const shown = view;
+  unwatch = watch((state, before) => shown.heard(state, before));
+  await shown.load().catch((error) => shown.isLeft || failure(error));
+}
+
+/** Leaves it. */
+export function unmount() {
+  unwatch?.();
+  view?.leave();
+}

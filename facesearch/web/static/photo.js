@@ -1,0 +1,291 @@
+// A photo, large: who is in it, said by a click on a face; somebody added whom facesearch has not found.
+
+import { get, photoImage } from "./api.js";
+import { button, fill, h, isolated, set } from "./dom.js";
+import { useKeys } from "./keys.js";
+import { failure, notice, say } from "./notices.js";
+import { boxLayer, inReadingOrder, overlap } from "./photo_boxes.js";
+import { drawBox } from "./photo_mark.js";
+import { calledBy, chosenPanel, isNamed, peopleList } from "./photo_panel.js";
+import * as writes from "./photo_writes.js";
+import { makeStage } from "./photo_zoom.js";
+import { send } from "./queue.js";
+import { keepPlace, navigate } from "./router.js";
+import { watch } from "./state.js";
+import { photoTexts as texts } from "./texts.js";
+
+const COVERED = 0.3; // of what two boxes cover together: then they are about one face, as the server has it
+
+let stepped = null; // "previous" or "next" where that is how the photo was come to: its button keeps the focus
+const ahead = new Map(); // neighbours that are fetched early, by address
+
+class Photo {
+  #chosen = null; // the key of a face or mark
+  #drawing = null;
+
+  constructor(main, photo, query) {
+    this.photo = photo;
+    this.query = query;
+    this.main = main;
+    this.person = Number(query.get("person")) || null;
+    this.size = { width: photo.width, height: photo.height };
+    this.panel = h("div", { class: "photo-panel" });
+    this.tools = h("div", { class: "photo-draw" });
+    this.#draw();
+  }
+
+  #draw() {
+    const { photo } = this;
+    const stage = photo.width ? makeStage(this.size, (side) => photoImage(photo.photo_id, side), this.#alt()) : null;
+    this.stage = stage;
+    this.add = button(texts.addPerson, () => this.addPerson(), { key: "A", disabled: !stage });
+    const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ?? texts.cannotShow);
+    fill(
+      this.main,
+      h(
+        "div",
+        { class: "page photo-page" },
+        h("div", { class: "photo-head" }, this.#heading(), this.#steps()),
+        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, this.add, stage?.controls), this.tools, people),
+        h("aside", { class: "photo-side", "aria-label": texts.aside }, this.panel, this.#facts()),
+      ),
+    );
+    this.show(photo);
+    useKeys(this.#keys());
+    if (stepped) this.main.querySelector(`[data-step="${stepped}"]:not(:disabled)`)?.focus();
+    stepped = null;
+    for (const id of [photo.next, photo.previous]) if (id) fetchAhead(id, this.person);
+  }
+
+  #alt() {
+    const names = this.photo.faces.filter(isNamed).map((face) => face.label);
+    return texts.alt(fileOf(this.photo.photo), names);
+  }
+
+  #heading() {
+    const name = h("h1", { tabindex: "-1" }, isolated(fileOf(this.photo.photo)));
+    if (!this.person) return h("div", {}, name);
+    const face = this.photo.faces.find((each) => each.person === this.person);
+    const back = h("a", { href: `/people/${this.person}${face ? `?face=${face.face_id}` : ""}` }, texts.among(face?.label));
+    return h("div", {}, name, h("p", {}, back));
+  }
+
+  #steps() {
+    const step = (way, words, key) => {
+      const made = button(words, () => this.go(way), { key, disabled: !this.photo[way] });
+      set(made, "data-step", way);
+      return made;
+    };
+    return h("div", { class: "row" }, step("previous", texts.previous, "←"), step("next", texts.next, "→"));
+  }
+
+  #facts() {
+    const { photo, width, height, taken, repeats } = this.photo;
+    const path = h("span", { class: "path", id: "photo-path" }, isolated(photo));
+    const copy = button(texts.copy, () => copied(photo), { kind: "quiet", label: texts.copyPath });
+    const switched = h("input", { type: "checkbox", checked: repeats, disabled: repeats });
+    switched.addEventListener("change", () => this.write(writes.collage(this.photo.photo_id)));
+    return h(
+      "section",
+      { class: "photo-facts", "aria-label": texts.facts },
+      h(
+        "dl",
+        {},
+        h("dt", {}, texts.taken), h("dd", {}, taken ? texts.dateOf(taken) : texts.noDate),
+        h("dt", {}, texts.size), h("dd", {}, width ? texts.pixels(width, height) : texts.unknown),
+        h("dt", {}, texts.path), h("dd", {}, path, " ", copy),
+      ),
+      h("label", { class: "switch" }, switched, h("span", {}, texts.collage, h("small", {}, texts.collageWhy))),
+    );
+  }
+
+  /** Shows who is in the photo, as the server has it now or as it will be. */
+  show(photo) {
+    this.photo = photo;
+    this.items = itemsOf(photo, this.#chosen);
+    const focused = document.activeElement?.closest(".boxes, .in-photo") ? document.activeElement : null;
+    const place = focused?.closest(".boxes") ? ".boxes" : ".in-photo";
+    this.stage?.frame.querySelector(".boxes")?.remove();
+    if (this.stage) this.stage.picture.after(boxLayer(this.size, this.items, (item) => this.choose(item)));
+    const chosen = this.items.find((item) => item.isChosen);
+    fill(
+      this.panel,
+      chosen && chosenPanel(chosen.face, this.#acts(chosen.face)),
+      h("h2", {}, texts.inPhoto(this.items.length)),
+      peopleList(this.items, (item) => this.choose(item)),
+    );
+    if (focused) this.main.querySelector(`${place} [data-key="${focused.dataset.key}"]`)?.focus({ preventScroll: true });
+  }
+
+  /** Marks a face that the address names. */
+  point(item) {
+    this.#chosen = item.key;
+    this.show(this.photo);
+  }
+
+  /** Opens what can be said about a face. */
+  choose(item) {
+    this.#chosen = item.key;
+    keepPlace({}, { face: item.face.face_id ?? null });
+    this.show(this.photo);
+    const heading = this.panel.querySelector(".chosen-name");
+    heading.focus({ preventScroll: true });
+    heading.closest(".chosen").scrollIntoView({ block: "nearest" });
+  }
+
+  /** Closes it, and goes back to the face's box. */
+  leave() {
+    const key = this.#chosen;
+    this.#chosen = null;
+    keepPlace({}, { face: null });
+    this.show(this.photo);
+    this.main.querySelector(`.box[data-key="${key}"]`)?.focus({ preventScroll: true });
+  }
+
+  #acts(face) {
+    const does = (made) => () => {
+      this.leave();
+      this.write(made());
+    };
+    return {
+      leave: () => this.leave(),
+      name: async () => this.write(await writes.naming(face)),
+      part: does(() => writes.part(face)),
+      stranger: does(() => writes.stranger(face)),
+      cover: does(() => writes.cover(face)),
+      notAFace: does(() => writes.notAFace(face)),
+    };
+  }
+
+  /** Shows what a write will do, and has it done. */
+  async write(made) {
+    if (!made) return;
+    const { moves = (photo) => photo, ...write } = made;
+    const before = this.photo;
+    const again = () => this.show(moves(this.photo));
+    again();
+    await send({ ...write, again, revert: () => this.show(before), settle: () => this.refresh() });
+  }
+
+  /** Asks the server what the photo shows now. */
+  async refresh() {
+    ahead.clear();
+    const photo = await get(`/api/photos/${this.photo.photo_id}`, { person: this.person });
+    if (this.main.isConnected && !this.isLeft) this.show(photo);
+  }
+
+  /** Goes to a neighbour, in place of this photo: back returns to where the first one was opened. */
+  go(way) {
+    const id = this.photo[way];
+    if (!id) return say(texts.noMore(way));
+    stepped = document.activeElement?.dataset.step ?? null;
+    navigate(`/photos/${id}${this.person ? `?person=${this.person}` : ""}`, { replace: true });
+  }
+
+  /** Lets the user draw a box about somebody, and asks who it is. */
+  addPerson() {
+    if (this.#drawing || !this.stage) return;
+    const end = () => {
+      this.#drawing?.end();
+      this.#drawing = null;
+      this.stage.frame.classList.remove("drawing");
+      fill(this.tools);
+      this.add.focus({ preventScroll: true });
+    };
+    const done = async (box) => {
+      const known = this.items.find((item) => overlap(item.box, box) >= COVERED);
+      const made = await writes.adding(this.photo, box, known?.face ?? null);
+      if (!made) return;
+      end();
+      this.write(made);
+    };
+    this.stage.frame.classList.add("drawing");
+    this.#drawing = drawBox({ frame: this.stage.frame, size: this.size, done, left: end, say });
+    fill(this.tools, this.#drawing.tools);
+  }
+
+  #ofChosen(act) {
+    const chosen = this.items.find((item) => item.isChosen && item.face.face_id);
+    if (chosen) this.#acts(chosen.face)[act]();
+    else say(texts.chooseFirst);
+  }
+
+  #keys() {
+    const zoom = (by) => () => this.stage?.zoom(by);
+    return [
+      { key: "ArrowLeft", shown: "←", words: texts.previous, run: () => this.go("previous") },
+      { key: "ArrowRight", shown: "→", words: texts.next, run: () => this.go("next") },
+      { key: "n", shown: "N", words: texts.keyName, run: () => this.#ofChosen("name") },
+      { key: "i", shown: "I", words: texts.keyStranger, run: () => this.#ofChosen("stranger") },
+      { key: "f", shown: "F", words: texts.keyNotAFace, run: () => this.#ofChosen("notAFace") },
+      { key: "a", shown: "A", words: texts.addPerson, run: () => this.addPerson() },
+      { key: "+", words: texts.zoomIn, run: zoom(1) },
+      { key: "=", words: "", run: zoom(1) },
+      { key: "-", words: texts.zoomOut, run: zoom(-1) },
+      { key: "0", words: texts.zoomWhole, run: zoom(0) },
+      { key: "Escape", shown: "Esc", words: texts.close, run: () => this.#chosen && this.leave() },
+    ];
+  }
+}
+
+function itemsOf(photo, chosen) {
+  const marks = photo.marks.map((mark) => ({ ...mark, isMark: true }));
+  return inReadingOrder([...photo.faces, ...marks]).map((face, i, all) => {
+    const key = face.isMark ? `mark-${face.mark}` : String(face.face_id);
+    const kind = face.isMark ? "mark" : isNamed(face) ? "named" : face.person ? "group" : "alone";
+    const words = texts.boxWords(calledBy(face), i + 1, all.length);
+    return { key, face, box: face.box, name: calledBy(face), words, kind, isChosen: key === chosen };
+  });
+}
+
+function fileOf(path) {
+  return path.split(/[\\/]/).at(-1);
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice(texts.copied, { slot: "done", kind: "done" });
+  } catch {
+    getSelection().selectAllChildren(document.getElementById("photo-path"));
+    notice(texts.copyByHand, { slot: "done" });
+  }
+}
+
+function fetched(id, person) {
+  const key = `${id} ${person}`;
+  const found = ahead.get(key) ?? get(`/api/photos/${id}`, { person });
+  ahead.delete(key);
+  return found;
+}
+
+function fetchAhead(id, person) {
+  const key = `${id} ${person}`;
+  if (ahead.has(key)) return;
+  if (ahead.size > 4) ahead.clear();
+  const found = get(`/api/photos/${id}`, { person });
+  found.catch(() => ahead.delete(key));
+  ahead.set(key, found);
+}
+
+let view = null;
+let unwatch = null;
+
+/** Shows a photo. */
+export async function mount(main, { id, query }) {
+  view = null;
+  const photo = await fetched(id, Number(query.get("person")) || null).catch((error) => {
+    ahead.clear();
+    throw error;
+  });
+  view = new Photo(main, photo, query);
+  const face = query.get("face") && view.items.find((item) => item.key === query.get("face"));
+  if (face) view.point(face);
+  unwatch = watch((_, before) => before && view?.refresh().catch(failure));
+}
+
+/** Leaves it. */
+export function unmount() {
+  unwatch?.();
+  if (view) view.isLeft = true;
+}

@@ -1,0 +1,65 @@
+// A photo that can be looked at closely: zoomed by buttons, keys and a wheel with Ctrl, moved by scrolling.
+
+import { button, h } from "./dom.js";
+import { photoTexts as texts } from "./texts.js";
+
+const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
+const SMALL_SIDE = 1024; // pixels: enough for a phone, and a quarter of the bytes
+const LARGE_SIDE = 2048; // the largest that the server makes
+
+/**
+ * A stage that shows a photo of `size` ({width, height}) as large as fits, at `source(side)`. Returns its `element`,
+ * the `frame` that lies exactly over the picture and takes boxes, its `controls`, and `zoom(by)`, by steps.
+ */
+export function makeStage(size, source, alt) {
+  const picture = h("img", { class: "photo-picture", alt, decoding: "async", draggable: "false" });
+  const frame = h("div", { class: "photo-frame" }, picture);
+  const element = h("div", { class: "photo-stage" }, frame);
+  element.style.setProperty("--ratio", String(size.width / size.height));
+  let step = 0;
+  let shown = 0;
+
+  function show(side) {
+    if (side <= shown) return;
+    shown = side;
+    picture.src = source(side);
+  }
+
+  function zoom(by) {
+    const next = by === 0 ? 0 : Math.max(0, Math.min(STEPS.length - 1, step + by));
+    const grown = STEPS[next] / STEPS[step];
+    step = next;
+    const across = (element.scrollLeft + element.clientWidth / 2) * grown - element.clientWidth / 2;
+    const down = (element.scrollTop + element.clientHeight / 2) * grown - element.clientHeight / 2;
+    frame.style.setProperty("--zoom", String(STEPS[step]));
+    element.classList.toggle("zoomed", step > 0);
+    element.scrollTo(across, down);
+    if (step > 0) show(LARGE_SIDE);
+    smaller.disabled = whole.disabled = step === 0;
+    larger.disabled = step === STEPS.length - 1;
+    percent.value = texts.zoomed(STEPS[step]);
+  }
+
+  const smaller = button("−", () => zoom(-1), { label: texts.zoomOut, kind: "quiet" });
+  const larger = button("+", () => zoom(1), { label: texts.zoomIn, kind: "quiet" });
+  const whole = button(texts.zoomWhole, () => zoom(0));
+  const percent = h("output", { class: "zoom-now" });
+  const controls = h(
+    "div",
+    { class: "zoom-controls", role: "group", "aria-label": texts.zoom },
+    smaller, percent, larger, whole,
+  );
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      zoom(event.deltaY < 0 ? 1 : -1);
+    },
+    { passive: false },
+  );
+  picture.addEventListener("error", () => element.classList.add("photo-gone"));
+  show(window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE);
+  zoom(0);
+  return { element, frame, controls, zoom, picture };
+}

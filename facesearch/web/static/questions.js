@@ -1,0 +1,219 @@
+// "The same person?": one question after the other, each answered by a key. The next one is drawn before it is asked.
+
+import { get } from "./api.js";
+import { ask } from "./dialogs.js";
+import { button, fill, h, isolated } from "./dom.js";
+import { useKeys } from "./keys.js";
+import { failure, say } from "./notices.js";
+import { asked, Faces, keyOf, questionCard } from "./question_card.js";
+import { pending, send, undoLast } from "./queue.js";
+import { watch } from "./state.js";
+import { questionTexts as texts } from "./texts.js";
+
+const FETCHED = 12; // questions at once
+const MOST = 200; // that the server gives
+const READY = 3; // that are drawn ahead
+
+class Questions {
+  #open = []; // those that come, the one that is asked first
+  #handled = new Set(); // keys of those that were answered or skipped here
+  #skipped = [];
+  #cards = new Map(); // by key: drawn ahead, and kept for undo
+  #faces = new Faces();
+  #answered = 0;
+  #total = 0;
+  #fetching = null;
+  #shown = null; // the key of the one that is asked
+
+  constructor(main) {
+    this.title = h("h1", { tabindex: "-1" }, texts.title);
+    this.words = h("p", { class: "question-asked", id: "question-asked" });
+    this.place = h("div", { class: "question-place", "aria-labelledby": "question-asked" });
+    this.progress = h("progress", { class: "question-progress", "aria-label": texts.progressLabel, max: 1, value: 0 });
+    this.counted = h("p", { class: "question-count" });
+    this.buttons = this.#makeButtons();
+    this.answers = h("div", { class: "question-answers", role: "group", "aria-label": texts.answers }, this.#rows());
+    const head = h("div", { class: "question-head" }, this.title, h("div", {}, this.counted, this.progress));
+    fill(main, h("div", { class: "page questions-page" }, head, this.words, this.place, this.answers));
+    useKeys(this.#keys());
+  }
+
+  #makeButtons() {
+    return {
+      yes: button(texts.yes, () => this.answer("yes"), { kind: "main", key: "Y" }),
+      no: button(texts.no, () => this.answer("no"), { kind: "main", key: "N" }),
+      skip: button(texts.skip, () => this.skip(), { key: "S" }),
+      undo: button(texts.undo, undoLast, { key: "U" }),
+      stranger: button(texts.stranger, () => this.answer("stranger"), { kind: "quiet", key: "I" }),
+      noFace: button(texts.noFace, () => this.answer("not_a_face"), { kind: "quiet", key: "F" }),
+    };
+  }
+
+  #rows() {
+    const { yes, no, skip, undo, stranger, noFace } = this.buttons;
+    return [h("div", { class: "answers-first" }, yes, no), h("div", { class: "answers-more" }, skip, undo, stranger, noFace)];
+  }
+
+  #keys() {
+    return [
+      { key: "y", words: texts.yes, run: () => this.answer("yes") },
+      { key: "n", words: texts.no, run: () => this.answer("no") },
+      { key: "s", words: texts.skip, run: () => this.skip() },
+      { key: "i", words: texts.stranger, run: () => this.answer("stranger") },
+      { key: "f", words: texts.noFace, run: () => this.answer("not_a_face") },
+    ];
+  }
+
+  /** Fetches the questions that are open now, one fetch at a time; what was handled here is left out. */
+  fetch() {
+    this.#fetching ??= this.#fetch().finally(() => (this.#fetching = null));
+    return this.#fetching;
+  }
+
+  async #fetch() {
+    const wanted = FETCHED + this.#skipped.length + this.#handledLately();
+    const { total, questions } = await get("/api/questions", { n: Math.min(wanted, MOST) });
+    this.#total = total;
+    if (!pending()) this.#handled = new Set(this.#skipped); // the server knows all answers, and what was taken back
+    const fresh = questions.filter((each) => !this.#handled.has(keyOf(each)));
+    const [first] = this.#open;
+    const isAsked = first && fresh.some((each) => keyOf(each) === keyOf(first));
+    this.#open = isAsked || (first && pending()) ? [first, ...fresh.filter((each) => keyOf(each) !== keyOf(first))] : fresh;
+    this.draw();
+  }
+
+  #handledLately() {
+    return Math.min(this.#answered, FETCHED); // answers that may still wait in the queue
+  }
+
+  /** Draws the first question, and the next ones out of sight. */
+  draw() {
+    const [question] = this.#open;
+    this.#count();
+    for (const control of Object.values(this.buttons)) control.disabled = !question && control !== this.buttons.undo;
+    if (!question) return this.#end();
+    const key = keyOf(question);
+    if (key !== this.#shown) {
+      this.#shown = key;
+      this.answers.hidden = false;
+      fill(this.words, asked(question));
+      fill(this.place, this.#card(question));
+      say(texts.spoken(asked(question), question));
+    }
+    this.buttons.stranger.disabled = Boolean(question.person_a?.name && question.person_b?.name);
+    requestAnimationFrame(() => this.#open.slice(1, 1 + READY).forEach((each) => this.#card(each)));
+  }
+
+  #card(question) {
+    const key = keyOf(question);
+    const card = this.#cards.get(key) ?? questionCard(question, this.#faces);
+    this.#cards.delete(key); // and put at the end: the oldest go first
+    this.#cards.set(key, card);
+    if (this.#cards.size > 4 * READY) this.#cards.delete(this.#cards.keys().next().value);
+    return card;
+  }
+
+  #count() {
+    const left = Math.max(this.#open.length, this.#total - this.#skipped.length);
+    this.progress.max = this.#answered + left || 1;
+    this.progress.value = this.#answered;
+    fill(this.counted, texts.progress(this.#answered, left));
+  }
+
+  #end() {
+    if (this.#fetching) return; // more may come
+    this.#shown = null;
+    this.answers.hidden = this.#answered === 0;
+    fill(this.words, "");
+    const again = this.#skipped.length > 0 && button(texts.askSkipped(this.#skipped.length), () => this.#askSkipped());
+    fill(
+      this.place,
+      h(
+        "div",
+        { class: "empty good-end" },
+        h("h2", {}, this.#answered || this.#skipped.length ? texts.end : texts.nothing),
+        h("p", {}, texts.endWords(this.#answered, this.#skipped.length)),
+        h("div", { class: "row" }, again, h("a", { class: "button main", href: "/people" }, texts.toPeople)),
+      ),
+    );
+    say(texts.end);
+  }
+
+  #askSkipped() {
+    for (const key of this.#skipped) this.#handled.delete(key);
+    this.#skipped = [];
+    this.fetch().catch(failure);
+  }
+
+  /** Stores an answer to the question that is asked; the next one is there at once. */
+  async answer(reply) {
+    const [question] = this.#open;
+    if (!question || this.isChoosing) return;
+    const into = reply === "yes" ? await this.#whoseName(question) : undefined;
+    if (into === null || this.#open[0] !== question) return;
+    const { kind, a, b } = question;
+    const move = () => this.#leave(question);
+    move();
+    const body = { kind, a: a.face_id, b: b.face_id, reply, ...(into === undefined ? {} : { into }) };
+    send({
+      path: "/api/questions/answer", body, words: texts.answered(reply, question), again: move,
+      revert: () => this.#back(question), settle: () => this.#settled(),
+    });
+  }
+
+  #leave(question) {
+    this.#handled.add(keyOf(question));
+    this.#answered += 1;
+    this.#total -= 1;
+    this.#open = this.#open.filter((each) => keyOf(each) !== keyOf(question));
+    this.draw();
+    if (this.#open.length <= READY) this.fetch().catch(failure);
+  }
+
+  #back(question) {
+    this.#handled.delete(keyOf(question));
+    this.#answered = Math.max(0, this.#answered - 1);
+    this.#total += 1;
+    this.#open = [question, ...this.#open.filter((each) => keyOf(each) !== keyOf(question))];
+    this.draw();
+  }
+
+  #settled() {
+    this.#faces.forget();
+  }
+
+  /** Asks it another time. */
+  skip() {
+    const [question] = this.#open;
+    if (!question) return;
+    this.#handled.add(keyOf(question));
+    this.#skipped.push(keyOf(question));
+    this.#open.shift();
+    this.draw();
+    if (this.#open.length <= READY) this.fetch().catch(failure);
+  }
+
+  // Of two people with different names one name stays: undefined where that is no question, null where none was chosen.
+  async #whoseName({ kind, person_a: a, person_b: b }) {
+    if (kind !== "same" || !a?.name || !b?.name || a.name === b.name) return undefined;
+    this.isChoosing = true;
+    const choices = [a, b].map((who) => ({ value: who.id, words: isolated(who.name), kind: "main" }));
+    const chosen = await ask({ title: texts.whoseName, text: texts.whoseNameWhy, choices });
+    this.isChoosing = false;
+    return chosen;
+  }
+}
+
+let unwatch = null;
+
+/** Shows the page of questions. */
+export async function mount(main) {
+  const view = new Questions(main);
+  unwatch = watch((_, before) => before && view.fetch().catch(() => {}));
+  await view.fetch();
+}
+
+/** Leaves it. */
+export function unmount() {
+  unwatch?.();
+}
