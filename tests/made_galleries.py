@@ -56,7 +56,9 @@ def add(db: Database, photos: Mapping[str, int] | Sequence[str]) -> None:
             found = [face(100 - i) for i in range(faces)]
             rows = np.array([embedding(path, i) for i in range(faces)])
             file = PhotoFile(str(Path(path).absolute()), 1, 1)
-            db.photos.save(PhotoRow(file, Status.OK, digest=path.encode(), faces=found, embeddings=rows))
+            db.photos.save(
+                PhotoRow(file, Status.OK, digest=path.encode(), size=(400, 400), faces=found, embeddings=rows)
+            )
 
 
 def group(gallery: Gallery, *groups: Sequence[int], margin: float = 0.1) -> list[int]:
@@ -87,6 +89,7 @@ def rows(gallery: Gallery) -> dict[str, list[tuple[object, ...]]]:
         "apart": "SELECT * FROM apart ORDER BY face_id, person_id",
         "strangers": "SELECT * FROM strangers ORDER BY a, b",
         "repeats": "SELECT * FROM repeats ORDER BY photo_id",
+        "marks": "SELECT * FROM marks ORDER BY id",
     }
     with Database.open(gallery.database) as db, closing(db.connection.cursor()) as cursor:
         return {table: cursor.execute(statement).fetchall() for table, statement in wanted.items()}

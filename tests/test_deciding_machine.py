@@ -118,6 +118,24 @@ class _People(RuleBasedStateMachine):
             with Database.open(self.gallery.database) as db:
                 assert db.people.person_of(face) is None
 
+    @rule(faces=st.lists(_FACES, min_size=1, max_size=3), to=st.one_of(_FACES, _NAMES))
+    def move(self, faces: list[int], to: int | str) -> None:
+        with self._said():
+            with Database.open(self.gallery.database) as db:
+                person = db.people.person_of(to) if isinstance(to, int) else None
+            done = self.gallery.move(faces, person or (to if isinstance(to, str) else 10**6))
+            with Database.open(self.gallery.database) as db:
+                assert {db.people.person_of(face) for face in faces} == {done.person}
+
+    @rule(photo=st.integers(1, 9), left=st.sampled_from([0.0, 80.0, 300.0]), name=_NAMES, same=st.booleans())
+    def mark(self, photo: int, left: float, name: str, same: bool) -> None:
+        """The box is a face, lies in one, or where there is none."""
+        with self._said():
+            done = self.gallery.mark(photo, (left, left, left + 90, left + 90), name, same=same)
+            shown = self.gallery.photo(photo)
+            there = [face.person for face in shown.faces] + [mark.person for mark in shown.marks]
+            assert done.person in there
+
     @rule(face=_FACES)
     def ignore(self, face: int) -> None:
         with self._said():

@@ -160,3 +160,20 @@ def test_the_photos_of_a_person_lie_side_by_side_as_find_orders_them(home: Path)
 @pytest.mark.parametrize("photo", ["99", "9223372036854775807", "9223372036854775808", "0"])
 def test_a_photo_that_is_not_there_is_said_to_be_so(without_photos: tuple[Gallery, TestClient], photo: str) -> None:
     assert without_photos[1].get(f"/api/photos/{photo}").status_code == 404
+
+
+def test_faces_are_moved_and_people_are_added_to_a_photo(without_photos: tuple[Gallery, TestClient]) -> None:
+    gallery, page = without_photos
+    (person,) = made_galleries.group(gallery, [1, 3])
+    moved = page.post("/api/people/move", json={"faces": [4], "to": person})
+    assert (moved.status_code, moved.json()["person"]) == (200, person)
+    assert page.post("/api/people/move", json={"faces": [4], "to": "Ann"}).json()["people"] == 1
+    there = {"box": [300, 300, 350, 350], "name": "Ann"}
+    taken = page.post("/api/photos/2/people", json=there)
+    assert (taken.status_code, taken.json()["error"]) == (409, "name_taken")
+    marked = page.post("/api/photos/2/people", json=there | {"same": True})
+    assert [mark["label"] for mark in page.get("/api/photos/2").json()["marks"]] == ["Ann"]
+    assert page.post("/api/undo", json={"change": marked.json()["change"]}).status_code == 200
+    assert page.get("/api/photos/2").json()["marks"] == []
+    assert page.post("/api/photos/2/people", json=there | {"box": [1, 2, 3]}).status_code == 400
+    assert page.post("/api/photos/2/people", json=there | {"box": [9, 9, 9, 9]}).status_code == 400

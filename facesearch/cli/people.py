@@ -44,6 +44,8 @@ _DID = {  # before the words of a change, by its verb
     "not-a-face": "No face:",
     "collage": "Collage:",
     "cover": "Cover",
+    "move": "Moved",
+    "mark": "Marked",
     "answer": "Answered",
     "undo": "Undid change",
 }
@@ -121,7 +123,7 @@ def part(
             "Name the faces, such as --faces 12,13, or a photo, such as --photos a.jpg; their ids are on: facesearch "
             "people sheet WHO OUT.jpg"
         )
-    done = opened_gallery(gallery).part(who, faces=_ids(faces), photos=[str(photo) for photo in photos or ()])
+    done = opened_gallery(gallery).part(who, faces=face_ids(faces), photos=[str(photo) for photo in photos or ()])
     return show_done(done, gallery, json)
 
 
@@ -158,7 +160,7 @@ def not_a_face(
     json: Json = False,
 ) -> ExitCode:
     """Say that what was found is no face: it takes part in nothing from now on."""
-    return show_done(opened_gallery(gallery).not_a_face(_ids(",".join(faces))), gallery, json)
+    return show_done(opened_gallery(gallery).not_a_face(face_ids(",".join(faces))), gallery, json)
 
 
 def collage(
@@ -195,7 +197,7 @@ def undo(
     return ExitCode.DONE
 
 
-def _ids(text: str | None) -> list[int]:
+def face_ids(text: str | None) -> list[int]:
     """Ids of faces, as they are typed: 12,13 or #12. Raises UsageError for what is none."""
     words = [word.removeprefix("#") for word in (text or "").replace(",", " ").split()]
     for word in words:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from facesearch.gallery.people_records import QuestionKind
 from facesearch.gallery.sqlite import columns, marks, parts
+from facesearch.geometry.face import Box
 
 Pair = tuple[int, int]
 
@@ -57,6 +58,18 @@ class Decisions:
         for part in parts(sorted(set(people))):
             rows += self._conn.execute(f"SELECT id FROM marks WHERE person_id IN ({marks(part)})", part).fetchall()
         return rows
+
+    def marks_in(self, photo: int) -> list[tuple[int, Box]]:
+        """The ids and boxes of the places in a photo where people were marked without a face."""
+        edges = "box_left, box_top, box_right, box_bottom"
+        rows = self._conn.execute(f"SELECT id, {edges} FROM marks WHERE photo_id = ? ORDER BY id", (photo,))
+        return [(mark, Box(*box)) for mark, *box in rows]
+
+    def next_mark(self) -> int:
+        """An id that no mark had."""
+        last = "(SELECT seq FROM sqlite_sequence WHERE name = 'marks')"
+        used = f"SELECT max((SELECT coalesce(max(id), 0) FROM marks), coalesce({last}, 0))"
+        return int(self._conn.execute(used).fetchone()[0]) + 1
 
     def questions_waiting(self) -> int:
         """How many questions wait."""

@@ -14,7 +14,6 @@ from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, current_identity
 from facesearch.gallery.browsing import Browsing
 from facesearch.gallery.database import Database
-from facesearch.gallery.deciding import Deciding
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.exchanging import Exchanging
 from facesearch.gallery.indexing import outermost, usable_roots, whole
@@ -23,6 +22,7 @@ from facesearch.gallery.looking import Looking
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.passes import Passes
 from facesearch.gallery.people_records import Grouped
+from facesearch.gallery.placing import Placing
 from facesearch.gallery.probing import Probing
 from facesearch.gallery.records import (
     Calibration,
@@ -56,10 +56,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Probing, Looking, Browsing, Deciding, Exchanging, Showing):
+class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
     asked is in `Questions` and `Probing`, what is seen of it in `Browsing`, `Looking` and `Showing`, what it can be
-    told about people in `Deciding` and `Exchanging`."""
+    told about people in `Deciding`, `Placing` and `Exchanging`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"

@@ -93,7 +93,7 @@ def _carry_out(db: Database, recorder: Recorder, plan: Plan) -> int:
     people = {name: _person_for(db, recorder, name, groups.get(name, [])) for name in _names_of(plan)}
     recorder.faces({face: FaceState(people[name], BY, None, 1) for face, name in plan.faces.items()})
     for photo, box, name in plan.marks:
-        recorder.put(MARKS, (_next_mark(db), photo, *box, people[name]))
+        recorder.put(MARKS, (db.decisions.next_mark(), photo, *box, people[name]))
     for name, found in groups.items():
         for group in found:
             if group != people[name] and not db.decisions.are_strangers(group, people[name]):
@@ -159,10 +159,3 @@ def _photo_of(db: Database, face: int) -> int | None:
         if row:
             return int(row[0])
     return None
-
-
-def _next_mark(db: Database) -> int:
-    """An id that no mark had."""
-    last = "(SELECT seq FROM sqlite_sequence WHERE name = 'marks')"
-    used = f"SELECT max((SELECT coalesce(max(id), 0) FROM marks), coalesce({last}, 0))"
-    return int(db.connection.execute(used).fetchone()[0]) + 1

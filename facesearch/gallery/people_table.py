@@ -3,10 +3,12 @@
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 
 from facesearch.gallery.certainty import unsure_below
-from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql
+from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, columns, from_sql, marks, parts
+from facesearch.geometry.face import Box
 from facesearch.people import folders, names
 from facesearch.people.decisions import PersonState, root_of
 
@@ -171,6 +173,16 @@ class People:
         both = self._in_either(f"id, {is_face} AS is_face, {area} AS area", "photo_id = ?1")
         rows = self._conn.execute(f"SELECT id, is_face FROM ({both}) ORDER BY area DESC, id", (photo,))
         return [(face, bool(is_one)) for face, is_one in rows]
+
+    def boxes_of(self, faces: Sequence[int]) -> dict[int, Box]:
+        """The boxes of those of these faces that are stored, by id."""
+        edges = "box_left, box_top, box_right, box_bottom"
+        found: dict[int, Box] = {}
+        for part in parts(faces):
+            for table in FACE_TABLES if columns(self._conn, FACE_TABLES[1]) else FACE_TABLES[:1]:
+                rows = self._conn.execute(f"SELECT id, {edges} FROM {table} WHERE id IN ({marks(part)})", part)
+                found.update({face: Box(*box) for face, *box in rows})
+        return found
 
     def _in_either(self, wanted: str, where: str) -> str:
         """The statement that reads these columns from both tables of faces."""

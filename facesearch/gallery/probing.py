@@ -50,8 +50,8 @@ class Probing(Questions):
             return Seen(seen.size, tuple(faces), seen.model, seen.identity)
 
     def load_networks(self) -> None:
-        """Loads what `look_at` and searches need, so that the first photo need not wait for it. Raises ModelError when a model is
-        missing."""
+        """Loads what `look_at` and searches need, so that the first photo need not wait for it. Raises ModelError
+        when a model is missing."""
         import_faiss()
         with self.reading() as (_, settings):
             self._load(settings)

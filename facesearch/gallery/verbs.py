@@ -51,7 +51,7 @@ def name(decision: Decision, meant: Referent, wanted: str, same: bool, other: bo
     """As Deciding.name_person; `wanted` has been checked."""
     taken = [person for person in decision.db.people.called(wanted) if person != meant.person]
     if taken and not (same or other):
-        raise NameTakenError(_taken(wanted, taken), taken)
+        raise NameTakenError(taken_sentence(wanted, taken), taken)
     if taken and same:
         if len(taken) > 1:
             raise AmbiguousNameError(several(wanted, taken), taken)
@@ -89,7 +89,7 @@ def join(decision: Decision, meant: Sequence[Referent], into: Referent | None, a
     decision.acts.fix([target])
     decision.acts.adopt(faces, target, anyway)
     decision.recorder.say(_joined(sorted(left), len(faces), target))
-    return decision.done(target, len(left), _notes(decision, target, parted))
+    return decision.done(target, len(left), notes_of(decision, target, parted))
 
 
 def _target(decision: Decision, people: set[int], into: Referent | None) -> int | None:
@@ -113,8 +113,8 @@ def _joined(people: Sequence[int], faces: int, target: int) -> str:
     return f"{' and '.join(parts)} into @{target}"
 
 
-def _notes(decision: Decision, person: int, parted: Sequence[int]) -> list[str]:
-    """What is surprising about somebody after a join."""
+def notes_of(decision: Decision, person: int, parted: Sequence[int] = ()) -> list[str]:
+    """What is surprising about somebody to whom faces came."""
     notes = []
     if parted:
         stay = "stays" if len(parted) == 1 else "stay"
@@ -231,7 +231,8 @@ def _label(who: Referent) -> str:
     return f"face {who.face}" if who.person is None else f"@{who.person}"
 
 
-def _taken(wanted: str, taken: Sequence[int]) -> str:
+def taken_sentence(wanted: str, taken: Sequence[int]) -> str:
+    """That somebody has a name already, and what to say then."""
     who = ", ".join(f"@{person}" for person in taken)
     is_one = "is" if len(taken) == 1 else "are"
     return (

@@ -112,6 +112,11 @@ def match(boxes: Sequence[Box | None], faces: Sequence[Box]) -> dict[int, int]:
     return found
 
 
+def middle_inside(box: Box, face: Box) -> bool:
+    """Whether a face's middle lies in a box."""
+    return _contains(box, _middle(face))
+
+
 def _overlaps(boxes: Sequence[Box | None], faces: Sequence[Box]) -> list[tuple[float, int, int]]:
     pairs = (
         (overlap(box, face), i, j) for i, box in enumerate(boxes) if box is not None for j, face in enumerate(faces)

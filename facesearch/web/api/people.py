@@ -107,6 +107,12 @@ def choose_cover(service: Service, asked: Asked[Nothing, Cover]) -> Json:
         return people_forms.done(service.gallery.cover(asked.ids["person"], asked.body.face))
 
 
+def move_faces(service: Service, asked: Asked[Nothing, ToMove]) -> Json:
+    """Gives faces to a person, out of whoever has them."""
+    with service.writing():
+        return people_forms.done(service.gallery.move(asked.body.faces, asked.body.to))
+
+
 def ignore_people(service: Service, asked: Asked[Nothing, ToIgnore]) -> Json:
     """Makes strangers of people."""
     body = asked.body
@@ -136,6 +142,7 @@ OPERATIONS = (
     Operation("POST", "/api/people/join", "Make several people one", join_people, body=ToJoin, refusals=(409,)),
     Operation("POST", "/api/people/{person}/part", "Take faces from a person", part_faces, body=Faces),
     Operation("POST", "/api/people/{person}/cover", "Choose a person's face", choose_cover, body=Cover),
+    Operation("POST", "/api/people/move", "Give faces to a person", move_faces, body=ToMove, refusals=(409,)),
     Operation("POST", "/api/people/ignore", "Never ask about people", ignore_people, body=ToIgnore),
     Operation("POST", "/api/people/hide", "Hide people, or show them again", hide_people, body=ToHide),
 )

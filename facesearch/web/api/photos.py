@@ -1,24 +1,37 @@
 """A photo: its faces and who they are, and the photos beside it."""
 
-from typing import Annotated
-
 import msgspec
 
 from facesearch.forms import people_forms
 from facesearch.gallery.people_records import MarkOf, PhotoFacts
-from facesearch.web.operations import Asked, Json, Nothing, Operation
+from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.service import Service
+from facesearch.web.words import GivenName
 
 
 class Beside(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Among whose photos the neighbours are to be; None: among all."""
 
-    person: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
+    person: Id | None = None
+
+
+class ToMark(GivenName, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A name, and where: left, top, right, bottom in pixels of the photo as it is shown."""
+
+    box: tuple[float, float, float, float]
 
 
 def show_photo(service: Service, asked: Asked[Beside, Nothing]) -> Json:
     """Who is in a photo, and where."""
     return _photo(service.gallery.photo(asked.ids["photo"], asked.query.person))
+
+
+def mark_person(service: Service, asked: Asked[Nothing, ToMark]) -> Json:
+    """Says who is to be seen at a place in a photo: names the face that lies there, or keeps the place."""
+    body = asked.body
+    with service.writing():
+        done = service.gallery.mark(asked.ids["photo"], body.box, body.name, same=body.same, other=body.other)
+    return people_forms.done(done)
 
 
 def _photo(record: PhotoFacts) -> Json:
@@ -43,4 +56,9 @@ def _mark(record: MarkOf) -> Json:
     return {"mark": record.mark, "box": box, "person": record.person, "label": record.label}
 
 
-OPERATIONS = (Operation("GET", "/api/photos/{photo}", "A photo, and who is in it", show_photo, Beside),)
+OPERATIONS = (
+    Operation("GET", "/api/photos/{photo}", "A photo, and who is in it", show_photo, Beside),
+    Operation(
+        "POST", "/api/photos/{photo}/people", "Say who is there in a photo", mark_person, body=ToMark, refusals=(409,)
+    ),
+)

@@ -9,12 +9,11 @@ from facesearch.forms import json_forms
 from facesearch.gallery.questions import QueryOptions
 from facesearch.gallery.records import Answer
 from facesearch.web.api.images import PhotoSize
-from facesearch.web.operations import Asked, Json, Nothing, Operation, Picture
+from facesearch.web.operations import Asked, Id, Json, Nothing, Operation, Picture
 from facesearch.web.service import Service
 from facesearch.web.uploads import Upload
 
 FaceNumber = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
