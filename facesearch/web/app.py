@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from facesearch.web.api import OPERATIONS
+from facesearch.web.openapi import operation_of
 from facesearch.web.operations import as_bytes, route
 from facesearch.web.pages import ROUTES
 from facesearch.web.service import Service
 
+_KINDS = {404: "not_there", 405: "method"}  # as the guard calls them, and what is not there
 _SENTENCES = {
     404: "There is no such address; GET /api/openapi.json lists those of the interface.",
     405: "This address does not take that method; GET /api/openapi.json says which it takes.",
@@ -20,8 +22,9 @@ _SENTENCES = {
 
 def make_app(service: Service) -> Starlette:
     """The page of this service, without its guard."""
+    operations = (*OPERATIONS, operation_of(OPERATIONS))
     app = Starlette(
-        routes=[*ROUTES, *(route(operation) for operation in OPERATIONS)],
+        routes=[*ROUTES, *(route(operation) for operation in operations)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.state.service = service
@@ -35,7 +38,8 @@ def _refused(request: Request, error: Exception) -> Response:
     sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
     if not request.url.path.startswith("/api/"):
         return PlainTextResponse(sentence, status, headers)
-    content = as_bytes({"error": HTTPStatus(status).name.lower(), "message": sentence})
+    kind = _KINDS.get(status, HTTPStatus(status).name.lower())
+    content = as_bytes({"error": kind, "message": sentence})
     return Response(content, status, headers, "application/json")
 
 

@@ -1,9 +1,9 @@
 """All people of a gallery, kept in order and up to date while it changes.
 
 To read them takes up to half a second with 30,000 of them, too long to wait after each name that is given. What users
-say stands in the log: of whom it is is read at once, and their rows are put in place of those that were kept. What else
-may have changed, as by a run of indexing, is found by a thread that reads all people in a pause; if what it finds is
-other than what was kept, that is a version of its own."""
+say stands in the log: of whom it is is read at once, and their rows are put in place of those that were kept. What
+else has changed, as by a run of indexing, is found by a thread that reads all people in a pause; if that
+is other than what was kept, it is a version of its own."""
 
 import time
 from collections.abc import Callable, Sequence

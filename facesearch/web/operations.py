@@ -81,7 +81,7 @@ class Operation:
     """`path` names its ids in braces: `/api/people/{person}`. `answer` runs in a thread, unless it is a
     coroutine; its name is the operation's in the document. `query`, `body` and `reply` are msgspec structs; the body
     may be `bytes`, a raw photo; the reply may be `Picture`. `refusals` are the statuses of errors that are its own,
-    beside those that follow from what it takes."""
+    beside those that follow from what it takes; `example` is a body."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -91,6 +91,7 @@ class Operation:
     body: type = Nothing
     reply: Any = Json
     refusals: tuple[int, ...] = ()
+    example: Json | None = None
 
 
 class IdConvertor(Convertor[int]):

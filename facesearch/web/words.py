@@ -28,7 +28,7 @@ class GivenName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: bool = False
 
 
-class Faces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SomeFaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Some faces, by their ids."""
 
     faces: Ids

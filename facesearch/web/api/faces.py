@@ -4,8 +4,9 @@ from typing import Literal
 
 from facesearch.forms import people_forms
 from facesearch.web.operations import Asked, Json, Nothing, NotThereError, Operation
+from facesearch.web.replies import people
 from facesearch.web.service import Service
-from facesearch.web.words import Faces, GivenName, Part
+from facesearch.web.words import GivenName, Part, SomeFaces
 
 
 class WhichFaces(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,7 +38,7 @@ def name_face(service: Service, asked: Asked[Nothing, GivenName]) -> Json:
     return people_forms.done(done)
 
 
-def not_a_face(service: Service, asked: Asked[Nothing, Faces]) -> Json:
+def not_a_face(service: Service, asked: Asked[Nothing, SomeFaces]) -> Json:
     """Says that these are no faces."""
     with service.writing():
         return people_forms.done(service.gallery.not_a_face(asked.body.faces))
@@ -50,9 +51,34 @@ def mark_collage(service: Service, asked: Asked[Nothing, Nothing]) -> Json:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/faces", "Faces that are nobody's, the best first", list_faces, WhichFaces),
-    Operation("GET", "/api/faces/{face}", "One face", get_face),
-    Operation("POST", "/api/faces/{face}/name", "Name whose a face is", name_face, body=GivenName, refusals=(409,)),
-    Operation("POST", "/api/faces/not-a-face", "Say that these are no faces", not_a_face, body=Faces),
-    Operation("POST", "/api/photos/{photo}/collage", "Say that one person may be in a photo twice", mark_collage),
+    Operation(
+        "GET", "/api/faces", "Faces that are nobody's, the best first", list_faces, WhichFaces, reply=people.Faces
+    ),
+    Operation("GET", "/api/faces/{face}", "One face", get_face, reply=people.Face),
+    Operation(
+        "POST",
+        "/api/faces/{face}/name",
+        "Name whose a face is",
+        name_face,
+        body=GivenName,
+        reply=people.Done,
+        refusals=(409,),
+        example={"name": "Ann"},
+    ),
+    Operation(
+        "POST",
+        "/api/faces/not-a-face",
+        "Say that these are no faces",
+        not_a_face,
+        body=SomeFaces,
+        reply=people.Done,
+        example={"faces": [977]},
+    ),
+    Operation(
+        "POST",
+        "/api/photos/{photo}/collage",
+        "Say that one person may be in a photo twice",
+        mark_collage,
+        reply=people.Done,
+    ),
 )

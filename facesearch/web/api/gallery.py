@@ -4,6 +4,7 @@ from itertools import islice
 
 from facesearch.forms import json_forms
 from facesearch.web.operations import Asked, Json, Nothing, Operation
+from facesearch.web.replies import gallery
 from facesearch.web.service import Service
 from facesearch.web.words import Part
 
@@ -25,7 +26,13 @@ def list_failures(service: Service, asked: Asked[Part, Nothing]) -> Json:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/state", "The version, which grows with every change, and what runs", get_state),
-    Operation("GET", "/api/gallery", "What the gallery holds", get_gallery),
-    Operation("GET", "/api/failures", "What could not be read, and why", list_failures, Part),
+    Operation(
+        "GET",
+        "/api/state",
+        "The version, and what runs",
+        get_state,
+        reply=gallery.State,
+    ),
+    Operation("GET", "/api/gallery", "What the gallery holds", get_gallery, reply=gallery.GalleryFacts),
+    Operation("GET", "/api/failures", "What could not be read, and why", list_failures, Part, reply=gallery.Failures),
 )

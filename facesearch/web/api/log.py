@@ -4,6 +4,7 @@ import msgspec
 
 from facesearch.forms import people_forms
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
+from facesearch.web.replies import people
 from facesearch.web.service import Service
 from facesearch.web.words import Rows
 
@@ -33,6 +34,15 @@ def undo_change(service: Service, asked: Asked[Nothing, ToUndo]) -> Json:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/log", "The newest changes", list_changes, Log),
-    Operation("POST", "/api/undo", "Take a change back", undo_change, body=ToUndo, refusals=(409,)),
+    Operation("GET", "/api/log", "The newest changes", list_changes, Log, reply=people.Changes),
+    Operation(
+        "POST",
+        "/api/undo",
+        "Take a change back",
+        undo_change,
+        body=ToUndo,
+        reply=people.Done,
+        refusals=(409,),
+        example={"change": 41},
+    ),
 )

@@ -5,6 +5,7 @@ import msgspec
 from facesearch.errors import UsageError
 from facesearch.gallery.likely_names import LikelyName
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
+from facesearch.web.replies import people
 from facesearch.web.service import Service
 
 _MOST = 20  # a screen of completions
@@ -38,4 +39,14 @@ def _name(record: LikelyName) -> Json:
     }
 
 
-OPERATIONS = (Operation("GET", "/api/names", "Whose name it may be, the likeliest first", list_names, Wanted),)
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/names",
+        "Whose name it may be, the likeliest first",
+        list_names,
+        Wanted,
+        reply=people.LikelyNames,
+        refusals=(404,),
+    ),
+)

@@ -1,6 +1,7 @@
 """People: lists of them, and what is said about them."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
 
@@ -9,8 +10,9 @@ from facesearch.forms import json_forms, people_forms
 from facesearch.gallery.references import Who
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.people_lists import WhichPeople
+from facesearch.web.replies import people
 from facesearch.web.service import Service
-from facesearch.web.words import Faces, GivenName, Ids, Part
+from facesearch.web.words import GivenName, Ids, Part, SomeFaces
 
 
 class People(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +30,7 @@ class ToJoin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anyway: bool = False
 
 
-class ToMove(Faces, frozen=True, forbid_unknown_fields=True):
+class ToMove(SomeFaces, frozen=True, forbid_unknown_fields=True):
     """Faces, and whose they are: a person's, by id, or of that name."""
 
     to: Id | str
@@ -49,7 +51,7 @@ class ToHide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hidden: bool = True
 
 
-class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToCover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The face that stands for a person."""
 
     face: Id
@@ -58,8 +60,8 @@ class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def list_people(service: Service, asked: Asked[People, Nothing]) -> Json:
     """Those of one list, as people_list orders them."""
     query = asked.query
-    version, total, people = service.state.people(query.list, query.first, query.n)
-    return {"version": version, "total": total, "people": [people_forms.person(each) for each in people]}
+    version, total, found = service.state.people(query.list, query.first, query.n)
+    return {"version": version, "total": total, "people": [people_forms.person(each) for each in found]}
 
 
 def get_person(service: Service, asked: Asked[Nothing, Nothing]) -> Json:
@@ -95,13 +97,13 @@ def join_people(service: Service, asked: Asked[Nothing, ToJoin]) -> Json:
         return people_forms.done(service.gallery.join(body.people, body.into, anyway=body.anyway))
 
 
-def part_faces(service: Service, asked: Asked[Nothing, Faces]) -> Json:
+def part_faces(service: Service, asked: Asked[Nothing, SomeFaces]) -> Json:
     """Takes faces from a person."""
     with service.writing():
         return people_forms.done(service.gallery.part(asked.ids["person"], asked.body.faces))
 
 
-def choose_cover(service: Service, asked: Asked[Nothing, Cover]) -> Json:
+def choose_cover(service: Service, asked: Asked[Nothing, ToCover]) -> Json:
     """Chooses the face that stands for a person."""
     with service.writing():
         return people_forms.done(service.gallery.cover(asked.ids["person"], asked.body.face))
@@ -131,18 +133,40 @@ def hide_people(service: Service, asked: Asked[Nothing, ToHide]) -> Json:
         return people_forms.done(service.gallery.hide(asked.body.people, asked.body.hidden))
 
 
-OPERATIONS = (
-    Operation("GET", "/api/people", "People of one list", list_people, People),
-    Operation("GET", "/api/people/{person}", "One person", get_person),
+_LISTS = (
+    Operation("GET", "/api/people", "People of one list", list_people, People, reply=people.People),
+    Operation("GET", "/api/people/{person}", "One person", get_person, reply=people.Person),
     Operation(
-        "GET", "/api/people/{person}/faces", "A person's faces, the least sure last", list_faces_of_person, Part
+        "GET",
+        "/api/people/{person}/faces",
+        "A person's faces, the least sure last",
+        list_faces_of_person,
+        Part,
+        reply=people.Faces,
     ),
-    Operation("GET", "/api/people/{person}/photos", "A person's photos, newest first", list_photos_of_person, Part),
-    Operation("POST", "/api/people/{person}/name", "Name a person", name_person, body=GivenName, refusals=(409,)),
-    Operation("POST", "/api/people/join", "Make several people one", join_people, body=ToJoin, refusals=(409,)),
-    Operation("POST", "/api/people/{person}/part", "Take faces from a person", part_faces, body=Faces),
-    Operation("POST", "/api/people/{person}/cover", "Choose a person's face", choose_cover, body=Cover),
-    Operation("POST", "/api/people/move", "Give faces to a person", move_faces, body=ToMove, refusals=(409,)),
-    Operation("POST", "/api/people/ignore", "Never ask about people", ignore_people, body=ToIgnore),
-    Operation("POST", "/api/people/hide", "Hide people, or show them again", hide_people, body=ToHide),
+    Operation(
+        "GET",
+        "/api/people/{person}/photos",
+        "A person's photos, newest first",
+        list_photos_of_person,
+        Part,
+        reply=people.Photos,
+    ),
 )
+
+
+def _does(path: str, summary: str, answer: Callable[[Service, Any], Json], body: type, example: Json) -> Operation:
+    return Operation("POST", path, summary, answer, body=body, reply=people.Done, refusals=(409,), example=example)
+
+
+_VERBS = (
+    _does("/api/people/{person}/name", "Name a person", name_person, GivenName, {"name": "Ann"}),
+    _does("/api/people/{person}/part", "Take faces from a person", part_faces, SomeFaces, {"faces": [812, 3031]}),
+    _does("/api/people/{person}/cover", "Choose a person's face", choose_cover, ToCover, {"face": 812}),
+    _does("/api/people/join", "Make several people one", join_people, ToJoin, {"people": [17, 23]}),
+    _does("/api/people/move", "Give faces to a person", move_faces, ToMove, {"faces": [812, 3031], "to": "Ann"}),
+    _does("/api/people/ignore", "Never ask about people", ignore_people, ToIgnore, {"unnamed_below": 3}),
+    _does("/api/people/hide", "Hide people, or show them again", hide_people, ToHide, {"people": [17]}),
+)
+
+OPERATIONS = (*_LISTS, *_VERBS)

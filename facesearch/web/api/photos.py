@@ -5,6 +5,7 @@ import msgspec
 from facesearch.forms import people_forms
 from facesearch.gallery.people_records import MarkOf, PhotoFacts
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
+from facesearch.web.replies import gallery, people
 from facesearch.web.service import Service
 from facesearch.web.words import GivenName
 
@@ -57,8 +58,15 @@ def _mark(record: MarkOf) -> Json:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/photos/{photo}", "A photo, and who is in it", show_photo, Beside),
+    Operation("GET", "/api/photos/{photo}", "A photo, and who is in it", show_photo, Beside, reply=gallery.Photo),
     Operation(
-        "POST", "/api/photos/{photo}/people", "Say who is there in a photo", mark_person, body=ToMark, refusals=(409,)
+        "POST",
+        "/api/photos/{photo}/people",
+        "Say who is there in a photo",
+        mark_person,
+        body=ToMark,
+        reply=people.Done,
+        refusals=(409,),
+        example={"name": "Ann", "box": [120, 80, 180, 150]},
     ),
 )

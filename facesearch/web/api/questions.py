@@ -6,6 +6,7 @@ import msgspec
 
 from facesearch.forms import people_forms
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
+from facesearch.web.replies import people
 from facesearch.web.service import Service
 
 
@@ -42,6 +43,17 @@ def answer_question(service: Service, asked: Asked[Nothing, Answered]) -> Json:
 
 
 OPERATIONS = (
-    Operation("GET", "/api/questions", "Questions whose answers tell most", list_questions, HowMany),
-    Operation("POST", "/api/questions/answer", "Answer a question", answer_question, body=Answered, refusals=(409,)),
+    Operation(
+        "GET", "/api/questions", "Questions whose answers tell most", list_questions, HowMany, reply=people.Questions
+    ),
+    Operation(
+        "POST",
+        "/api/questions/answer",
+        "Answer a question",
+        answer_question,
+        body=Answered,
+        reply=people.Done,
+        refusals=(409,),
+        example={"kind": "same", "a": 977, "b": 1201, "reply": "yes"},
+    ),
 )

@@ -10,6 +10,7 @@ from facesearch.gallery.questions import QueryOptions
 from facesearch.gallery.records import Answer
 from facesearch.web.api.images import PhotoSize
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation, Picture
+from facesearch.web.replies import search as replies
 from facesearch.web.service import Service
 from facesearch.web.uploads import Upload
 
@@ -73,8 +74,24 @@ def answer(record: Answer) -> Json:
 
 
 OPERATIONS = (
-    Operation("POST", "/api/uploads", "Send a photo", upload_photo, body=bytes),
-    Operation("GET", "/api/uploads/{upload}/image", "A photo that was sent, as WebP", upload_image, PhotoSize),
-    Operation("POST", "/api/search", "Send a photo and search for one of its faces", search_photo, NewSearch, bytes),
-    Operation("GET", "/api/search", "Search for a face", search, Search),
+    Operation("POST", "/api/uploads", "Send a photo", upload_photo, body=bytes, reply=replies.Upload),
+    Operation(
+        "GET",
+        "/api/uploads/{upload}/image",
+        "A photo that was sent, as WebP",
+        upload_image,
+        PhotoSize,
+        reply=Picture,
+        refusals=(413, 415),
+    ),
+    Operation(
+        "POST",
+        "/api/search",
+        "Send a photo and search for one of its faces",
+        search_photo,
+        NewSearch,
+        bytes,
+        replies.FoundByPhoto,
+    ),
+    Operation("GET", "/api/search", "Search for a face", search, Search, reply=replies.Found, refusals=(404, 422)),
 )
