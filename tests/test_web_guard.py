@@ -1,6 +1,7 @@
 """What strangers try on the page's server, byte by byte: nothing of it reaches a gallery."""
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -408,6 +409,13 @@ def test_two_hundred_connections_at_once_are_all_answered(user: Client) -> None:
             silent.enter_context(user.connection())
         answers = list(threads.map(lambda _: user.get("/api/people?list=groups"), range(200)))
     assert [each.status for each in answers] == [200] * 200
+
+
+def test_the_server_listens_on_this_machines_own_address_alone(served: Served) -> None:
+    others = {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for address in {*others, "127.0.0.2"} - {"127.0.0.1"}:
+        with pytest.raises(OSError, match=r"refused|unreachable"):
+            socket.create_connection((address, served.port), 5)
 
 
 def test_nothing_secret_and_no_traceback_was_said(served: Served, cookie: str, token_file: Path) -> None:

@@ -110,6 +110,11 @@ class Served:
         assert self._process is not None
         with suppress(ProcessLookupError):
             self._process.send_signal(sign)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Waits for its end; the exit code."""
+        assert self._process is not None
         try:
             return self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:

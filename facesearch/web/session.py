@@ -132,12 +132,14 @@ def _read(path: Path) -> _Stored | None:
         handle = os.open(path, flags)
     except OSError:
         return None
-    with open(handle, "rb") as file:  # noqa: PTH123 (a handle is not a path)
+    try:
         if not _is_private(os.fstat(handle)):
             return None
-        with suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return msgspec.json.decode(file.read(_LONGEST), type=_Stored)
-    return None
+        return msgspec.json.decode(os.read(handle, _LONGEST), type=_Stored)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    finally:
+        os.close(handle)
 
 
 def _is_private(found: os.stat_result) -> bool:
