@@ -2,9 +2,7 @@
 refused with the same headers as all else."""
 
 import asyncio
-from typing import Any
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facesearch.web.bodies import PATIENCE, Patience
@@ -12,6 +10,15 @@ from facesearch.web.refusals import made_safe
 
 _MOST = 400  # connections at once; a browser opens 6, and a process may have 1,024 files
 _REFUSED = b"This is no HTTP request that can be understood."
+_HEADERS = made_safe(
+    [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(_REFUSED)).encode()),
+        (b"connection", b"close"),
+    ]
+)
+_LINES = (b"HTTP/1.1 400 Bad Request", *(b": ".join(each) for each in _HEADERS), b"", _REFUSED)
+_REFUSAL = b"\r\n".join(_LINES)
 
 
 def connection_of(patience: Patience) -> type["Connection"]:
@@ -44,14 +51,9 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answers what is no HTTP."""
-        headers = made_safe([(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")])
-        self._write(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
-        self._write(h11.Data(data=_REFUSED))
-        self._write(h11.EndOfMessage())
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            self.transport.write(_REFUSAL)
         self.transport.close()
-
-    def _write(self, event: Any) -> None:
-        self.transport.write(self.conn.send(event) or b"")
 
     def _wait_or_not(self) -> None:
         """The time for a head begins with its first byte, and no further byte makes it longer."""

@@ -261,6 +261,42 @@ def test_python_without_the_command_line_is_as_quiet(place: Place, photos: Path,
     assert _wide(place.home) == []
 
 
+_VISIT = """
+import http.client, signal, subprocess, sys
+command = [sys.argv[1], "web", "--no-browser", "--token-file", "token"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    host, _, enter = server.stdout.readline().strip().removeprefix("http://").partition("/")
+    def ask(method, target, body=None, **headers):
+        connection = http.client.HTTPConnection(host)
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer
+    entered = ask("GET", "/" + enter)
+    cookie = entered.headers["Set-Cookie"].partition(";")[0]
+    token = "Bearer " + open("token").read().strip()
+    photo = open(sys.argv[2], "rb").read()
+    for target in ("/people", "/static/app.js", "/api/people", "/api/state", "/api/faces/1/image",
+                   "/api/photos/1/image"):
+        assert ask("GET", target, Cookie=cookie).status == 200, target
+    kind = {"Content-Type": "image/jpeg"}
+    assert ask("POST", "/api/search", photo, Authorization=token, **kind).status == 200
+    assert ask("GET", "/people", Host="evil.example").status == 421
+    server.send_signal(signal.SIGINT)
+assert server.returncode == 130
+"""
+
+
+def test_the_page_keeps_to_its_home_and_to_this_machine(place: Place, photos: Path, models_home: Path) -> None:
+    shutil.copytree(models_home / "models", place.home / "models")
+    place.run(_FACESEARCH, "index", photos, "--device", "cpu")
+    place.run(sys.executable, "-c", _VISIT, _FACESEARCH, photos / "Ann" / "Ann_0001.jpg")
+    assert place.sent() == []
+    assert place.strays() == []
+    assert _wide(place.home) == []
+    assert {path.name for path in place.work.iterdir()} == {"photos"}
+
+
 def test_it_would_be_noticed(place: Place) -> None:
     """A library that asks a name server, connects, or leaves something in the user's home is caught."""
     program = (
