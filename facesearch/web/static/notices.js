@@ -30,7 +30,7 @@ export function say(text) {
  */
 export function notice(text, { kind = "plain", actions = [], stays = kind === "failed", slot } = {}) {
   const element = h("div", { class: `notice ${kind}` }, h("p", {}, text));
-  const close = () => gone(element, slot);
+  const close = () => element.isConnected && gone(element, slot);
   const buttons = actions.map(({ words, run, key }) => button(words, () => (close(), run()), { kind: "quiet", key }));
   element.append(h("div", { class: "notice-actions" }, ...buttons, closing(close)));
   if (slot) replace(slot, close);

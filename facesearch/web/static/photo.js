@@ -6,6 +6,7 @@ import { useKeys } from "./keys.js";
 import { failure, notice, say } from "./notices.js";
 import { boxLayer, inReadingOrder, overlap } from "./photo_boxes.js";
 import { drawBox } from "./photo_mark.js";
+import { cutOut } from "./pictures.js";
 import { calledBy, chosenPanel, isNamed, peopleList } from "./photo_panel.js";
 import * as writes from "./photo_writes.js";
 import { makeStage } from "./photo_zoom.js";
@@ -46,8 +47,8 @@ class Photo {
         "div",
         { class: "page photo-page" },
         h("div", { class: "photo-head" }, this.#heading(), this.#steps()),
-        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, this.add, stage?.controls), this.tools, people),
-        h("aside", { class: "photo-side", "aria-label": texts.aside }, this.panel, this.#facts()),
+        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, this.add, stage?.controls), people),
+        h("aside", { class: "photo-side", "aria-label": texts.aside }, this.tools, this.panel, this.#facts()),
       ),
     );
     this.show(photo);
@@ -112,9 +113,14 @@ class Photo {
       this.panel,
       chosen && chosenPanel(chosen.face, this.#acts(chosen.face)),
       h("h2", {}, texts.inPhoto(this.items.length)),
-      peopleList(this.items, (item) => this.choose(item)),
+      peopleList(this.items, (item) => this.choose(item), this.#cut()),
     );
     if (focused) this.main.querySelector(`${place} [data-key="${focused.dataset.key}"]`)?.focus({ preventScroll: true });
+  }
+
+  #cut() {
+    const { stage, size } = this;
+    return (box, side) => stage && cutOut(stage.picture, size, box, side);
   }
 
   /** Marks a face that the address names. */
@@ -199,6 +205,8 @@ class Photo {
       end();
       this.write(made);
     };
+    this.#chosen = null;
+    this.show(this.photo);
     this.stage.frame.classList.add("drawing");
     this.#drawing = drawBox({ frame: this.stage.frame, size: this.size, done, left: end, say });
     fill(this.tools, this.#drawing.tools);

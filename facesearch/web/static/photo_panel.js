@@ -7,7 +7,7 @@ import { photoTexts as texts } from "./texts.js";
 /** How a face or a mark is called: its person's name, or what it is. */
 export function calledBy(face) {
   if (face.label === null || face.label === undefined) return texts.nobody;
-  return isNamed(face) ? face.label : texts.group(face.label);
+  return isNamed(face) ? face.label : texts.group;
 }
 
 /** Whether somebody said who this is. A group that nobody has named is called by its number. */
@@ -15,8 +15,9 @@ export function isNamed(face) {
   return Boolean(face.label) && !/^@\d+$/.test(face.label);
 }
 
-/** A list of everybody in the photo, in the order of their boxes. `choose` gets the item. */
-export function peopleList(items, choose) {
+/** A list of everybody in the photo, in the order of their boxes. `choose` gets the item, `cut(box, side)` cuts a face
+ * out of the photo. */
+export function peopleList(items, choose, cut) {
   if (!items.length) return h("p", { class: "empty" }, texts.nobodyHere);
   return h(
     "ol",
@@ -29,19 +30,13 @@ export function peopleList(items, choose) {
           "button",
           { type: "button", class: "in-photo-face", "aria-pressed": String(Boolean(item.isChosen)), "data-key": item.key,
             on: { click: (event) => choose(item, event.currentTarget) } },
-          thumbnailOf(item.face, 64),
+          cut(item.box, 48),
           h("span", { class: "in-photo-name" }, isolated(calledBy(item.face))),
           item.face.unsure ? h("span", { class: "unsure" }, texts.unsure) : null,
         ),
       ),
     ),
   );
-}
-
-/** The picture of a face, `side` pixels wide; a mark, where no face was found, has none. */
-export function thumbnailOf(face, side) {
-  if (!face.face_id) return h("span", { class: "face-picture no-face", "aria-hidden": "true" });
-  return facePicture(face.face_id, { size: side, lazy: true });
 }
 
 /** What can be done about one face: `acts` are functions by name, see photo.js. */
@@ -53,7 +48,7 @@ export function chosenPanel(face, acts) {
     h(
       "div",
       { class: "chosen-head" },
-      thumbnailOf(face, 112),
+      face.face_id ? facePicture(face.face_id, { size: 96 }) : null,
       h("div", {}, heading, h("p", { class: "chosen-why" }, texts.whySo(face))),
       button("×", acts.leave, { kind: "quiet icon", label: texts.close }),
     ),

@@ -1,5 +1,6 @@
 // What is said about the faces of a photo, each as a write for the queue: what is sent, and how the photo looks then.
 
+import { decideJoin, decideName } from "./deciding.js";
 import { shown } from "./dialogs.js";
 import { button, h } from "./dom.js";
 import { NameBox } from "./naming.js";
@@ -15,9 +16,10 @@ export async function naming(face) {
   const about = isOthers || !face.person ? { face: face.face_id } : { person: face.person };
   const taken = await askName(title, about, face.person);
   if (!taken) return null;
-  const { path, body } = isOthers ? moving(face, taken) : named(face, taken);
+  const sent = isOthers ? moving(face, taken) : named(face, taken);
   const isMeant = isOthers || !face.person ? (each) => each.face_id === face.face_id : (each) => each.person === face.person;
-  return { path, body, words: texts.did.named(taken.name), moves: changing(isMeant, { label: taken.name, person: taken.id ?? face.person }) };
+  const moves = changing(isMeant, { label: taken.name, person: taken.id ?? face.person });
+  return { ...sent, words: texts.did.named(taken.name), moves };
 }
 
 /** Asks who is in a box that the user has drawn, and gives the write. `known` is the face that lies there, or null. */
@@ -30,7 +32,7 @@ export async function adding(photo, box, known) {
     ? changing((each) => each.face_id === known.face_id, { label: name, person: taken.id })
     : (before) => ({ ...before, marks: [...before.marks, mark] });
   const body = { box: box.map((edge) => Math.round(edge * 10) / 10), name, same, other };
-  return { path: `/api/photos/${photo.photo_id}/people`, body, words: texts.did.added(name), moves };
+  return { path: `/api/photos/${photo.photo_id}/people`, body, words: texts.did.added(name), moves, decide: decideName(body) };
 }
 
 /** Says that a face is not of whose it is said to be. */
@@ -80,9 +82,13 @@ function moving(face, taken) {
 
 function named(face, taken) {
   if (taken.id && !face.person) return moving(face, taken);
-  if (taken.id) return { path: "/api/people/join", body: { people: [face.person, taken.id], into: taken.id } };
+  if (taken.id) {
+    const joined = { people: [face.person, taken.id], into: taken.id };
+    return { path: "/api/people/join", body: joined, decide: decideJoin(joined) };
+  }
   const path = face.person ? `/api/people/${face.person}/name` : `/api/faces/${face.face_id}/name`;
-  return { path, body: { name: taken.name, same: taken.same, other: taken.other } };
+  const body = { name: taken.name, same: taken.same, other: taken.other };
+  return { path, body, decide: decideName(body) };
 }
 
 function changing(isMeant, change) {

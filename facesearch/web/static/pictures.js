@@ -3,6 +3,7 @@
 import { faceImage } from "./api.js";
 import { h } from "./dom.js";
 
+const AROUND = 0.3; // of a box, at each side, as in the pictures that the server makes
 const PLACEHOLDER = "/static/face.svg";
 
 /**
@@ -24,6 +25,24 @@ export function facePicture(face, { size, side = sideFor(size), alt = "", lazy =
 export function sideFor(size) {
   const wanted = size * Math.min(window.devicePixelRatio, 2);
   return [112, 224].find((side) => wanted <= side * 1.15) ?? 448;
+}
+
+/**
+ * A face cut out of a photo that is shown, so that nothing need be asked for. It is drawn when the photo has come.
+ * @param {HTMLImageElement} picture of a photo of `size` ({width, height}), whose `box` is cut
+ */
+export function cutOut(picture, size, box, side) {
+  const pixels = Math.round(side * Math.min(window.devicePixelRatio, 2));
+  const canvas = h("canvas", { class: "face-picture", width: pixels, height: pixels, "aria-hidden": "true" });
+  const draw = () => {
+    const scale = picture.naturalWidth / size.width;
+    const edge = Math.max(box[2] - box[0], box[3] - box[1]) * (1 + 2 * AROUND) * scale;
+    const [x, y] = [((box[0] + box[2]) / 2) * scale - edge / 2, ((box[1] + box[3]) / 2) * scale - edge / 2];
+    canvas.getContext("2d").drawImage(picture, x, y, edge, edge, 0, 0, pixels, pixels);
+  };
+  if (picture.complete && picture.naturalWidth) draw();
+  else picture.addEventListener("load", draw, { once: true });
+  return canvas;
 }
 
 function replaced({ currentTarget: picture }) {

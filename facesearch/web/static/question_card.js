@@ -12,8 +12,8 @@ const OTHER = 104;
 
 /** What is asked, as a sentence. */
 export function asked({ kind, person_a: a, person_b: b }) {
-  if (kind === "stray") return texts.isThis(calledBy(b));
-  if (a && b) return a.name || b.name ? texts.areBoth(calledBy(a), calledBy(b)) : texts.same;
+  if (kind === "stray") return b.name ? texts.isThis(b.name) : texts.isOfGroup;
+  if (a?.name && b?.name) return texts.areBoth(a.name, b.name);
   const known = a?.name ?? b?.name;
   return known ? texts.isIt(known) : texts.same;
 }
@@ -45,7 +45,7 @@ function sideOf(face, person, side, faces) {
   return h(
     "section",
     { class: "question-side", "aria-label": side },
-    h("h2", {}, person?.name ? isolated(person.name) : person ? texts.group(person.id) : texts.alone),
+    h("h2", {}, person?.name ? isolated(person.name) : person ? texts.group : texts.alone),
     h("p", { class: "question-facts" }, person ? texts.facts(person) : texts.taken(face.taken)),
     h("div", { class: "question-faces" }, h("div", { class: "question-lead" }, pictureOf(face, LEAD)), others),
   );
@@ -54,10 +54,6 @@ function sideOf(face, person, side, faces) {
 function pictureOf(face, size) {
   const picture = facePicture(face.face_id, { size, alt: texts.faceAlt(face.taken) });
   return face.photo_id ? h("a", { href: `/photos/${face.photo_id}?face=${face.face_id}` }, picture) : picture;
-}
-
-function calledBy(person) {
-  return person.name ?? texts.group(person.id);
 }
 
 /** The faces of people who are asked about, fetched once. */

@@ -1,6 +1,7 @@
 // "The same person?": one question after the other, each answered by a key. The next one is drawn before it is asked.
 
 import { get } from "./api.js";
+import { decideJoin } from "./deciding.js";
 import { ask } from "./dialogs.js";
 import { button, fill, h, isolated } from "./dom.js";
 import { useKeys } from "./keys.js";
@@ -31,6 +32,7 @@ class Questions {
     this.place = h("div", { class: "question-place", "aria-labelledby": "question-asked" });
     this.progress = h("progress", { class: "question-progress", "aria-label": texts.progressLabel, max: 1, value: 0 });
     this.counted = h("p", { class: "question-count" });
+    this.last = h("p", { class: "quiet-text question-last" });
     this.buttons = this.#makeButtons();
     this.answers = h("div", { class: "question-answers", role: "group", "aria-label": texts.answers }, this.#rows());
     const head = h("div", { class: "question-head" }, this.title, h("div", {}, this.counted, this.progress));
@@ -51,7 +53,7 @@ class Questions {
 
   #rows() {
     const { yes, no, skip, undo, stranger, noFace } = this.buttons;
-    return [h("div", { class: "answers-first" }, yes, no), h("div", { class: "answers-more" }, skip, undo, stranger, noFace)];
+    return [h("div", { class: "answers-first" }, yes, no), h("div", { class: "answers-more" }, skip, undo, stranger, noFace), this.last];
   }
 
   #keys() {
@@ -155,9 +157,12 @@ class Questions {
     const move = () => this.#leave(question);
     move();
     const body = { kind, a: a.face_id, b: b.face_id, reply, ...(into === undefined ? {} : { into }) };
+    const decide = (error) => (error.kind === "two_names" ? decideJoin(body)(error) : (failure(error), null));
+    const words = texts.answered(reply, question);
+    fill(this.last, words);
     send({
-      path: "/api/questions/answer", body, words: texts.answered(reply, question), again: move,
-      revert: () => this.#back(question), settle: () => this.#settled(),
+      path: "/api/questions/answer", body, words, again: move, isQuiet: true, decide,
+      revert: () => this.#back(question), settle: () => this.#faces.forget(),
     });
   }
 
@@ -171,15 +176,12 @@ class Questions {
   }
 
   #back(question) {
+    fill(this.last, texts.askedAgain);
     this.#handled.delete(keyOf(question));
     this.#answered = Math.max(0, this.#answered - 1);
     this.#total += 1;
     this.#open = [question, ...this.#open.filter((each) => keyOf(each) !== keyOf(question))];
     this.draw();
-  }
-
-  #settled() {
-    this.#faces.forget();
   }
 
   /** Asks it another time. */

@@ -14,6 +14,7 @@ const STORE = "facesearch.undo"; // in sessionStorage, so that a page loaded aga
  * @property {string} path
  * @property {object} [body]
  * @property {string} words what it does, as "Named Ann"
+ * @property {boolean} [isQuiet] no notice says that it was done: the view shows that itself
  * @property {() => void} [revert] puts the view back
  * @property {() => void} [again] moves the view once more, where the write is done again
  * @property {(done: object) => void} [settle] takes what the server did
@@ -66,7 +67,7 @@ function withdraw(last) {
   last.write.revert?.();
   last.resolve(null);
   tell();
-  notice(frame.undone(last.write.words), { slot: "done", kind: "done" });
+  if (!last.write.isQuiet) notice(frame.undone(last.write.words), { slot: "done", kind: "done" });
 }
 
 function afterwards(then) {
@@ -76,7 +77,7 @@ function afterwards(then) {
 function undo({ change, words, write }) {
   remember();
   write?.revert?.();
-  const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true };
+  const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true, isQuiet: write?.isQuiet };
   send({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() });
 }
 
@@ -104,6 +105,7 @@ function finished(item, done) {
   const change = done.change ?? null;
   if (!write.isUndo && change !== null) kept({ change, words: write.words, write });
   for (const note of done.notes ?? []) notice(note, { kind: "plain" });
+  if (write.isQuiet && change !== null) return;
   const actions = write.isUndo || change === null ? [] : [{ words: frame.undo, key: "U", run: undoLast }];
   notice(change === null && !write.isUndo ? frame.alreadySo : write.words, { kind: "done", slot: "done", actions });
 }

@@ -26,11 +26,11 @@ function headline(best) {
   if (best.same === null) return [texts.cannotTell];
   if (!best.same) return [texts.nobodyAlike];
   if (best.person) return [texts.thisIs, " ", isolated(best.person)];
-  return [best.label ? texts.thisIsGroup(best.label) : texts.thisIsSomebody];
+  return [best.label ? texts.thisIsGroup : texts.thisIsSomebody];
 }
 
 function matchOf(match, answer, i) {
-  const who = match.label ? (match.person ?? texts.group(match.label)) : texts.nobody;
+  const who = match.label ? (match.person ?? texts.group) : texts.nobody;
   const name = match.person_id
     ? h("a", { class: "match-name", href: `/people/${match.person_id}?face=${match.face_id}` }, isolated(who))
     : h("span", { class: "match-name" }, who);

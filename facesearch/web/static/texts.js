@@ -79,15 +79,17 @@ export const help = {
 
 // Questions, Photo, Search, Log and Gallery.
 
-const personOf = (person) => (person.name ? apart(person.name) : `group @${person.id}`);
+const personOf = (person) => (person.name ? apart(person.name) : "no name yet");
 
 export const questionTexts = {
   title: "The same person?",
   same: "Are these the same person?",
   areBoth: (a, b) => `Are ${apart(a)} and ${apart(b)} the same person?`,
   isIt: (name) => `Is this ${apart(name)}?`,
+  isOfGroup: "Is the face on the left the person on the right?",
   isThis: (name) => `Is the face on the left ${apart(name)}?`,
-  group: (id) => `Group @${id}`,
+  group: "No name yet",
+  askedAgain: "Taken back.",
   alone: "A single face",
   left: "On the left",
   right: "On the right",
@@ -156,13 +158,13 @@ export const photoTexts = {
   inPhoto: (n) => (n === 1 ? "1 person here" : `${number(n)} people here`),
   nobodyHere: "No face was found here. You can add a person yourself.",
   nobody: "Nobody yet",
-  group: (label) => `Group ${label}`,
+  group: "No name yet",
   unsure: "unsure",
   boxWords: (name, i, n) => `${apart(name)}, face ${i} of ${n}`,
   chosen: (name) => `Chosen: ${apart(name)}`,
   close: "Close",
   whySo: ({ named_by: by, unsure, person }) => {
-    if (!person) return "This face is in no group.";
+    if (!person) return "This face is alone: no other is enough like it.";
     if (by === "user") return "You said so.";
     if (by === "xmp") return "A name in the photo's metadata says so.";
     if (by === "folder") return "The name of the folder says so.";
@@ -192,7 +194,7 @@ export const photoTexts = {
   boxLower: "Lower",
   boxDone: "Say who it is",
   cancel: "Cancel",
-  takeName: "Take the name",
+  takeName: "Save",
   whoIs: "Who is this?",
   whoIsAdded: "Who is in the box?",
   whoElse: (name) => `Not ${apart(name)}: who is it?`,
@@ -243,13 +245,13 @@ export const searchTexts = {
   faceOf: (i, n) => (n === 1 ? "The face" : `Face ${i} of ${n}`),
   facesFound: (n) => (n === 0 ? "No face was found." : n === 1 ? "1 face." : `${number(n)} faces: choose one by a click.`),
   noFace: "No face was found in this photo. Try one where the face is larger, or less turned away.",
-  nobody: "Nobody yet",
-  group: (label) => `Group ${label}`,
+  nobody: "A single face",
+  group: "No name yet",
   nothingHere: "There is nobody to compare with",
   cannotTell: "This face is too small to tell",
   nobodyAlike: "Nobody here is judged to be the same person",
   thisIs: "This is",
-  thisIsGroup: (label) => `This is group ${label}, whom nobody has named`,
+  thisIsGroup: "This person is here, and has no name yet",
   thisIsSomebody: "This person is here, and has no name yet",
   photoOf: (who) => `The photo of ${apart(who)}`,
   verdict: (same) => (same === null ? "Too small to tell" : same ? "Same person" : "Not the same"),
