@@ -12,6 +12,7 @@ import { Track } from "./track.js";
 
 const HEAD_PX = 56;
 const GAP_PX = 8;
+const ORDER_MS = 300; // without scrolling
 let grids = 0;
 
 /**
@@ -58,6 +59,7 @@ export class Grid {
   close() {
     this.resizing.disconnect();
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.ordering);
     for (const { list } of this.sections) list.close();
     for (const row of this.rows.values()) this.drop(row);
     this.rows.clear();
@@ -216,11 +218,19 @@ export class Grid {
     const first = Math.max(0, this.layout.rowAt(top) - this.over);
     const last = Math.min(this.layout.rows - 1, this.layout.rowAt(top + seen) + this.over);
     for (const [number, row] of this.rows) if (number < first || number > last) this.putAside(number, row);
-    for (let number = first; number <= last; number += 1) this.put(number, top + seen / 2);
+    for (let number = first; number <= last; number += 1) this.put(number, top, seen);
     this.spare?.forEach((row) => this.drop(row));
     this.spare = [];
     this.wantSeen(first, last);
     this.tellActive();
+    clearTimeout(this.ordering);
+    this.ordering = setTimeout(() => this.order(), ORDER_MS);
+  }
+
+  /** Puts the rows into the order in which they are seen: who hears the page goes through them so. */
+  order() {
+    const rows = [...this.rows.entries()].sort(([a], [b]) => a - b).map(([, row]) => row);
+    if (rows.some((row, i) => this.space.children[i] !== row)) this.space.append(...rows);
   }
 
   putAside(number, row) {
@@ -234,11 +244,11 @@ export class Grid {
     row.remove();
   }
 
-  put(number, middle) {
+  put(number, top, seen) {
     const at = this.layout.row(number);
     const row = this.rows.get(number) ?? this.fresh(number, at);
     row.style.setProperty("transform", `translateY(${at.top - this.track.shift}px)`);
-    row.dataset.away = Math.round(Math.abs(at.top + at.height / 2 - middle));
+    row.away = Math.max(0, top - at.top - at.height, at.top - top - seen);
   }
 
   fresh(number, at) {

@@ -56,7 +56,7 @@ export class Images {
   }
 
   next() {
-    const nearest = [...this.waiting].filter((image) => image.isConnected).sort((a, b) => distance(a) - distance(b));
+    const nearest = [...this.waiting].filter((image) => image.isConnected).sort(order);
     for (const image of nearest.slice(0, AT_ONCE - this.loading.size)) this.load(image);
   }
 
@@ -78,8 +78,11 @@ export class Images {
   }
 }
 
-function distance(image) {
-  return Number(image.parentElement?.parentElement?.dataset.away ?? 0);
+/** Below zero where `a` is to be loaded before `b`: what is seen goes before what is near, as one reads. */
+function order(a, b) {
+  const [one, other] = [a.parentElement, b.parentElement];
+  const away = (one.parentElement?.away ?? 0) - (other.parentElement?.away ?? 0);
+  return away || (one.parentElement?.at?.top ?? 0) - (other.parentElement?.at?.top ?? 0) || one.spot.index - other.spot.index;
 }
 
 function keep(url, image) {

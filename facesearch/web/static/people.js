@@ -12,7 +12,7 @@ import { failure } from "./notices.js";
 import { Acts } from "./people_acts.js";
 import { Panel } from "./people_panel.js";
 import { onPending, pending } from "./queue.js";
-import { keepPlace, navigate } from "./router.js";
+import { keepPlaceSoon, navigate } from "./router.js";
 import { watch } from "./state.js";
 import { count, date, frame, number, people } from "./texts.js";
 
@@ -39,7 +39,7 @@ export function unmount() {
 class People {
   constructor(main) {
     this.lists = Object.fromEntries(LISTS.map((name) => [name, listOf(name)]));
-    this.acts = new Acts(this.lists);
+    this.acts = new Acts(this.lists, (item) => this.returnTo(item));
     this.panel = new Panel(this.buttons());
     this.grid = this.makeGrid();
     this.chips = h("div", { class: "chips", role: "group", "aria-label": people.sections });
@@ -136,9 +136,8 @@ class People {
     const { name } = this.grid.sections[spot.section];
     this.panel.show(item, name);
     if (!item) return;
-    clearTimeout(this.keeping);
     const id = this.lists[name].key(item);
-    this.keeping = setTimeout(() => page === this && keepPlace({ at: spot, id }, { person: name === "alone" ? null : id }), 250);
+    keepPlaceSoon({ at: spot, id }, { person: name === "alone" ? null : id });
   }
 
   // What others do
@@ -174,6 +173,14 @@ class People {
     this.empty.hidden = !isEmpty;
     this.split.hidden = isEmpty;
     if (isEmpty) fill(this.empty, h("h2", {}, people.empty), h("p", {}, people.emptyWhy), h("a", { class: "button main", href: "/gallery" }, people.toGallery));
+  }
+
+  /** Goes to somebody who is back in a list. */
+  returnTo(item) {
+    const section = this.grid.sections.findIndex(({ list, folded }) => !folded && list.items.includes(item));
+    if (page !== this || section < 0) return;
+    this.grid.relay();
+    this.grid.go({ section, index: this.grid.sections[section].list.items.indexOf(item) });
   }
 
   jump(name) {

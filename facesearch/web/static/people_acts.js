@@ -10,10 +10,12 @@ export function called(person) {
   return person.name ? apart(person.name) : acts.group(count(person.faces, "face"));
 }
 
-/** The acts on some lists: {named, groups, alone, strangers, hidden}, each a List. */
+/** The acts on some lists: {named, groups, alone, strangers, hidden}, each a List. `reverted` is called with the first
+ * item of an act that was taken back. */
 export class Acts {
-  constructor(lists) {
+  constructor(lists, reverted = () => {}) {
     this.lists = lists;
+    this.reverted = reverted;
   }
 
   /**
@@ -71,7 +73,10 @@ export class Acts {
       list.items.forEach((item, i) => item && ids.has(idOf(item)) && indexes.push(i));
       return indexes.length ? list.remove(indexes) : () => {};
     });
-    return () => backs.toReversed().forEach((back) => back());
+    return () => {
+      backs.toReversed().forEach((back) => back());
+      this.reverted(items[0]);
+    };
   }
 
   show(person) {

@@ -5,7 +5,10 @@ const OURS = /^\/(people|questions|photos|search|log|gallery)(\/|$)/;
 /** @typedef {{path: string, id: number|null, query: URLSearchParams, place: object|null}} Address
  * `place` is what keepPlace was given at this entry of the history, null on a new one. */
 
+const SOON_MS = 250; // browsers refuse more than some changes of an address in a second
+
 let listener = () => {};
+let soon = null;
 
 /** Calls a listener with the address now and whenever it changes. */
 export function onAddress(listens) {
@@ -15,6 +18,7 @@ export function onAddress(listens) {
 
 /** Goes to an address within the page. */
 export function navigate(href, { replace = false } = {}) {
+  keepNow();
   if (replace) history.replaceState(null, "", href);
   else history.pushState(null, "", href);
   listener(here());
@@ -37,11 +41,28 @@ export function keepPlace(place, query = {}) {
   history.replaceState(next, "", address);
 }
 
+/** As keepPlace, a little later or when this page is left: for a place that changes with every key. */
+export function keepPlaceSoon(place, query = {}) {
+  clearTimeout(soon?.timer);
+  soon = { path: location.pathname, place, query, timer: setTimeout(keepNow, SOON_MS) };
+}
+
+function keepNow() {
+  const kept = soon;
+  soon = null;
+  clearTimeout(kept?.timer);
+  if (kept?.path === location.pathname) keepPlace(kept.place, kept.query);
+}
+
 function here() {
   return { path: location.pathname, query: new URLSearchParams(location.search), place: history.state };
 }
 
-window.addEventListener("popstate", () => listener(here()));
+window.addEventListener("popstate", () => {
+  clearTimeout(soon?.timer);
+  soon = null;
+  listener(here());
+});
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");

@@ -4,8 +4,10 @@
 import { faceImage } from "./api.js";
 import { h, set } from "./dom.js";
 
-/** @typedef {{label: string, title?: string, note?: string, face: number|null, marks?: string}} Look of a tile:
- * `label` is what is said of it, `title` and `note` the lines below it, `face` whose picture it has, `marks` classes. */
+/** @typedef {{label: string, title?: string, note?: string, face?: number|null, image?: string,
+ *   marks?: string}} Look of a tile:
+ * `label` is what is said of it, `title` and `note` the lines below it, `face` whose picture it has, `image` the
+ * address of another one, `marks` classes. */
 
 /** An empty row of tiles. */
 export function tileRow(columns) {
@@ -34,7 +36,7 @@ export function draw(cell, look, images, loading) {
   cell.setAttribute("aria-label", look?.label ?? loading);
   set(cell, "data-title", look?.title);
   set(cell, "data-note", look?.note);
-  picture(cell, look?.face ? faceImage(look.face) : "", images);
+  picture(cell, look?.image ?? (look?.face ? faceImage(look.face) : ""), images);
 }
 
 /** Takes a tile's image away, so that it is not waited for. */

@@ -1,0 +1,24 @@
+// The name box as a dialog, where a page has no place for it.
+
+import { shown } from "./dialogs.js";
+import { button, h } from "./dom.js";
+import { NameBox } from "./naming.js";
+import { frame, naming } from "./texts.js";
+
+/**
+ * Asks for a name, or for somebody who is there.
+ * @param {{title: string, about?: {person?: number, face?: number}, except?: number|null, pickOnly?: boolean,
+ *   value?: string}} options `about` whom the likeliest names are asked for
+ * @returns {Promise<import("./naming.js").Taken|null>}
+ */
+export function askName({ title, about = {}, except = null, pickOnly = false, value = "" }) {
+  return shown(title, (close) => {
+    const label = pickOnly ? naming.somebody : naming.name;
+    const box = new NameBox({ label, placeholder: label, pickOnly, take: close, leave: () => close(null) });
+    box.begin(about, { except });
+    box.input.value = value;
+    queueMicrotask(() => setTimeout(() => box.focus()));
+    const take = button(pickOnly ? naming.choose : naming.take, () => box.enter(), { kind: "main" });
+    return [box.element, h("div", { class: "dialog-choices" }, take, button(frame.cancel, () => close(null), { kind: "quiet" }))];
+  }, "naming-dialog");
+}
