@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.made_galleries import rows
 from tests.web_galleries import family
 from tests.web_opened import Opened, copied, opened
 from tests.web_trial import browsing
@@ -43,3 +44,19 @@ def test_the_printed_address_leads_to_the_people_and_is_not_kept_in_the_browser(
     assert "token" not in there.page.url
     assert there.page.evaluate("document.cookie") == ""
     assert there.page.evaluate("[...performance.getEntriesByType('navigation')].length") == 1
+
+
+def test_the_hundred_largest_people_are_named_by_keys_alone_and_all_is_taken_back(there: Opened) -> None:
+    before = rows(there.gallery)
+    groups = [each.id for each in there.gallery.people()][:100]
+    there.grid.get_by_role("gridcell").nth(1).wait_for()
+    there.keys("ArrowRight")
+    for i in range(100):
+        there.keys("Enter", f"=P{i}", "Enter")
+    there.is_saved()
+    named = {each.id: each.name for each in there.gallery.people() if each.name}
+    assert named == {group: f"P{i}" for i, group in enumerate(groups)}
+    for _ in range(100):
+        there.keys("u")
+    there.is_saved()
+    assert rows(there.gallery) == before

@@ -72,8 +72,8 @@ def opened(browser: "Browser", gallery: str, *words: str, **options: Any) -> Ite
         page = entered(context, served, watched)
         yield Opened(page, context, served, watched)
         context.close()
-    assert watched.complaints == []
-    assert not [line for line in served.errors if "Traceback" in line]
+    assert not watched.complaints, watched.complaints
+    assert "Traceback" not in "".join(served.errors), served.errors
 
 
 def copied(template: Path, to: Path, patch: pytest.MonkeyPatch) -> Path:

@@ -282,9 +282,17 @@ class People {
     };
   }
 
+  /** A key that moves, pressed outside of the grid: the first one begins at the first tile. */
+  moved(key) {
+    const { grid } = this;
+    const isThere = grid.isThere(grid.spot);
+    grid.element.focus({ preventScroll: true });
+    if (isThere) moveBy(grid, key);
+  }
+
   keys() {
     const does = this.buttons();
-    const move = (key) => ({ key, words: "", run: () => (this.grid.element.focus({ preventScroll: true }), moveBy(this.grid, key)) });
+    const move = (key) => ({ key, words: "", run: () => this.moved(key) });
     return [
       { key: "arrows", shown: people.arrowKeys, words: people.keys.arrows, run: () => {} },
       { key: "Enter", words: people.keys.enter, run: () => this.about && this.entered(this.about.item, this.about.name) },
