@@ -1,6 +1,7 @@
 """Galleries of people without photos: rows that a run of indexing would have stored, for tests of what is said of
 them. No network is needed."""
 
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -30,7 +31,7 @@ def face(size: float) -> Face:
 
 def embedding(path: str, number: int) -> NDArray[np.float32]:
     """Of a face of a photo, always the same, (128,), of unit length: near to those of one identity of four."""
-    drawn = np.random.default_rng(zlib.crc32(f"{path} {number}".encode()))
+    drawn = np.random.default_rng(zlib.crc32(os.fsencode(f"{path} {number}")))
     base = np.random.default_rng(drawn.integers(_IDENTITIES)).normal(size=DIM)
     noise = drawn.normal(size=DIM)
     row: NDArray[np.float64] = base / np.linalg.norm(base) + _NOISE * noise / np.linalg.norm(noise)
@@ -57,7 +58,7 @@ def add(db: Database, photos: Mapping[str, int] | Sequence[str]) -> None:
             rows = np.array([embedding(path, i) for i in range(faces)])
             file = PhotoFile(str(Path(path).absolute()), 1, 1)
             db.photos.save(
-                PhotoRow(file, Status.OK, digest=path.encode(), size=(400, 400), faces=found, embeddings=rows)
+                PhotoRow(file, Status.OK, digest=os.fsencode(path), size=(400, 400), faces=found, embeddings=rows)
             )
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.web.sentences import for_page
 from facesearch.web.service import Service
 
 Json: TypeAlias = dict[str, Any]
@@ -146,9 +147,12 @@ def as_bytes(found: Json) -> bytes:
 
 def refused(error: FaceSearchError) -> Response:
     """The answer to a request that cannot be done: its sentence, and what kind of error it is, in snake case."""
-    content: Json = {"error": kind_of(error), "message": str(error)}
+    kind = kind_of(error)
+    content: Json = {"error": kind, "message": for_page(kind, str(error))}
     if people := getattr(error, "people", None):
         content["people"] = list(people)
+    if (change := getattr(error, "change", None)) is not None:
+        content["change"] = change
     content |= getattr(error, "more", {})
     return Response(as_bytes(content), status_of(error), media_type=_JSON)
 
