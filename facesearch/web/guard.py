@@ -88,6 +88,11 @@ class Guard:
             await self._pass(request, scope, receive, send)
         except RefusedRequestError as error:
             await refuse(error, request.path, send)
+        except asyncio.CancelledError:  # the server ends
+            if not send.has_begun:
+                sentence = "facesearch web has ended; run it again, with the same --port to go on here."
+                await refuse(RefusedRequestError(503, "ended", sentence, closes=True), request.path, send)
+            raise
         except Exception as error:
             _log.error("An answer failed", exc_info=error)
             self._door.failed(error)

@@ -20,7 +20,7 @@ from facesearch.web.guard import Door, Guard
 from facesearch.web.service import Service
 from facesearch.web.session import IDLE_SECONDS, Session
 
-_ENDS_IN = 0.3  # seconds for requests that run when the server ends; what they write is whole or not at all
+_ENDS_IN = 0.2  # seconds for requests that run when the server ends; what they write is whole or not at all
 _KEPT = 30  # seconds that a connection without a request is kept
 _WAITING = 512  # connections that the system keeps until they are taken
 
