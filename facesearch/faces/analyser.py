@@ -29,10 +29,13 @@ _MOST_MAGNIFIED = 1.25  # a chip's pixels for one of what it is cut from, where 
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """The faces of one photo, surest first, and their embeddings, (faces, dim)."""
+    """The faces of one photo, surest first, and their embeddings, (faces, dim). `pictures` are for who makes some of
+    the decoded photo: one a face, empty where a
+    face has none; perhaps not of the last ones."""
 
     faces: list[Face]
     embeddings: Embeddings
+    pictures: tuple[bytes, ...] = ()
 
 
 class Analyser:

@@ -38,9 +38,11 @@ from facesearch.gallery.records import (
 )
 from facesearch.gallery.showing import Showing
 from facesearch.gallery.tally import Tally, Unread
+from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import import_faiss
 from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device, Precision
+from facesearch.packages import is_installed
 from facesearch.people.folders import level_of
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
@@ -93,6 +95,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         exclude: Sequence[str] = (),
         no_exclude: bool = False,
         default_excludes: bool | None = None,
+        thumbnails: bool | None = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         on_pass: Callable[[RunSummary], None] | None = None,
     ) -> RunSummary:
@@ -106,8 +109,8 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         `max_megapixels` is not decoded. A photo that could not be read is tried again when that may help, or with
         `retry_failed`; one that was forgotten is looked at again with `again_forgotten`. The patterns of `exclude`
         are left out from now on, beside those of before unless `no_exclude` forgets them, and what
-        `default_excludes` says. `on_outcome` hears of each photo once it
-        is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
+        `default_excludes` says. `thumbnails` says whether small pictures of faces in large photos are made for the
+        web page; None: where its packages are installed. `on_outcome` hears of each photo once it is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
         With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
         changes until that is interrupted, and all that was done is returned (see watching.watch).
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
@@ -115,7 +118,12 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         requested = RequestedSettings(model, detector, min_face_px, max_side)
         exclusions = self.exclusions(exclude, no_exclude, default_excludes)
         options = IndexOptions(
-            level_of(people_from), retry_failed, again_forgotten, max_megapixels, exclusions=exclusions
+            level_of(people_from),
+            retry_failed,
+            again_forgotten,
+            max_megapixels,
+            exclusions=exclusions,
+            thumbnails=self._thumbnails_of_run(thumbnails),
         )
         passes = Passes(self, self._load, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
@@ -129,6 +137,12 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         if len(tally.roots_failed) >= len(looked_at):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
+
+    def _thumbnails_of_run(self, are_wanted: bool | None) -> Thumbnails | None:
+        """Where a run keeps pictures, if it does. Without them the page makes each when it is seen."""
+        if are_wanted is None:
+            are_wanted = is_installed("starlette")
+        return self.thumbnails if are_wanted else None
 
     def _watch(
         self,

@@ -4,7 +4,7 @@ marked missing, what is only away stays as it is."""
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from facesearch.errors import Note, RootError
@@ -19,11 +19,13 @@ from facesearch.gallery.records import OtherFilesFound, Outcome, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.gallery.writer import Writer
 from facesearch.models.cards import DetectorCard
+from facesearch.photos.encoding import pictures_of_view
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load
 from facesearch.photos.kinds import OtherFiles
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import Status
+from facesearch.photos.view import View
 from facesearch.photos.walk import may_be_photo, walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
@@ -220,7 +222,14 @@ class _Run:
         if self._analyser is None:
             self._analyser = self._load_analyser()
         analyser = self._analyser
-        return lambda photos: analyser.analyse([photo.view for photo in photos])
+        makes_pictures = self._options.thumbnails is not None
+
+        def analyse(photos: Sequence[stages.Decoded[None]]) -> list[Analysed]:
+            views = [photo.view for photo in photos]
+            found = analyser.analyse(views)
+            return list(map(_with_pictures, views, found)) if makes_pictures else found
+
+        return analyse
 
     def _cannot_see(self, unseen: dict[str, str], path: str, error: OSError) -> None:
         place = path if os.path.isdir(path) else os.path.dirname(path)
@@ -270,6 +279,10 @@ class _Run:
             if not (path in inner or inner.intersection(_above(path))):
                 (left_out if rules.leave_out(path) else elsewhere).append(path)
         return left_out, elsewhere
+
+
+def _with_pictures(view: View, found: Analysed) -> Analysed:
+    return replace(found, pictures=pictures_of_view(view, [face.box for face in found.faces]))
 
 
 def _is_under(path: str, folder: str) -> bool:

@@ -52,9 +52,12 @@ class Thumbnails:
                 found |= {face: picture for face, stamp, picture in rows if stamp == wanted[face]}
         return {face: picture for face, picture in found.items() if is_picture(picture)}
 
-    def write(self, pictures: Sequence[tuple[FaceSource, bytes]], current: Current) -> None:
+    def write(self, pictures: Sequence[tuple[FaceSource, bytes]], current: Current, gone: Sequence[int] = ()) -> None:
         """Keeps pictures of those faces that are as they were: `current` looks while nobody else can write here, so
-        that what is forgotten meanwhile is either not written, or is there to be swept out. Never raises."""
+        that what is forgotten meanwhile is either not written, or is there to be swept out. Those of the faces that
+        are `gone` go. Never raises."""
+        if not pictures and not (gone and self._path.exists()):
+            return
         with self._forgiving(), closing(self._to_write()) as conn, conn:
             conn.execute("BEGIN IMMEDIATE")
             there = current([face.face_id for face, _ in pictures])
@@ -63,6 +66,7 @@ class Thumbnails:
                 for face, picture in pictures
                 if there.get(face.face_id) == face
             ]
+            conn.executemany("DELETE FROM thumbnails WHERE face_id = ?", ((face,) for face in gone))
             conn.executemany("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", rows)
 
     def sweep(self, faces: Iterable[FaceSource]) -> None:

@@ -9,9 +9,11 @@ from facesearch.flow.stages import Failed, Found
 from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.picture_sources import FaceSource
 from facesearch.gallery.records import Outcome
 from facesearch.gallery.same_faces import carry_over, take_up
 from facesearch.gallery.selection import outcome_of
+from facesearch.geometry.face import Box
 from facesearch.models.cards import DetectorCard
 from facesearch.photos.status import FAILURES, Cause, Status
 
@@ -23,13 +25,17 @@ class Writer:
 
     def __init__(self, db: Database, options: IndexOptions, detector: DetectorCard) -> None:
         self._db, self._options, self._detector = db, options, detector
+        self._replaced: list[int] = []  # faces of photos of this batch that have changed
 
     def write(self, rows: Sequence[Row]) -> list[Outcome]:
         """Stores a batch whole or not at all; one outcome a row. What passed by is stored already."""
         if all(isinstance(row, Outcome) for row in rows):
             return [row for row in rows if isinstance(row, Outcome)]
+        self._replaced = []
         with self._db.transaction():
-            return [self._write(row) for row in rows]
+            outcomes = [self._write(row) for row in rows]
+        self._keep_pictures([row for row in rows if isinstance(row, Found)])
+        return outcomes
 
     def _write(self, row: Row) -> Outcome:
         if isinstance(row, Found):
@@ -41,6 +47,7 @@ class Writer:
         status = Status.OK if found.faces else Status.NO_FACE
         reason = row.note or self._why_none(row)
         before = self._db.photos.id_of(file.path)
+        self._replaced += self._db.pictures.of_photo(before) if before is not None else ()
         photo = self._db.photos.save(
             PhotoRow(
                 file,
@@ -57,6 +64,24 @@ class Writer:
         if before is not None:
             carry_over(self._db.connection, before, photo, self._model)
         return Outcome(file.path, status, len(found.faces), reason=reason)
+
+    def _keep_pictures(self, rows: Sequence[Found[None, Analysed]]) -> None:
+        """Keeps the small pictures of new faces, now that they have ids, in place of those of faces that went."""
+        if self._options.thumbnails is None:
+            return
+        pictures: list[tuple[FaceSource, bytes]] = []
+        for row in rows:
+            stored = self._stored(row.file.path) if any(row.result.pictures) else {}
+            for face, picture in zip(row.result.faces, row.result.pictures, strict=False):
+                source = stored.get(Box(*map(float, face.box)))
+                pictures += [(source, picture)] if source and picture else []
+        current = {face.face_id: face for face, _ in pictures}
+        self._options.thumbnails.write(pictures, lambda _: current, self._replaced)
+
+    def _stored(self, path: str) -> dict[Box, FaceSource]:
+        """The faces of a photo by their boxes."""
+        photo = self._db.photos.id_of(path)
+        return {face.box: face for face in self._db.pictures.of_photo(photo or 0).values()}
 
     @property
     def _model(self) -> str:
