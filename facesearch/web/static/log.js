@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { failure, notice, say } from "./notices.js";
+import { facePicture } from "./pictures.js";
 import { send } from "./queue.js";
 import { watch } from "./state.js";
 import { logTexts as texts } from "./texts.js";
@@ -67,15 +68,21 @@ class Log {
 
   #row(change) {
     const { change: id, undone_at: undone } = change;
-    const words = texts.sentence(change);
+    const words = this.#sentence(change);
     const note = this.#inTheWay.get(id);
     return h(
       "li",
       { class: `log-row card${undone ? " undone" : ""}`, "data-change": id, tabindex: "-1" },
-      h("div", { class: "log-words" }, h("p", {}, words), h("p", { class: "quiet-text" }, texts.facts(change))),
+      h("div", { class: "log-words" }, h("p", {}, linked(words)), h("p", { class: "quiet-text" }, texts.facts(change))),
       undone ? h("span", { class: "badge" }, texts.undone) : this.#button(change, words),
       note && this.#blocked(note),
     );
+  }
+
+  // What an undo took back is said in words, where that change is listed.
+  #sentence(change) {
+    const about = change.verb === "undo" && this.#changes.find((each) => String(each.change) === change.words);
+    return about ? texts.tookBack(this.#sentence(about)) : texts.sentence(change);
   }
 
   #button(change, words) {
@@ -105,7 +112,7 @@ class Log {
 
   #blocked({ message, blocking }) {
     const other = this.#changes.find((each) => each.change === blocking);
-    const words = blocking ? texts.blocked(blocking, other && texts.sentence(other)) : message;
+    const words = blocking ? texts.blocked(blocking, other && this.#sentence(other)) : message;
     return h("div", { class: "log-blocked" }, h("p", {}, words), blocking && button(texts.showIt, () => this.#show(blocking)));
   }
 
@@ -118,6 +125,16 @@ class Log {
     row.classList.add("pointed");
     return undefined;
   }
+}
+
+// A sentence whose people are links and whose faces are seen.
+function linked(words) {
+  return words.split(/(@\d+|\bface \d+)/).map((part) => {
+    const [, person] = part.match(/^@(\d+)$/) ?? [];
+    const [, face] = part.match(/^face (\d+)$/) ?? [];
+    if (person) return h("a", { href: `/people/${person}` }, part);
+    return face ? h("span", { class: "log-face" }, facePicture(Number(face), { size: 32, lazy: true, alt: part })) : part;
+  });
 }
 
 let unwatch = null;

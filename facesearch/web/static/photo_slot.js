@@ -14,6 +14,7 @@ export class PhotoSlot {
   #photo = null; // what the server said of an upload
   #number = 0; // of the face that is chosen, 1 for the largest; 0 for none
   #face = null; // a face of the gallery
+  #sending = null; // what gives up the photo that is on its way
 
   constructor(label, chosen) {
     this.element = h("section", { class: "photo-slot", "aria-label": label });
@@ -31,9 +32,12 @@ export class PhotoSlot {
     return Boolean(this.#photo || this.#face);
   }
 
-  /** Gives a photo of the user's to this machine's server, which looks for faces. Throws what `upload` throws. */
+  /** Gives a photo of the user's to this machine's server, which looks for faces. One that is still
+   * on its way is given up. Throws what `upload` throws. */
   async take(file) {
-    const photo = await upload("/api/uploads", {}, file);
+    this.#sending?.abort();
+    this.#sending = new AbortController();
+    const photo = await upload("/api/uploads", {}, file, { signal: this.#sending.signal });
     held.set(String(photo.upload), photo);
     this.#fill(photo);
   }

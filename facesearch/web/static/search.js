@@ -1,6 +1,6 @@
 // Search: a photo that is dropped, pasted or chosen, or a face of the gallery; who it is, and why.
 
-import { get } from "./api.js";
+import { get, wasAborted } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { failure, say } from "./notices.js";
@@ -11,6 +11,8 @@ import { searchTexts as texts } from "./texts.js";
 
 const MATCHES = 20;
 const WAITS_MS = 1_200; // after that it is said that networks are loaded
+
+let isWarm = false; // whether a search was answered: then the networks are loaded
 
 class Search {
   #turn = 0; // of the newest question: older answers come too late
@@ -113,8 +115,7 @@ class Search {
       await slot.take(file);
       if (slot === this.first) keepPlace({}, { face: null, upload: slot.query?.upload ?? null, n: slot.query?.face ?? null });
     } catch (error) {
-      if (turn !== this.#turn) return;
-      this.#failed(error);
+      if (turn === this.#turn && !wasAborted(error)) this.#failed(error);
     }
   }
 
@@ -150,13 +151,15 @@ class Search {
     this.results.setAttribute("aria-busy", "true");
     this.status.className = "search-status busy";
     fill(this.status, words);
-    setTimeout(() => turn === this.#turn && this.status.classList.contains("busy") && fill(this.status, `${words} ${texts.loads}`), WAITS_MS);
+    const isSlow = () => turn === this.#turn && !isWarm && this.status.classList.contains("busy");
+    setTimeout(() => isSlow() && fill(this.status, `${words} ${texts.loads}`), WAITS_MS);
     return turn;
   }
 
   #answered(found) {
     this.#ended("");
     if (!found) return;
+    isWarm = true;
     fill(this.results, ...found);
     say(found[0].textContent);
   }

@@ -263,15 +263,16 @@ export const searchTexts = {
   matchWhy: ({ judged, similarity, same }, { threshold, cohort }) => {
     if (threshold === null) return `Similarity ${value(similarity)}; no threshold of this model is known.`;
     const gap = value(Math.abs(judged - threshold));
-    const seen = cohort ? ` Before own thresholds its similarity is ${value(similarity)}.` : "";
-    if (same === null) return `Judged ${value(judged)}, but both faces are too small to tell.${seen}`;
-    return `Judged ${value(judged)}, ${gap} ${same ? "over" : "under"} the threshold of ${value(threshold)}.${seen}`;
+    const seen = cohort ? ` (similarity ${value(similarity)})` : "";
+    if (same === null) return `Judged ${value(judged)}${seen}, but both faces are too small to tell.`;
+    return `Judged ${value(judged)}${seen}: ${gap} ${same ? "over" : "under"} the threshold.`;
   },
-  bestWhy: (best, { threshold }) => {
+  bestWhy: (best, { threshold, far, compared, by_chance: byChance }) => {
     if (threshold === null) return "No threshold of this model is known, so nobody can say which similarity means the same person.";
     if (best.same === null) return "Both faces are too small to tell; a larger photo would help.";
+    const chance = far && compared ? ` By chance about ${few(byChance ?? far * compared)} strangers of the ${count(compared, "face")} here reach that, so look before you believe it.` : "";
     return best.same
-      ? `The nearest face is judged ${value(best.judged)}; from ${value(threshold)} on it counts as the same person.`
+      ? `The nearest face is judged ${value(best.judged)}; from ${value(threshold)} on it counts as the same person.${chance}`
       : `The nearest face is judged ${value(best.judged)}; ${value(threshold)} would be needed.`;
   },
   why: "Why?",
@@ -299,8 +300,10 @@ const longDay = new Intl.DateTimeFormat("en", { weekday: "long", year: "numeric"
 const clock = new Intl.DateTimeFormat("en", { hour: "numeric", minute: "2-digit" });
 const verbs = {
   name: "", join: "Joined", part: "Took", ignore: "Made a stranger:", hide: "Hid", show: "Showed again", "not-a-face": "Not a face:",
-  collage: "One person may be there twice:", cover: "New cover", answer: "Answered", undo: "Took back change", move: "Moved", mark: "Added", import: "Imported:",
+  collage: "One person may be there twice:", cover: "New cover", undo: "Took back change", move: "Moved", mark: "Added", import: "Imported:",
 };
+
+const replies = { yes: "The same person:", no: "Not the same person:", stranger: "A stranger:", "not a face": "Not a face:" };
 
 export const logTexts = {
   title: "Log",
@@ -308,7 +311,12 @@ export const logTexts = {
   empty: "Nothing was changed yet. What you say about people is listed here.",
   older: "Show older changes",
   dayOf: (at) => (new Date(at).toDateString() === today() ? "Today" : longDay.format(new Date(at))),
-  sentence: ({ verb, words }) => `${verbs[verb] ?? `${verb}:`} ${words}`.trim(),
+  sentence: ({ verb, words }) => {
+    if (verb !== "answer") return `${verbs[verb] ?? `${verb}:`} ${words}`.trim();
+    const [reply, ...about] = words.split(": ");
+    return `${replies[reply] ?? `Answered ${reply}:`} ${about.join(": ")}`;
+  },
+  tookBack: (words) => `Took back: ${words}`,
   facts: ({ change, at, made_by: by }) => `${clock.format(new Date(at))} · change ${change}${by === "auto" ? " · computed" : ""}`,
   undone: "Taken back",
   computed: "Computed",
