@@ -42,7 +42,7 @@ class KeptPeople:
             return version, *self._lists.part(which, first, n)
 
     def _keep_up(self) -> None:
-        if self._seconds < _AT_ONCE_SECONDS:  # or they were never read
+        if not self._of_version or self._seconds < _AT_ONCE_SECONDS:
             self._lists, self._row = self._read()
             return
         people, self._row = self._gallery.people_since(self._row)
