@@ -5,14 +5,15 @@ import { errors } from "./texts.js";
 const WAIT_MS = 60_000; // for an answer; a first search loads networks
 
 /** A call that failed. `kind` is the server's word for it, "lost" where the server cannot be reached, "ended" where
- * the session is over; `people` are the ids that it is about. */
+ * the session is over; `people` are the ids that it is about, `change` is that of the log that stands in the way. */
 export class ApiError extends Error {
-  constructor(kind, status, message, people = []) {
+  constructor(kind, status, message, people = [], change = null) {
     super(message);
     this.name = "ApiError";
     this.kind = kind;
     this.status = status;
     this.people = people;
+    this.change = change;
   }
 }
 
@@ -97,5 +98,5 @@ async function contentOf(response) {
 
 function refused(status, content) {
   if (status === 401) return new ApiError("ended", status, errors.ended);
-  return new ApiError(content.error ?? "error", status, content.message ?? errors.unknown(status), content.people);
+  return new ApiError(content.error ?? "error", status, content.message ?? errors.unknown(status), content.people, content.change);
 }

@@ -1,7 +1,7 @@
 // The log: every change in words, the newest first, each of which can be taken back.
 
 import { get } from "./api.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, isolated } from "./dom.js";
 import { failure, notice, say } from "./notices.js";
 import { facePicture } from "./pictures.js";
 import { send } from "./queue.js";
@@ -69,7 +69,7 @@ class Log {
   #row(change) {
     const { change: id, undone_at: undone } = change;
     const words = this.#sentence(change);
-    const note = this.#inTheWay.get(id);
+    const note = this.#noteOf(id);
     return h(
       "li",
       { class: `log-row card${undone ? " undone" : ""}`, "data-change": id, tabindex: "-1" },
@@ -77,6 +77,13 @@ class Log {
       undone ? h("span", { class: "badge" }, texts.undone) : this.#button(change, words),
       note && this.#blocked(note),
     );
+  }
+
+  // What stands in the way of taking a change back, while it holds.
+  #noteOf(id) {
+    const note = this.#inTheWay.get(id);
+    if (note && this.#changes.find((each) => each.change === note.blocking)?.undone_at) this.#inTheWay.delete(id);
+    return this.#inTheWay.get(id);
   }
 
   // What an undo took back is said in words, where that change is listed.
@@ -127,12 +134,14 @@ class Log {
   }
 }
 
-// A sentence whose people are links and whose faces are seen.
+// A sentence whose people and photos are links and whose faces are seen.
 function linked(words) {
-  return words.split(/(@\d+|\bface \d+)/).map((part) => {
+  return words.split(/(@\d+|\bface \d+|\bphoto \d+)/).map((part) => {
     const [, person] = part.match(/^@(\d+)$/) ?? [];
     const [, face] = part.match(/^face (\d+)$/) ?? [];
-    if (person) return h("a", { href: `/people/${person}` }, part);
+    const [, photo] = part.match(/^photo (\d+)$/) ?? [];
+    if (person) return isolated(h("a", { href: `/people/${person}` }, part), { dir: "ltr" });
+    if (photo) return h("a", { href: `/photos/${photo}` }, part);
     return face ? h("span", { class: "log-face" }, facePicture(Number(face), { size: 32, lazy: true, alt: part })) : part;
   });
 }
