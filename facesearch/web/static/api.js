@@ -2,6 +2,7 @@
 
 import { errors } from "./texts.js";
 
+const KEPT_ALIVE = 16_000; // characters, of up to 4 bytes: browsers keep 64 KiB alive
 const WAIT_MS = 60_000; // for an answer; a first search loads networks
 
 /** A call that failed. `kind` is the server's word for it, "lost" where the server cannot be reached, "ended" where
@@ -34,7 +35,9 @@ export async function get(path, query = {}, { signal } = {}) {
  */
 export async function post(path, body = {}, { signal } = {}) {
   const headers = { "content-type": "application/json" };
-  return call(path, { method: "POST", headers, body: JSON.stringify(body), signal: within(signal), keepalive: true });
+  const text = JSON.stringify(body);
+  const keepalive = text.length < KEPT_ALIVE; // a write goes on where the page is left
+  return call(path, { method: "POST", headers, body: text, signal: within(signal), keepalive });
 }
 
 /** Sends a photo as it is. */

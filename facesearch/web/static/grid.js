@@ -141,8 +141,12 @@ export class Grid {
   }
 
   reshape(shape, layout, anchor) {
+    const isSameWidth = this.layout?.columns === layout.columns;
     this.shape = shape;
-    for (const row of this.rows.values()) this.drop(row);
+    for (const [number, row] of this.rows) {
+      if (isSameWidth) this.putAside(number, row);
+      else this.drop(row);
+    }
     this.rows.clear();
     this.layout = layout;
     this.track.resize(layout.height);
@@ -197,7 +201,9 @@ export class Grid {
   reveal(number) {
     const { top, height } = this.layout.row(number);
     const seen = this.element.clientHeight;
-    if (top < this.track.top) this.track.go(top - GAP_PX);
+    const above = number > 0 ? this.layout.row(number - 1) : null;
+    const upTo = above?.isHead ? above.top : top - GAP_PX; // with the head, where this is the first row below one
+    if (top < this.track.top || (above?.isHead && upTo < this.track.top)) this.track.go(upTo);
     else if (top + height > this.track.top + seen) this.track.go(top + height - seen);
   }
 
@@ -252,7 +258,7 @@ export class Grid {
   }
 
   fresh(number, at) {
-    const row = at.isHead ? this.head(at.section) : (this.spare?.pop() ?? tileRow(this.columns));
+    const row = at.isHead ? this.head(at.section) : (this.used(at) ?? tileRow(this.columns));
     row.setAttribute("aria-rowindex", String(number + 1));
     row.style.setProperty("height", `${at.height}px`);
     row.at = at;
@@ -261,6 +267,12 @@ export class Grid {
     else this.tiles(row);
     if (!row.isConnected) this.space.append(row);
     return row;
+  }
+
+  /** A row that was put aside: the one that was there before, or else any. */
+  used({ section, first }) {
+    const same = this.spare?.findIndex(({ at }) => at.section === section && at.first === first) ?? -1;
+    return same < 0 ? this.spare?.pop() : this.spare.splice(same, 1)[0];
   }
 
   head(section) {

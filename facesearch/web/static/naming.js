@@ -162,7 +162,7 @@ export class NameBox {
     const same = known.slice(0, 3).map((each) => this.sameButton(each, known.length > 1));
     const other = button(naming.other(name), () => this.done({ name, id: null, same: false, other: true }));
     const again = button(naming.change, () => (this.showAsking(null), this.focus()), { kind: "quiet" });
-    fill(this.asking, h("p", { role: "status" }, naming.taken(name)), ...same, other, again);
+    fill(this.asking, h("p", { role: "status" }, naming.taken(known[0].name)), ...same, other, again);
     this.asking.onkeydown = (event) => {
       if (event.key === "Escape") (event.stopPropagation(), this.showAsking(null), this.focus());
     };

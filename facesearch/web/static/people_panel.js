@@ -23,7 +23,7 @@ export class Panel {
     this.several = h("div", { class: "panel-several", hidden: true });
     this.hint = h("p", { class: "quiet-text panel-hint" }, panel.hint);
     const close = button(panel.close, () => does.close(), { kind: "quiet panel-close" });
-    this.element = h("aside", { class: "panel", "aria-label": panel.title }, close, this.hint, this.one, this.several);
+    this.element = h("aside", { class: "panel", "aria-label": panel.title }, close, this.hint, this.several, this.one);
     this.show(undefined, null);
   }
 
@@ -47,6 +47,7 @@ export class Panel {
     const face = isFace ? item.face_id : item.cover;
     fill(this.cover, face && picture(face, 224));
     fill(this.samples);
+    this.box.input.placeholder = item.name ? panel.anotherName : panel.placeholder;
     this.box.begin(isFace ? { face: item.face_id } : { person: item.id }, { except: isFace ? null : item.id });
     if (!isFace && item.faces > 1) this.timer = setTimeout(() => this.sample(item), REST_MS);
   }

@@ -504,6 +504,7 @@ export const panel = {
   hint: "Choose a face to see more of it. The arrow keys go from one to the next, Enter names.",
   nameLabel: "Name",
   placeholder: "Who is this?",
+  anotherName: "Another name",
   unnamed: "No name yet",
   alone: "A face alone",
   inPhotos: (photos) => `in ${photos}`,
