@@ -190,6 +190,14 @@ def test_a_session_that_others_could_have_written_is_not_gone_on_with(home: Path
     assert elsewhere.read_bytes() == content
 
 
+def test_secrets_are_kept_in_the_home_alone(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (home / "web").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FaceSearchError, match="leads elsewhere"):
+        Session("default", 5)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def _put(wrong: str, path: Path, elsewhere: Path) -> None:
     if wrong == "link":
         path.symlink_to(elsewhere)
