@@ -14,9 +14,9 @@ import typer
 from facesearch import Gallery
 from facesearch.cli import app
 from facesearch.cli.examples import EXAMPLES
-from facesearch.cli.progress import WorkRate
 from facesearch.gallery.known_before import KnownBefore
 from facesearch.gallery.records import Outcome
+from facesearch.gallery.run_progress import WorkRate
 from facesearch.gallery.tally import Tally
 from facesearch.photos.status import Status
 from facesearch.photos.walk import walk

@@ -11,7 +11,8 @@ BEFORE_FACE = _WHOSE.count(",") + 1  # columns in both tables of faces
 TABLES = {  # in an order in which what is referred to comes first
     "settings": "only, model, detector, dim, min_face_px, {max_side}, {identity}",
     "roots": "path",
-    "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}, {engine}, {precision}",
+    "runs": "id, pid, started_at, ended_at, photos, faces, {worked_on}, {seconds}, {engine}, {precision}, "
+    "{newest_photo}, {newest_face}",
     "exclusions": "only, patterns, defaults",
     "calibration": "only, similarity, far, strangers, learned_at, {judged}",
     "people": "id, name, {kind}, {hidden}, {cover_face}, {made_by}, {joined_into}",
@@ -51,6 +52,8 @@ ABSENT = {  # columns in an earlier facesearch's database, and what stands for t
     "seconds": "NULL",
     "engine": "NULL",
     "precision": "NULL",
+    "newest_photo": "NULL",
+    "newest_face": "NULL",
 }
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.sqlite import columns, first_row, from_sql, now, to_sql
+from facesearch.gallery.sqlite import columns, first_row, from_sql, marks, now, to_sql
 from facesearch.models.engines import Engine
+from facesearch.photos.status import FAILURES
 
 _TELLING = 20  # photos from which on a run's rate says something of the next
 
@@ -35,6 +36,19 @@ class Done:
     engine: Engine | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A run whose end is not noted: its number, its process, when it started, and what it has stored until now:
+    photos that were new or had changed, about so many faces in them, and photos that could not be read."""
+
+    run: int
+    pid: int
+    started_at: str
+    photos: int
+    faces: int
+    failed: int
+
+
 class Runs:
     """Reads and writes runs through an open connection; writes inside of the caller's transactions."""
 
@@ -43,7 +57,11 @@ class Runs:
 
     def begin(self) -> int:
         """Notes that this process starts to write; returns the run's number."""
-        cursor = self._conn.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (os.getpid(), now()))
+        cursor = self._conn.execute(
+            "INSERT INTO runs (pid, started_at, newest_photo, newest_face) VALUES (?, ?, "
+            "(SELECT coalesce(max(id), 0) FROM photos), (SELECT coalesce(max(id), 0) FROM faces))",
+            (os.getpid(), now()),
+        )
         return int(cursor.lastrowid or 0)
 
     def end(self, run: int, done: "Done") -> None:
@@ -79,6 +97,23 @@ class Runs:
         statement = "SELECT pid, started_at, ended_at FROM runs ORDER BY id DESC LIMIT 1"
         row = first_row(self._conn, self._path, statement)
         return Run(*row) if row else None
+
+    def going_on(self) -> "Going | None":
+        """How far the newest run is, as the database shows it, where its end is not noted: it runs, or was cut
+        off."""
+        there = columns(self._conn, "runs")
+        began = "newest_photo, newest_face" if "newest_face" in there else "NULL, NULL"
+        statement = f"SELECT id, pid, started_at, ended_at, {began} FROM runs ORDER BY id DESC LIMIT 1"
+        row = first_row(self._conn, self._path, statement)
+        if row is None or row[3] is not None:
+            return None
+        run, pid, started_at, _, photo, face = row
+        if photo is None:
+            return Going(run, pid, started_at, 0, 0, 0)
+        count = f"SELECT count(*), coalesce(sum(status IN ({marks(FAILURES)})), 0) FROM photos WHERE id > ?"
+        done, failed = self._conn.execute(count, (*FAILURES, photo)).fetchone()
+        (newest,) = self._conn.execute("SELECT coalesce(max(id), 0) FROM faces").fetchone()
+        return Going(run, pid, started_at, done, max(0, newest - face), failed)
 
 
 class Roots:

@@ -301,6 +301,13 @@ def decisions_of_lost_faces(db: sqlite_utils.Database) -> None:
     db.execute("CREATE INDEX awaited_by_digest ON awaited (digest)")
 
 
+@migrations()
+def where_runs_began(db: sqlite_utils.Database) -> None:
+    """The newest photo and face when a run began, so that others see how far it is; of runs of before not known."""
+    for column in ("newest_photo", "newest_face"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER")
+
+
 def merge_spellings(conn: sqlite3.Connection) -> None:
     """Brings all names into the composed form; the faces of two people who then have one name are one person's."""
     for person, name in conn.execute("SELECT id, name FROM people WHERE name NOTNULL ORDER BY id").fetchall():

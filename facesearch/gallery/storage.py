@@ -129,6 +129,14 @@ class Storage:
         finally:
             lock.release()
 
+    def is_being_written(self) -> bool:
+        """Whether a process has the right to write now. Where none has, it is taken for this moment."""
+        try:
+            with self.locked():
+                return False
+        except GalleryLockedError:
+            return True
+
     def _who_writes(self) -> str:
         """The sentence that names the process that holds the lock."""
         run = None

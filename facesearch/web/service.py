@@ -8,6 +8,7 @@ from threading import Lock
 from facesearch.gallery.gallery import Gallery
 from facesearch.photos.pool import Decoders
 from facesearch.web.pictures import Pictures
+from facesearch.web.run import Runs
 from facesearch.web.state import State
 from facesearch.web.uploads import Uploads
 
@@ -23,6 +24,7 @@ class Service:
     pictures: Pictures
     uploads: Uploads
     state: State
+    runs: Runs
     _one_writes: Lock = field(default_factory=Lock)
 
     @contextmanager
@@ -42,4 +44,5 @@ def served(gallery: Gallery) -> Iterator[Service]:
         decoders, of_uploads = stack.enter_context(Decoders(_DECODERS)), stack.enter_context(Decoders(1))
         pictures = stack.enter_context(Pictures(gallery, decoders))
         state = stack.enter_context(closing(State(gallery)))
-        yield Service(gallery, decoders, pictures, Uploads(gallery, of_uploads), state)
+        runs = stack.enter_context(closing(Runs(gallery)))
+        yield Service(gallery, decoders, pictures, Uploads(gallery, of_uploads), state, runs)

@@ -1,6 +1,6 @@
 """The JSON interface, a module for each of its subjects."""
 
-from facesearch.web.api import faces, gallery, images, log, names, people, photos, questions, search
+from facesearch.web.api import faces, gallery, images, index, log, names, people, photos, questions, search
 from facesearch.web.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -13,4 +13,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *questions.OPERATIONS,
     *log.OPERATIONS,
     *search.OPERATIONS,
+    *index.OPERATIONS,
 )

@@ -3,6 +3,7 @@
 from itertools import islice
 
 from facesearch.forms import json_forms
+from facesearch.web.api import index
 from facesearch.web.operations import Asked, Json, Nothing, Operation
 from facesearch.web.replies import gallery
 from facesearch.web.service import Service
@@ -11,7 +12,8 @@ from facesearch.web.words import Part
 
 def get_state(service: Service, _: Asked[Nothing, Nothing]) -> Json:
     """What a page asks for again and again: a version that grows with every change, and the run of indexing."""
-    return {"gallery": service.gallery.name, "version": service.state.version(), "run": None}
+    run = service.runs.state()
+    return {"gallery": service.gallery.name, "version": service.state.version(), "run": run and index.shown(run)}
 
 
 def get_gallery(service: Service, _: Asked[Nothing, Nothing]) -> Json:
