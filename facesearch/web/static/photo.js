@@ -15,10 +15,11 @@ import { keepPlace, navigate } from "./router.js";
 import { watch } from "./state.js";
 import { photoTexts as texts } from "./texts.js";
 
+const AHEAD = 4; // photos
 const COVERED = 0.3; // of what two boxes cover together: then they are about one face, as the server has it
 
 let stepped = null; // "previous" or "next" where that is how the photo was come to: its button keeps the focus
-const ahead = new Map(); // neighbours that are fetched early, by address
+const ahead = new Map(); // neighbours that are fetched early, by photo and person
 
 class Photo {
   #chosen = null; // the key of a face or mark
@@ -55,7 +56,9 @@ class Photo {
     useKeys(this.#keys());
     if (stepped) this.main.querySelector(`[data-step="${stepped}"]:not(:disabled)`)?.focus();
     stepped = null;
-    for (const id of [photo.next, photo.previous]) if (id) fetchAhead(id, this.person);
+    const next = () => [photo.next, photo.previous].forEach((id) => id && fetchAhead(id, this.person, stage?.side));
+    if (stage) stage.picture.addEventListener("load", next, { once: true });
+    else next();
   }
 
   #alt() {
@@ -84,7 +87,7 @@ class Photo {
     const { photo, width, height, taken, repeats } = this.photo;
     const path = h("span", { class: "path", id: "photo-path" }, isolated(photo));
     const copy = button(texts.copy, () => copied(photo), { kind: "quiet", label: texts.copyPath });
-    const switched = h("input", { type: "checkbox", checked: repeats, disabled: repeats });
+    const switched = h("input", { type: "checkbox", checked: repeats, disabled: repeats, "aria-label": texts.collage, "aria-describedby": "collage-why" });
     switched.addEventListener("change", () => this.write(writes.collage(this.photo.photo_id)));
     return h(
       "section",
@@ -96,7 +99,7 @@ class Photo {
         h("dt", {}, texts.size), h("dd", {}, width ? texts.pixels(width, height) : texts.unknown),
         h("dt", {}, texts.path), h("dd", {}, path, " ", copy),
       ),
-      h("label", { class: "switch" }, switched, h("span", {}, texts.collage, h("small", {}, texts.collageWhy))),
+      h("label", { class: "switch" }, switched, h("span", {}, texts.collage, h("small", { id: "collage-why" }, texts.collageWhy))),
     );
   }
 
@@ -175,7 +178,7 @@ class Photo {
 
   /** Asks the server what the photo shows now. */
   async refresh() {
-    ahead.clear();
+    for (const each of ahead.values()) each.isOld = true;
     const photo = await get(`/api/photos/${this.photo.photo_id}`, { person: this.person });
     if (this.main.isConnected && !this.isLeft) this.show(photo);
   }
@@ -262,18 +265,20 @@ async function copied(text) {
 
 function fetched(id, person) {
   const key = `${id} ${person}`;
-  const found = ahead.get(key) ?? get(`/api/photos/${id}`, { person });
-  ahead.delete(key);
-  return found;
+  const found = ahead.get(key);
+  return (found && !found.isOld && found.photo) || get(`/api/photos/${id}`, { person });
 }
 
-function fetchAhead(id, person) {
+// The facts of a neighbour, and its picture, which the browser keeps while it is held here.
+function fetchAhead(id, person, side) {
   const key = `${id} ${person}`;
   if (ahead.has(key)) return;
-  if (ahead.size > 4) ahead.clear();
-  const found = get(`/api/photos/${id}`, { person });
-  found.catch(() => ahead.delete(key));
-  ahead.set(key, found);
+  while (ahead.size >= AHEAD) ahead.delete(ahead.keys().next().value);
+  const photo = get(`/api/photos/${id}`, { person });
+  const picture = new Image();
+  if (side) picture.src = photoImage(id, side);
+  photo.catch(() => ahead.delete(key));
+  ahead.set(key, { photo, picture });
 }
 
 let view = null;

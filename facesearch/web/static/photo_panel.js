@@ -21,7 +21,7 @@ export function peopleList(items, choose, cut) {
   if (!items.length) return h("p", { class: "empty" }, texts.nobodyHere);
   return h(
     "ol",
-    { class: "in-photo" },
+    { class: "in-photo", "aria-label": texts.inPhotoList },
     items.map((item) =>
       h(
         "li",

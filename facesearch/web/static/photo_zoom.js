@@ -9,7 +9,8 @@ const LARGE_SIDE = 2048; // the largest that the server makes
 
 /**
  * A stage that shows a photo of `size` ({width, height}) as large as fits, at `source(side)`. Returns its `element`,
- * the `frame` that lies exactly over the picture and takes boxes, its `controls`, and `zoom(by)`, by steps.
+ * the `frame` that lies exactly over the `picture` and takes boxes, its `controls`, `zoom(by)`, by steps, and the `side`
+ * that was asked for first.
  */
 export function makeStage(size, source, alt) {
   const picture = h("img", { class: "photo-picture", alt, decoding: "async", draggable: "false" });
@@ -59,7 +60,8 @@ export function makeStage(size, source, alt) {
     { passive: false },
   );
   picture.addEventListener("error", () => element.classList.add("photo-gone"));
-  show(window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE);
+  const side = window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE;
+  show(side);
   zoom(0);
-  return { element, frame, controls, zoom, picture };
+  return { element, frame, controls, zoom, picture, side };
 }

@@ -40,8 +40,7 @@ export function cutOut(picture, size, box, side) {
     const [x, y] = [((box[0] + box[2]) / 2) * scale - edge / 2, ((box[1] + box[3]) / 2) * scale - edge / 2];
     canvas.getContext("2d").drawImage(picture, x, y, edge, edge, 0, 0, pixels, pixels);
   };
-  if (picture.complete && picture.naturalWidth) draw();
-  else picture.addEventListener("load", draw, { once: true });
+  picture.decode().then(draw, () => {}); // a photo that cannot be decoded leaves the placeholder
   return canvas;
 }
 

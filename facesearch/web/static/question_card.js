@@ -34,8 +34,9 @@ export function questionCard(question, faces) {
 }
 
 function sideOf(face, person, side, faces) {
-  const others = h("ul", { class: "question-others", "aria-label": texts.others });
+  const others = h("ul", { class: "question-others", "aria-label": texts.others, hidden: true });
   if (person && person.faces > 1) {
+    others.hidden = false;
     others.classList.add("waits");
     faces.others(person.id, face.face_id).then((found) => {
       others.classList.remove("waits");
@@ -45,14 +46,14 @@ function sideOf(face, person, side, faces) {
   return h(
     "section",
     { class: "question-side", "aria-label": side },
-    h("h2", {}, person?.name ? isolated(person.name) : person ? texts.group : texts.alone),
+    h("h3", {}, person?.name ? isolated(person.name) : person ? texts.group : texts.alone),
     h("p", { class: "question-facts" }, person ? texts.facts(person) : texts.taken(face.taken)),
     h("div", { class: "question-faces" }, h("div", { class: "question-lead" }, pictureOf(face, LEAD)), others),
   );
 }
 
 function pictureOf(face, size) {
-  const picture = facePicture(face.face_id, { size, alt: texts.faceAlt(face.taken) });
+  const picture = facePicture(face.face_id, { size, alt: texts.faceAlt(fileOf(face.photo), face.taken) });
   return face.photo_id ? h("a", { href: `/photos/${face.photo_id}?face=${face.face_id}` }, picture) : picture;
 }
 
@@ -74,6 +75,10 @@ export class Faces {
   forget() {
     this.#ofPeople.clear();
   }
+}
+
+function fileOf(path) {
+  return path.split(/[\\/]/).at(-1);
 }
 
 function spread(faces, most) {

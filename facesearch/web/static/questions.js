@@ -28,7 +28,7 @@ class Questions {
 
   constructor(main) {
     this.title = h("h1", { tabindex: "-1" }, texts.title);
-    this.words = h("p", { class: "question-asked", id: "question-asked" });
+    this.words = h("h2", { class: "question-asked", id: "question-asked" });
     this.place = h("div", { class: "question-place", "aria-labelledby": "question-asked" });
     this.progress = h("progress", { class: "question-progress", "aria-label": texts.progressLabel, max: 1, value: 0 });
     this.counted = h("p", { class: "question-count" });

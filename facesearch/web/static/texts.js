@@ -97,7 +97,7 @@ export const questionTexts = {
   facts: ({ faces, photos, first, last }) =>
     [`${count(faces, "face")} in ${count(photos, "photo")}`, span(first, last)].filter(Boolean).join(" · "),
   taken: (taken) => (taken ? date(taken) : "In one photo"),
-  faceAlt: (taken) => (taken ? `Face, ${date(taken)}` : "Face"),
+  faceAlt: (file, taken) => `Face in ${apart(file)}${taken ? `, ${date(taken)}` : ""}`,
   answers: "Answers",
   yes: "Yes, the same",
   no: "No",
@@ -156,6 +156,7 @@ export const photoTexts = {
   zoomWhole: "Fit",
   zoomed: (factor) => `${number(Math.round(factor * 100))} %`,
   inPhoto: (n) => (n === 1 ? "1 person here" : `${number(n)} people here`),
+  inPhotoList: "In this photo",
   nobodyHere: "No face was found here. You can add a person yourself.",
   nobody: "Nobody yet",
   group: "No name yet",
@@ -332,7 +333,7 @@ export const logTexts = {
 
 const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const statuses = {
-  ok: "with faces", no_face: "without a face", unreadable: "unreadable", unsupported: "of other kinds", raw: "raw, waiting for a package",
+  ok: "with faces", no_face: "without a face", unreadable: "unreadable", unsupported: "of another kind", raw: "raw, waiting for a package",
   skipped: "waiting for a package", paired: "beside their JPEG", too_large: "too large", crashed: "failed", timeout: "timed out",
   forgotten: "forgotten", missing: "missing", excluded: "left out",
 };
@@ -381,7 +382,7 @@ export const runTexts = {
   title: "Index again",
   bar: "Photos looked at",
   start: "Look for new photos",
-  retryFailed: "And try failed photos again",
+  retryFailed: "Try failed photos again, too",
   stop: "Stop",
   stopping: "Stopping; what was done is kept…",
   words: (run) => {
@@ -408,7 +409,9 @@ export const runTexts = {
 };
 
 const todo = {
-  file: "The file itself is damaged or of a kind that is not read. It is tried again when the file changes.",
+  unsupported: "These are no photos, or of a kind that is not read here. Nothing need be done.",
+  unreadable: "These files are damaged or cut short. Put whole copies in their place; they are tried again when they change.",
+  file: "Reading these files failed. Saving them anew with another program may help; they are tried again when they change.",
   machine: "The disk, a share, permissions or too little memory were the reason. They are tried again in every run.",
   option: "They are larger than the limit. Run facesearch index with a higher --max-megapixels.",
   package: "A package that reads them is missing. Install it, and index again.",
@@ -418,8 +421,8 @@ export const failureTexts = {
   title: "What could not be read",
   none: "All photos could be read.",
   total: (n) => `${count(n, "photo")}, by what is to be done.`,
-  kind: (status, n) => `${number(n)} ${statuses[status] ?? status}`,
-  todo: (status, cause) => todo[cause] ?? todo.file,
+  kind: (status, n) => (status === "unsupported" ? count(n, "file of another kind", "files of other kinds") : `${count(n, "photo")}: ${statuses[status] ?? status}`),
+  todo: (status, cause) => (cause === "file" || !cause ? (todo[status] ?? todo.file) : todo[cause]),
   showMore: (n) => `Show ${number(n)} more`,
   more: (n) => `And ${number(n)} more: facesearch info --failures lists them all.`,
   others: "Files of other kinds",
