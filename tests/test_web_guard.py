@@ -403,12 +403,19 @@ def test_what_comes_in_pieces_is_counted(program: Client) -> None:
 
 
 def test_two_hundred_connections_at_once_are_all_answered(user: Client) -> None:
-    """Beside two hundred that say nothing."""
+    """Beside many that say nothing."""
     with ExitStack() as silent, ThreadPoolExecutor(200) as threads:
         for _ in range(150):
             silent.enter_context(user.connection())
         answers = list(threads.map(lambda _: user.get("/api/people?list=groups"), range(200)))
     assert [each.status for each in answers] == [200] * 200
+
+
+def test_many_who_say_nothing_keep_nobody_out(user: Client) -> None:
+    with ExitStack() as silent:
+        for _ in range(450):
+            silent.enter_context(user.connection())
+        assert user.get("/people").status == 200
 
 
 def test_the_server_listens_on_this_machines_own_address_alone(served: Served) -> None:

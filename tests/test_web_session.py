@@ -17,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
+from facesearch import Gallery
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.web.guard import Door, Guard
 from facesearch.web.session import Session
@@ -334,6 +335,21 @@ def test_a_gallery_that_is_not_there_or_is_damaged_ends_with_its_code(home: Path
     (home / "indexes" / "default" / "faces.db").write_bytes(b"no database" * 1000)
     said = _run()
     assert (said.returncode, said.stdout) == (5, "")
+
+
+def test_without_its_model_a_gallery_is_looked_at_and_a_search_says_why_it_cannot_be(
+    home: Path, tmp_path: Path, astronaut_file: Path
+) -> None:
+    with Gallery.open().writing() as db, db.transaction():
+        db.connection.execute("UPDATE settings SET model = 'retail-0095'")
+    with serving("default", "--token-file", str(tmp_path / "token")) as served:
+        program = Client(served.port, (f"Authorization: Bearer {(tmp_path / 'token').read_text().strip()}",))
+        assert program.get("/people").status == 200
+        assert json.loads(program.get("/api/people?list=groups").body)["total"] == 1
+        given = program.post("/api/search", astronaut_file.read_bytes(), kind="image/jpeg")
+        said = json.loads(given.body)
+        assert (given.status, said["error"]) == (503, "model")
+        assert "embeddings of another network than today's 'retail-0095'" in said["message"]
 
 
 class TestTokenFile:

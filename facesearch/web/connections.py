@@ -31,12 +31,14 @@ class Connection(H11Protocol):
 
     head_seconds = PATIENCE.head
     _ends: asyncio.TimerHandle | None = None
+    _since = 0.0  # when it last had something to do
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
         super().connection_made(transport)
+        self._since = self.loop.time()
         if len(self.connections) > _MOST:
-            transport.abort()
+            self._make_room()
         self._wait_or_not()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,15 +51,29 @@ class Connection(H11Protocol):
         super().data_received(data)
         self._wait_or_not()
 
+    def on_response_complete(self) -> None:
+        """Notes when it was used last."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answers what is no HTTP."""
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(_REFUSAL)
         self.transport.close()
 
+    @property
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        """Ends the connection that has had nothing to do for longest, which may be this one."""
+        idle = (each for each in self.connections if isinstance(each, Connection) and not each._is_busy)
+        min(idle, key=lambda each: each._since).transport.abort()
+
     def _wait_or_not(self) -> None:
         """The time for a head begins with its first byte, and no further byte makes it longer."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_busy:
             self._stop_waiting()
         elif self._ends is None and not self.transport.is_closing():
             self._ends = self.loop.call_later(self.head_seconds, self._end)
@@ -69,5 +85,5 @@ class Connection(H11Protocol):
 
     def _end(self) -> None:
         self._ends = None
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._is_busy:
             self.transport.abort()
