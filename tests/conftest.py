@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,6 +20,12 @@ from facesearch.models.cards import detector_card, embedder_card
 from facesearch.models.export import prepare
 from facesearch.photos.pixels import decode
 from tests.portraits import Faces, MadeFaces, made_lights
+from tests.web_galleries import family
+from tests.web_opened import Opened, copied, opened
+from tests.web_trial import browsing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -194,3 +201,27 @@ def names_of_any_kind(astronaut_file: Path) -> Callable[[Path], list[str]]:
         return names
 
     return fill
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def family_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a gallery that no test changes."""
+    home = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACESEARCH_HOME", str(home))
+        family("family", home / "photos")
+    return home
+
+
+@pytest.fixture
+def there(browser: "Browser", family_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
+    """The page of a family that has not been named, on a home of its own."""
+    copied(family_home, tmp_path / "home", monkeypatch)
+    with opened(browser, "family") as found:
+        yield found

@@ -41,6 +41,12 @@ class Opened:
         self.page.get_by_role("heading", level=1).first.wait_for()
         return self.page
 
+    @property
+    def active(self) -> str:
+        """What is said of the tile that the keys are at."""
+        tile = self.grid.get_attribute("aria-activedescendant") or "none"
+        return self.page.locator(f"#{tile}").get_attribute("aria-label") or ""
+
     def is_saved(self) -> None:
         """Waits until no write waits any more."""
         self.page.locator("#saving").wait_for(state="hidden")

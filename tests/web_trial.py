@@ -157,6 +157,7 @@ class Watched:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.complaints: list[str] = []
+        self.expected = ""  # what a browser may complain about, where a test brings it about
 
     def watch(self, page: "Page") -> None:
         page.on("console", self._heard)
@@ -164,7 +165,7 @@ class Watched:
         page.on("request", self._asked)
 
     def _heard(self, message: "ConsoleMessage") -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not (self.expected and self.expected in message.text):
             self.complaints.append(f"{message.type}: {message.text}")
 
     def _asked(self, request: "Request") -> None:

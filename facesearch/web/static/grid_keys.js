@@ -27,6 +27,13 @@ export function moveBy(grid, key) {
   return spot !== undefined;
 }
 
+/** A key that moves, pressed where the grid has no focus: the first one begins at the first tile. */
+export function stepInto(grid, key) {
+  const isThere = grid.isThere(grid.spot);
+  grid.element.focus({ preventScroll: true });
+  if (isThere) moveBy(grid, key);
+}
+
 function pressed(grid, event) {
   if (event.altKey || event.isComposing) return;
   const isControl = event.ctrlKey || event.metaKey;

@@ -12,13 +12,15 @@ import { frame, naming } from "./texts.js";
  * @returns {Promise<import("./naming.js").Taken|null>}
  */
 export function askName({ title, about = {}, except = null, pickOnly = false, value = "" }) {
-  return shown(title, (close) => {
-    const label = pickOnly ? naming.somebody : naming.name;
-    const box = new NameBox({ label, placeholder: label, pickOnly, take: close, leave: () => close(null) });
+  const label = pickOnly ? naming.somebody : naming.name;
+  let box = null;
+  const answer = shown(title, (close) => {
+    box = new NameBox({ label, placeholder: label, pickOnly, take: close, leave: () => close(null) });
     box.begin(about, { except });
     box.input.value = value;
-    queueMicrotask(() => setTimeout(() => box.focus()));
     const take = button(pickOnly ? naming.choose : naming.take, () => box.enter(), { kind: "main" });
     return [box.element, h("div", { class: "dialog-choices" }, take, button(frame.cancel, () => close(null), { kind: "quiet" }))];
   }, "naming-dialog");
+  box.focus(); // at once: the first letter of a name may follow the key that asked for it
+  return answer;
 }

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { Grid } from "./grid.js";
-import { moveBy } from "./grid_keys.js";
+import { stepInto } from "./grid_keys.js";
 import { forgetFailed } from "./images.js";
 import { useKeys } from "./keys.js";
 import { List } from "./list.js";
@@ -282,17 +282,9 @@ class People {
     };
   }
 
-  /** A key that moves, pressed outside of the grid: the first one begins at the first tile. */
-  moved(key) {
-    const { grid } = this;
-    const isThere = grid.isThere(grid.spot);
-    grid.element.focus({ preventScroll: true });
-    if (isThere) moveBy(grid, key);
-  }
-
   keys() {
     const does = this.buttons();
-    const move = (key) => ({ key, words: "", run: () => this.moved(key) });
+    const move = (key) => ({ key, words: "", run: () => stepInto(this.grid, key) });
     return [
       { key: "arrows", shown: people.arrowKeys, words: people.keys.arrows, run: () => {} },
       { key: "Enter", words: people.keys.enter, run: () => this.about && this.entered(this.about.item, this.about.name) },

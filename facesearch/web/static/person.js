@@ -3,7 +3,7 @@
 import { get, photoImage } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Grid } from "./grid.js";
-import { moveBy } from "./grid_keys.js";
+import { stepInto } from "./grid_keys.js";
 import { forgetFailed } from "./images.js";
 import { useKeys } from "./keys.js";
 import { List } from "./list.js";
@@ -242,7 +242,7 @@ class Person {
 
   keys() {
     const { name, join, ignore, hide, part, move, notFace, cover } = this.does;
-    const step = (key) => ({ key, words: "", run: () => (this.grid?.element.focus({ preventScroll: true }), moveBy(this.grid, key)) });
+    const step = (key) => ({ key, words: "", run: () => this.grid && stepInto(this.grid, key) });
     const letter = (key, run) => ({ key, shown: key.toUpperCase(), words: words.keys[key], run });
     return [
       { key: "arrows", shown: people.arrowKeys, words: words.keys.arrows, run: () => {} },

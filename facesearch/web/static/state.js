@@ -6,6 +6,7 @@ import { say, showBanner } from "./notices.js";
 import { frame } from "./texts.js";
 
 const EVERY_MS = 700;
+const UNKNOWN = { version: null, run: null };
 const LOST_AFTER = 2; // questions in a row without an answer
 
 const listeners = new Set();
@@ -69,9 +70,9 @@ function heard(state) {
     say(frame.back);
   }
   failed = 0;
-  const before = latest;
+  const before = latest ?? UNKNOWN; // what a view has read by now may be older than the first state that is heard
   latest = state;
-  if (!isBack && before && before.version === state.version && JSON.stringify(before.run) === JSON.stringify(state.run)) return;
+  if (!isBack && before.version === state.version && JSON.stringify(before.run) === JSON.stringify(state.run)) return;
   for (const listener of [...listeners]) listener(state, before, isBack);
 }
 
