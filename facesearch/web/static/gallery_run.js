@@ -12,6 +12,8 @@ const SPOKEN_EVERY_MS = 20_000; // who hears the page is told how far it is, not
 export class RunPanel {
   #run = null;
   #spokenAt = 0;
+  #isStopping = false;
+  #isAsking = false; // for a run to begin or to end
 
   constructor() {
     this.words = h("p", {});
@@ -39,7 +41,8 @@ export class RunPanel {
   show(run) {
     const before = this.#run;
     this.#run = run;
-    fill(this.words, texts.words(run));
+    if (!this.#goes) this.#isStopping = false;
+    fill(this.words, this.#isStopping ? texts.stopping : texts.words(run));
     this.element.classList.toggle("failed", Boolean(run?.ended?.error));
     const goes = this.#goes;
     this.bar.hidden = !goes;
@@ -63,12 +66,11 @@ export class RunPanel {
 
   #arrange() {
     const goes = this.#goes;
-    const hadFocus = this.element.contains(document.activeElement);
+    const hadFocus = this.element.contains(document.activeElement); // a button that goes gives it to the one that comes
     this.start.hidden = goes;
     this.retry.hidden = goes || !this.hasFailed;
     this.stop.hidden = !goes || this.#run.source !== "page";
-    if (!goes) this.stop.disabled = false;
-    if (hadFocus && document.activeElement?.hidden) (goes ? this.stop : this.start).focus();
+    if (hadFocus && document.activeElement.hidden) (this.stop.hidden ? this.start : this.stop).focus();
   }
 
   #speak(before) {
@@ -80,25 +82,28 @@ export class RunPanel {
   }
 
   async #begin(again) {
-    this.start.disabled = this.retry.disabled = true;
+    if (this.#isAsking) return;
+    this.#isAsking = true;
     try {
       this.show(await post("/api/index", again ? { retry_failed: true } : {}));
       poke();
     } catch (error) {
       failure(error);
     }
-    this.start.disabled = this.retry.disabled = false;
+    this.#isAsking = false;
   }
 
   async #stop() {
-    this.stop.disabled = true;
+    if (this.#isAsking) return;
+    this.#isAsking = this.#isStopping = true;
     fill(this.words, texts.stopping);
     try {
       await post("/api/index/stop");
       poke();
     } catch (error) {
-      this.stop.disabled = false;
+      this.#isStopping = false;
       failure(error);
     }
+    this.#isAsking = false;
   }
 }

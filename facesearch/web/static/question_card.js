@@ -46,7 +46,7 @@ function sideOf(face, person, side, faces) {
   return h(
     "section",
     { class: "question-side", "aria-label": side },
-    h("h3", {}, person?.name ? isolated(person.name) : person ? texts.group : texts.alone),
+    h("h2", {}, person?.name ? isolated(person.name) : person ? texts.group : texts.alone),
     h("p", { class: "question-facts" }, person ? texts.facts(person) : texts.taken(face.taken)),
     h("div", { class: "question-faces" }, h("div", { class: "question-lead" }, pictureOf(face, LEAD)), others),
   );

@@ -27,8 +27,7 @@ class Questions {
   #shown = null; // the key of the one that is asked
 
   constructor(main) {
-    this.title = h("h1", { tabindex: "-1" }, texts.title);
-    this.words = h("h2", { class: "question-asked", id: "question-asked" });
+    this.title = h("h1", { tabindex: "-1", class: "question-asked", id: "question-asked" }, texts.title);
     this.place = h("div", { class: "question-place", "aria-labelledby": "question-asked" });
     this.progress = h("progress", { class: "question-progress", "aria-label": texts.progressLabel, max: 1, value: 0 });
     this.counted = h("p", { class: "question-count" });
@@ -36,7 +35,7 @@ class Questions {
     this.buttons = this.#makeButtons();
     this.answers = h("div", { class: "question-answers", role: "group", "aria-label": texts.answers }, this.#rows());
     const head = h("div", { class: "question-head" }, this.title, h("div", {}, this.counted, this.progress));
-    fill(main, h("div", { class: "page questions-page" }, head, this.words, this.place, this.answers));
+    fill(main, h("div", { class: "page questions-page" }, head, this.place, this.answers));
     useKeys(this.#keys());
   }
 
@@ -98,7 +97,7 @@ class Questions {
     if (key !== this.#shown) {
       this.#shown = key;
       this.answers.hidden = false;
-      fill(this.words, asked(question));
+      fill(this.title, asked(question));
       fill(this.place, this.#card(question));
       say(texts.spoken(asked(question), question));
     }
@@ -126,14 +125,13 @@ class Questions {
     if (this.#fetching) return; // more may come
     this.#shown = null;
     this.answers.hidden = this.#answered === 0;
-    fill(this.words, "");
+    fill(this.title, this.#answered || this.#skipped.length ? texts.end : texts.nothing);
     const again = this.#skipped.length > 0 && button(texts.askSkipped(this.#skipped.length), () => this.#askSkipped());
     fill(
       this.place,
       h(
         "div",
         { class: "empty good-end" },
-        h("h2", {}, this.#answered || this.#skipped.length ? texts.end : texts.nothing),
         h("p", {}, texts.endWords(this.#answered, this.#skipped.length)),
         h("div", { class: "row" }, again, h("a", { class: "button main", href: "/people" }, texts.toPeople)),
       ),

@@ -378,6 +378,10 @@ const spell = (seconds) => {
   return `about ${(seconds / 3600).toFixed(1)} hours left`;
 };
 
+const stages = {
+  preparing: "Getting ready.", checking: "Looking through the folders.", indexing: "Looking at photos.", finishing: "Putting faces into groups.",
+};
+
 export const runTexts = {
   title: "Index again",
   bar: "Photos looked at",
@@ -388,24 +392,24 @@ export const runTexts = {
   words: (run) => {
     if (!run) return "Finds photos that are new or changed in these folders, and puts their faces into groups.";
     if (run.ended?.error) return `The run ended early: ${run.ended.error}`;
-    if (run.ended) return run.ended.summary ? runTexts.summary(run.ended.summary) : "The run has ended.";
-    if (run.source === "other") return `Another facesearch indexes this gallery since ${clock.format(new Date(run.started_at))}. What it finds is shown as it comes; what you say waits for it for a moment.`;
-    return "Indexing. You can leave this page; what is done is kept, whatever happens.";
+    if (run.ended) return run.ended.summary ? runTexts.summary(run.ended.summary, clock.format(new Date(run.started_at))) : "The run was stopped. What was done is kept; the next run goes on from there.";
+    if (run.source === "other") return `Another facesearch indexes this gallery since ${clock.format(new Date(run.started_at))}. What it finds is shown as it comes. People can be named when it has ended.`;
+    return `${stages[run.stage] ?? stages.indexing} You may leave this page, as long as facesearch web runs; what is done is kept. People can be named when this has ended, or is stopped.`;
   },
-  summary: ({ photos, faces, seconds }) => {
+  summary: ({ photos, faces, seconds }, at) => {
     const n = ({ unchanged = 0, ...rest }) => [Object.values(rest).reduce((sum, each) => sum + each, 0), unchanged];
     const [changed, same] = n(photos);
     const took = seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
-    return changed ? `Done in ${took}: ${count(changed, "photo")} looked at, ${count(faces, "face")} found; ${number(same)} unchanged.` : `Done in ${took}: nothing is new; ${count(same, "photo")} unchanged.`;
+    return changed ? `The run of ${at} took ${took}: ${count(changed, "photo")} looked at, ${count(faces, "face")} found; ${number(same)} unchanged.` : `The run of ${at} took ${took}: nothing is new; ${count(same, "photo")} unchanged.`;
   },
   figures: ({ done, total, faces, failed, photos_per_second: rate, seconds_left: left }) =>
-    [
+    done || total ? [
       total ? `${number(done)} of ${count(total, "photo")}` : count(done, "photo"),
       faces !== null && faces !== undefined ? count(faces, "face") : null,
       failed ? `${number(failed)} could not be read` : null,
       rate ? `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} photos a second` : null,
       left !== null && left !== undefined ? spell(left) : null,
-    ].filter(Boolean).join(" · "),
+    ].filter(Boolean).join(" · ") : "",
 };
 
 const todo = {
