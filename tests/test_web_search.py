@@ -1,8 +1,11 @@
 """Search on the page: photos that are dropped, faces of the gallery, and the photos that show them."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,10 +20,26 @@ from facesearch.web.uploads import UploadGoneError, Uploads
 from tests import made_galleries
 
 
+@pytest.fixture(scope="module")
+def indexed(
+    models_home: Path, photo_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The directory of a gallery of three people with three photos each."""
+    album = tmp_path_factory.mktemp("album")
+    for person in ("Abdullah_Gul", "Angelina_Jolie", "Tiger_Woods"):
+        (album / person).mkdir()
+        for number in (1, 2, 3):
+            shutil.copy(photo_of(person, number), album / person)
+    gallery = Gallery.open("web-search", "cpu")
+    gallery.index([album], people_from="folder")
+    yield gallery.directory
+    shutil.rmtree(gallery.directory)
+
+
 @pytest.fixture
-def page(home: Path, album: Path) -> Iterator[TestClient]:
-    """The page of a gallery of three people with three photos each, whose networks are there."""
-    Gallery.open("default", "cpu").index([album], people_from="folder")
+def page(home: Path, indexed: Path) -> Iterator[TestClient]:
+    """The page of a copy of that gallery."""
+    shutil.copytree(indexed, Gallery.open("default").directory)
     with served(Gallery.open("default", "cpu")) as service, TestClient(make_app(service)) as client:
         yield client
 
@@ -177,3 +196,50 @@ def test_faces_are_moved_and_people_are_added_to_a_photo(without_photos: tuple[G
     assert page.get("/api/photos/2").json()["marks"] == []
     assert page.post("/api/photos/2/people", json=there | {"box": [1, 2, 3]}).status_code == 400
     assert page.post("/api/photos/2/people", json=there | {"box": [9, 9, 9, 9]}).status_code == 400
+
+
+def test_two_faces_are_compared_as_the_gallery_judges_them(page: TestClient, photo_of: Callable[..., Path]) -> None:
+    gallery = Gallery.open("default", "cpu")
+    people = {each.name: [face.face_id for face in gallery.faces_of(each.id)] for each in gallery.people()}
+    tiger, other = people["Tiger_Woods"], people["Abdullah_Gul"]
+    same = page.get(f"/api/compare?a_face={tiger[0]}&b_face={tiger[1]}").json()
+    assert (same["same"], same["pairs"]) == (True, 1)
+    assert page.get(f"/api/compare?a_face={tiger[0]}&b_face={other[0]}").json()["same"] is False
+    upload = page.post("/api/uploads", content=photo_of("Tiger_Woods", 1).read_bytes()).json()["upload"]
+    told = page.get(f"/api/compare?a_upload={upload}&a_number=1&b_face={tiger[1]}").json()
+    assert told["same"] is True
+    assert (told["far"], told["learned"]) == (same["far"], same["learned"])
+    for query, status in (
+        ("a_face=1", 400),
+        ("a_face=1&b_face=2&b_upload=3", 400),
+        (f"a_face=1&b_upload={upload}&b_number=9", 400),
+        ("a_face=1&b_upload=1", 404),
+        ("a_face=1&b_face=999", 404),
+    ):
+        assert page.get(f"/api/compare?{query}").status_code == status
+
+
+def test_where_a_model_is_missing_that_is_said_and_browsing_goes_on(
+    page: TestClient, home: Path, astronaut_file: Path
+) -> None:
+    with Gallery.open("default", "cpu").writing() as db, db.transaction():
+        db.connection.execute("UPDATE settings SET model = 'gone'")
+    refused = page.post("/api/search", content=astronaut_file.read_bytes())
+    assert (refused.status_code, refused.json()["error"]) == (503, "model")
+    assert "gone" in refused.json()["message"]
+    assert page.get("/api/people").json()["total"] == 3
+    assert page.get("/api/photos/1").status_code == 200
+
+
+def test_photos_of_other_formats_are_searched_for_too(page: TestClient, astronaut: Any) -> None:
+    from PIL import Image
+
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    for kind in ("HEIF", "WEBP", "PNG"):
+        made = BytesIO()
+        Image.fromarray(astronaut).save(made, kind)
+        said = page.post("/api/uploads", content=made.getvalue())
+        assert (said.status_code, len(said.json()["faces"])) == (200, 1), kind
+    cut = made.getvalue()[: len(made.getvalue()) // 8]
+    assert page.post("/api/uploads", content=cut).status_code in (415, 422)

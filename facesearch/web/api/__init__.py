@@ -1,6 +1,6 @@
 """The JSON interface, a module for each of its subjects."""
 
-from facesearch.web.api import faces, gallery, images, index, log, names, people, photos, questions, search
+from facesearch.web.api import compare, faces, gallery, images, index, log, names, people, photos, questions, search
 from facesearch.web.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -13,5 +13,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *questions.OPERATIONS,
     *log.OPERATIONS,
     *search.OPERATIONS,
+    *compare.OPERATIONS,
     *index.OPERATIONS,
 )

@@ -1,6 +1,6 @@
 """The gallery as a whole, its photos, and the run of indexing."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -9,10 +9,12 @@ from facesearch.web.replies.people import Box, Face
 
 class Run(msgspec.Struct, frozen=True):
     """A run of indexing, by this page or by another process. What is not known, as how many photos there are, is
-    null. `ended` is null while it runs."""
+    null. `ended` is null while it runs; then it has the summary of the run or the sentence of an error, and neither
+    where the run was stopped."""
 
-    source: str
+    source: Literal["page", "other"]
     started_at: str
+    stage: Literal["preparing", "checking", "indexing", "finishing"]
     done: int
     total: int | None
     faces: int
