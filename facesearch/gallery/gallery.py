@@ -110,7 +110,8 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         `retry_failed`; one that was forgotten is looked at again with `again_forgotten`. The patterns of `exclude`
         are left out from now on, beside those of before unless `no_exclude` forgets them, and what
         `default_excludes` says. `thumbnails` says whether small pictures of faces in large photos are made for the
-        web page; None: where its packages are installed. `on_outcome` hears of each photo once it is stored. A folder that is absent or holds no photo is named in what is returned, and the others are indexed.
+        web page; None: where its packages are installed. `on_outcome` hears of each photo once it is stored. A folder
+        that is absent or holds no photo is named in what is returned, and the others are indexed.
         With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
         changes until that is interrupted, and all that was done is returned (see watching.watch).
         Raises GalleryLockedError while another process writes, ModelError or UsageError when the gallery was made
