@@ -62,7 +62,7 @@ class Showing(Storage):
         except PhotoError as error:
             raise _cannot_be_shown(photo, error) from error
         if side == FACE_SIDE:
-            self.thumbnails.write(list(zip(wanted, made, strict=True)), self._still_stored)
+            self.thumbnails.write(list(zip(wanted, made, strict=True)), self.still_stored)
         return made[: len(faces)]
 
     def make_photo_picture(self, photo: PhotoSource, side: int, decoders: Decoders) -> bytes:
@@ -75,7 +75,8 @@ class Showing(Storage):
         except PhotoError as error:
             raise _cannot_be_shown(photo, error) from error
 
-    def _still_stored(self, faces: Sequence[int]) -> Mapping[int, FaceSource]:
+    def still_stored(self, faces: Sequence[int]) -> Mapping[int, FaceSource]:
+        """Those of these faces that are stored now, by id."""
         with self.reading() as (db, _):
             return db.pictures.faces(faces)
 

@@ -38,11 +38,11 @@ class Thumbnails:
 
     def __init__(self, path: Path) -> None:
         """Nothing is read or written yet."""
-        self._path = path
+        self.path = path
 
     def read(self, faces: Sequence[FaceSource]) -> dict[int, bytes]:
         """The pictures that are there of these faces, by id. Never raises."""
-        if not self._path.exists():
+        if not self.path.exists():
             return {}
         wanted = {face.face_id: stamp_of(face) for face in faces}
         found: dict[int, bytes] = {}
@@ -56,7 +56,7 @@ class Thumbnails:
         """Keeps pictures of those faces that are as they were: `current` looks while nobody else can write here, so
         that what is forgotten meanwhile is either not written, or is there to be swept out. Those of the faces that
         are `gone` go. Never raises."""
-        if not pictures and not (gone and self._path.exists()):
+        if not pictures and not (gone and self.path.exists()):
             return
         with self._forgiving(), closing(self._to_write()) as conn, conn:
             conn.execute("BEGIN IMMEDIATE")
@@ -72,10 +72,10 @@ class Thumbnails:
     def sweep(self, faces: Iterable[FaceSource]) -> None:
         """Deletes all pictures but those of these faces, which are all that are stored, and each byte of what is
         deleted. Raises FaceSearchError when the disk refuses that."""
-        if not self._path.exists():
+        if not self.path.exists():
             return
         try:
-            with temporary_files_in(self._path.parent), closing(self._to_write(BUSY_SECONDS)) as conn:
+            with temporary_files_in(self.path.parent), closing(self._to_write(BUSY_SECONDS)) as conn:
                 _delete_all_but(conn, faces)
                 conn.execute("VACUUM")  # pages keep copies of rows that have moved to others
         except (OSError, *OF_SQLITE):
@@ -83,7 +83,7 @@ class Thumbnails:
 
     def delete(self) -> None:
         """Deletes the file. Raises FaceSearchError when the disk refuses."""
-        for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
+        for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -105,9 +105,9 @@ class Thumbnails:
 
     def _to_write(self, seconds: float = _SECONDS) -> sqlite3.Connection:
         """The file, made where there is none. Raises OSError, and what SQLite raises."""
-        if self._path.is_symlink():  # nothing is written where it leads to
-            self._path.unlink()
-        make_private(self._path)
+        if self.path.is_symlink():  # nothing is written where it leads to
+            self.path.unlink()
+        make_private(self.path)
         conn = self._connect("rw", seconds)
         try:
             conn.execute(f"PRAGMA page_size = {_PAGE}")
@@ -122,7 +122,7 @@ class Thumbnails:
         return conn
 
     def _connect(self, mode: str, seconds: float = _SECONDS) -> sqlite3.Connection:
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=seconds, isolation_level=None)
 
 

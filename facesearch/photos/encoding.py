@@ -12,6 +12,7 @@ from facesearch.geometry.face import Box
 from facesearch.geometry.scaling import shrunk
 from facesearch.geometry.squares import cut_square, square_inside
 from facesearch.photos import raw
+from facesearch.photos.colours import to_srgb
 from facesearch.photos.header import announced_size
 from facesearch.photos.view import View, decode_view
 
@@ -35,7 +36,8 @@ def face_pictures(data: bytes, boxes: Sequence[Box], side: int, max_megapixels: 
     announced = announced_size(raw.preview_of(data))
     squares = [square_inside(box, AROUND, announced) for box in boxes] if all(announced) else []
     view = decode_view(data, enough_for(squares, side, announced), max_megapixels)
-    return [face_picture(view.pixels, view.shrink, square_inside(box, AROUND, view.size), side) for box in boxes]
+    convert = to_srgb(raw.preview_of(data))
+    return [encode(convert(_face(view, square_inside(box, AROUND, view.size), side))) for box in boxes]
 
 
 def pictures_of_view(view: View, boxes: Sequence[Box]) -> tuple[bytes, ...]:
@@ -45,15 +47,13 @@ def pictures_of_view(view: View, boxes: Sequence[Box]) -> tuple[bytes, ...]:
         return ()
     squares = [square_inside(box, AROUND, view.size) for box in boxes[:_MOST_WHILE_INDEXING]]
     least = _SHARP_ENOUGH * FACE_SIDE * max(view.shrink) if view.data else 0
-    return tuple(
-        face_picture(view.pixels, view.shrink, each, FACE_SIDE) if each.right - each.left >= least else b""
-        for each in squares
-    )
+    return tuple(encode(_face(view, each, FACE_SIDE)) if each.right - each.left >= least else b"" for each in squares)
 
 
 def photo_picture(data: bytes, side: int, max_megapixels: float) -> bytes:
     """A photo as WebP whose longest side is at most `side`. Raises PhotoError."""
-    return encode(fitted(decode_view(data, side, max_megapixels).pixels, side))
+    pixels = fitted(decode_view(data, side, max_megapixels).pixels, side)
+    return encode(to_srgb(raw.preview_of(data))(pixels))
 
 
 def enough_for(squares: Sequence[Box], side: int, announced: tuple[int, int]) -> int:
@@ -62,12 +62,6 @@ def enough_for(squares: Sequence[Box], side: int, announced: tuple[int, int]) ->
     smallest = min((square.right - square.left for square in squares), default=0.0)
     share = _SHARPER * side / smallest if smallest else 1.0
     return 0 if share >= 1 else math.ceil(max(announced) * share)
-
-
-def face_picture(pixels: Pixels, shrink: tuple[float, float], square: Box, side: int) -> bytes:
-    """A square of a photo as WebP of this side. `pixels` may be a smaller version of the photo: one of its pixels
-    stands for `shrink` of the photo's, (x, y)."""
-    return encode(cut_square(pixels, shrink, square, side, _EMPTY))
 
 
 def fitted(pixels: Pixels, side: int) -> Pixels:
@@ -107,6 +101,10 @@ def is_picture(data: object) -> bool:
         return isinstance(data, bytes) and _length_of_picture(data[:_HEAD]) == len(data)
     except ValueError:
         return False
+
+
+def _face(view: View, square: Box, side: int) -> Pixels:
+    return cut_square(view.pixels, view.shrink, square, side, _EMPTY)
 
 
 def _length_of_picture(head: bytes) -> int:

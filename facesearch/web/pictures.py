@@ -116,8 +116,8 @@ class Pictures:
                     job.made.set_exception(error)
                 continue
             for job, picture in zip(jobs, pictures, strict=True):
-                job.made.set_result(picture)
                 self._remember(job, picture)
+                job.made.set_result(picture)
 
     def _next(self) -> list[_Job]:
         """What is to be made next; nothing when this ends."""
