@@ -3,16 +3,13 @@
 
 import { h, set } from "./dom.js";
 import { listenToGrid } from "./grid_keys.js";
-import { Images } from "./images.js";
 import { Layout, measured } from "./layout.js";
+import { Rows } from "./rows.js";
 import { Selection } from "./selection.js";
-import { clear, draw, headRow, place, tile, tileRow } from "./tiles.js";
-import { frame, number } from "./texts.js";
 import { Track } from "./track.js";
 
 const HEAD_PX = 56;
 const GAP_PX = 8;
-const ORDER_MS = 300; // without scrolling
 let grids = 0;
 
 /**
@@ -21,6 +18,7 @@ let grids = 0;
  * @property {import("./list.js").List} list
  * @property {(item: object) => import("./tiles.js").Look} look
  * @property {string} [title] of its head; without one it has none
+ * @property {() => boolean} [isTitled] whether its head is shown
  * @property {boolean} [foldable]
  * @property {boolean} [folded]
  * @property {number} [caption] pixels below a tile's picture
@@ -40,13 +38,12 @@ export class Grid {
   constructor({ label, kind = "", sections, least, does }) {
     Object.assign(this, { sections, least, does });
     this.id = `grid-${++grids}`;
-    this.images = new Images();
-    this.rows = new Map();
     this.spot = { section: -1, index: 0 };
     this.activeId = null;
     this.space = h("div", { class: "grid-space", role: "rowgroup" });
     const roles = { role: "grid", tabindex: "0", "aria-label": label, "aria-multiselectable": "true" };
     this.element = h("div", { class: `grid ${kind}`, id: this.id, ...roles }, this.space);
+    this.drawn = new Rows(this);
     this.track = new Track(this.element, this.space, () => this.later());
     this.selection = new Selection((selection) => (this.redraw(), does.selected?.(selection)));
     this.resizing = new ResizeObserver(() => this.relay());
@@ -59,10 +56,8 @@ export class Grid {
   close() {
     this.resizing.disconnect();
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.ordering);
     for (const { list } of this.sections) list.close();
-    for (const row of this.rows.values()) this.drop(row);
-    this.rows.clear();
+    this.drawn.close();
   }
 
   // Where things are
@@ -143,11 +138,7 @@ export class Grid {
   reshape(shape, layout, anchor) {
     const isSameWidth = this.layout?.columns === layout.columns;
     this.shape = shape;
-    for (const [number, row] of this.rows) {
-      if (isSameWidth) this.putAside(number, row);
-      else this.drop(row);
-    }
-    this.rows.clear();
+    this.drawn.putAllAside({ dropping: !isSameWidth });
     this.layout = layout;
     this.track.resize(layout.height);
     this.element.setAttribute("aria-rowcount", String(layout.rows));
@@ -223,111 +214,20 @@ export class Grid {
     const seen = this.element.clientHeight;
     const first = Math.max(0, this.layout.rowAt(top) - this.over);
     const last = Math.min(this.layout.rows - 1, this.layout.rowAt(top + seen) + this.over);
-    for (const [number, row] of this.rows) if (number < first || number > last) this.putAside(number, row);
-    for (let number = first; number <= last; number += 1) this.put(number, top, seen);
-    this.spare?.forEach((row) => this.drop(row));
-    this.spare = [];
+    this.drawn.show(first, last, { top, seen, shift: this.track.shift });
     this.wantSeen(first, last);
     this.tellActive();
-    clearTimeout(this.ordering);
-    this.ordering = setTimeout(() => this.order(), ORDER_MS);
-  }
-
-  /** Puts the rows into the order in which they are seen: who hears the page goes through them so. */
-  order() {
-    const rows = [...this.rows.entries()].sort(([a], [b]) => a - b).map(([, row]) => row);
-    if (rows.some((row, i) => this.space.children[i] !== row)) this.space.append(...rows);
-  }
-
-  putAside(number, row) {
-    this.rows.delete(number);
-    if (row.tiles) (this.spare ??= []).push(row);
-    else this.drop(row);
-  }
-
-  drop(row) {
-    row.tiles?.forEach((cell) => clear(cell, this.images));
-    row.remove();
-  }
-
-  put(number, top, seen) {
-    const at = this.layout.row(number);
-    const row = this.rows.get(number) ?? this.fresh(number, at);
-    row.style.setProperty("transform", `translateY(${at.top - this.track.shift}px)`);
-    row.away = Math.max(0, top - at.top - at.height, at.top - top - seen);
-  }
-
-  fresh(number, at) {
-    const row = at.isHead ? this.head(at.section) : (this.used(at) ?? tileRow(this.columns));
-    row.setAttribute("aria-rowindex", String(number + 1));
-    row.style.setProperty("height", `${at.height}px`);
-    row.at = at;
-    this.rows.set(number, row);
-    if (at.isHead) place(row.firstChild, { id: this.cellId({ section: at.section, index: -1 }), column: 0, spot: { section: at.section, index: -1 } });
-    else this.tiles(row);
-    if (!row.isConnected) this.space.append(row);
-    return row;
-  }
-
-  /** A row that was put aside: the one that was there before, or else any. */
-  used({ section, first }) {
-    const same = this.spare?.findIndex(({ at }) => at.section === section && at.first === first) ?? -1;
-    return same < 0 ? this.spare?.pop() : this.spare.splice(same, 1)[0];
-  }
-
-  head(section) {
-    const { title, list, foldable, folded } = this.sections[section];
-    const row = headRow({ title, count: number(list.total), foldable, folded });
-    set(row.firstChild, "aria-colspan", this.columns);
-    return row;
-  }
-
-  tiles(row) {
-    row.tiles ??= [];
-    const { section, first, n } = row.at;
-    while (row.tiles.length < n) row.append(row.tiles[row.tiles.push(tile()) - 1]);
-    while (row.tiles.length > n) {
-      const cell = row.tiles.pop();
-      clear(cell, this.images);
-      cell.remove();
-    }
-    row.tiles.forEach((cell, column) => {
-      const spot = { section, index: first + column };
-      place(cell, { id: this.cellId(spot), column, spot });
-      this.drawTile(cell);
-    });
   }
 
   /** Draws what has changed on the tiles that are there. */
   redraw() {
-    for (const row of this.rows.values()) {
-      if (row.tiles) row.tiles.forEach((cell) => this.drawTile(cell));
-      else row.firstChild.classList.toggle("active", this.isActive(row.firstChild.spot));
-    }
+    this.drawn.redraw();
     this.tellActive();
   }
 
-  drawTile(cell) {
-    const section = this.sections[cell.spot.section];
-    const item = section.list.at(cell.spot.index);
-    if (cell.item !== item || !cell.item) draw(cell, item && section.look(item), this.images, frame.loading);
-    cell.item = item;
-    const isSelected = item !== undefined && this.selection.has(section, item);
-    cell.setAttribute("aria-selected", String(isSelected));
-    cell.classList.toggle("active", this.isActive(cell.spot));
-  }
-
-  isActive({ section, index }) {
-    return this.spot.section === section && this.spot.index === index;
-  }
-
-  cellId({ section, index }) {
-    return `${this.id}-${section}-${index}`;
-  }
-
   tellActive() {
-    const isDrawn = this.isThere(this.spot) && this.rows.has(this.layout.rowOf(this.spot));
-    set(this.element, "aria-activedescendant", isDrawn ? this.cellId(this.spot) : null);
+    const isDrawn = this.isThere(this.spot) && this.drawn.has(this.layout.rowOf(this.spot));
+    set(this.element, "aria-activedescendant", isDrawn ? this.drawn.cellId(this.spot) : null);
   }
 
   wantSeen(first, last) {
@@ -342,6 +242,6 @@ export class Grid {
   }
 }
 
-function sizeOf({ title, list, folded = false, caption = 0 }) {
-  return { n: list.total, hasHead: title !== undefined && list.total > 0, folded, caption };
+function sizeOf({ title, list, folded = false, caption = 0, isTitled = () => true }) {
+  return { n: list.total, hasHead: title !== undefined && list.total > 0 && isTitled(), folded, caption };
 }

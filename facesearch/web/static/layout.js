@@ -5,6 +5,7 @@
  * @typedef {{section: number, isHead: boolean, first: number, n: number, top: number, height: number}} Row
  * @typedef {{section: number, index: number}} Spot a tile, or a head, whose index is -1 */
 
+const TOP_PX = 6; // above the first row: room for the ring around a tile
 const NODES = 196; // of a grid at most: rows, tiles and their images
 
 /**
@@ -33,7 +34,7 @@ export class Layout {
     this.side = side;
     this.parts = [];
     this.rows = 0;
-    this.height = 0;
+    this.height = TOP_PX;
     sizes.forEach(({ n, hasHead, folded, caption }, section) => {
       if (hasHead) this.add({ section, isHead: true, n: 1, rows: 1, each: headHeight });
       if (!folded && n) this.add({ section, isHead: false, n, rows: Math.ceil(n / columns), each: side + caption });

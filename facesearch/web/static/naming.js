@@ -7,6 +7,7 @@ import { fold, likeliest, loadNames, matching, namesakes } from "./names.js";
 import { count, naming } from "./texts.js";
 
 const SHOWN = 8;
+const SHOWN_UNASKED = 4; // before a letter is typed
 const ASK_AFTER_MS = 120; // without a key, the server is asked for what is not known here
 let boxes = 0;
 
@@ -88,7 +89,7 @@ export class NameBox {
     const others = typed || this.pickOnly || !likely.length ? matching(this.input.value, SHOWN) : [];
     const seen = new Map();
     for (const each of [...likely, ...others]) if (each.id !== this.except && !seen.has(each.id)) seen.set(each.id, each);
-    return [...seen.values()].slice(0, SHOWN);
+    return [...seen.values()].slice(0, typed || this.pickOnly ? SHOWN : SHOWN_UNASKED);
   }
 
   draw() {

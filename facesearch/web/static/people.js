@@ -6,19 +6,16 @@ import { Grid } from "./grid.js";
 import { stepInto } from "./grid_keys.js";
 import { forgetFailed } from "./images.js";
 import { useKeys } from "./keys.js";
-import { List } from "./list.js";
 import { loadNames } from "./names.js";
 import { failure } from "./notices.js";
 import { Acts } from "./people_acts.js";
+import { keepFolded, listOf, LISTS, sectionsOf } from "./people_lists.js";
 import { Panel } from "./people_panel.js";
 import { onPending, pending } from "./queue.js";
 import { keepPlaceSoon, navigate } from "./router.js";
 import { watch } from "./state.js";
-import { count, date, frame, number, people } from "./texts.js";
+import { frame, number, people } from "./texts.js";
 
-const LISTS = ["named", "groups", "alone", "strangers", "hidden"];
-const FOLDED = { alone: true, strangers: true, hidden: true };
-const CAPTION_PX = { named: 44, groups: 26, alone: 26, strangers: 44, hidden: 44 };
 const LEAST_PX = 104;
 const FIRST_MS = 5_000; // waited for before the page goes on without its lists
 
@@ -54,25 +51,16 @@ class People {
   }
 
   makeGrid() {
-    const sections = LISTS.map((name) => ({
-      name,
-      list: this.lists[name],
-      look: name === "alone" ? lookOfFace : lookOfPerson,
-      title: people.titles[name],
-      caption: CAPTION_PX[name],
-      foldable: name in FOLDED,
-      folded: FOLDED[name] ?? false,
-    }));
     const does = {
       active: (spot, item) => this.looked(spot, item),
       selected: (selection) => this.showSelected(selection),
       enter: (item, section) => this.entered(item, section.name),
       click: (item, section, event) => this.clicked(item, section.name, event),
       open: (item, section) => this.open(item, section.name),
-      folded: ({ name, folded }) => (FOLDED[name] = folded),
+      folded: keepFolded,
       listed: () => this.heard(),
     };
-    return new Grid({ label: people.grid, kind: "people-grid", sections, least: LEAST_PX, does });
+    return new Grid({ label: people.grid, kind: "people-grid", sections: sectionsOf(this.lists), least: LEAST_PX, does });
   }
 
   async begin({ place, query }) {
@@ -299,27 +287,4 @@ class People {
       ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(move),
     ];
   }
-}
-
-function listOf(name) {
-  const isFaces = name === "alone";
-  const load = async (first, n, signal) => {
-    const path = isFaces ? "/api/faces" : "/api/people";
-    const answer = await get(path, { list: name, first, n }, { signal });
-    return { total: answer.total, items: isFaces ? answer.faces : answer.people };
-  };
-  const failed = (error) => error.kind !== "lost" && failure(error, { slot: "list" });
-  return new List(load, { key: isFaces ? (face) => face.face_id : (person) => person.id, failed });
-}
-
-function lookOfPerson(person) {
-  const faces = count(person.faces, "face");
-  const unsure = person.unsure ? people.unsure(person.unsure) : "";
-  const label = [person.name ?? people.unnamed, faces, unsure].filter(Boolean).join(", ");
-  return { label, title: person.name ?? faces, note: person.name ? faces : "", face: person.cover, marks: person.name ? "named" : "unnamed" };
-}
-
-function lookOfFace(face) {
-  const taken = date(face.taken);
-  return { label: [people.oneFace, taken].filter(Boolean).join(", "), title: taken, note: "", face: face.face_id, marks: "unnamed" };
 }

@@ -19,7 +19,7 @@ export class Panel {
     this.facts = h("div", { class: "panel-facts" });
     this.samples = h("div", { class: "panel-samples", "aria-hidden": "true" });
     this.buttons = h("div", { class: "panel-buttons" });
-    this.one = h("div", { class: "panel-one" }, this.cover, this.facts, this.box.element, this.samples, this.buttons);
+    this.one = h("div", { class: "panel-one" }, this.cover, this.facts, this.samples, this.box.element, this.buttons);
     this.several = h("div", { class: "panel-several", hidden: true });
     this.hint = h("p", { class: "quiet-text panel-hint" }, panel.hint);
     const close = button(panel.close, () => does.close(), { kind: "quiet panel-close" });

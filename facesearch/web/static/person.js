@@ -267,7 +267,7 @@ function listOf(id, kind) {
 
 function lookOfFace(face) {
   const label = [people.face, date(face.taken), face.unsure && words.isUnsure].filter(Boolean).join(", ");
-  return { label, face: face.face_id, marks: face.unsure ? "unsure" : "sure" };
+  return { label, face: face.face_id, marks: face.unsure ? "is-unsure" : "is-sure" };
 }
 
 function lookOfPhoto(photo) {
