@@ -1,6 +1,7 @@
 """The server of the page: on this machine's own address alone, until it is interrupted or nobody has used it for
 long."""
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -71,7 +72,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=_WAITING,
-                callback_notify=self._end_when_idle,
+                callback_notify=self._look_at_session,
                 timeout_notify=0,
                 timeout_keep_alive=_KEPT,
                 timeout_graceful_shutdown=_ENDS_IN,  # type: ignore[arg-type]
@@ -87,9 +88,11 @@ class _Server(uvicorn.Server):
         """Takes no signal."""
         yield
 
-    async def _end_when_idle(self) -> None:
+    async def _look_at_session(self) -> None:
         if self._session.is_over:
             self.stop()
+        else:
+            await asyncio.to_thread(self._session.keep)
 
 
 @contextlib.contextmanager

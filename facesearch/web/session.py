@@ -78,8 +78,11 @@ class Session:
         return f"{self.cookie}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
 
     def use(self) -> None:
-        """Notes that somebody uses it. Never raises: it goes on without the note."""
+        """Notes that somebody uses it."""
         self._used = self._clock()
+
+    def keep(self) -> None:
+        """Stores now and then when it was used. Waits for the disk. Never raises: it goes on without that."""
         if not 0 <= self._used - self._stored < _STORED_EVERY:
             self._stored = self._used
             with suppress(OSError):
