@@ -1,5 +1,5 @@
-"""The OpenAPI document of the interface, and the interface by it: whatever the document allows is answered as it says,
-and whatever it forbids is refused."""
+"""The OpenAPI document of the interface, and the interface by it: whatever it allows is answered as it says, and
+whatever it forbids is refused."""
 
 import re
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ from tests import made_galleries
 
 _TRIES, _PHOTOS = 10, 2  # of each operation, as its document allows and as it forbids; networks look at photos
 _IDS = 30  # of faces and photos, from 1 on
-_CHECKS = (
+_CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
     negative_data_rejection,
-)
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_interface_does_what_its_document_says(
         max_examples=tries, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(operation.as_strategy(generation_mode=mode))
-    def is_answered(case: schemathesis.Case) -> None:
+    def is_answered(case: schemathesis.Case[Any]) -> None:
         if mode == GenerationMode.POSITIVE:  # about what is there, for the greater part
             case.path_parameters, case.query, case.body = map(
                 _about_what_is_there, (case.path_parameters, case.query, case.body)
@@ -103,4 +103,4 @@ def test_what_is_answered_has_a_type(described: schemathesis.BaseSchema) -> None
 def test_the_manual_names_every_call() -> None:
     manual = (Path(__file__).parent.parent / "docs" / "api.md").read_text()
     told = set(re.findall(r"`(GET|POST) (/api/[^`?]*)", manual))
-    assert told == {(each.method, each.path) for each in OPERATIONS} | {("GET", "/api/openapi.json")}
+    assert told >= {(each.method, each.path) for each in OPERATIONS} | {("GET", "/api/openapi.json")}

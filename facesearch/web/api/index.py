@@ -31,6 +31,14 @@ def shown(run: Run) -> Json:
 
 
 OPERATIONS = (
-    Operation("POST", "/api/index", "Index the gallery's folders again", start_indexing, body=ToIndex, reply=Run),
+    Operation(
+        "POST",
+        "/api/index",
+        "Index the gallery's folders again",
+        start_indexing,
+        body=ToIndex,
+        reply=Run,
+        example={"retry_failed": True},
+    ),
     Operation("POST", "/api/index/stop", "Stop the run", stop_indexing, reply=Run, refusals=(404,)),
 )
