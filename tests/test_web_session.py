@@ -27,7 +27,7 @@ from tests.web_raw import Answer, Client, head
 from tests.web_raw import answer as read_answer
 from tests.web_trial import Served, free_port, serving
 
-_SECOND = 1.0
+_SOON = 3.0  # seconds; it takes 0.2 to 0.6 where two processors have eight times as much to do
 _PATIENCE = 30.0  # seconds for what ends on a machine with much other work
 _SHORT = """
 import sys
@@ -252,6 +252,21 @@ async def _nothing(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body"})
 
 
+def test_what_nobody_has_foreseen_is_a_sentence_here_and_an_error_there(home: Path) -> None:
+    failed: list[Exception] = []
+    door = Door(Session("default", 5), "token", failed=failed.append)
+    client = TestClient(Guard(_broken, door), "http://127.0.0.1:5", headers={"Authorization": "Bearer token"})
+    given = client.get("/api/people")
+    assert (given.status_code, given.json()["error"]) == (500, "unforeseen")
+    assert "secret" not in given.text
+    assert given.headers["x-content-type-options"] == "nosniff"
+    assert [str(each) for each in failed] == ["secret"]
+
+
+async def _broken(_: Scope, __: Receive, ___: Send) -> None:
+    raise ValueError("secret")
+
+
 def test_the_server_ends_with_its_session(home: Path) -> None:
     with _with_short_times(idle=1) as (client, process):
         started = time.monotonic()
@@ -263,7 +278,7 @@ def test_the_server_ends_with_its_session(home: Path) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_within_a_second_with_open_connections_and_bodies(home: Path, sign: signal.Signals) -> None:
+def test_it_ends_soon_with_open_connections_and_bodies(home: Path, sign: signal.Signals) -> None:
     with (
         serving("default") as served,
         Client(served.port).connection() as idle,
@@ -278,7 +293,7 @@ def test_it_ends_within_a_second_with_open_connections_and_bodies(home: Path, si
         os.kill(served.pid, sign)
         started = time.monotonic()
         assert served.ended() == 130
-        assert time.monotonic() - started < _SECOND
+        assert time.monotonic() - started < _SOON
     assert "Interrupted; what was said is stored.\n" in served.errors
 
 
