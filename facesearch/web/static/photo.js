@@ -3,8 +3,9 @@
 import { get, photoImage } from "./api.js";
 import { button, fill, h, isolated, set } from "./dom.js";
 import { useKeys } from "./keys.js";
-import { failure, notice, say } from "./notices.js";
+import { failure, say } from "./notices.js";
 import { boxLayer, inReadingOrder, overlap } from "./photo_boxes.js";
+import { factsOf, fileOf } from "./photo_facts.js";
 import { drawBox } from "./photo_mark.js";
 import { cutOut } from "./pictures.js";
 import { calledBy, chosenPanel, isNamed, peopleList } from "./photo_panel.js";
@@ -19,6 +20,7 @@ const AHEAD = 4; // photos
 const COVERED = 0.3; // of what two boxes cover together: then they are about one face, as the server has it
 
 let stepped = null; // "previous" or "next" where that is how the photo was come to: its button keeps the focus
+let areBoxesShown = true;
 const ahead = new Map(); // neighbours that are fetched early, by photo and person
 
 class Photo {
@@ -32,6 +34,7 @@ class Photo {
     this.person = Number(query.get("person")) || null;
     this.size = { width: photo.width, height: photo.height };
     this.panel = h("div", { class: "photo-panel" });
+    this.facts = h("div", {});
     this.tools = h("div", { class: "photo-draw" });
     this.#draw();
   }
@@ -40,6 +43,7 @@ class Photo {
     const { photo } = this;
     const stage = photo.width ? makeStage(this.size, (side) => photoImage(photo.photo_id, side), this.#alt()) : null;
     this.stage = stage;
+    this.boxes = button(texts.boxes, () => this.showBoxes(!areBoxesShown), { key: "B", disabled: !stage });
     this.add = button(texts.addPerson, () => this.addPerson(), { key: "A", disabled: !stage });
     const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ?? texts.cannotShow);
     fill(
@@ -48,10 +52,11 @@ class Photo {
         "div",
         { class: "page photo-page" },
         h("div", { class: "photo-head" }, this.#heading(), this.#steps()),
-        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, this.add, stage?.controls), people),
-        h("aside", { class: "photo-side", "aria-label": texts.aside }, this.tools, this.panel, this.#facts()),
+        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, h("div", { class: "row" }, this.add, this.boxes), stage?.controls), people),
+        h("aside", { class: "photo-side", "aria-label": texts.aside }, this.tools, this.panel, this.facts),
       ),
     );
+    this.showBoxes(areBoxesShown);
     this.show(photo);
     useKeys(this.#keys());
     if (stepped) this.main.querySelector(`[data-step="${stepped}"]:not(:disabled)`)?.focus();
@@ -83,26 +88,6 @@ class Photo {
     return h("div", { class: "row" }, step("previous", texts.previous, "←"), step("next", texts.next, "→"));
   }
 
-  #facts() {
-    const { photo, width, height, taken, repeats } = this.photo;
-    const path = h("span", { class: "path", id: "photo-path" }, isolated(photo));
-    const copy = button(texts.copy, () => copied(photo), { kind: "quiet", label: texts.copyPath });
-    const switched = h("input", { type: "checkbox", checked: repeats, disabled: repeats, "aria-label": texts.collage, "aria-describedby": "collage-why" });
-    switched.addEventListener("change", () => this.write(writes.collage(this.photo.photo_id)));
-    return h(
-      "section",
-      { class: "photo-facts", "aria-label": texts.facts },
-      h(
-        "dl",
-        {},
-        h("dt", {}, texts.taken), h("dd", {}, taken ? texts.dateOf(taken) : texts.noDate),
-        h("dt", {}, texts.size), h("dd", {}, width ? texts.pixels(width, height) : texts.unknown),
-        h("dt", {}, texts.path), h("dd", {}, path, " ", copy),
-      ),
-      h("label", { class: "switch" }, switched, h("span", {}, texts.collage, h("small", { id: "collage-why" }, texts.collageWhy))),
-    );
-  }
-
   /** Shows who is in the photo, as the server has it now or as it will be. */
   show(photo) {
     this.photo = photo;
@@ -118,6 +103,8 @@ class Photo {
       h("h2", {}, texts.inPhoto(this.items.length)),
       peopleList(this.items, (item) => this.choose(item), this.#cut()),
     );
+    if (this.repeats !== photo.repeats) fill(this.facts, factsOf(photo, () => this.write(writes.collage(photo.photo_id))));
+    this.repeats = photo.repeats;
     if (focused) this.main.querySelector(`${place} [data-key="${focused.dataset.key}"]`)?.focus({ preventScroll: true });
   }
 
@@ -130,6 +117,13 @@ class Photo {
   point(item) {
     this.#chosen = item.key;
     this.show(this.photo);
+  }
+
+  /** Shows the boxes and names, or the photo alone; for all photos that are looked at. */
+  showBoxes(areShown) {
+    areBoxesShown = areShown;
+    set(this.boxes, "aria-pressed", String(areShown));
+    this.stage?.element.classList.toggle("plain", !areShown);
   }
 
   /** Opens what can be said about a face. */
@@ -222,7 +216,7 @@ class Photo {
   }
 
   #keys() {
-    const zoom = (by) => () => this.stage?.zoom(by);
+    const zoom = (by) => () => this.stage?.zoom(by, this.items.find((item) => item.isChosen)?.box);
     return [
       { key: "ArrowLeft", shown: "←", words: texts.previous, run: () => this.go("previous") },
       { key: "ArrowRight", shown: "→", words: texts.next, run: () => this.go("next") },
@@ -230,6 +224,7 @@ class Photo {
       { key: "i", shown: "I", words: texts.keyStranger, run: () => this.#ofChosen("stranger") },
       { key: "f", shown: "F", words: texts.keyNotAFace, run: () => this.#ofChosen("notAFace") },
       { key: "a", shown: "A", words: texts.addPerson, run: () => this.addPerson() },
+      { key: "b", shown: "B", words: texts.boxes, run: () => this.showBoxes(!areBoxesShown) },
       { key: "+", words: texts.zoomIn, run: zoom(1) },
       { key: "=", words: "", run: zoom(1) },
       { key: "-", words: texts.zoomOut, run: zoom(-1) },
@@ -247,20 +242,6 @@ function itemsOf(photo, chosen) {
     const words = texts.boxWords(calledBy(face), i + 1, all.length);
     return { key, face, box: face.box, name: calledBy(face), words, kind, isChosen: key === chosen };
   });
-}
-
-function fileOf(path) {
-  return path.split(/[\\/]/).at(-1);
-}
-
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    notice(texts.copied, { slot: "done", kind: "done" });
-  } catch {
-    getSelection().selectAllChildren(document.getElementById("photo-path"));
-    notice(texts.copyByHand, { slot: "done" });
-  }
 }
 
 function fetched(id, person) {

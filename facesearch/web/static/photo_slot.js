@@ -3,6 +3,7 @@
 import { get, upload } from "./api.js";
 import { h, isolated } from "./dom.js";
 import { boxLayer, inReadingOrder } from "./photo_boxes.js";
+import { isNamed } from "./photo_panel.js";
 import { facePicture } from "./pictures.js";
 import { searchTexts as texts } from "./texts.js";
 
@@ -53,7 +54,7 @@ export class PhotoSlot {
         { class: "slot-face", href: `/photos/${photo}?face=${face}` },
         facePicture(face, { size: 176, alt: texts.askedFace }),
       ),
-      h("p", {}, label ? isolated(label) : texts.nobody),
+      h("p", {}, isNamed(this.#face) ? isolated(label) : label ? texts.group : texts.nobody),
     );
     this.#chosen();
   }

@@ -9,8 +9,8 @@ const LARGE_SIDE = 2048; // the largest that the server makes
 
 /**
  * A stage that shows a photo of `size` ({width, height}) as large as fits, at `source(side)`. Returns its `element`,
- * the `frame` that lies exactly over the `picture` and takes boxes, its `controls`, `zoom(by)`, by steps, and the `side`
- * that was asked for first.
+ * the `frame` that lies exactly over the `picture` and takes boxes, its `controls`, `zoom(by, box)`, by steps, about
+ * what is seen or a box, and the `side` that was asked for first.
  */
 export function makeStage(size, source, alt) {
   const picture = h("img", { class: "photo-picture", alt, decoding: "async", draggable: "false" });
@@ -26,15 +26,19 @@ export function makeStage(size, source, alt) {
     picture.src = source(side);
   }
 
-  function zoom(by) {
-    const next = by === 0 ? 0 : Math.max(0, Math.min(STEPS.length - 1, step + by));
-    const grown = STEPS[next] / STEPS[step];
-    step = next;
-    const across = (element.scrollLeft + element.clientWidth / 2) * grown - element.clientWidth / 2;
-    const down = (element.scrollTop + element.clientHeight / 2) * grown - element.clientHeight / 2;
+  // Points as shares of the photo's width and height.
+  const middleOf = ([l, t, r, b]) => [(l + r) / 2 / size.width, (t + b) / 2 / size.height];
+  const middleSeen = () => [
+    (element.scrollLeft + element.clientWidth / 2) / (frame.clientWidth || 1),
+    (element.scrollTop + element.clientHeight / 2) / (frame.clientHeight || 1),
+  ];
+
+  function zoom(by, about = null) {
+    const [x, y] = about ? middleOf(about) : middleSeen();
+    step = by === 0 ? 0 : Math.max(0, Math.min(STEPS.length - 1, step + by));
     frame.style.setProperty("--zoom", String(STEPS[step]));
     element.classList.toggle("zoomed", step > 0);
-    element.scrollTo(across, down);
+    element.scrollTo(x * frame.clientWidth - element.clientWidth / 2, y * frame.clientHeight - element.clientHeight / 2);
     if (step > 0) show(LARGE_SIDE);
     smaller.disabled = whole.disabled = step === 0;
     larger.disabled = step === STEPS.length - 1;

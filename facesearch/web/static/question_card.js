@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { h, isolated } from "./dom.js";
+import { fileOf } from "./photo_facts.js";
 import { facePicture } from "./pictures.js";
 import { questionTexts as texts } from "./texts.js";
 
@@ -75,10 +76,6 @@ export class Faces {
   forget() {
     this.#ofPeople.clear();
   }
-}
-
-function fileOf(path) {
-  return path.split(/[\\/]/).at(-1);
 }
 
 function spread(faces, most) {

@@ -61,7 +61,7 @@ class Search {
       { class: "drop" },
       h("p", { class: "drop-words" }, words),
       button(choose, () => this.pick(slot), { kind: "main" }),
-      h("p", { class: "quiet-text" }, texts.paste),
+      h("p", { class: "quiet-text paste-words" }, texts.paste),
     );
   }
 

@@ -181,6 +181,7 @@ export const photoTexts = {
   notAFace: "Not a face",
   isMark: "No face was found here; a name was put on this place.",
   addPerson: "Add a person",
+  boxes: "Boxes and names",
   drawTools: "The box",
   drawHelp: "Draw a box around the face with the mouse or a finger. Or use the keys: arrows move the box, Shift and arrows make it larger or smaller, Enter goes on.",
   drawnBox: "Box around the person; arrows move it, Shift and arrows change its size, Enter goes on",
