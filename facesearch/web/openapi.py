@@ -58,7 +58,7 @@ def operation_of(operations: Sequence[Operation]) -> Operation:
 def document(operations: Sequence[Operation]) -> Json:
     """The OpenAPI 3.1 document of these operations."""
     types = list(dict.fromkeys(each for operation in operations for each in _types(operation)))
-    schemas = msgspec.json.schema_components([*types, Error], ref_template=_SCHEMA)[1]
+    schemas = msgspec.json.schema_components([*types, Error], ref_template=_SCHEMA)[1]  # each of a name of its own
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)

@@ -3,6 +3,7 @@
 import msgspec
 
 from facesearch.web.operations import Asked, Json, Nothing, Operation
+from facesearch.web.replies import gallery
 from facesearch.web.run import Run
 from facesearch.web.service import Service
 
@@ -37,8 +38,8 @@ OPERATIONS = (
         "Index the gallery's folders again",
         start_indexing,
         body=ToIndex,
-        reply=Run,
+        reply=gallery.Run,
         example={"retry_failed": True},
     ),
-    Operation("POST", "/api/index/stop", "Stop the run", stop_indexing, reply=Run, refusals=(404,)),
+    Operation("POST", "/api/index/stop", "Stop the run", stop_indexing, reply=gallery.Run, refusals=(404,)),
 )
