@@ -40,7 +40,7 @@ def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened)
         ("End", "Shift+ArrowLeft", "Shift+ArrowLeft", "p"),  # nor are three more
         ("Home", "m", "=Moved", "Enter"),  # the first is somebody else
         ("ArrowRight", "m", "=Moved", "ArrowDown", "Enter"),  # who has the second, too
-        ("ArrowRight", "x"),  # no face
+        ("ArrowRight", "f"),  # no face
         ("ArrowRight", "c"),  # what shows them best
         ("n", "=Ann", "Enter"),
     ):

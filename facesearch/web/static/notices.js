@@ -10,6 +10,7 @@ const banner = h("div", { id: "banner", role: "status", hidden: true });
 const polite = h("p", { id: "say", class: "unseen", role: "status", "aria-live": "polite" });
 const urgent = h("p", { id: "alarm", class: "unseen", role: "alert" });
 const slots = new Map();
+let before = null; // what had the focus before a notice
 
 /** The elements that belong at the end of the document. */
 export const regions = [shown, polite, urgent];
@@ -67,8 +68,14 @@ function gone(element, slot) {
   const hadFocus = element.contains(document.activeElement);
   element.remove();
   if (slot) slots.delete(slot);
-  if (hadFocus) document.getElementById("main")?.focus({ preventScroll: true });
+  if (!hadFocus) return;
+  const next = before?.isConnected ? before : document.getElementById("main");
+  next?.focus({ preventScroll: true });
 }
+
+shown.addEventListener("focusin", ({ relatedTarget }) => {
+  if (relatedTarget && !shown.contains(relatedTarget)) before = relatedTarget;
+});
 
 function fade(element, close) {
   let timer = setTimeout(close, STAYS_MS);

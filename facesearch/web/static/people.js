@@ -212,9 +212,14 @@ class People {
   }
 
   named(taken) {
-    const { item, name } = this.about ?? {};
+    const chosen = this.chosen();
+    this.grid.selection.clear();
     this.back();
-    if (item) this.acts.name(item, name, taken);
+    const people = chosen.filter(({ section }) => section.name !== "alone").map(({ item }) => item);
+    const faces = chosen.filter(({ section }) => section.name === "alone").map(({ item }) => item);
+    if (chosen.length === 1) return this.acts.name(chosen[0].item, chosen[0].section.name, taken);
+    if (people.length) this.acts.nameAll(people, taken);
+    if (faces.length) this.acts.move(faces, taken);
   }
 
   chosen() {
@@ -281,7 +286,7 @@ class People {
       { key: "i", shown: "I", words: people.keys.ignore, run: does.ignore },
       { key: "j", shown: "J", words: people.keys.join, run: does.join },
       { key: "h", shown: "H", words: people.keys.hide, run: does.hide },
-      { key: "x", shown: "X", words: people.keys.notFace, run: does.notFace },
+      { key: "f", shown: "F", words: people.keys.notFace, run: does.notFace },
       { key: " ", shown: people.spaceKey, words: people.keys.select, run: () => {} },
       { key: "Escape", words: "", run: () => this.grid.selection.clear() },
       ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(move),

@@ -35,11 +35,26 @@ export class Acts {
   /** Makes people one. @param {object[]} people the one whose name or faces stand is found by the server */
   join(people) {
     const body = { people: people.map((each) => each.id) };
-    const kept = people.find((each) => each.name) ?? people.reduce((a, b) => (b.faces > a.faces ? b : a));
+    const kept = keptOf(people);
     const faces = people.reduce((sum, each) => sum + each.faces, 0);
     const gone = people.filter((each) => each !== kept);
     const apply = () => both(this.takeOut(gone), this.show({ ...kept, faces, photos: null }));
     return this.send({ path: "/api/people/join", body, words: acts.joined(people.length), decide: decideJoin(body) }, apply);
+  }
+
+  /** Makes people one, and gives them a name. */
+  nameAll(people, taken) {
+    if (people.length > 1) this.join(people);
+    const kept = keptOf(people);
+    const list = kept.name ? "named" : "groups";
+    return this.name(this.lists[list].items.find((each) => each?.id === kept.id) ?? kept, list, taken);
+  }
+
+  /** Gives faces to somebody, or to a new person of that name. */
+  move(faces, { id, name }) {
+    const write = { path: "/api/people/move", body: { faces: faces.map((each) => each.face_id), to: id ?? name } };
+    const words = acts.moved(count(faces.length, "face"), apart(name));
+    return this.send({ ...write, words }, () => this.takeOut(faces));
   }
 
   /** Makes strangers of people, or of whose faces these are. */
@@ -114,6 +129,11 @@ export class Acts {
       if (index >= 0) named.remove([index]);
     };
   }
+}
+
+/** Whose number stays where people become one. */
+function keptOf(people) {
+  return people.find((each) => each.name) ?? people.reduce((a, b) => (b.faces > a.faces ? b : a));
 }
 
 function idOf(item) {

@@ -68,7 +68,8 @@ export class Panel {
     const n = selected.length;
     this.several.hidden = n === 0;
     this.hint.hidden = n > 0 || !this.one.hidden;
-    this.one.classList.toggle("lesser", n > 0);
+    this.one.classList.toggle("lesser", n > 1);
+    if (n > 1) this.box.input.placeholder = panel.several;
     if (!n) return;
     const covers = selected.slice(0, 12).map(({ item }) => picture(item.cover ?? item.face_id, 112));
     const { join, ignore, hide, clear } = this.does;
@@ -87,7 +88,7 @@ export class Panel {
     const { open, ignore, hide, notFace } = this.does;
     if (list === "alone") {
       const photo = h("a", { class: "button plain", href: `/photos/${item.photo_id}?face=${item.face_id}` }, panel.photo);
-      return [photo, button(panel.stranger, ignore, { key: "I" }), button(panel.notFace, notFace, { key: "X" })];
+      return [photo, button(panel.stranger, ignore, { key: "I" }), button(panel.notFace, notFace, { key: "F" })];
     }
     const all = button(panel.all(count(item.faces, "face")), open, { key: "O" });
     const stranger = list !== "strangers" && button(panel.stranger, ignore, { key: "I" });

@@ -12,7 +12,7 @@ import { failure } from "./notices.js";
 import { PersonActs } from "./person_acts.js";
 import { PersonHead } from "./person_head.js";
 import { onPending, pending } from "./queue.js";
-import { keepPlace, keepPlaceSoon, navigate } from "./router.js";
+import { goBack, keepPlace, keepPlaceSoon, navigate } from "./router.js";
 import { watch } from "./state.js";
 import { date, frame, people, person as words } from "./texts.js";
 
@@ -248,9 +248,9 @@ class Person {
       { key: "arrows", shown: people.arrowKeys, words: words.keys.arrows, run: () => {} },
       { key: " ", shown: people.spaceKey, words: words.keys.space, run: () => {} },
       { key: "Enter", words: words.keys.enter, run: () => this.open() },
-      ...[["o", () => this.open()], ["p", part], ["m", move], ["x", notFace], ["c", cover]].map((each) => letter(...each)),
+      ...[["o", () => this.open()], ["p", part], ["m", move], ["f", notFace], ["c", cover]].map((each) => letter(...each)),
       ...[["n", name], ["j", join], ["i", ignore], ["h", hide]].map((each) => letter(...each)),
-      { key: "Escape", shown: people.escapeKey, words: words.keys.escape, run: () => (this.grid?.selection.size ? this.grid.selection.clear() : history.back()) },
+      { key: "Escape", shown: people.escapeKey, words: words.keys.escape, run: () => (this.grid?.selection.size ? this.grid.selection.clear() : goBack("/people")) },
       ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(step),
     ];
   }

@@ -68,7 +68,7 @@ export class PersonHead {
       h("strong", { role: "status" }, words.selected(n)),
       acting("part", button(person.name ? words.part : words.partGroup, part, { key: "P" })),
       acting("move", button(words.move, move, { key: "M" })),
-      acting("notFace", button(words.notFace, notFace, { key: "X" })),
+      acting("notFace", button(words.notFace, notFace, { key: "F" })),
       n === 1 && acting("cover", button(words.cover, cover, { key: "C" })),
       n === 1 && acting("photo", button(words.photo, photo, { key: "O" })),
       acting("clear", button(words.clear, clear, { kind: "quiet", key: "Esc" })),

@@ -9,6 +9,7 @@ const SOON_MS = 250; // browsers refuse more than some changes of an address in 
 
 let listener = () => {};
 let soon = null;
+let steps = 0; // within the page, so that back does not leave it
 
 /** Calls a listener with the address now and whenever it changes. */
 export function onAddress(listens) {
@@ -20,8 +21,17 @@ export function onAddress(listens) {
 export function navigate(href, { replace = false } = {}) {
   keepNow();
   if (replace) history.replaceState(null, "", href);
-  else history.pushState(null, "", href);
+  else {
+    history.pushState(null, "", href);
+    steps += 1;
+  }
   listener(here());
+}
+
+/** Goes back, or to an address where the page was opened here. */
+export function goBack(otherwise) {
+  if (steps > 0) history.back();
+  else navigate(otherwise);
 }
 
 /**
@@ -61,6 +71,7 @@ function here() {
 window.addEventListener("popstate", () => {
   clearTimeout(soon?.timer);
   soon = null;
+  steps = Math.max(0, steps - 1);
   listener(here());
 });
 
