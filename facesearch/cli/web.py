@@ -58,6 +58,7 @@ def _say_failed(error: Exception) -> None:
 def _print_again(address: str) -> None:
     with suppress(show.ClosedPipeError, FaceSearchError):  # whoever read the first one may have gone
         _print(address)
+    show.note("The address before has been used. If it was not by you, end this with Ctrl-C and take another --port.")
 
 
 def _print(address: str) -> None:
