@@ -54,6 +54,7 @@ def test_a_run_is_begun_and_shown_until_it_has_ended(page: TestClient, album: Pa
     ended = _until(lambda: (run := _run(page)) and run["ended"] and run)
     assert ended["ended"]["error"] is None
     assert ended["ended"]["summary"]["photos"] == {"ok": 1, "unchanged": 6}
+    assert (ended["done"], ended["faces"], ended["failed"]) == (7, 1, 0)
     assert Gallery.open("default", "cpu").facts().photos["ok"] == 7
 
 

@@ -58,6 +58,7 @@ def _ended(gallery: Gallery, said: IO[bytes], retry_failed: bool) -> dict[str, A
                 summary = _when_free(lambda: gallery.index(retry_failed=retry_failed, on_outcome=progress.add))
             finally:
                 over.set()
+                _say_how_far(progress, said)
         return {"summary": json_forms.run_summary(summary), "error": None}
     except FaceSearchError as error:
         return {"summary": None, "error": str(error)}
@@ -84,19 +85,21 @@ def _when_free(index: Callable[[], RunSummary]) -> RunSummary:
 
 def _tell(progress: RunProgress, said: IO[bytes], over: threading.Event) -> None:
     while not over.wait(_EVERY):
-        left = progress.seconds_left
-        say(
-            said,
-            {
-                "stage": progress.stage,
-                "done": progress.done,
-                "total": progress.total,
-                "faces": progress.faces,
-                "failed": progress.failed,
-                "photos_per_second": round(progress.rate, 2) or None,
-                "seconds_left": None if left is None else round(left, 1),
-            },
-        )
+        _say_how_far(progress, said)
+
+
+def _say_how_far(progress: RunProgress, said: IO[bytes]) -> None:
+    left = progress.seconds_left
+    how_far = {
+        "stage": progress.stage,
+        "done": progress.done,
+        "total": progress.total,
+        "faces": progress.faces,
+        "failed": progress.failed,
+        "photos_per_second": round(progress.rate, 2) or None,
+        "seconds_left": None if left is None else round(left, 1),
+    }
+    say(said, how_far)
 
 
 def _stop_when_closed() -> None:

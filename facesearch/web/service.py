@@ -12,6 +12,7 @@ from facesearch.web.run import Runs
 from facesearch.web.state import State
 from facesearch.web.uploads import Uploads
 
+_UPLOAD_SECONDS = 20.0  # that a dropped photo may take: the next one waits for it
 _DECODERS = 2  # a page asks for a few pictures at once, and the machine has other work
 
 
@@ -41,7 +42,10 @@ def served(gallery: Gallery) -> Iterator[Service]:
     with gallery.reading():
         pass
     with ExitStack() as stack:
-        decoders, of_uploads = stack.enter_context(Decoders(_DECODERS)), stack.enter_context(Decoders(1))
+        decoders, of_uploads = (
+            stack.enter_context(Decoders(_DECODERS)),
+            stack.enter_context(Decoders(1, seconds=_UPLOAD_SECONDS)),
+        )
         pictures = stack.enter_context(Pictures(gallery, decoders))
         state = stack.enter_context(closing(State(gallery)))
         runs = stack.enter_context(closing(Runs(gallery)))
