@@ -76,7 +76,7 @@ class Showing(Storage):
             raise _cannot_be_shown(photo, error) from error
 
     def still_stored(self, faces: Sequence[int]) -> Mapping[int, FaceSource]:
-        """Those of these faces that are stored now, by id."""
+        """Those of these faces that are stored now, by id, in the file that is the gallery's now."""
         with self.reading() as (db, _):
             return db.pictures.faces(faces)
 

@@ -108,6 +108,7 @@ class Pictures:
         return None
 
     def _work(self) -> None:
+        self._decoders.start_one()  # or the first picture would wait for it
         while jobs := self._next():
             try:
                 pictures = self._make(jobs)
