@@ -90,11 +90,14 @@ def test_who_is_forgotten_is_not_shown_from_memory_either(page: TestClient, root
 
 
 class _Slow:
-    """In place of a gallery: notes what is made, and makes nothing until it is let."""
+    """In place of a gallery and of decoders: notes what is made, and makes nothing until it is let."""
 
     def __init__(self) -> None:
         self.made: list[list[int]] = []
         self.begun, self.let = threading.Semaphore(0), threading.Semaphore(0)
+
+    def start_one(self) -> None:
+        """There is none."""
 
     def make_face_pictures(self, faces: Sequence[FaceSource], side: int, decoders: object) -> list[bytes]:
         self.made.append([face.face_id for face in faces])
