@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError, UsageError
+from facesearch.web.bodies import PATIENCE
 from facesearch.web.guard import Door, Guard
 from facesearch.web.session import Session
 from facesearch.web.token_file import token_in
@@ -330,6 +331,23 @@ def _drips(connection: socket.socket, drop: bytes) -> bool:
         except OSError:
             return True
     return False
+
+
+def test_where_the_system_gives_few_files_at_first_many_connections_are_answered(home: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        served = Served("default")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with ExitStack() as silent:
+        silent.callback(served.kill)
+        for _ in range(300):
+            silent.enter_context(Client(served.port).connection())
+        started = time.monotonic()
+        assert _enter(served).status == 303
+        assert time.monotonic() - started < 0.8 * PATIENCE.head
 
 
 def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:

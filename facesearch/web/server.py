@@ -23,6 +23,7 @@ from facesearch.web.session import IDLE_SECONDS, Session
 
 _ENDS_IN = 0.2  # seconds for requests that run when the server ends; what they write is whole or not at all
 _KEPT = 30  # seconds that a connection without a request is kept
+_FILES = 1024  # that the process may open: connections, the database, and what decodes photos
 _WAITING = 512  # connections that the system keeps until they are taken
 
 
@@ -43,6 +44,7 @@ class Serving:
 def serve(service: Service, serving: Serving) -> None:
     """Serves until nobody has used the page for so long. Raises FaceSearchError where the port cannot be had, and
     KeyboardInterrupt."""
+    _allow_files()
     with _listening(serving.port) as listener:
         session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
         photos = [each.path for each in OPERATIONS if each.body is bytes]
@@ -93,6 +95,19 @@ class _Server(uvicorn.Server):
             self.stop()
         else:
             await asyncio.to_thread(self._session.keep)
+
+
+def _allow_files() -> None:
+    """Takes what the system allows where it gives less at first: macOS gives 256."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < _FILES and soft != resource.RLIM_INFINITY:
+            most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (ImportError, OSError, ValueError):  # Windows has no such limit
+        return
 
 
 @contextlib.contextmanager
