@@ -75,7 +75,7 @@ class Photo {
     const name = h("h1", { tabindex: "-1" }, isolated(fileOf(this.photo.photo)));
     if (!this.person) return h("div", {}, name);
     const face = this.photo.faces.find((each) => each.person === this.person);
-    const back = h("a", { href: `/people/${this.person}${face ? `?face=${face.face_id}` : ""}` }, texts.among(face?.label));
+    const back = h("a", { href: `/people/${this.person}${face ? `?face=${face.face_id}` : ""}` }, texts.among(face && isNamed(face) ? face.label : null));
     return h("div", {}, name, h("p", {}, back));
   }
 

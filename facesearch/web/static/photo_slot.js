@@ -7,6 +7,7 @@ import { isNamed } from "./photo_panel.js";
 import { facePicture } from "./pictures.js";
 import { searchTexts as texts } from "./texts.js";
 
+const HELD = 20;
 const held = new Map(); // what the server said of photos that were sent since the page was loaded, by their ids
 
 /** Holds a photo and which of its faces is meant. `chosen` is called when there is another face. */
@@ -40,6 +41,7 @@ export class PhotoSlot {
     this.#sending = new AbortController();
     const photo = await upload("/api/uploads", {}, file, { signal: this.#sending.signal });
     held.set(String(photo.upload), photo);
+    if (held.size > HELD) held.delete(held.keys().next().value);
     this.#fill(photo);
   }
 

@@ -36,22 +36,16 @@ class Search {
     this.photos = this.#way(false);
     this.ways = h("div", { class: "row", role: "group", "aria-label": texts.show }, this.people, this.photos);
     this.#draw(main);
-    this.main = main;
   }
 
   #draw(main) {
     const bar = h("div", { class: "row search-bar" }, this.again, this.compare, this.alone);
     const slots = h("div", { class: "search-slots" }, this.first.element, this.second.element, this.other);
-    fill(
-      main,
-      h(
-        "div",
-        { class: "page search-page" },
-        h("div", { class: "search-head" }, h("h1", { tabindex: "-1" }, texts.title), h("p", { class: "quiet-text" }, texts.stays)),
-        this.file, this.drop,
-        h("div", { class: "search-body" }, h("div", { class: "search-asked" }, slots, bar), h("div", {}, this.status, this.ways, this.results)),
-      ),
-    );
+    const head = h("div", { class: "search-head" }, h("h1", { tabindex: "-1" }, texts.title), h("p", { class: "quiet-text" }, texts.stays));
+    const found = h("div", {}, this.status, this.ways, this.results);
+    const body = h("div", { class: "search-body" }, h("div", { class: "search-asked" }, slots, bar), found);
+    this.page = h("div", { class: "page search-page" }, head, this.file, this.drop, body);
+    fill(main, this.page);
     this.#arrange();
   }
 
@@ -83,7 +77,8 @@ class Search {
 
   #arrange() {
     const hasFirst = this.first.isFilled;
-    this.main?.firstChild.classList.toggle("asked", hasFirst);
+    this.page.classList.toggle("asked", hasFirst);
+    this.page.classList.toggle("comparing", Boolean(this.isComparing));
     this.drop.hidden = hasFirst;
     this.again.hidden = !hasFirst;
     this.compare.hidden = !this.first.query || this.isComparing;

@@ -132,7 +132,7 @@ export const photoTexts = {
   alt: (file, names) => (names.length ? `${apart(file)}, with ${names.map(apart).join(", ")}` : apart(file)),
   aside: "About this photo",
   facts: "Facts",
-  among: (label) => (label ? `Photos of ${apart(label)}` : "Photos of one person"),
+  among: (label) => (label ? `Photos of ${apart(label)}` : "Photos of this group"),
   previous: "Previous",
   next: "Next",
   noMore: (way) => (way === "next" ? "This is the last photo." : "This is the first photo."),
