@@ -99,7 +99,9 @@ def test_nobody_is_kept_from_using_it(page: "Page") -> None:
     axe = Axe()
     for scheme, size in _LOOKS[:3]:
         _look(page, scheme, size)
-        found = axe.run(page).response["violations"]
+        answer = axe.run(page).response
+        assert answer["passes"]  # it has looked
+        found = answer["violations"]
         assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
 
 
@@ -149,7 +151,7 @@ def test_it_is_heard_as_before(page: "Page", request: pytest.FixtureRequest) -> 
 
 
 _VARYING = (
-    (r"\b[A-Z][a-z]{2} \d{1,2}, 20\d\d, \d{1,2}:\d\d\s[AP]M", "TIME"),
+    (r"\b\d{1,2}:\d\d\s[AP]M", "TIME"),
     (r"/\S*/photos(?=/|\b)", "PHOTOS"),
     (r"/\S*/indexes(?=/|\b)", "HOME"),
     (r"127\.0\.0\.1:\d+", "HERE"),

@@ -27,11 +27,11 @@ export function moveBy(grid, key) {
   return spot !== undefined;
 }
 
-/** A key that moves, pressed where the grid has no focus: the first one begins at the first tile. */
+/** A key that moves, pressed where the grid has no focus: the first arrow begins at the first tile. */
 export function stepInto(grid, key) {
   const isThere = grid.isThere(grid.spot);
   grid.element.focus({ preventScroll: true });
-  if (isThere) moveBy(grid, key);
+  if (isThere || !key.startsWith("Arrow")) moveBy(grid, key);
 }
 
 function pressed(grid, event) {
