@@ -1,5 +1,6 @@
 // A photo that can be looked at closely: zoomed by buttons, keys and a wheel with Ctrl, moved by scrolling.
 
+import { get } from "./api.js";
 import { button, h } from "./dom.js";
 import { photoTexts as texts } from "./texts.js";
 
@@ -63,9 +64,17 @@ export function makeStage(size, source, alt) {
     },
     { passive: false },
   );
-  picture.addEventListener("error", () => element.classList.add("photo-gone"));
+  picture.addEventListener("error", () => sayWhy(element, source(shown)), { once: true });
   const side = window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE;
   show(side);
   zoom(0);
   return { element, frame, controls, zoom, picture, side };
+}
+
+// A picture that does not come says nothing; the server's own sentence is asked for.
+async function sayWhy(element, source) {
+  const words = h("p", { class: "stage-words", role: "status" }, texts.cannotShow);
+  element.classList.add("photo-gone");
+  element.append(words);
+  await get(source).catch((error) => error.kind !== "lost" && words.replaceChildren(error.message));
 }
