@@ -7,6 +7,7 @@ is other than what was kept, it is a version of its own."""
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Condition, Thread
 
 from facesearch.errors import FaceSearchError
@@ -31,6 +32,12 @@ class KeptPeople:
         self._latest = 0.0  # when there was a change
         self._is_closed = False
         self._checker = Thread(target=self._check, name="people", daemon=True)
+
+    def read_ahead(self) -> None:
+        """Reads all, so that who asks first need not wait for it."""
+        with suppress(FaceSearchError), self._changed:  # what is wrong is said to whoever asks
+            if not self._is_closed:
+                self.part("named", 0, 0)
 
     def part(self, which: WhichPeople, first: int, n: int) -> tuple[int, int, Sequence[PersonFacts]]:
         """The version, how many people a list has, and n of them from the one with this number, counted from 0."""

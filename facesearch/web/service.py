@@ -48,5 +48,6 @@ def served(gallery: Gallery) -> Iterator[Service]:
         )
         pictures = stack.enter_context(Pictures(gallery, decoders))
         state = stack.enter_context(closing(State(gallery)))
+        state.read_ahead()
         runs = stack.enter_context(closing(Runs(gallery)))
         yield Service(gallery, decoders, pictures, Uploads(gallery, of_uploads), state, runs)

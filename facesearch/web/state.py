@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from threading import Lock
+from threading import Lock, Thread
 
 from facesearch.gallery.freshness import Stamp
 from facesearch.gallery.gallery import Gallery
@@ -25,6 +25,10 @@ class State:
         self.names = gallery.likely_names()
         self._alone: tuple[int, list[int]] = (0, [])
         self._faces: tuple[int, dict[int, list[FaceOf]]] = (0, {})
+
+    def read_ahead(self) -> None:
+        """Begins to read what the first page will show."""
+        Thread(target=self._people.read_ahead, name="people-first", daemon=True).start()
 
     def close(self) -> None:
         """Lets go of the database."""
