@@ -1,5 +1,6 @@
 """Who gets in, for how long, and how the page's server ends."""
 
+import asyncio
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from facesearch import Gallery
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.web.bodies import PATIENCE
 from facesearch.web.guard import Door, Guard
+from facesearch.web.server import _Server
 from facesearch.web.session import Session
 from facesearch.web.token_file import token_in
 from tests.made_galleries import group, made
@@ -251,6 +253,21 @@ def test_what_a_page_asks_by_itself_is_no_use(home: Path) -> None:
 async def _nothing(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body"})
+
+
+def test_a_run_of_indexing_that_the_page_has_started_keeps_the_session(home: Path) -> None:
+    now, busy = [1e9], [True]
+    door = Door(Session("default", 5, clock=lambda: now[0]))
+    server = _Server(Guard(_nothing, door), door, lambda: busy[0])
+    for _ in range(3):
+        now[0] += 7 * 3600
+        asyncio.run(server._look_at_session())
+        assert not server.should_exit
+    busy[0] = False
+    for hours, ends in ((7, False), (2, True)):
+        now[0] += hours * 3600
+        asyncio.run(server._look_at_session())
+        assert server.should_exit == ends
 
 
 def test_what_nobody_has_foreseen_is_a_sentence_here_and_an_error_there(home: Path) -> None:

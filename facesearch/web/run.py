@@ -101,6 +101,12 @@ class Runs:
             process.stdin.close()
             return run
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run of this page is going on."""
+        run = self._run
+        return run is not None and not run.ended
+
     def state(self) -> Run | None:
         """The run that is going on, or the last one of this page; None where there is neither."""
         run = self._run

@@ -49,7 +49,7 @@ def serve(service: Service, serving: Serving) -> None:
         session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
         photos = [each.path for each in OPERATIONS if each.body is bytes]
         door = Door(session, serving.bearer, photos, serving.patience, serving.tell, serving.failed)
-        server = _Server(Guard(make_app(service), door), door)
+        server = _Server(Guard(make_app(service), door), door, lambda: service.runs.is_busy)
         with interruption.orderly(server.stop):
             serving.opened(session.address)
             server.run(sockets=[listener])
@@ -57,10 +57,11 @@ def serve(service: Service, serving: Serving) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to facesearch, and ends with its session."""
+    """Leaves signals to facesearch, and ends with its session, which lasts while it `is_busy`: its end would stop what
+    the user has begun."""
 
-    def __init__(self, app: Guard, door: Door) -> None:
-        self._session = door.session
+    def __init__(self, app: Guard, door: Door, is_busy: Callable[[], bool]) -> None:
+        self._session, self._is_busy = door.session, is_busy
         super().__init__(
             uvicorn.Config(
                 app,
@@ -91,6 +92,8 @@ class _Server(uvicorn.Server):
         yield
 
     async def _look_at_session(self) -> None:
+        if self._is_busy():
+            self._session.use()
         if self._session.is_over:
             self.stop()
         else:
