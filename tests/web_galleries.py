@@ -2,9 +2,10 @@
 whose faces can be seen, and very many faces behind which there is nothing."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import simplejpeg
@@ -30,14 +31,16 @@ FAMILY = (30, 22, 16, 12, 10, 9, 8, 8, 7, 7, 6, 6, 5, 5, 5, 4, 4, 4, 4, 4, *[3] 
 _TOGETHER = 6  # photos of the three who are there most often, side by side
 _UNSURE = 12  # questions
 _NOBODYS = 3  # faces
+Drawn: TypeAlias = Callable[[int, int], Pixels]
 _SUREST = 0.3  # margin of a group's first face: of the largest group the last few are unsure
 
 
-def family(name: str, photos: Path, sizes: Sequence[int] = FAMILY) -> Gallery:
+def family(name: str, photos: Path, sizes: Sequence[int] = FAMILY, drawn: Drawn | None = None) -> Gallery:
     """A gallery whose groups have so many faces, the largest first, each face in a photo of its own that is written
     to `photos`; then photos of the first three together, which are in these groups, too, and three faces that are
-    nobody's. Nobody has a name, and some groups that stand side by side are asked about."""
-    shown = _Portraits(photos)
+    nobody's. Nobody has a name, and some groups that stand side by side are asked about. `drawn` gives the portrait of
+    a person by two numbers, (SIDE, SIDE, 3)."""
+    shown = _Portraits(photos, drawn)
     gallery = Gallery.open(name, "cpu")
     rows = people(*[size + _TOGETHER for size in sizes], *[1] * _NOBODYS)
     with gallery.writing() as db, db.transaction():
@@ -60,13 +63,13 @@ def family(name: str, photos: Path, sizes: Sequence[int] = FAMILY) -> Gallery:
 class _Portraits:
     """Writes photos into a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, drawn: Drawn | None = None) -> None:
+        self.folder, self.of = folder, drawn or self._of
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = sources()
-        self._drawn = [portrait(drawn, seed, number) for seed in (269, 376, 97, 202, 469, 438) for number in range(4)]
+        both = sources()
+        self._drawn = [portrait(both, seed, number) for seed in (269, 376, 97, 202, 469, 438) for number in range(4)]
 
-    def of(self, who: int, number: int) -> Pixels:
+    def _of(self, who: int, number: int) -> Pixels:
         """(SIDE, SIDE, 3): a portrait that looks a little otherwise each time."""
         lit = np.random.default_rng((who, number)).uniform(0.8, 1.2, 3)
         return np.asarray(np.clip(self._drawn[(who * 7 + number % 2) % _DIFFERENT] * lit, 0, 255), np.uint8)
