@@ -42,6 +42,29 @@ export function button(words, action, { kind = "plain", key, label, disabled } =
   return h("button", { ...attributes, "aria-keyshortcuts": shortcut }, words, hint);
 }
 
+const GONE = "/static/face.svg"; // in the place of a picture that cannot be had
+
+/** A picture; a head in outline stands for one that cannot be had. @param {string|null} src */
+export function picture(src, attributes = {}) {
+  const image = h("img", { alt: "", decoding: "async", ...attributes });
+  show(image, src);
+  return image;
+}
+
+/** Shows another picture in an image that `picture` made. */
+export function show(image, src) {
+  image.onerror = () => markGone(image);
+  image.classList.remove("gone");
+  set(image, "src", src);
+}
+
+/** Shows that a picture cannot be had. */
+export function markGone(image) {
+  image.onerror = null;
+  image.classList.add("gone");
+  image.src = GONE;
+}
+
 /** Replaces what an element holds. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(isShown));

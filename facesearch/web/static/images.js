@@ -1,6 +1,8 @@
 // Pictures of tiles: those that are seen first, and none is waited for that has left the view. What was loaded is kept
 // for a while, so that a way back shows it at once.
 
+import { markGone } from "./dom.js";
+
 const AT_ONCE = 8; // a browser has six connections to a host; more only wait in its own line
 const KEPT = 600; // loaded pictures out of the view: 112 pixels square each, 50 KB decoded
 const QUIET_MS = 70; // without a tile coming or going, before pictures are asked for while the view moves fast
@@ -33,7 +35,7 @@ export class Images {
     image.draggable = false;
     image.decoding = "async";
     image.dataset.url = url;
-    if (failed.has(url)) image.className = "gone";
+    if (failed.has(url)) markGone(image);
     else if (url) this.waiting.add(image);
     this.later();
     return image;
@@ -47,7 +49,7 @@ export class Images {
       image.onload = image.onerror = null;
       image.removeAttribute("src");
       this.later();
-    } else if (image.complete && image.naturalWidth) keep(url, image);
+    } else if (image.complete && image.naturalWidth && !image.classList.contains("gone")) keep(url, image);
   }
 
   later() {
@@ -70,8 +72,8 @@ export class Images {
     image.onload = ended;
     image.onerror = () => {
       failed.add(image.dataset.url);
-      image.removeAttribute("src");
-      image.className = "gone";
+      image.onload = null;
+      markGone(image);
       ended();
     };
     image.src = image.dataset.url;

@@ -2,7 +2,7 @@
 // person, or another of that name?
 
 import { faceImage, wasAborted } from "./api.js";
-import { button, fill, h, isolated } from "./dom.js";
+import { button, fill, h, isolated, picture } from "./dom.js";
 import { fold, likeliest, loadNames, matching, namesakes } from "./names.js";
 import { count, naming } from "./texts.js";
 
@@ -103,7 +103,7 @@ export class NameBox {
   }
 
   option(person, i) {
-    const face = person.cover && h("img", { src: faceImage(person.cover), alt: "", width: 40, height: 40, loading: "lazy" });
+    const face = person.cover && picture(faceImage(person.cover), { width: 40, height: 40 });
     const facts = [count(person.faces, "face"), person.same && naming.likely].filter(Boolean).join(" · ");
     const words = h("span", {}, isolated(person.name), h("small", {}, facts));
     const on = { pointerdown: (event) => event.preventDefault(), click: () => this.chose(person) };
@@ -174,7 +174,7 @@ export class NameBox {
   sameButton(person, several) {
     const words = several ? naming.sameOf(count(person.faces, "face")) : naming.same(count(person.faces, "face"));
     const found = button(words, () => this.chose(person), { kind: "main" });
-    if (person.cover) found.prepend(h("img", { src: faceImage(person.cover), alt: "", width: 32, height: 32 }));
+    if (person.cover) found.prepend(picture(faceImage(person.cover), { width: 32, height: 32 }));
     return found;
   }
 

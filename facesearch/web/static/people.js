@@ -159,7 +159,7 @@ class People {
 
   showEmpty(isEmpty) {
     this.empty.hidden = !isEmpty;
-    this.split.hidden = isEmpty;
+    this.split.hidden = this.selecting.hidden = isEmpty;
     if (isEmpty) fill(this.empty, h("h2", {}, people.empty), h("p", {}, people.emptyWhy), h("a", { class: "button main", href: "/gallery" }, people.toGallery));
   }
 

@@ -1,7 +1,7 @@
 // Who is looked at, beside the grid of people: large enough to know them, with the name box and a button for each act.
 
 import { faceImage, get, wasAborted } from "./api.js";
-import { button, fill, h, isolated } from "./dom.js";
+import { button, fill, h, isolated, picture } from "./dom.js";
 import { NameBox } from "./naming.js";
 import { count, panel, span } from "./texts.js";
 
@@ -45,7 +45,7 @@ export class Panel {
 
   begin(item, isFace) {
     const face = isFace ? item.face_id : item.cover;
-    fill(this.cover, face && picture(face, 224));
+    fill(this.cover, face && faceOf(face, 224));
     fill(this.samples);
     this.box.input.placeholder = item.name ? panel.anotherName : panel.placeholder;
     this.box.begin(isFace ? { face: item.face_id } : { person: item.id }, { except: isFace ? null : item.id });
@@ -57,7 +57,7 @@ export class Panel {
     try {
       const { faces } = await get(`/api/people/${item.id}/faces`, { n: SAMPLES + 1 }, { signal: this.stop.signal });
       const others = faces.filter((each) => each.face_id !== item.cover).slice(0, SAMPLES);
-      fill(this.samples, ...others.map((each) => picture(each.face_id, 112)));
+      fill(this.samples, ...others.map((each) => faceOf(each.face_id, 112)));
     } catch (error) {
       if (!wasAborted(error)) fill(this.samples); // the cover is enough to go on
     }
@@ -71,7 +71,7 @@ export class Panel {
     this.one.classList.toggle("lesser", n > 1);
     if (n > 1) this.box.input.placeholder = panel.several;
     if (!n) return;
-    const covers = selected.slice(0, 12).map(({ item }) => picture(item.cover ?? item.face_id, 112));
+    const covers = selected.slice(0, 12).map(({ item }) => faceOf(item.cover ?? item.face_id, 112));
     const { join, ignore, hide, clear } = this.does;
     fill(
       this.several,
@@ -97,10 +97,8 @@ export class Panel {
   }
 }
 
-function picture(face, side) {
-  const image = h("img", { alt: "", src: faceImage(face, side), width: side, height: side, decoding: "async" });
-  image.addEventListener("error", () => (image.removeAttribute("src"), image.classList.add("gone")), { once: true });
-  return image;
+function faceOf(face, side) {
+  return picture(face ? faceImage(face, side) : null, { width: side, height: side });
 }
 
 function factsOfPerson(person) {

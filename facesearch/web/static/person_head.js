@@ -2,15 +2,14 @@
 // that are selected.
 
 import { faceImage } from "./api.js";
-import { button, fill, h, isolated, set } from "./dom.js";
+import { button, fill, h, isolated, picture, show } from "./dom.js";
 import { count, number, person as words, span } from "./texts.js";
 
 /** The head. `does` are the acts by name. */
 export class PersonHead {
   constructor(does) {
     this.does = does;
-    this.cover = h("img", { class: "person-cover", alt: "", width: 224, height: 224 });
-    this.cover.addEventListener("error", () => this.cover.removeAttribute("src"));
+    this.cover = picture(null, { class: "person-cover", width: 224, height: 224 });
     this.heading = h("h1", {});
     this.facts = h("p", { class: "quiet-text" });
     this.tabs = h("div", { class: "chips", role: "group", "aria-label": words.views });
@@ -23,7 +22,8 @@ export class PersonHead {
   /** Draws a person. @param {"faces"|"photos"} view which of theirs is shown */
   draw(person, view) {
     const url = person.cover ? faceImage(person.cover, 224) : null;
-    if (this.cover.getAttribute("src") !== url) set(this.cover, "src", url);
+    if (this.url !== url) show(this.cover, url);
+    this.url = url;
     fill(this.heading, person.name ? isolated(person.name) : words.unnamed);
     fill(this.facts, ...factsOf(person));
     fill(this.tabs, ...this.tabsOf(person, view));
