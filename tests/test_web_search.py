@@ -1,6 +1,7 @@
 """Search on the page: photos that are dropped, faces of the gallery, and the photos that show them."""
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -95,9 +96,10 @@ def test_what_is_no_photo_is_refused_with_a_sentence(page: TestClient, data: byt
 
 
 def test_a_photo_of_too_many_pixels_is_refused_before_it_is_decoded(page: TestClient) -> None:
-    header = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
-    bomb = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]
-    assert page.post("/api/uploads", content=bomb).status_code in (413, 415)
+    small = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
+    header = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + small[24:29]
+    bomb = small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
+    assert page.post("/api/uploads", content=bomb).status_code == 413
 
 
 def test_a_photo_without_a_face_is_refused_and_yet_kept_to_be_shown(page: TestClient) -> None:
@@ -242,4 +244,4 @@ def test_photos_of_other_formats_are_searched_for_too(page: TestClient, astronau
         said = page.post("/api/uploads", content=made.getvalue())
         assert (said.status_code, len(said.json()["faces"])) == (200, 1), kind
     cut = made.getvalue()[: len(made.getvalue()) // 8]
-    assert page.post("/api/uploads", content=cut).status_code in (415, 422)
+    assert page.post("/api/uploads", content=cut).status_code == 415

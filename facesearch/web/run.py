@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -134,10 +135,9 @@ class Runs:
         """Takes over what a run says of itself, until it ends."""
         assert process.stdout is not None
         for line in process.stdout:
-            said = json.loads(line)
-            with self._change:
+            with suppress(ValueError, msgspec.MsgspecError), self._change:  # of one that was ended the last is cut
                 run = msgspec.structs.asdict(self._run) if self._run else {}
-                self._run = msgspec.convert(run | said, Run)
+                self._run = msgspec.convert(run | json.loads(line), Run)
         process.wait()
         with self._change:
             if self._run and not self._run.ended:
