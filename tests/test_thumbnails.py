@@ -20,7 +20,7 @@ from facesearch.arrays import Pixels
 from facesearch.gallery import contents, galleries
 from facesearch.gallery.forgetting import forget, forget_missing
 from facesearch.gallery.picture_sources import PhotoGoneError
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.upkeep import check, repair
 from facesearch.geometry.face import Box
 from facesearch.geometry.squares import square_inside
 from facesearch.photos.encoding import face_pictures, is_picture, photo_picture, pictures_in, pictures_of_view
@@ -555,3 +555,25 @@ def test_a_page_writes_nothing_into_a_gallery_that_was_deleted(
     gallery.directory.mkdir()  # as while it is being deleted
     gallery.thumbnails.write([(found.source, b"picture")], gallery.still_stored)
     assert list(gallery.directory.iterdir()) == []
+
+
+def test_a_repair_keeps_the_pictures_of_the_faces_that_it_keeps(
+    gallery: Gallery, root: Path, decoders: Decoders
+) -> None:
+    first, second = _many(gallery, root, 2)
+    made = _remember_all(gallery, [first, second], decoders)
+    with closing(sqlite3.connect(gallery.database)) as conn, conn:
+        conn.execute("UPDATE faces SET embedding = x'00' WHERE id = ?", (second,))
+    repair(gallery, lambda folder, people_from: gallery.index([folder], people_from=people_from))
+    assert _pictures(gallery, [first, second]) == {first: made[first]}
+    assert made[second][60:100] not in gallery.thumbnails.path.read_bytes()
+
+
+def test_a_journal_that_was_left_goes_with_what_is_forgotten(gallery: Gallery, root: Path) -> None:
+    (root / "a.jpg").write_bytes(jpeg(noise(1)))
+    store(gallery, root, {"a.jpg": [MIDDLE]})
+    left = gallery.thumbnails.path.with_name("thumbnails.db-journal")
+    left.write_bytes(b"a face")
+    assert contents.unknown(gallery.directory) == ()
+    forget(gallery, str(root / "a.jpg"))
+    assert not left.exists()

@@ -73,6 +73,7 @@ class Thumbnails:
         """Deletes all pictures but those of these faces, which are all that are stored, and each byte of what is
         deleted. Raises FaceSearchError when the disk refuses that."""
         if not self.path.exists():
+            self.delete()  # a journal may be left of it
             return
         try:
             with temporary_files_in(self.path.parent), closing(self._to_write(BUSY_SECONDS)) as conn:
