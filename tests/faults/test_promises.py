@@ -262,7 +262,7 @@ def test_python_without_the_command_line_is_as_quiet(place: Place, photos: Path,
 
 
 _VISIT = """
-import http.client, signal, subprocess, sys
+import http.client, json, signal, subprocess, sys, time
 command = [sys.argv[1], "web", "--no-browser", "--token-file", "token"]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     host, _, enter = server.stdout.readline().strip().removeprefix("http://").partition("/")
@@ -270,7 +270,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         connection = http.client.HTTPConnection(host)
         connection.request(method, target, body, headers)
         answer = connection.getresponse()
-        answer.read()
+        answer.said = answer.read()
         return answer
     entered = ask("GET", "/" + enter)
     cookie = entered.headers["Set-Cookie"].partition(";")[0]
@@ -282,6 +282,10 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     kind = {"Content-Type": "image/jpeg"}
     assert ask("POST", "/api/search", photo, Authorization=token, **kind).status == 200
     assert ask("GET", "/people", Host="evil.example").status == 421
+    kind = {"Content-Type": "application/json"}
+    assert ask("POST", "/api/index", b"{}", Authorization=token, **kind).status == 200
+    while not json.loads(ask("GET", "/api/state", Cookie=cookie).said)["run"]["ended"]:
+        time.sleep(0.05)
     server.send_signal(signal.SIGINT)
 assert server.returncode == 130
 """
