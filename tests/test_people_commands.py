@@ -136,7 +136,8 @@ def test_words_that_do_not_fit_end_with_2_and_say_what_to_type(cli: Cli, groups:
 def test_no_gallery_ends_with_5_in_each_command(cli: Cli, home: Path) -> None:
     for words in (
         (), ("name", "@1", "Ann"), ("join", "@1", "@2"), ("part", "@1", "--faces", 1), ("ignore", "@1"), ("ask",),
-        ("not-a-face", 1), ("collage", "a.jpg"), ("undo",), ("log",), ("sheet", "@1", "--open"), ("group",),
+        ("not-a-face", 1), ("collage", "a.jpg"), ("move", 1, "--to", "Ann"), ("cover", "@1", 1),
+        ("mark", "a.jpg", "Ann", "--box", "1,2,3,4"), ("undo",), ("log",), ("sheet", "@1", "--open"), ("group",),
     ):  # fmt: skip
         said = cli("people", *words)
         assert (said.code, said.out) == (5, ""), (words, said)

@@ -22,6 +22,7 @@ _VERBS: dict[str, tuple[Any, ...]] = {
     "part": ("part", "Abdullah_Gul", [1]),
     "ignore": ("ignore", ["Tiger_Woods"]),
     "not a face": ("not_a_face", [1]),
+    "move": ("move", [1], "Tiger_Woods"),
     "undo": ("undo",),
 }
 
