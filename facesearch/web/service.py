@@ -13,6 +13,7 @@ from facesearch.web.state import State
 from facesearch.web.uploads import Uploads
 
 _UPLOAD_SECONDS = 20.0  # that a dropped photo may take: the next one waits for it
+_PICTURE_SECONDS = 20.0  # that a photo may take to be shown
 _DECODERS = 2  # a page asks for a few pictures at once, and the machine has other work
 
 
@@ -43,7 +44,7 @@ def served(gallery: Gallery) -> Iterator[Service]:
         pass
     with ExitStack() as stack:
         decoders, of_uploads = (
-            stack.enter_context(Decoders(_DECODERS)),
+            stack.enter_context(Decoders(_DECODERS, seconds=_PICTURE_SECONDS)),
             stack.enter_context(Decoders(1, seconds=_UPLOAD_SECONDS)),
         )
         pictures = stack.enter_context(Pictures(gallery, decoders))
