@@ -5,11 +5,12 @@ import { shown } from "./dialogs.js";
 import { button, fill, h, isolated } from "./dom.js";
 import { areOn, keysNow, switchKeys } from "./keys.js";
 import { bannerPlace, regions } from "./notices.js";
-import { onPending } from "./queue.js";
+import { onPending, pending } from "./queue.js";
 import { watch } from "./state.js";
 import { frame, help, number } from "./texts.js";
 
-const COUNTS_EVERY_MS = 2_000; // at most; the gallery's facts take a while where it is large
+const FIRST_MS = 1_200; // after the first faces: the gallery's facts take a while where it is large
+const QUIET_MS = 2_500;
 
 /** The pages of the bar, by the first word of their address. */
 export const PAGES = ["people", "questions", "search", "log", "gallery"];
@@ -17,6 +18,8 @@ export const PAGES = ["people", "questions", "search", "log", "gallery"];
 const counts = Object.fromEntries(PAGES.map((page) => [page, h("span", { class: "count", hidden: true })]));
 const links = Object.fromEntries(PAGES.map((page) => [page, linkTo(page)]));
 const saving = h("span", { id: "saving", hidden: true });
+
+let isCounted = false;
 
 /** The gallery's name. */
 export const gallery = document.body.dataset.gallery;
@@ -85,17 +88,21 @@ function showSaving(left) {
 
 let timer = 0;
 
+/** Counts anew once nothing has changed for a while: where many are named in a row, the server has that to do. */
 function recount() {
-  if (timer) return;
-  timer = setTimeout(async () => {
-    try {
-      const facts = await get("/api/gallery");
-      showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failures?.length });
-    } catch {
-      // the counts stay as they are; the banner says where the server is lost
-    }
-    timer = 0;
-  }, counts.people.hidden ? 400 : COUNTS_EVERY_MS);
+  clearTimeout(timer);
+  timer = setTimeout(count, isCounted ? QUIET_MS : FIRST_MS);
+}
+
+async function count() {
+  if (pending()) return recount();
+  try {
+    const facts = await get("/api/gallery");
+    isCounted = true;
+    showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failures?.length });
+  } catch {
+    // the counts stay as they are; the banner says where the server is lost
+  }
 }
 
 function showCounts(found) {

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { now } from "./state.js";
 
 const PART = 500;
+const FRESH_MS = 5_000;
 const AT_MOST = 5_000; // names kept here; the server is asked for others
 
 /** @typedef {{id: number, name: string, faces: number, cover: number|null, same?: boolean|null, judged?: number|null}} Named */
@@ -11,6 +12,7 @@ const AT_MOST = 5_000; // names kept here; the server is asked for others
 /** @type {Map<number, Named & {folded: string}>} */
 const known = new Map();
 let version = null;
+let readAt = 0;
 let loading = null;
 
 /** Text as it is compared: case and accents do not count. */
@@ -21,9 +23,13 @@ export function fold(text) {
 /** Reads the names where the gallery has changed since. */
 export function loadNames() {
   const latest = now()?.version ?? null;
-  if (loading || (version !== null && latest === version)) return loading ?? Promise.resolve();
+  const isRecent = performance.now() - readAt < FRESH_MS; // names that are given here are learnt without reading
+  if (loading || (version !== null && (isRecent || latest === version))) return loading ?? Promise.resolve();
   loading = readAll()
-    .then((read) => (version = read))
+    .then((read) => {
+      version = read;
+      readAt = performance.now();
+    })
     .finally(() => (loading = null));
   return loading;
 }

@@ -8,6 +8,7 @@ import { count, naming } from "./texts.js";
 
 const SHOWN = 8;
 const SHOWN_UNASKED = 4; // before a letter is typed
+const REST_MS = 400; // somebody is looked at so long before it is asked who it may be
 const ASK_AFTER_MS = 120; // without a key, the server is asked for what is not known here
 let boxes = 0;
 
@@ -47,7 +48,7 @@ export class NameBox {
     this.input.value = "";
     this.showAsking(null);
     this.draw();
-    if (about.person !== undefined || about.face !== undefined) this.ask(80);
+    if (about.person !== undefined || about.face !== undefined) this.ask(REST_MS);
   }
 
   focus() {
@@ -55,6 +56,7 @@ export class NameBox {
     this.input.focus({ preventScroll: true });
     this.input.select();
     this.draw();
+    if (!this.likely.length) this.ask(60);
   }
 
   listeners() {
