@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { fill, h, isolated } from "./dom.js";
-import { failuresOf } from "./gallery_failures.js";
+import { failuresIn, failuresOf } from "./gallery_failures.js";
 import { RunPanel } from "./gallery_run.js";
 import { failure } from "./notices.js";
 import { watch } from "./state.js";
@@ -12,6 +12,7 @@ const EVERY_MS = 2_000; // at most, while a run changes the gallery
 
 class GalleryPage {
   #timer = 0;
+  #shown = {};
 
   constructor(main) {
     this.numbers = h("dl", { class: "gallery-numbers" });
@@ -28,12 +29,21 @@ class GalleryPage {
   /** Reads what the gallery holds. */
   async load() {
     const facts = await get("/api/gallery");
-    if (this.isLeft) return;
+    if (this.isLeft || !this.isNew("facts", facts)) return;
     fill(this.title, texts.titleOf, " ", isolated(facts.gallery));
     fill(this.numbers, numbersOf(facts));
     fill(this.about, aboutOf(facts));
     this.run.knows(facts);
-    fill(this.failures, ...(await failuresOf(facts)));
+    const failures = await failuresIn(facts);
+    if (this.isNew("failures", failures)) fill(this.failures, ...failuresOf(failures));
+  }
+
+  /** Whether this is other than what is shown: what is the same stays, with its focus and what was unfolded. */
+  isNew(name, found) {
+    const text = JSON.stringify(found);
+    const isOther = text !== this.#shown[name];
+    this.#shown[name] = text;
+    return isOther;
   }
 
   /** Takes what is heard of the gallery: its version and its run. */

@@ -7,11 +7,15 @@ import { failureTexts as texts } from "./texts.js";
 const READ = 500; // at once: the most that the server gives
 const SHOWN = 20; // of a group, until more are asked for
 
-/** The sections of what failed, of the gallery's facts; a sentence where nothing did. */
-export async function failuresOf(facts) {
+/** What failed, of the gallery's facts: {total, failures, skipped}. */
+export async function failuresIn({ skipped }) {
+  return { ...(await get("/api/failures", { first: 0, n: READ })), skipped };
+}
+
+/** The sections of what failed; a sentence where nothing did. */
+export function failuresOf({ total, failures, skipped: kinds }) {
   const title = h("h2", { id: "failures-title" }, texts.title);
-  const { total, failures } = await get("/api/failures", { first: 0, n: READ });
-  const skipped = facts.skipped.map((each) => h("li", {}, texts.skipped(each), each.install && h("code", {}, each.install)));
+  const skipped = kinds.map((each) => h("li", {}, texts.skipped(each), each.install && h("code", {}, each.install)));
   return [
     title,
     total === 0 ? h("p", { class: "quiet-text" }, texts.none) : h("p", { class: "quiet-text" }, texts.total(total)),

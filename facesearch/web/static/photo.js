@@ -26,6 +26,7 @@ const ahead = new Map(); // neighbours that are fetched early, by photo and pers
 class Photo {
   #chosen = null; // the key of a face or mark
   #drawing = null;
+  #shown = ""; // the faces as they are drawn
 
   constructor(main, photo, query) {
     this.photo = photo;
@@ -91,9 +92,13 @@ class Photo {
   /** Shows who is in the photo, as the server has it now or as it will be. */
   show(photo) {
     this.photo = photo;
+    if (this.repeats !== photo.repeats) fill(this.facts, factsOf(photo, () => this.write(writes.collage(photo.photo_id))));
+    this.repeats = photo.repeats;
+    const now = JSON.stringify([photo.faces, photo.marks, this.#chosen]);
+    if (now === this.#shown) return;
+    this.#shown = now;
+    const back = focusToKeep(this.main);
     this.items = itemsOf(photo, this.#chosen);
-    const focused = document.activeElement?.closest(".boxes, .in-photo") ? document.activeElement : null;
-    const place = focused?.closest(".boxes") ? ".boxes" : ".in-photo";
     this.stage?.frame.querySelector(".boxes")?.remove();
     if (this.stage) this.stage.picture.after(boxLayer(this.size, this.items, (item) => this.choose(item)));
     const chosen = this.items.find((item) => item.isChosen);
@@ -103,9 +108,7 @@ class Photo {
       h("h2", {}, texts.inPhoto(this.items.length)),
       peopleList(this.items, (item) => this.choose(item), this.#cut()),
     );
-    if (this.repeats !== photo.repeats) fill(this.facts, factsOf(photo, () => this.write(writes.collage(photo.photo_id))));
-    this.repeats = photo.repeats;
-    if (focused) this.main.querySelector(`${place} [data-key="${focused.dataset.key}"]`)?.focus({ preventScroll: true });
+    back();
   }
 
   #cut() {
@@ -142,7 +145,7 @@ class Photo {
     this.#chosen = null;
     keepPlace({}, { face: null });
     this.show(this.photo);
-    this.main.querySelector(`.box[data-key="${key}"]`)?.focus({ preventScroll: true });
+    (this.main.querySelector(`.box[data-key="${key}"]`) ?? this.main.querySelector("h1")).focus({ preventScroll: true });
   }
 
   #acts(face) {
@@ -232,6 +235,20 @@ class Photo {
       { key: "Escape", shown: "Esc", words: texts.close, run: () => this.#chosen && this.leave() },
     ];
   }
+}
+
+// Remembers which face, or which button about the chosen one, has the focus; gives what puts it there again.
+function focusToKeep(main) {
+  const focused = document.activeElement;
+  const place = [".boxes", ".in-photo", ".chosen"].find((each) => main.contains(focused) && focused.closest(each));
+  const { key } = focused?.dataset ?? {};
+  const words = focused?.textContent;
+  return () => {
+    if (!place || document.contains(focused)) return;
+    const inPlace = [...main.querySelectorAll(`${place} button, ${place} a, ${place} h2`)];
+    const same = inPlace.find((each) => (key ? each.dataset.key === key : each.textContent === words));
+    (same ?? inPlace[0] ?? main.querySelector("h1")).focus({ preventScroll: true });
+  };
 }
 
 function itemsOf(photo, chosen) {

@@ -29,11 +29,29 @@ export function overlap([l, t, r, b], [l2, t2, r2, b2]) {
  */
 export function boxLayer(size, items, choose) {
   const layer = h("div", { class: "boxes" });
-  layer.append(...items.map((item) => boxOf(size, item, choose)));
+  const largest = [...items].sort((a, b) => areaOf(b.box) - areaOf(a.box)); // a small face may lie within a large one
+  const boxes = new Map(items.map((item) => [item, boxOf(size, item, largest.indexOf(item), choose)]));
+  layer.append(...boxes.values());
+  layer.addEventListener("click", (event) => toNearest(event, { layer, size, boxes, choose }), { capture: true });
   return layer;
 }
 
-function boxOf(size, item, choose) {
+// The targets of small faces are larger than their boxes, and overlap: the face whose box is nearest is meant.
+function toNearest(event, { layer, size, boxes, choose }) {
+  if (event.detail === 0) return; // by a key, or by an assistive program
+  const seen = layer.getBoundingClientRect();
+  const [x, y] = [((event.clientX - seen.left) / seen.width) * size.width, ((event.clientY - seen.top) / seen.height) * size.height];
+  const away = ({ box: [l, t, r, b] }) => Math.hypot(Math.max(l - x, 0, x - r), Math.max(t - y, 0, y - b));
+  const [nearest] = [...boxes.keys()].sort((a, b) => away(a) - away(b) || areaOf(a.box) - areaOf(b.box));
+  event.stopPropagation();
+  if (nearest && event.target !== layer) choose(nearest, boxes.get(nearest));
+}
+
+function areaOf([l, t, r, b]) {
+  return (r - l) * (b - t);
+}
+
+function boxOf(size, item, level, choose) {
   const made = h(
     "button",
     {
@@ -47,6 +65,7 @@ function boxOf(size, item, choose) {
     item.name ? h("span", { class: "box-name", "aria-hidden": "true" }, isolated(item.name)) : null,
   );
   placeBox(made, size, item.box);
+  made.style.setProperty("--level", String(level));
   return made;
 }
 

@@ -8,10 +8,12 @@ import { useKeys } from "./keys.js";
 import { failure, say } from "./notices.js";
 import { asked, Faces, keyOf, questionCard } from "./question_card.js";
 import { pending, send, undoLast } from "./queue.js";
+import { keepPlace } from "./router.js";
 import { watch } from "./state.js";
 import { questionTexts as texts } from "./texts.js";
 
-const FETCHED = 12; // questions at once
+const FETCHED = 60; // questions at once
+const FEW = 40; // questions left, from which on more are fetched
 const MOST = 200; // that the server gives
 const READY = 3; // that are drawn ahead
 
@@ -26,7 +28,9 @@ class Questions {
   #fetching = null;
   #shown = null; // the key of the one that is asked
 
-  constructor(main) {
+  constructor(main, place) {
+    this.#skipped = place?.skipped ?? [];
+    this.#handled = new Set(this.#skipped);
     this.title = h("h1", { tabindex: "-1", class: "question-asked", id: "question-asked" }, texts.title);
     this.place = h("div", { class: "question-place", "aria-labelledby": "question-asked" });
     this.progress = h("progress", { class: "question-progress", "aria-label": texts.progressLabel, max: 1, value: 0 });
@@ -67,12 +71,15 @@ class Questions {
 
   /** Fetches the questions that are open now, one fetch at a time; what was handled here is left out. */
   fetch() {
-    this.#fetching ??= this.#fetch().finally(() => (this.#fetching = null));
+    this.#fetching ??= this.#fetch().finally(() => {
+      this.#fetching = null;
+      this.draw();
+    });
     return this.#fetching;
   }
 
   async #fetch() {
-    const wanted = FETCHED + this.#skipped.length + this.#handledLately();
+    const wanted = FETCHED + this.#skipped.length + pending(); // the server may not know yet what was answered last
     const { total, questions } = await get("/api/questions", { n: Math.min(wanted, MOST) });
     this.#total = total;
     if (!pending()) this.#handled = new Set(this.#skipped); // the server knows all answers, and what was taken back
@@ -80,11 +87,6 @@ class Questions {
     const [first] = this.#open;
     const isAsked = first && fresh.some((each) => keyOf(each) === keyOf(first));
     this.#open = isAsked || (first && pending()) ? [first, ...fresh.filter((each) => keyOf(each) !== keyOf(first))] : fresh;
-    this.draw();
-  }
-
-  #handledLately() {
-    return Math.min(this.#answered, FETCHED); // answers that may still wait in the queue
   }
 
   /** Draws the first question, and the next ones out of sight. */
@@ -95,6 +97,7 @@ class Questions {
     if (!question) return this.#end();
     const key = keyOf(question);
     if (key !== this.#shown) {
+      this.#giveUp(this.#shown);
       this.#shown = key;
       this.answers.hidden = false;
       fill(this.title, asked(question));
@@ -114,6 +117,14 @@ class Questions {
     return card;
   }
 
+  // Pictures of a question that was left before they came are asked for no longer: those of the next ones are waited for.
+  #giveUp(key) {
+    const late = [...(this.#cards.get(key)?.querySelectorAll("img") ?? [])].filter((picture) => !picture.complete);
+    if (!late.length) return;
+    for (const picture of late) picture.removeAttribute("src");
+    this.#cards.delete(key);
+  }
+
   #count() {
     const left = Math.max(this.#open.length, this.#total - this.#skipped.length);
     this.progress.max = this.#answered + left || 1;
@@ -122,7 +133,7 @@ class Questions {
   }
 
   #end() {
-    if (this.#fetching) return; // more may come
+    if (this.#fetching || pending()) return; // more may come
     this.#shown = null;
     this.answers.hidden = this.#answered === 0;
     fill(this.title, this.#answered || this.#skipped.length ? texts.end : texts.nothing);
@@ -142,6 +153,7 @@ class Questions {
   #askSkipped() {
     for (const key of this.#skipped) this.#handled.delete(key);
     this.#skipped = [];
+    keepPlace({ skipped: [] });
     this.fetch().catch(failure);
   }
 
@@ -160,8 +172,13 @@ class Questions {
     fill(this.last, words);
     send({
       path: "/api/questions/answer", body, words, again: move, isQuiet: true, decide,
-      revert: () => this.#back(question), settle: () => this.#faces.forget(),
+      revert: () => this.#back(question), settle: () => this.#settled(),
     });
+  }
+
+  #settled() {
+    this.#faces.forget();
+    if (!this.#open.length && !pending()) this.fetch().catch(failure);
   }
 
   #leave(question) {
@@ -170,7 +187,7 @@ class Questions {
     this.#total -= 1;
     this.#open = this.#open.filter((each) => keyOf(each) !== keyOf(question));
     this.draw();
-    if (this.#open.length <= READY) this.fetch().catch(failure);
+    if (this.#open.length <= FEW) this.fetch().catch(failure);
   }
 
   #back(question) {
@@ -188,9 +205,10 @@ class Questions {
     if (!question) return;
     this.#handled.add(keyOf(question));
     this.#skipped.push(keyOf(question));
+    keepPlace({ skipped: this.#skipped });
     this.#open.shift();
     this.draw();
-    if (this.#open.length <= READY) this.fetch().catch(failure);
+    if (this.#open.length <= FEW) this.fetch().catch(failure);
   }
 
   // Of two people with different names one name stays: undefined where that is no question, null where none was chosen.
@@ -207,8 +225,8 @@ class Questions {
 let unwatch = null;
 
 /** Shows the page of questions. */
-export async function mount(main) {
-  const view = new Questions(main);
+export async function mount(main, { place }) {
+  const view = new Questions(main, place);
   unwatch = watch((_, before) => before && view.fetch().catch(() => {}));
   await view.fetch();
 }
