@@ -317,13 +317,22 @@ def test_a_change_that_another_builds_on_is_in_the_way(page: TestClient) -> None
 def test_while_another_process_writes_is_read_and_what_would_write_is_refused_at_once(
     gallery: Gallery, page: TestClient
 ) -> None:
-    with gallery.writing() as db, db.transaction():
-        db.runs.begin()
+    with gallery.writing() as db:
+        with db.transaction():
+            db.runs.begin()
         began = time.perf_counter()
         refused(page.post("/api/people/1/name", json={"name": "Ann"}), 423, "gallery_locked")
         assert time.perf_counter() - began < 1
         assert page.get("/api/people?list=groups").json()["total"] == 3
     done(page, "/api/people/1/name", {"name": "Ann"})
+
+
+def test_what_another_process_writes_for_a_moment_is_waited_for(gallery: Gallery, page: TestClient) -> None:
+    with ThreadPoolExecutor(1) as other:
+        with gallery.writing():
+            named = other.submit(page.post, "/api/people/1/name", json={"name": "Ann"})
+            assert page.get("/api/people?list=groups").json()["total"] == 3
+        assert named.result().status_code == 200
 
 
 def test_many_at_once_are_all_written(page: TestClient) -> None:

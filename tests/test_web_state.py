@@ -4,7 +4,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -162,6 +162,22 @@ def test_faces_that_are_kept_follow_what_is_said(gallery: Gallery, state: State)
     assert state.faces_alone(0, 9)[1] == 6
     assert [each.face_id for each in state.faces_of(1, 3, 9)[2]] == [4]
     assert not state.faces_of(1, 4, 9)[2]
+
+
+def test_of_all_questions_those_are_counted_that_would_be_asked(gallery: Gallery) -> None:
+    """Whatever was said about those who are asked about."""
+    drawn = random.Random(8)
+    for kind in ("same", "stray"):
+        for one, other in {(drawn.randint(1, 20), drawn.randint(1, 20)) for _ in range(60)}:
+            made_galleries.suggest(gallery, kind, one, other, drawn.random())
+    counted = set()
+    for step in range(40):
+        with suppress(FaceSearchError):
+            something_said(gallery, drawn, step)()
+        with gallery.reading() as (db, _):
+            counted.add(db.decisions.questions_open())
+            assert db.decisions.questions_open() == len(gallery.questions(1000)), step
+    assert len(counted) > 5
 
 
 # Names

@@ -7,7 +7,9 @@ from facesearch.gallery.freshness import Freshness
 from facesearch.gallery.likely_names import LikelyNames
 from facesearch.gallery.people_list import is_listed
 from facesearch.gallery.people_records import FaceOf, PersonFacts, Question, QuestionKind
-from facesearch.gallery.references import UnknownFaceError
+from facesearch.gallery.records import PhotoOfPeople
+from facesearch.gallery.references import References, UnknownFaceError, Who
+from facesearch.gallery.scope import WHOLE
 from facesearch.gallery.storage import Storage
 
 
@@ -58,10 +60,16 @@ class Browsing(Storage):
         with self.reading() as (db, _):
             return db.people_list.alone()
 
-    def questions_waiting(self) -> int:
-        """How many questions wait, those that have been answered since they were found too."""
+    def photos_of(self, who: Who, first: int, n: int) -> tuple[int, tuple[PhotoOfPeople, ...]]:
+        """How many photos show a person, and n of them from the one with this number, counted from 0; the newest
+        first. Raises the errors of `references`."""
+        with self.reading() as (db, _), db.snapshot():
+            return db.photos.with_people([References(db, self.name).person(who)], WHOLE, first, n)
+
+    def questions_open(self) -> int:
+        """How many questions `questions` has, all in all."""
         with self.reading() as (db, _):
-            return db.decisions.questions_waiting()
+            return db.decisions.questions_open()
 
     def question(self, kind: QuestionKind, a: int, b: int) -> Question:
         """The question of this kind about the faces with these ids, to be answered. Raises UnknownFaceError where one

@@ -21,6 +21,25 @@ class Suggestion:
     margin: float
 
 
+# As asking.questions leaves them out: answered ones, those about strangers, hidden people and what is no face, and
+# all but one of those about the same two people or faces.
+_OPEN = """
+WITH asked AS (
+  SELECT suggestions.kind AS kind, face_a,
+    coalesce(a.person_id, -face_a) AS who_a, coalesce(b.person_id, -face_b) AS who_b
+  FROM suggestions JOIN faces AS a ON a.id = face_a JOIN faces AS b ON b.id = face_b
+  LEFT JOIN people AS p ON p.id = a.person_id LEFT JOIN people AS q ON q.id = b.person_id
+  WHERE a.is_face AND b.is_face AND NOT coalesce(p.hidden, 0) AND NOT coalesce(q.hidden, 0)
+  AND coalesce(p.kind, '') != 'stranger' AND coalesce(q.kind, '') != 'stranger'
+  AND iif(suggestions.kind = 'stray', a.named_by = 'auto' AND a.person_id IS b.person_id,
+    (p.id IS NULL OR p.id IS NOT q.id) AND NOT coalesce(p.name != q.name, 0)
+    AND NOT EXISTS (SELECT 1 FROM strangers AS s WHERE s.a = min(p.id, q.id) AND s.b = max(p.id, q.id))
+    AND NOT EXISTS (SELECT 1 FROM apart WHERE face_id = face_a AND apart.person_id = q.id)
+    AND NOT EXISTS (SELECT 1 FROM apart WHERE face_id = face_b AND apart.person_id = p.id)))
+SELECT count(DISTINCT iif(kind = 'stray', kind || face_a, min(who_a, who_b) || ' ' || max(who_a, who_b))) FROM asked
+"""
+
+
 class Decisions:
     """Reads them through an open connection; `changes.Recorder` writes them."""
 
@@ -76,6 +95,12 @@ class Decisions:
         if not columns(self._conn, "suggestions"):
             return 0
         return int(self._conn.execute("SELECT count(*) FROM suggestions").fetchone()[0])
+
+    def questions_open(self) -> int:
+        """How many questions asking.questions would give, all in all."""
+        if not columns(self._conn, "suggestions"):
+            return 0
+        return int(self._conn.execute(_OPEN).fetchone()[0])
 
     def suggestions(self) -> Iterator[Suggestion]:
         """The questions that wait, the most likely first; none in the database of an earlier facesearch."""

@@ -156,9 +156,11 @@ class Photos:
         undated = "AND coalesce(taken, '') = ''" if "taken" in columns(self._conn, "photos") else ""
         return int(self._conn.execute(f"SELECT count(*) FROM photos WHERE {where} {undated}", values).fetchone()[0])
 
-    def with_people(self, people: Sequence[int], scope: Scope) -> tuple[PhotoOfPeople, ...]:
-        """The photos of a scope that show all the people with these ids, by their faces or where they were marked
-        without one, newest first, those without a date last."""
+    def with_people(
+        self, people: Sequence[int], scope: Scope, first: int = 0, n: int | None = None
+    ) -> tuple[int, tuple[PhotoOfPeople, ...]]:
+        """How many photos of a scope show all the people with these ids, by their faces or where they were marked
+        without one; and n of them from the one with this number, or all: newest first, those without a date last."""
         where, values = scope.condition(self._conn, THERE)
         taken = "taken" if "taken" in columns(self._conn, "photos") else "NULL"
         shown = self._people.shown
@@ -170,9 +172,9 @@ class Photos:
         ).fetchall()
         labels = [self._people.label(person) for person in people]
         unnamed = [label for label in labels if names.AN_ID.fullmatch(label)]
-        return tuple(
+        return len(rows), tuple(
             PhotoOfPeople(from_sql(path), (*self._people.in_photo(i), *unnamed), date or None, i)
-            for i, path, date in rows
+            for i, path, date in rows[first : None if n is None else first + n]
         )
 
     def unread(self) -> Iterator[Outcome]:

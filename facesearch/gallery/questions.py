@@ -178,7 +178,7 @@ class Questions(Storage):
         if not people:
             raise UsageError("Nobody is named; name the people who are to be in a photo.")
         with self._reading_within(scope) as (db, _, undated):
-            found = db.photos.with_people([person for person, _ in self._people(db, people)], scope)
+            _, found = db.photos.with_people([person for person, _ in self._people(db, people)], scope)
             return PhotosOfPeople(found, db.roots.paths(), undated)
 
     def verify(

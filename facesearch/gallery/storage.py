@@ -15,6 +15,7 @@ from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError,
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.runs_table import Run
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import Search, Searchable
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
@@ -33,6 +34,7 @@ class Storage:
         """Raises UsageError for a name that no directory can have. Nothing is read or written."""
         self.name, self.note = valid_name(name, "gallery"), note
         self.directory = gallery_dir(name)
+        self.patience = 0.0  # seconds that a write waits for another one that is short
 
     @property
     def database(self) -> Path:
@@ -116,7 +118,7 @@ class Storage:
         try:
             private_folder(self.directory)
             narrow_home(self.note)
-            lock.acquire(blocking=False)
+            self._acquire(lock)
         except filelock.Timeout as error:
             raise GalleryLockedError(self._who_writes()) from error
         except (OSError, RuntimeError) as error:  # filelock refuses links and kinds of files in words of its own
@@ -137,11 +139,27 @@ class Storage:
         except GalleryLockedError:
             return True
 
+    def _acquire(self, lock: filelock.BaseFileLock) -> None:
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            if not self.patience or self._is_indexed():
+                raise
+            lock.acquire(timeout=self.patience, poll_interval=0.02)
+
+    def _is_indexed(self) -> bool:
+        """Whether a run of indexing has begun and not ended, so that to wait is in vain."""
+        run = self._newest_run()
+        return run is not None and run.ended_at is None
+
+    def _newest_run(self) -> Run | None:
+        with suppress(GalleryError), Database.open(self.database) as db:  # it may not be made yet, or be damaged
+            return db.runs.newest()
+        return None
+
     def _who_writes(self) -> str:
         """The sentence that names the process that holds the lock."""
-        run = None
-        with suppress(GalleryError), Database.open(self.database) as db:  # it may not be made yet, or be damaged
-            run = db.runs.newest()
+        run = self._newest_run()
         by = "another process"
         if run and run.ended_at is None:
             by = f"process {run.pid}, which started at {run.started_at}"

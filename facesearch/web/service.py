@@ -14,6 +14,7 @@ from facesearch.web.uploads import Uploads
 
 _UPLOAD_SECONDS = 20.0  # that a dropped photo may take: the next one waits for it
 _PICTURE_SECONDS = 20.0  # that a photo may take to be shown
+_PATIENCE = 1.0  # seconds: a command that names somebody writes for 50 ms
 _DECODERS = 2  # a page asks for a few pictures at once, and the machine has other work
 
 
@@ -42,6 +43,7 @@ def served(gallery: Gallery) -> Iterator[Service]:
     """The service of a gallery. Raises GalleryError where there is no such gallery."""
     with gallery.reading():
         pass
+    gallery.patience = _PATIENCE
     with ExitStack() as stack:
         decoders, of_uploads = (
             stack.enter_context(Decoders(_DECODERS, seconds=_PICTURE_SECONDS)),

@@ -77,9 +77,8 @@ def list_faces_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
 
 def list_photos_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
     """The photos of a person, the newest first."""
-    photos = service.gallery.find([asked.ids["person"]]).photos
-    shown = photos[asked.query.first : asked.query.first + asked.query.n]
-    return {"total": len(photos), "photos": [json_forms.photo_of_people(each) for each in shown]}
+    total, photos = service.gallery.photos_of(asked.ids["person"], asked.query.first, asked.query.n)
+    return {"total": total, "photos": [json_forms.photo_of_people(each) for each in photos]}
 
 
 def name_person(service: Service, asked: Asked[Nothing, GivenName]) -> Json:

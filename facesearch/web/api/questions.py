@@ -28,9 +28,9 @@ class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_questions(service: Service, asked: Asked[HowMany, Nothing]) -> Json:
     """The questions whose answers tell most."""
-    total, questions = service.gallery.questions_waiting(), service.gallery.questions(asked.query.n)
+    total, questions = service.gallery.questions_open(), service.gallery.questions(asked.query.n)
     shown = [people_forms.question(number, each) for number, each in enumerate(questions, 1)]
-    return {"total": max(total, len(shown)), "questions": shown}
+    return {"total": total, "questions": shown}
 
 
 def answer_question(service: Service, asked: Asked[Nothing, Answered]) -> Json:
