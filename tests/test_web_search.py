@@ -121,6 +121,21 @@ def test_many_photos_at_once_are_all_answered(page: TestClient, photo_of: Callab
     assert len({each.json()["upload"] for each in found}) == 12
 
 
+def test_a_dropped_photo_is_written_nowhere(page: TestClient, home: Path, astronaut_file: Path) -> None:
+    photo = astronaut_file.read_bytes()
+    page.post("/api/search", content=photo)
+    before = _files(home)
+    said = page.post("/api/search", content=photo + b"more").json()
+    assert page.get(f"/api/uploads/{said['upload']}/image").status_code == 200
+    assert _files(home) == before
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    """All that lies in a folder but SQLite's memory, which readers share."""
+    there = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+    return {path: path.read_bytes() for path in there}
+
+
 def test_a_photo_that_nobody_asks_for_is_dropped_after_some_minutes(page: TestClient, astronaut_file: Path) -> None:
     now = [0.0]
     uploads = Uploads(Gallery.open("default", "cpu"), page.app.state.service.decoders, lambda: now[0])  # type: ignore[attr-defined]
