@@ -9,7 +9,7 @@ import { onPending, pending } from "./queue.js";
 import { watch } from "./state.js";
 import { frame, help, number } from "./texts.js";
 
-const FIRST_MS = 1_200; // after the first faces: the gallery's facts take a while where it is large
+const FIRST_MS = 400; // after the first state: the faces go before, the facts of a large gallery take a while
 const QUIET_MS = 2_500;
 
 /** The pages of the bar, by the first word of their address. */
