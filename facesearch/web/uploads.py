@@ -32,19 +32,19 @@ class UploadGoneError(FaceSearchError):
     exit_code = ExitCode.NO
 
 
-class RefusedPhotoError(FaceSearchError):
+class NotAPhotoError(FaceSearchError):
     """What was sent cannot be used as a photo."""
 
     http_status: ClassVar[int] = _NOT_A_PHOTO
 
 
-class TooLargeError(RefusedPhotoError):
+class TooLargeError(NotAPhotoError):
     """A photo has too many bytes or pixels."""
 
     http_status = _TOO_LARGE
 
 
-class NotNowError(RefusedPhotoError):
+class NotNowError(NotAPhotoError):
     """This machine cannot decode a photo at the moment."""
 
     http_status = _NOT_NOW
@@ -100,7 +100,7 @@ class Uploads:
         self._kept: OrderedDict[int, tuple[float, Upload]] = OrderedDict()  # the one asked for last is the last
 
     def add(self, data: bytes) -> Upload:
-        """Looks at a photo and keeps it. Raises RefusedPhotoError for what is none, NoFaceInUploadError where it
+        """Looks at a photo and keeps it. Raises NotAPhotoError for what is none, NoFaceInUploadError where it
         shows no face, ModelError where the gallery's models are missing."""
         if len(data) > LARGEST:
             raise TooLargeError(f"A photo of {len(data) >> 20:,} MB is too large; the limit is {LARGEST >> 20} MB.")
@@ -162,12 +162,12 @@ class Uploads:
             del self._kept[upload.id]
 
 
-def _refusal(error: PhotoError) -> RefusedPhotoError:
+def _refusal(error: PhotoError) -> NotAPhotoError:
     """Why a photo is refused, as a sentence, and as which kind of error."""
     if error.status == Status.TOO_LARGE:
         return TooLargeError(f"This photo is too large: {error.reason}.")
     if error.cause == Cause.MACHINE:
         return NotNowError(f"This photo cannot be read now: {error.reason}; try again.")
     if error.cause == Cause.PACKAGE and error.needs:
-        return RefusedPhotoError(f"This photo cannot be read: {error.reason}; {how_to_install(error.needs)}.")
-    return RefusedPhotoError(f"This is no photo that can be read: {error.reason}.")
+        return NotAPhotoError(f"This photo cannot be read: {error.reason}; {how_to_install(error.needs)}.")
+    return NotAPhotoError(f"This is no photo that can be read: {error.reason}.")
