@@ -312,6 +312,8 @@ def test_it_ends_soon_with_open_connections_and_bodies(home: Path, sign: signal.
         started = time.monotonic()
         assert served.ended() == 130
         assert time.monotonic() - started < _SOON
+        given = read_answer(busy)
+        assert (given.status, json.loads(given.body)["error"]) == (503, "ending")
     assert "Interrupted; what was said is stored.\n" in served.errors
 
 

@@ -91,7 +91,7 @@ class Guard:
         except asyncio.CancelledError:  # the server ends
             if not send.has_begun:
                 sentence = "facesearch web has ended; run it again, with the same --port to go on here."
-                await refuse(RefusedRequestError(503, "ended", sentence, closes=True), request.path, send)
+                await refuse(RefusedRequestError(503, "ending", sentence, closes=True), request.path, send)
             raise
         except Exception as error:
             _log.error("An answer failed", exc_info=error)

@@ -101,5 +101,6 @@ async function contentOf(response) {
 
 function refused(status, content) {
   if (status === 401) return new ApiError("ended", status, errors.ended);
+  if (content.error === "ending") return new ApiError("lost", status, errors.lost); // to be sent again when it is back
   return new ApiError(content.error ?? "error", status, content.message ?? errors.unknown(status), content.people, content.change);
 }
