@@ -114,6 +114,24 @@ def test_another_file_in_place_of_the_database_is_a_change(gallery: Gallery, sta
     assert [each.name for each in state.people("named", 0, 9)[2]] == ["Ann"]
 
 
+def test_what_is_forgotten_leaves_the_files_while_a_page_is_open(gallery: Gallery, state: State) -> None:
+    gallery.name_person(1, "Ann")
+    lists(state)
+    embedding = made_galleries.embedding("/p/00.jpg", 0).tobytes()
+    assert any(embedding in each for each in bytes_of(gallery))
+    forgotten = gallery.forget("Ann")
+    assert forgotten.faces == 5
+    with gallery.reading() as (db, _):
+        assert not db.removal.is_unfinished()
+    assert not any(b"Ann" in each or embedding in each for each in bytes_of(gallery))
+    assert lists(state) == lists_of(gallery)
+
+
+def bytes_of(gallery: Gallery) -> list[bytes]:
+    """The content of the database's files."""
+    return [each.read_bytes() for each in gallery.directory.glob("faces.db*")]
+
+
 @pytest.mark.usefixtures("large")
 def test_lists_that_are_kept_are_those_of_a_whole_reading_after_whatever_was_said(
     gallery: Gallery, state: State
