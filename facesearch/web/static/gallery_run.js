@@ -18,6 +18,7 @@ export class RunPanel {
   constructor() {
     this.words = h("p", {});
     this.bar = h("progress", { class: "run-bar", "aria-label": texts.bar, hidden: true });
+    this.lost = h("ul", { class: "run-lost" });
     this.figures = h("p", { class: "quiet-text run-figures" });
     this.start = button(texts.start, () => this.#begin(false), { kind: "main" });
     this.retry = button(texts.retryFailed, () => this.#begin(true));
@@ -25,7 +26,7 @@ export class RunPanel {
     const buttons = h("div", { class: "row" }, this.start, this.retry, this.stop);
     this.element = h(
       "section", { class: "card run", "aria-labelledby": "run-title" },
-      h("h2", { id: "run-title" }, texts.title), this.words, this.bar, this.figures, buttons,
+      h("h2", { id: "run-title" }, texts.title), this.words, this.lost, this.bar, this.figures, buttons,
     );
     this.retry.hidden = true;
     this.show(null);
@@ -43,6 +44,7 @@ export class RunPanel {
     this.#run = run;
     if (!this.#goes) this.#isStopping = false;
     fill(this.words, this.#isStopping ? texts.stopping : texts.words(run));
+    fill(this.lost, ...(run?.ended?.summary?.roots_failed ?? []).map((each) => h("li", {}, texts.rootFailed(each))));
     this.element.classList.toggle("failed", Boolean(run?.ended?.error));
     const goes = this.#goes;
     this.bar.hidden = !goes;

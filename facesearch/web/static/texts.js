@@ -397,11 +397,14 @@ export const runTexts = {
     if (run.source === "other") return `Another facesearch indexes this gallery since ${clock.format(new Date(run.started_at))}. What it finds is shown as it comes. People can be named when it has ended.`;
     return `${stages[run.stage] ?? stages.indexing} You may leave this page, as long as facesearch web runs; what is done is kept. People can be named when this has ended, or is stopped.`;
   },
-  summary: ({ photos, faces, seconds }, at) => {
+  rootFailed: ({ root, reason }) => `${apart(root)} could not be looked at: ${reason}`,
+  summary: ({ photos, faces, seconds, failing = {} }, at) => {
     const n = ({ unchanged = 0, ...rest }) => [Object.values(rest).reduce((sum, each) => sum + each, 0), unchanged];
     const [changed, same] = n(photos);
     const took = seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
-    return changed ? `The run of ${at} took ${took}: ${count(changed, "photo")} looked at, ${count(faces, "face")} found; ${number(same)} unchanged.` : `The run of ${at} took ${took}: nothing is new; ${count(same, "photo")} unchanged.`;
+    const unread = Object.values(failing).reduce((sum, each) => sum + each, 0);
+    const failed = unread ? ` ${count(unread, "photo")} could not be read; see below.` : "";
+    return changed ? `The run of ${at} took ${took}: ${count(changed, "photo")} looked at, ${count(faces, "face")} found; ${number(same)} unchanged.${failed}` : `The run of ${at} took ${took}: nothing is new; ${count(same, "photo")} unchanged.${failed}`;
   },
   figures: ({ done, total, faces, failed, photos_per_second: rate, seconds_left: left }) =>
     done || total ? [
