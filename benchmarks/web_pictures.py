@@ -1,5 +1,5 @@
-"""Draws the pictures of docs/web.md, of faces that may be shown to anybody: the portrait that facesearch ships and one
-that matplotlib ships, both in the public domain, and altered copies of them that stand for other people.
+"""Draws the pictures of docs/web.md, of faces that may be shown to anybody: the portrait that facesearch ships and
+one that matplotlib ships, both in the public domain, and altered copies of them that stand for other people.
 
     python benchmarks/web_pictures.py docs
 

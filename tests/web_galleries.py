@@ -38,8 +38,8 @@ _SUREST = 0.3  # margin of a group's first face: of the largest group the last f
 def family(name: str, photos: Path, sizes: Sequence[int] = FAMILY, drawn: Drawn | None = None) -> Gallery:
     """A gallery whose groups have so many faces, the largest first, each face in a photo of its own that is written
     to `photos`; then photos of the first three together, which are in these groups, too, and three faces that are
-    nobody's. Nobody has a name, and some groups that stand side by side are asked about. `drawn` gives the portrait of
-    a person by two numbers, (SIDE, SIDE, 3)."""
+    nobody's. Nobody has a name, and some groups that stand side by side are asked about. `drawn` gives the portrait
+    of a person, (SIDE, SIDE, 3), by two numbers."""
     shown = _Portraits(photos, drawn)
     gallery = Gallery.open(name, "cpu")
     rows = people(*[size + _TOGETHER for size in sizes], *[1] * _NOBODYS)
