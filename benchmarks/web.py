@@ -43,7 +43,7 @@ def _rounds(count: int) -> dict[str, list[float]]:
     with browsing() as browser:
         for round_ in range(count):
             with serving("crowd") as served:
-                for what, value in measure_browser(browser, served):
+                for what, value in measure_browser(browser, served, round_):
                     found[what].append(value)
             with serving("crowd") as served:
                 for what, value in measure_http(served, round_):

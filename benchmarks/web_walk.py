@@ -60,22 +60,21 @@ def _walk(folder: Path) -> None:
         ready = time.perf_counter()  # a user's browser is running
         with serving("default") as served:
             page = entered(browser.new_context(viewport=DESK), served)  # type: ignore[arg-type]
-            page.get_by_role("gridcell").nth(_NAMED).get_by_role("img").first.wait_for()
+            page.locator("[role=grid] img[src]").nth(_NAMED - 1).wait_for()
             seen = time.perf_counter()
             keys, letters = _name(page)
             named = time.perf_counter()
             _report(served)
-    print(
-        f"photos {len(list(folder.iterdir()))}; index {indexed - began:.1f} s, to the first faces {seen - ready:.1f} s, "
-    )
-    print(f"ten names {named - seen:.1f} s; actions {2 + _NAMED}; keys {keys} and {letters} letters of names")
+    print(f"index of {len(list(folder.iterdir()))} photos {indexed - began:.1f} s, first faces {seen - ready:.1f} s,")
+    print(f"ten names {named - seen:.1f} s; {2 + _NAMED} actions, {keys} keys and {letters} letters of names")
 
 
 def _name(page: "Page") -> tuple[int, int]:
     """Names the ten largest groups after who is in most of their photos; how many keys, and letters of names."""
     groups = [each for each in Gallery.open("default").people() if not each.name][:_NAMED]
     names = [_who(each.id) for each in groups]
-    keys = 0
+    page.keyboard.press("ArrowRight")
+    keys = 1
     for name in names:
         page.keyboard.press("Enter")
         page.keyboard.type(name)

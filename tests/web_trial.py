@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-BROWSER = "FACESEARCH_TEST_CHROMIUM"  # where it is; `must` where it has to be found
+BROWSER = "FACESEARCH_TEST_CHROMIUM"  # where it is
 SCREENSHOTS = "FACESEARCH_TEST_SCREENSHOTS"  # the folder to leave them in
 _KNOWN = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _OPTIONS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -30,17 +30,13 @@ DESK = {"width": 1280, "height": 800}
 
 
 def chromium() -> str:
-    """The path of a browser that is there. Skips the test where there is none, unless there must be one."""
-    wanted = os.environ.get(BROWSER, "")
-    if wanted not in ("", "must"):
-        return wanted
+    """The path of a browser that is there. Skips the test where there is none; one that is named must be there."""
+    if named := os.environ.get(BROWSER):
+        return named
     for name in _KNOWN:
         if (found := shutil.which(name)) and not _is_snap(Path(found)):
             return found
-    reason = f"there is no Chromium here; name one by {BROWSER}"
-    if wanted == "must":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(f"there is no Chromium here; name one by {BROWSER}")
 
 
 def _is_snap(path: Path) -> bool:
