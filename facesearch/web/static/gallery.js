@@ -29,6 +29,7 @@ class GalleryPage {
   /** Reads what the gallery holds. */
   async load() {
     const facts = await get("/api/gallery");
+    facts.groups = (await get("/api/people", { list: "groups", n: 1 })).total; // as People counts: without strangers
     if (this.isLeft || !this.isNew("facts", facts)) return;
     fill(this.title, texts.titleOf, " ", isolated(facts.gallery));
     fill(this.numbers, numbersOf(facts));
