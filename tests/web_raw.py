@@ -82,3 +82,18 @@ def answer(connection: socket.socket, method: str = "GET") -> Answer:
     response.begin()
     headers = {name.lower(): value for name, value in response.getheaders()}
     return Answer(response.status, headers, response.read())
+
+
+def target(address: str) -> str:
+    """What is asked of the server where this address is opened."""
+    return "/enter" + address.partition("/enter")[2]
+
+
+def enter(address: str, *lines: str) -> Answer:
+    """Opens the address that the server printed."""
+    return Client(int(address.split(":")[2].partition("/")[0])).get(target(address), *lines)
+
+
+def cookie_of(given: Answer) -> str:
+    """The line of a request with the cookie that came back."""
+    return "Cookie: " + given.headers["set-cookie"].partition(";")[0]
