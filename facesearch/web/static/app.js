@@ -1,10 +1,11 @@
 // Starts the page: one document, whose views are shown by address.
 
-import { wasAborted } from "./api.js";
+import { ApiError, wasAborted } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { findBox, focusFind } from "./find.js";
 import { draw, gallery, markPage, showHelp } from "./frame.js";
 import { addKeys, useKeys } from "./keys.js";
+import { failure } from "./notices.js";
 import { undoLast } from "./queue.js";
 import { keepPlace, navigate, onAddress } from "./router.js";
 import { begin } from "./state.js";
@@ -94,6 +95,12 @@ addKeys([
   { key: "u", shown: "U", words: help.undo, run: undoLast },
   { key: "?", words: help.thisHelp, run: showHelp },
 ]);
+
+window.addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof ApiError)) return;
+  event.preventDefault();
+  failure(event.reason, { slot: "call" });
+});
 
 onAddress(show);
 begin();

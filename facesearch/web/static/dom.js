@@ -42,7 +42,8 @@ export function button(words, action, { kind = "plain", key, label, disabled } =
   return h("button", { ...attributes, "aria-keyshortcuts": shortcut }, words, hint);
 }
 
-const GONE = "/static/face.svg"; // in the place of a picture that cannot be had
+/** Stands in the place of a picture that cannot be had. */
+export const GONE = "/static/face.svg";
 
 /** A picture; a head in outline stands for one that cannot be had. @param {string|null} src */
 export function picture(src, attributes = {}) {

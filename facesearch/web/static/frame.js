@@ -19,6 +19,8 @@ const counts = Object.fromEntries(PAGES.map((page) => [page, h("span", { class: 
 const links = Object.fromEntries(PAGES.map((page) => [page, linkTo(page)]));
 const saving = h("span", { id: "saving", hidden: true });
 
+const running = h("span", { class: "count running", hidden: true });
+links.gallery.append(running);
 let isCounted = false;
 
 /** The gallery's name. */
@@ -34,7 +36,10 @@ export function draw(findBox) {
   const skip = h("a", { class: "skip", href: "#main", on: { click: skipping(main) } }, frame.skip);
   fill(document.body, skip, bar, bannerPlace, main, ...regions);
   onPending(showSaving);
-  watch(() => recount());
+  watch(({ run }) => {
+    showRun(run);
+    recount();
+  });
   return main;
 }
 
@@ -84,6 +89,14 @@ function skipping(main) {
 function showSaving(left) {
   saving.hidden = left === 0;
   saving.textContent = left ? frame.saving(left) : "";
+}
+
+/** How far a run that indexes photos is, whichever process it is in: beside the page that tells more. */
+function showRun(run) {
+  const isRunning = Boolean(run) && !run.ended;
+  running.hidden = !isRunning;
+  if (!isRunning) return;
+  running.textContent = run.total ? frame.indexed(Math.floor((100 * run.done) / run.total)) : frame.indexing;
 }
 
 let timer = 0;

@@ -189,6 +189,16 @@ export class Grid {
     return true;
   }
 
+  /** Goes to a section, with its head at the top. */
+  jump(section) {
+    const number = this.layout.rowOf({ section, index: -1 });
+    const first = this.layout.rowOf({ section, index: 0 });
+    if (first < 0) return;
+    this.go({ section, index: 0 }, { scroll: false });
+    this.track.go(this.topOf(number < 0 ? first : number));
+    this.render();
+  }
+
   reveal(number) {
     const { top, height } = this.layout.row(number);
     const seen = this.element.clientHeight;

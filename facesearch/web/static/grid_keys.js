@@ -1,5 +1,7 @@
 // How a grid is moved in: by keys, by a mouse, by a finger.
 
+import { failure } from "./notices.js";
+
 const HELD_MS = 450; // a finger that rests on a tile selects it
 
 /** Listens to a grid's keys and pointers. @param {import("./grid.js").Grid} grid */
@@ -89,11 +91,11 @@ function extend(grid, anchor) {
   const section = grid.section();
   if (grid.spot.index < 0) return;
   if (!grid.selection.anchor && anchor.section === grid.spot.section) grid.selection.anchor = anchor;
-  grid.selection.rangeTo(section, grid.spot);
+  grid.selection.rangeTo(section, grid.spot).catch(failure);
 }
 
 function selectAll(grid) {
-  if (grid.isThere(grid.spot)) grid.selection.everything(grid.section(), grid.spot.section);
+  if (grid.isThere(grid.spot)) grid.selection.everything(grid.section(), grid.spot.section).catch(failure);
 }
 
 function toggle(grid, spot) {

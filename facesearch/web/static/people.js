@@ -95,7 +95,9 @@ class People {
   // The place
 
   async restore(place, person) {
-    if (place?.at && this.goTo(place.at, place.id)) return;
+    const list = this.grid.sections[place?.at?.section]?.list;
+    if (list) await list.range(place.at.index, place.at.index);
+    if (list && this.goTo(place.at, place.id)) return;
     if (person) await this.seek(person);
   }
 
@@ -174,7 +176,8 @@ class People {
   jump(name) {
     const section = LISTS.indexOf(name);
     if (this.grid.sections[section].folded) this.grid.fold(section, false);
-    this.goTo({ section, index: 0 }, null);
+    this.grid.relay();
+    this.grid.jump(section);
     this.grid.element.focus({ preventScroll: true });
   }
 
@@ -214,7 +217,7 @@ class People {
   named(taken) {
     const chosen = this.chosen();
     this.grid.selection.clear();
-    this.back();
+    if (!hasFinger()) this.back(); // a finger's keyboard stays, for the next one
     const people = chosen.filter(({ section }) => section.name !== "alone").map(({ item }) => item);
     const faces = chosen.filter(({ section }) => section.name === "alone").map(({ item }) => item);
     if (chosen.length === 1) return this.acts.name(chosen[0].item, chosen[0].section.name, taken);
@@ -292,4 +295,8 @@ class People {
       ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(move),
     ];
   }
+}
+
+function hasFinger() {
+  return window.matchMedia("(pointer: coarse)").matches;
 }

@@ -1,7 +1,7 @@
 // Who is looked at, beside the grid of people: large enough to know them, with the name box and a button for each act.
 
 import { faceImage, get, wasAborted } from "./api.js";
-import { button, fill, h, isolated, picture } from "./dom.js";
+import { button, fill, h, isolated, picture, show } from "./dom.js";
 import { NameBox } from "./naming.js";
 import { count, panel, span } from "./texts.js";
 
@@ -46,7 +46,8 @@ export class Panel {
   begin(item, isFace) {
     const face = isFace ? item.face_id : item.cover;
     fill(this.cover, face && faceOf(face, 224));
-    fill(this.samples);
+    const n = isFace ? 0 : Math.min(SAMPLES, item.faces - 1);
+    fill(this.samples, ...Array.from({ length: n }, () => faceOf(null, 112))); // their places, so that nothing moves
     this.box.input.placeholder = item.name ? panel.anotherName : panel.placeholder;
     this.box.begin(isFace ? { face: item.face_id } : { person: item.id }, { except: isFace ? null : item.id });
     if (!isFace && item.faces > 1) this.timer = setTimeout(() => this.sample(item), REST_MS);
@@ -57,7 +58,7 @@ export class Panel {
     try {
       const { faces } = await get(`/api/people/${item.id}/faces`, { n: SAMPLES + 1 }, { signal: this.stop.signal });
       const others = faces.filter((each) => each.face_id !== item.cover).slice(0, SAMPLES);
-      fill(this.samples, ...others.map((each) => faceOf(each.face_id, 112)));
+      others.forEach((each, i) => this.samples.children[i] && show(this.samples.children[i], faceImage(each.face_id)));
     } catch (error) {
       if (!wasAborted(error)) fill(this.samples); // the cover is enough to go on
     }

@@ -2,7 +2,7 @@
 // written below it is drawn from attributes, so that a window full of faces stays below 200 nodes.
 
 import { faceImage } from "./api.js";
-import { h, set } from "./dom.js";
+import { GONE, h, set } from "./dom.js";
 
 /** @typedef {{label: string, title?: string, note?: string, face?: number|null, image?: string,
  *   marks?: string}} Look of a tile:
@@ -36,7 +36,7 @@ export function draw(cell, look, images, loading) {
   cell.setAttribute("aria-label", look?.label ?? loading);
   set(cell, "data-title", look?.title);
   set(cell, "data-note", look?.note);
-  picture(cell, look?.image ?? (look?.face ? faceImage(look.face) : ""), images);
+  picture(cell, look ? (look.image ?? (look.face ? faceImage(look.face) : GONE)) : "", images);
 }
 
 /** Takes a tile's image away, so that it is not waited for. */
