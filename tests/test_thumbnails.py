@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 
 from facesearch import Gallery
 from facesearch.arrays import Pixels
+from facesearch.errors import PhotoError
 from facesearch.gallery import contents, galleries
 from facesearch.gallery.forgetting import forget, forget_missing
 from facesearch.gallery.picture_sources import PhotoGoneError
@@ -184,6 +185,15 @@ def test_nothing_of_a_file_is_passed_on_but_its_pixels() -> None:
 def test_what_a_decoder_was_made_to_reply_is_sent_only_if_it_is_a_picture(reply: bytes) -> None:
     with pytest.raises(ValueError, match="picture"):
         pictures_in(reply)
+
+
+def test_a_decoder_that_a_photo_has_taken_over_gets_nothing_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    with Decoders(1, program="tests.lying_decoder") as lying:
+        with pytest.raises(PhotoError, match="an answer that makes no sense"):
+            lying.face_pictures(jpeg(noise(1)), [MIDDLE], 112)
+        with pytest.raises(PhotoError, match="an answer that makes no sense"):
+            lying.photo_picture(jpeg(noise(1)), 2048)
 
 
 def test_pictures_of_a_large_photo_come_from_the_decoded_one_where_they_are_sharp() -> None:

@@ -130,7 +130,10 @@ def _face(row: Sequence[Any]) -> FaceSource:
 
 def _photo(row: Sequence[Any]) -> PhotoSource:
     photo, path, digest, status, width, height = row
-    return PhotoSource(photo, from_sql(path), bytes(digest or b""), Status(status), (width or 0, height or 0))
+    try:
+        return PhotoSource(photo, from_sql(path), bytes(digest or b""), Status(status), (width or 0, height or 0))
+    except (TypeError, ValueError) as error:  # SQLite gives what it finds, of whatever kind
+        raise sqlite3.DatabaseError("a photo is not as it was stored") from error
 
 
 def _is_under(path: str, root: str) -> bool:
