@@ -17,7 +17,8 @@ from facesearch.web.people_lists import PeopleLists, WhichPeople
 
 _AT_ONCE_SECONDS = 0.05  # a gallery whose people are read in less is read anew after each change
 _PAUSE_SECONDS = 0.5  # without a change, before all people are read in the background
-_PATIENCE_SECONDS = 2.0  # for a pause, while change follows change
+_PATIENCE_SECONDS = 2.0  # for a pause, while change follows change, as while photos are indexed;
+_SHARE = 8  # and of a large gallery so many times as long as to read all takes
 
 
 class KeptPeople:
@@ -92,7 +93,8 @@ class KeptPeople:
                 now = time.monotonic()
                 left = None
                 if self._since is not None:
-                    left = min(self._latest + _PAUSE_SECONDS, self._since + _PATIENCE_SECONDS) - now
+                    patience = max(_PATIENCE_SECONDS, _SHARE * self._seconds)
+                    left = min(self._latest + _PAUSE_SECONDS, self._since + patience) - now
                     if left <= 0:
                         return True
                 self._changed.wait(left)

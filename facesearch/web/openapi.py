@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,22 +18,30 @@ _ABOUT = """What the page of `facesearch web` uses, for other programs on this m
 
 All ids are numbers; no path is ever taken. A GET changes nothing. What a POST about people does is one change, which
 POST /api/undo takes back. Answers may have more keys in time."""
-_REFUSALS = {  # by status, when it comes
-    400: "What was sent does not fit.",
-    401: "There is no session, or its token is wrong.",
-    403: "The request comes from another site.",
-    404: "There is nothing of that id.",
-    408: "The body did not come to its end.",
-    409: "It needs a decision, or something else stands in the way.",
-    410: "The photo is not on disk.",
-    413: "The body is too long.",
-    414: "The address is too long.",
-    415: "The body is no JSON, or no photo.",
-    421: "The request names another host.",
-    422: "The photo shows no face that can be used.",
-    423: "Another process writes the gallery; try again when it has ended.",
-    500: "Something unforeseen happened.",
-    503: "The gallery or its model cannot be used now.",
+_REFUSALS = {  # by status: when it comes, and an example, its `error` and its `message`
+    400: ("What was sent does not fit.", "usage", "A name is needed, and this one is empty."),
+    401: ("There is no session, or its token is wrong.", "no_session", "The session has ended; run facesearch web."),
+    403: ("Another site asks.", "foreign", "This did not come from this page; use the page itself."),
+    404: ("There is nothing of that id.", "unknown_face", "The gallery 'default' has no face 99."),
+    408: ("The body did not come to its end.", "too_slow", "The request did not come to its end; send it again."),
+    409: (
+        "It needs a decision, or something else stands in the way.",
+        "name_taken",
+        "Ann is @17 already; say whether this is the same person, or somebody else of that name.",
+    ),
+    410: ("The photo is not on disk.", "photo_gone", "The photo is no longer on disk."),
+    413: ("The body is too long.", "too_long", "This has more than 1 MB; send less."),
+    414: ("The address is too long.", "too_long", "The address is too long; leave something out."),
+    415: ("The body is no JSON, or no photo.", "not_json", "This address takes JSON."),
+    421: ("The request names another host.", "wrong_host", "This server is at http://127.0.0.1:8765 alone."),
+    422: ("The photo shows no face that can be used.", "no_face", "No face was found; try a larger photo."),
+    423: (
+        "Another process writes the gallery; reading goes on.",
+        "gallery_locked",
+        "The gallery 'default' is being written by another process; wait for it to end, or stop it.",
+    ),
+    500: ("Something unforeseen happened.", "unforeseen", "The terminal of facesearch web shows what."),
+    503: ("The gallery or its model cannot be used now.", "gallery", "There is no gallery 'default'."),
 }
 _ALWAYS = (400, 401, 403, 414, 421, 500, 503)
 _OF_BODIES = (404, 408, 413, 415)
@@ -119,7 +126,8 @@ def _body(operation: Operation) -> Json:
     content: Json = {"schema": _reference(operation.body)}
     if operation.example is not None:
         content["example"] = operation.example
-    return {"required": True, "content": {"application/json": content}}
+    can_be_absent = all(not field.required for field in msgspec.structs.fields(operation.body))
+    return {"required": not can_be_absent, "content": {"application/json": content}}
 
 
 def _answer(operation: Operation) -> Json:
@@ -146,9 +154,10 @@ def _refusals(operation: Operation) -> Json:
 
 
 def _refusal(status: int) -> Json:
-    example = {"error": HTTPStatus(status).name.lower(), "message": "A sentence that says what to do next."}
+    what, error, message = _REFUSALS[status]
+    example = {"error": error, "message": message}
     content = {"schema": {"$ref": _SCHEMA.format(name="Error")}, "example": example}
-    return {"description": _REFUSALS[status], "content": {"application/json": content}}
+    return {"description": what, "content": {"application/json": content}}
 
 
 def _security() -> Json:
