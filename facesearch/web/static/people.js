@@ -133,6 +133,7 @@ class People {
   // What others do
 
   changedElsewhere(state, before, isBack) {
+    if (isBack) this.panel.forget();
     if (isBack || (before && state.version !== before.version)) this.later();
   }
 

@@ -43,6 +43,11 @@ export class Panel {
     fill(this.buttons, ...this.actsFor(item, list));
   }
 
+  /** Asks for pictures again, the next time that somebody is shown: some could not be had. */
+  forget() {
+    this.shown = null;
+  }
+
   begin(item, isFace) {
     const face = isFace ? item.face_id : item.cover;
     fill(this.cover, face && faceOf(face, 224));
@@ -68,6 +73,7 @@ export class Panel {
   showSelected(selected, canJoin) {
     const n = selected.length;
     this.several.hidden = n === 0;
+    this.element.classList.toggle("selecting", n > 0);
     this.hint.hidden = n > 0 || !this.one.hidden;
     this.one.classList.toggle("lesser", n > 1);
     if (n > 1) this.box.input.placeholder = panel.several;
