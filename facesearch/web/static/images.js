@@ -7,6 +7,11 @@ const AT_ONCE = 8; // a browser has six connections to a host; more only wait in
 const KEPT = 600; // loaded pictures out of the view: 112 pixels square each, 50 KB decoded
 const QUIET_MS = 70; // without a tile coming or going, before pictures are asked for while the view moves fast
 
+const REST_MS = 500; // with nothing to load, before larger pictures are asked for
+const AT_ONCE_SHARP = 4;
+const SOFT_PX = 160; // of the screen: a picture of 112 pixels looks soft beyond
+const SMALL = /^\/api\/faces\/\d+\/image$/;
+
 const kept = new Map(); // url -> img, the one used last at the end
 const failed = new Set();
 
@@ -17,7 +22,10 @@ export function forgetFailed() {
 
 /** The pictures of one grid. */
 export class Images {
-  constructor() {
+  /** @param {HTMLElement} view what they are in */
+  constructor(view) {
+    this.view = view;
+    this.sharpening = new Map(); // a larger picture on its way -> the one it is for
     this.waiting = new Set();
     this.loading = new Set();
     this.timer = 0;
@@ -30,11 +38,7 @@ export class Images {
       kept.delete(url);
       return ready;
     }
-    const image = new Image();
-    image.alt = "";
-    image.draggable = false;
-    image.decoding = "async";
-    image.dataset.url = url;
+    const image = bare(url);
     if (failed.has(url)) markGone(image);
     else if (url) this.waiting.add(image);
     this.later();
@@ -53,6 +57,7 @@ export class Images {
   }
 
   later() {
+    this.stopSharpening();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.next(), this.loading.size || this.waiting.size > 60 ? QUIET_MS : 16);
   }
@@ -60,6 +65,37 @@ export class Images {
   next() {
     const nearest = [...this.waiting].filter((image) => image.isConnected).sort(order);
     for (const image of nearest.slice(0, AT_ONCE - this.loading.size)) this.load(image);
+    if (!this.loading.size) this.resting = setTimeout(() => this.sharpen(), REST_MS);
+  }
+
+  /** Where the screen shows more pixels than a small picture has, and nothing else is to be loaded: larger ones. */
+  sharpen() {
+    if (!this.view?.isConnected) return;
+    const soft = [...this.view.querySelectorAll("img")].filter(isSoft).sort(order).slice(0, AT_ONCE_SHARP);
+    for (const image of soft) this.sharpenOne(image);
+  }
+
+  sharpenOne(image) {
+    const sharp = bare(image.dataset.url);
+    this.sharpening.set(sharp, image);
+    sharp.dataset.sharp = image.dataset.sharp = "";
+    sharp.onload = () => {
+      this.sharpening.delete(sharp);
+      if (image.isConnected) image.replaceWith(sharp);
+      if (!this.sharpening.size) this.sharpen();
+    };
+    sharp.onerror = () => this.sharpening.delete(sharp);
+    sharp.src = `${image.dataset.url}?side=224`;
+  }
+
+  stopSharpening() {
+    clearTimeout(this.resting);
+    for (const [sharp, image] of this.sharpening) {
+      sharp.onload = sharp.onerror = null;
+      sharp.removeAttribute("src");
+      delete image.dataset.sharp;
+    }
+    this.sharpening.clear();
   }
 
   load(image) {
@@ -78,6 +114,20 @@ export class Images {
     };
     image.src = image.dataset.url;
   }
+}
+
+function bare(url) {
+  const image = new Image();
+  image.alt = "";
+  image.draggable = false;
+  image.decoding = "async";
+  image.dataset.url = url;
+  return image;
+}
+
+function isSoft(image) {
+  if (!SMALL.test(image.dataset.url) || "sharp" in image.dataset || image.classList.contains("gone")) return false;
+  return image.parentElement.parentElement.away === 0 && image.clientWidth * window.devicePixelRatio > SOFT_PX;
 }
 
 /** Below zero where `a` is to be loaded before `b`: what is seen goes before what is near, as one reads. */

@@ -12,7 +12,7 @@ export class Rows {
   /** @param {import("./grid.js").Grid} grid */
   constructor(grid) {
     this.grid = grid;
-    this.images = new Images();
+    this.images = new Images(grid.space);
     this.rows = new Map(); // by number
     this.spare = [];
   }
@@ -56,6 +56,7 @@ export class Rows {
   close() {
     clearTimeout(this.ordering);
     this.putAllAside({ dropping: true });
+    this.images.stopSharpening();
   }
 
   /** Puts the rows into the order in which they are seen: who hears the page goes through them so. */
