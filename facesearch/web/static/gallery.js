@@ -81,7 +81,7 @@ function figure(n, words, href) {
 function aboutOf(facts) {
   const { threshold, index } = facts;
   const rows = [
-    [texts.folders, h("ul", {}, facts.folders.map((each) => h("li", { class: "path" }, isolated(each))))],
+    [texts.folders, h("ul", {}, facts.folders.map((each) => h("li", { class: "path" }, isolated(each))), h("li", { class: "quiet-text" }, texts.addFolder, " ", h("code", {}, texts.addCommand(facts.gallery))))],
     facts.exclude.length > 0 && [texts.leftOut, facts.exclude.join(", ")],
     [texts.photosBy, Object.entries(facts.photos).map(([status, n]) => texts.status(status, n)).join(", ") || texts.none],
     [texts.lastRun, facts.last_run ? moment(facts.last_run) : texts.never],

@@ -34,6 +34,11 @@ export class PhotoSlot {
     return Boolean(this.#photo || this.#face);
   }
 
+  /** The face of the gallery that it holds, or null. */
+  get face() {
+    return this.#face;
+  }
+
   /** Gives a photo of the user's to this machine's server, which looks for faces. One that is still
    * on its way is given up. Throws what `upload` throws. */
   async take(file) {

@@ -35,6 +35,17 @@ export async function adding(photo, box, known) {
   return { path: `/api/photos/${photo.photo_id}/people`, body, words: texts.did.added(name), moves, decide: decideName(body) };
 }
 
+/** Says that two faces of the gallery are of one person; null where they are so already, or both are nobody's. */
+export function joining(face, other) {
+  const [one, two] = [face.person, other.person_id];
+  if (one === two) return null;
+  const words = texts.did.joined;
+  const body = { people: [one, two] };
+  if (one && two) return { path: "/api/people/join", body, words, decide: decideJoin(body) };
+  const moved = one ? { faces: [other.face_id], to: one } : { faces: [face.face_id], to: two };
+  return { path: "/api/people/move", body: moved, words };
+}
+
 /** Says that a face is not of whose it is said to be. */
 export function part(face) {
   const path = `/api/people/${face.person}/part`;

@@ -130,6 +130,7 @@ class Questions {
     this.progress.max = this.#answered + left || 1;
     this.progress.value = this.#answered;
     fill(this.counted, texts.progress(this.#answered, left));
+    this.counted.parentElement?.toggleAttribute("hidden", !this.#answered && !left);
   }
 
   #end() {

@@ -132,7 +132,7 @@ class Search {
 
   async #found() {
     const { answer } = await get("/api/search", { ...this.first.query, k: MATCHES, group: this.byPerson });
-    return resultsOf(answer);
+    return resultsOf(answer, this.first.face);
   }
 
   async #compared() {

@@ -1,13 +1,18 @@
 // What a search or a comparison found: matches with their judged similarity against the threshold, and why.
 
-import { h, isolated } from "./dom.js";
+import { button, h, isolated } from "./dom.js";
+import { joining } from "./photo_writes.js";
 import { facePicture } from "./pictures.js";
+import { send } from "./queue.js";
 import { searchTexts as texts } from "./texts.js";
 
 const AT_ONCE = 12; // pictures that are fetched before they are scrolled to
 
-/** The answer to a search as a section: who it is, the matches, and what "same" means here. */
-export function resultsOf(answer) {
+/**
+ * The answer to a search as a section: who it is, the matches, and what "same" means here. `asked` is the face of the
+ * gallery that was asked about, null for a photo that was sent: then a match can be said to be of the same person.
+ */
+export function resultsOf(answer, asked = null) {
   const [best] = answer.matches;
   return [
     h("h2", { class: "found", tabindex: "-1" }, ...headline(best)),
@@ -16,7 +21,7 @@ export function resultsOf(answer) {
     h(
       "ol",
       { class: "matches", "aria-label": texts.matches },
-      answer.matches.map((match, i) => h("li", { class: "match" }, ...matchOf(match, answer, i))),
+      answer.matches.map((match, i) => h("li", { class: "match" }, ...matchOf(match, answer, asked, i))),
     ),
   ];
 }
@@ -29,7 +34,7 @@ function headline(best) {
   return [best.label ? texts.thisIsGroup : texts.thisIsSomebody];
 }
 
-function matchOf(match, answer, i) {
+function matchOf(match, answer, asked, i) {
   const who = match.label ? (match.person ?? texts.group) : texts.nobody;
   const name = match.person_id
     ? h("a", { class: "match-name", href: `/people/${match.person_id}?face=${match.face_id}` }, isolated(who))
@@ -47,8 +52,29 @@ function matchOf(match, answer, i) {
       barOf(match.judged, answer.threshold, match.same),
       h("p", { class: "match-facts" }, texts.matchFacts(match)),
       h("p", { class: "match-why" }, texts.matchWhy(match, answer)),
+      asked && joinButton(asked, match),
     ),
   ];
+}
+
+// Says that a match is the person who was asked about. Nothing is left to say where both are one already.
+function joinButton(asked, match) {
+  if (!joining(asked, match)) return null;
+  const before = [asked.person, match.person_id];
+  const mark = (isJoined, [one, two]) => {
+    [asked.person, match.person_id] = [one, two];
+    made.setAttribute("aria-pressed", String(isJoined));
+    made.disabled = isJoined;
+  };
+  const made = button(texts.join, () => {
+    const write = joining(asked, match);
+    if (!write) return;
+    const both = asked.person ?? match.person_id;
+    const again = () => mark(true, [both, both]);
+    again();
+    send({ ...write, again, revert: () => mark(false, before) });
+  });
+  return made;
 }
 
 /** Whether two faces are one person, as a badge of words. */

@@ -212,6 +212,7 @@ export const photoTexts = {
     cover: (label) => `New cover of ${apart(label)}`,
     notAFace: "Not a face",
     collage: "One person may be here twice",
+    joined: "These are one person",
   },
 };
 
@@ -249,6 +250,7 @@ export const searchTexts = {
   noFace: "No face was found in this photo. Try one where the face is larger, or less turned away.",
   nobody: "A single face",
   group: "No name yet",
+  join: "These are one person",
   nothingHere: "There is nobody to compare with",
   cannotTell: "This face is too small to tell",
   nobodyAlike: "Nobody here is judged to be the same person",
@@ -349,6 +351,8 @@ export const galleryTexts = {
   groups: (n) => (n === 1 ? "group without a name" : "groups without a name"),
   questions: (n) => (n === 1 ? "open question" : "open questions"),
   folders: "Folders",
+  addFolder: "Another folder is added on the command line:",
+  addCommand: (gallery) => `facesearch index FOLDER${gallery === "default" ? "" : ` --gallery ${gallery}`}`,
   leftOut: "Left out",
   photosBy: "Photos",
   status: (status, n) => `${number(n)} ${statuses[status] ?? status}`,
