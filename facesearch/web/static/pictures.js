@@ -4,6 +4,7 @@ import { faceImage } from "./api.js";
 import { h } from "./dom.js";
 
 const AROUND = 0.3; // of a box, at each side, as in the pictures that the server makes
+const AGAIN_MS = 1_000;
 const PLACEHOLDER = "/static/face.svg";
 
 /**
@@ -44,8 +45,14 @@ export function cutOut(picture, size, box, side) {
   return canvas;
 }
 
+// A busy server gives a picture up; it is asked for once more before the placeholder stands for it.
 function replaced({ currentTarget: picture }) {
   if (picture.src.endsWith(PLACEHOLDER)) return;
+  if (!picture.dataset.again) {
+    picture.dataset.again = "1";
+    setTimeout(() => (picture.src = picture.getAttribute("src")), AGAIN_MS);
+    return;
+  }
   picture.classList.add("gone");
   picture.src = PLACEHOLDER;
 }
