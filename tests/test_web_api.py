@@ -110,6 +110,12 @@ def test_a_part_that_is_none_is_refused(unchanged: TestClient, path: str, part: 
     refused(unchanged.get(f"{path}?{part}"), 400, "usage")
 
 
+@pytest.mark.parametrize("path", ["/api/log?before=null", "/api/names?person=NULL", "/api/names?face=null&q=null"])
+def test_nothing_is_said_by_leaving_it_out(unchanged: TestClient, path: str) -> None:
+    refused(unchanged.get(path), 400, "usage")
+    assert unchanged.get("/api/names?q=null").status_code == 200
+
+
 def test_faces_of_somebody_have_their_photo_and_label_and_the_least_sure_come_last(page: TestClient) -> None:
     listed = page.get("/api/people/1/faces?first=1&n=2").json()
     assert listed["total"] == 4

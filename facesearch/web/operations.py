@@ -181,9 +181,13 @@ def _query(request: Request, kind: type) -> Any:
     if len(pairs) != len(dict(pairs)):
         raise UsageError("The address says something twice; say it once.")
     try:
-        return msgspec.convert(dict(pairs), kind, strict=False)
+        found: Any = msgspec.convert(dict(pairs), kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"The address cannot be understood: {error}.") from error
+    for name, said in pairs:
+        if getattr(found, name) is None:  # msgspec takes the word null for nothing
+            raise UsageError(f"The address says {said} for {name}; leave it out, or say which one.")
+    return found
 
 
 async def _body(request: Request, kind: type) -> Any:
