@@ -208,7 +208,8 @@ def refused(answer: Any, status: int, kind: str) -> Json:
     assert error.error == kind, error
     assert error.message.endswith(".")
     assert "Traceback" not in error.message
-    assert "--" not in error.message  # who has a page types no option
+    assert "--" not in error.message  # who has a page types no option, and no command
+    assert "facesearch people" not in error.message
     return said
 
 
