@@ -136,15 +136,22 @@ export class NameBox {
     const chosen = this.options[this.active];
     if (chosen) return this.chose(chosen);
     const name = this.input.value.trim();
-    const known = namesakes(name).filter((each) => each.id !== this.except);
+    const known = this.sharers(name);
     if (!name) return;
     if (this.pickOnly) return this.options.length ? this.chose(this.options[0]) : undefined;
     if (known.length) this.showAsking(name, known);
     else this.done({ name, id: null, same: false, other: false });
   }
 
+  /** Who else is named so, of those who are known here and those whom the server proposed. */
+  sharers(name) {
+    const wanted = fold(name);
+    const found = [...namesakes(name), ...this.likely.filter((each) => fold(each.name) === wanted)];
+    return [...new Map(found.map((each) => [each.id, each])).values()].filter((each) => each.id !== this.except);
+  }
+
   chose(person) {
-    const shared = namesakes(person.name).length > 1;
+    const shared = this.sharers(person.name).length > 1;
     this.done({ name: person.name, id: person.id, same: true, other: false, shared });
   }
 
