@@ -1,11 +1,18 @@
 """The page as somebody uses it: in a browser, by keys, a mouse and a finger."""
 
 import re
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.made_galleries import rows
-from tests.web_opened import Opened
+from tests.web_opened import Opened, copied, opened
+from tests.web_trial import PHONE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def test_the_printed_address_leads_to_the_people_and_is_not_kept_in_the_browser(there: Opened) -> None:
@@ -172,3 +179,37 @@ def test_nothing_moves_for_who_wants_no_motion(there: Opened) -> None:
         there.page.evaluate("document.getAnimations().filter((each) => each.effect.getTiming().duration > 1).length")
         == 0
     )
+
+
+def test_somebody_is_named_with_a_finger_on_a_phone(
+    browser: "Browser", family_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(family_home, tmp_path / "home", monkeypatch)
+    with opened(browser, "family", viewport=PHONE, has_touch=True, is_mobile=True) as there:
+        there.grid.get_by_role("gridcell", name="Group without a name, 36 faces").tap()
+        box = there.page.get_by_role("complementary").get_by_role("combobox")
+        box.tap()
+        box.fill("Ann")
+        there.keys("Enter")
+        expect(there.grid.get_by_role("gridcell", name="Ann, 36 faces")).to_be_visible()
+        there.is_saved()
+        assert there.gallery.person("@1").name == "Ann"
+
+
+def test_a_box_is_drawn_around_a_person_with_the_mouse(there: Opened) -> None:
+    together = next(each for each in there.gallery.faces_of("@1") if "together" in each.photo)
+    there.go(f"/photos/{together.photo_id}")
+    photo = there.page.get_by_role("img", name="together")
+    there.page.get_by_role("button", name="Add a person").click()
+    seen = photo.bounding_box()
+    assert seen is not None
+    x, y, width, height = (seen[side] for side in ("x", "y", "width", "height"))
+    there.page.mouse.move(x + 0.26 * width, y + 0.05 * height)
+    there.page.mouse.down()
+    there.page.mouse.move(x + 0.40 * width, y + 0.25 * height, steps=4)
+    there.page.mouse.up()
+    there.keys("Enter", "=Grandfather", "Enter")
+    there.page.get_by_role("complementary").get_by_role("button", name="Grandfather").wait_for()
+    there.is_saved()
+    ((_, _, left, top, right, bottom, _),) = rows(there.gallery)["marks"]
+    assert [left, top, right, bottom] == pytest.approx([195, 12.5, 300, 62.5], abs=3)  # of 750 x 250 pixels

@@ -86,6 +86,17 @@ def test_an_index_run_of_another_process_is_shown_and_not_fought(
     expect(there.page.get_by_text(f"{395 + 40} with faces")).to_be_visible()
 
 
+def test_new_photos_are_indexed_from_the_page(
+    there: Opened, family_home: Path, tmp_path: Path, models_home: Path
+) -> None:
+    (tmp_path / "home" / "models").symlink_to(models_home / "models")
+    _more(family_home / "photos" / "new", 10)
+    there.go("/gallery").get_by_role("button", name="Look for new photos").click()
+    again = there.page.get_by_role("region", name="Index again")
+    expect(again).to_contain_text("10 photos looked at", timeout=60_000)
+    expect(there.page.get_by_text(f"{395 + 10} with faces")).to_be_visible()
+
+
 def _more(folder: Path, count: int) -> None:
     folder.mkdir(exist_ok=True)
     drawn = sources()
