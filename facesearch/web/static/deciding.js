@@ -28,6 +28,11 @@ export function decideJoin(body) {
   };
 }
 
+/** For an answer to a question: two people become one, and their names differ. */
+export function decideAnswer(body) {
+  return async (error) => (error.kind === "two_names" && error.people.length ? whichName(body, error) : told(error));
+}
+
 async function whichName(body, error) {
   const ids = error.people.length ? error.people : body.people;
   const people = await Promise.all(ids.map((id) => get(`/api/people/${id}`)));

@@ -46,7 +46,7 @@ class Photo {
     this.stage = stage;
     this.boxes = button(texts.boxes, () => this.showBoxes(!areBoxesShown), { key: "B", disabled: !stage });
     this.add = button(texts.addPerson, () => this.addPerson(), { key: "A", disabled: !stage });
-    const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ?? texts.cannotShow);
+    const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ? texts.unreadable(photo.reason) : texts.cannotShow);
     fill(
       this.main,
       h(
@@ -105,8 +105,8 @@ class Photo {
     fill(
       this.panel,
       chosen && chosenPanel(chosen.face, this.#acts(chosen.face)),
-      h("h2", {}, texts.inPhoto(this.items.length)),
-      peopleList(this.items, (item) => this.choose(item), this.#cut()),
+      this.items.length > 0 && h("h2", {}, texts.inPhoto(this.items.length)),
+      photo.width && peopleList(this.items, (item) => this.choose(item), this.#cut()),
     );
     back();
   }

@@ -22,7 +22,7 @@ export function factsOf({ photo, width, height, taken, repeats }, repeat) {
       h("dt", {}, texts.size), h("dd", {}, width ? texts.pixels(width, height) : texts.unknown),
       h("dt", {}, texts.path), h("dd", {}, path, " ", button(texts.copy, () => copied(photo), { kind: "quiet", label: texts.copyPath })),
     ),
-    collageSwitch(repeats, repeat),
+    width && collageSwitch(repeats, repeat),
   );
 }
 

@@ -1,6 +1,6 @@
 // What is said about the faces of a photo, each as a write for the queue: what is sent, and how the photo looks then.
 
-import { decideJoin, decideName } from "./deciding.js";
+import { decideAnswer, decideJoin, decideName } from "./deciding.js";
 import { shown } from "./dialogs.js";
 import { button, h } from "./dom.js";
 import { NameBox } from "./naming.js";
@@ -35,15 +35,11 @@ export async function adding(photo, box, known) {
   return { path: `/api/photos/${photo.photo_id}/people`, body, words: texts.did.added(name), moves, decide: decideName(body) };
 }
 
-/** Says that two faces of the gallery are of one person; null where they are so already, or both are nobody's. */
+/** Says that two faces of the gallery are of one person, whoever they are said to be; null where they are so already. */
 export function joining(face, other) {
-  const [one, two] = [face.person, other.person_id];
-  if (one === two) return null;
-  const words = texts.did.joined;
-  const body = { people: [one, two] };
-  if (one && two) return { path: "/api/people/join", body, words, decide: decideJoin(body) };
-  const moved = one ? { faces: [other.face_id], to: one } : { faces: [face.face_id], to: two };
-  return { path: "/api/people/move", body: moved, words };
+  if (face.person && face.person === other.person_id) return null;
+  const body = { kind: "same", a: face.face_id, b: other.face_id, reply: "yes" };
+  return { path: "/api/questions/answer", body, words: texts.did.joined, decide: decideAnswer(body) };
 }
 
 /** Says that a face is not of whose it is said to be. */

@@ -5,6 +5,7 @@ import { button, h } from "./dom.js";
 import { photoTexts as texts } from "./texts.js";
 
 const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
+const LATE_MS = 500; // a photo that takes longer is said to be on its way
 const SMALL_SIDE = 1024; // pixels: enough for a phone, and a quarter of the bytes
 const LARGE_SIDE = 2048; // the largest that the server makes
 
@@ -64,6 +65,11 @@ export function makeStage(size, source, alt) {
     },
     { passive: false },
   );
+  const words = h("p", { class: "stage-words", role: "status", hidden: true }, texts.loading);
+  element.append(words);
+  const late = setTimeout(() => (words.hidden = false), LATE_MS);
+  picture.addEventListener("load", () => (clearTimeout(late), words.remove()), { once: true });
+  picture.addEventListener("error", () => (clearTimeout(late), words.remove()), { once: true });
   picture.addEventListener("error", () => sayWhy(element, source(shown)), { once: true });
   const side = window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE;
   show(side);

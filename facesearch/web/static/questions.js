@@ -1,7 +1,7 @@
 // "The same person?": one question after the other, each answered by a key. The next one is drawn before it is asked.
 
 import { get } from "./api.js";
-import { decideJoin } from "./deciding.js";
+import { decideAnswer } from "./deciding.js";
 import { ask } from "./dialogs.js";
 import { button, fill, h, isolated } from "./dom.js";
 import { useKeys } from "./keys.js";
@@ -168,11 +168,10 @@ class Questions {
     const move = () => this.#leave(question);
     move();
     const body = { kind, a: a.face_id, b: b.face_id, reply, ...(into === undefined ? {} : { into }) };
-    const decide = (error) => (error.kind === "two_names" ? decideJoin(body)(error) : (failure(error), null));
     const words = texts.answered(reply, question);
     fill(this.last, words);
     send({
-      path: "/api/questions/answer", body, words, again: move, isQuiet: true, decide,
+      path: "/api/questions/answer", body, words, again: move, isQuiet: true, decide: decideAnswer(body),
       revert: () => this.#back(question), settle: () => this.#settled(),
     });
   }

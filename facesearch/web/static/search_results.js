@@ -60,19 +60,13 @@ function matchOf(match, answer, asked, i) {
 // Says that a match is the person who was asked about. Nothing is left to say where both are one already.
 function joinButton(asked, match) {
   if (!joining(asked, match)) return null;
-  const before = [asked.person, match.person_id];
-  const mark = (isJoined, [one, two]) => {
-    [asked.person, match.person_id] = [one, two];
+  const mark = (isJoined) => {
     made.setAttribute("aria-pressed", String(isJoined));
     made.disabled = isJoined;
   };
   const made = button(texts.join, () => {
-    const write = joining(asked, match);
-    if (!write) return;
-    const both = asked.person ?? match.person_id;
-    const again = () => mark(true, [both, both]);
-    again();
-    send({ ...write, again, revert: () => mark(false, before) });
+    mark(true);
+    send({ ...joining(asked, match), again: () => mark(true), revert: () => mark(false) });
   });
   return made;
 }

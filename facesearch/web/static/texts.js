@@ -137,6 +137,8 @@ export const photoTexts = {
   next: "Next",
   noMore: (way) => (way === "next" ? "This is the last photo." : "This is the first photo."),
   cannotShow: "This photo cannot be shown.",
+  unreadable: (reason) => `This photo could not be read: ${reason}.`,
+  loading: "Reading the photo…",
   taken: "Taken",
   noDate: "No date is known",
   dateOf: (taken) => `${date(taken)}${taken.length > 10 ? `, ${taken.slice(11, 16)}` : ""}`,
