@@ -5,7 +5,7 @@ import { shown } from "./dialogs.js";
 import { button, fill, h, isolated } from "./dom.js";
 import { areOn, keysNow, switchKeys } from "./keys.js";
 import { bannerPlace, regions } from "./notices.js";
-import { onPending, pending } from "./queue.js";
+import { canUndo, onPending, pending, undoLast } from "./queue.js";
 import { watch } from "./state.js";
 import { frame, help, number } from "./texts.js";
 
@@ -23,6 +23,8 @@ const running = h("span", { class: "count running", hidden: true });
 links.gallery.append(running);
 let isCounted = false;
 
+const undoing = button("↶", undoLast, { kind: "quiet icon", label: frame.undoLast, disabled: !canUndo() });
+
 /** The gallery's name. */
 export const gallery = document.body.dataset.gallery;
 
@@ -32,7 +34,7 @@ export function draw(findBox) {
   const nav = h("nav", { class: "pages", "aria-label": frame.pages }, ...Object.values(links));
   const helping = button("?", showHelp, { kind: "quiet icon", label: frame.help });
   const home = h("a", { class: "brand", href: "/people", "aria-label": frame.home(gallery) }, isolated(gallery));
-  const bar = h("header", { class: "bar" }, home, nav, saving, findBox, helping);
+  const bar = h("header", { class: "bar" }, home, nav, saving, undoing, findBox, helping);
   const skip = h("a", { class: "skip", href: "#main", on: { click: skipping(main) } }, frame.skip);
   fill(document.body, skip, bar, bannerPlace, main, ...regions);
   onPending(showSaving);
@@ -87,6 +89,7 @@ function skipping(main) {
 }
 
 function showSaving(left) {
+  undoing.disabled = !canUndo();
   saving.hidden = left === 0;
   saving.textContent = left ? frame.saving(left) : "";
 }

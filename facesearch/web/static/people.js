@@ -1,6 +1,7 @@
 // The page of people: who has a name first, then groups by size; faces alone, strangers and hidden people are folded.
 
 import { get } from "./api.js";
+import { ask } from "./dialogs.js";
 import { button, fill, h } from "./dom.js";
 import { Grid } from "./grid.js";
 import { stepInto } from "./grid_keys.js";
@@ -17,6 +18,7 @@ import { watch } from "./state.js";
 import { frame, number, people } from "./texts.js";
 
 const LEAST_PX = 104;
+const SMALL = [3, 5, 10]; // faces
 const FIRST_MS = 5_000; // waited for before the page goes on without its lists
 
 let page = null;
@@ -42,7 +44,8 @@ class People {
     this.chips = h("div", { class: "chips", role: "group", "aria-label": people.sections });
     this.selecting = button(people.select, () => this.switchSelecting(), { kind: "quiet" });
     this.selecting.setAttribute("aria-pressed", "false");
-    const head = h("div", { class: "toolbar" }, h("h1", {}, frame.people), this.chips, this.selecting);
+    this.small = button(people.small, () => this.ignoreSmall(), { kind: "quiet" });
+    const head = h("div", { class: "toolbar" }, h("h1", {}, frame.people), this.chips, this.small, this.selecting);
     this.empty = h("div", { class: "empty", hidden: true });
     this.split = h("div", { class: "split" }, this.grid.element, this.panel.element);
     main.className = "fixed";
@@ -163,6 +166,7 @@ class People {
   showEmpty(isEmpty) {
     this.empty.hidden = !isEmpty;
     this.split.hidden = this.selecting.hidden = isEmpty;
+    this.small.hidden = this.lists.groups.total === 0;
     if (isEmpty) fill(this.empty, h("h2", {}, people.empty), h("p", {}, people.emptyWhy), h("a", { class: "button main", href: "/gallery" }, people.toGallery));
   }
 
@@ -246,6 +250,12 @@ class People {
     this.grid.selection.clear();
     this.acts.join(chosen);
     this.back();
+  }
+
+  async ignoreSmall() {
+    const choices = SMALL.map((n) => ({ value: n, words: people.fewer(n) }));
+    const n = await ask({ title: people.smallTitle, text: people.smallWhy, choices });
+    if (n) this.acts.ignoreBelow(n);
   }
 
   notFaces() {

@@ -64,6 +64,12 @@ export class Acts {
     return this.send({ path: "/api/people/ignore", body, words }, () => this.takeOut(items));
   }
 
+  /** Makes strangers of all groups that have fewer faces. */
+  ignoreBelow(n) {
+    const write = { path: "/api/people/ignore", body: { unnamed_below: n }, words: acts.ignoredBelow(n) };
+    return this.send(write, () => this.takeOut(this.lists.groups.items.filter((group) => group && group.faces < n)));
+  }
+
   /** Leaves people out of the lists, or shows them again. */
   hide(people, hidden) {
     const body = { people: people.map((each) => each.id), hidden };
@@ -90,7 +96,7 @@ export class Acts {
     });
     return () => {
       backs.toReversed().forEach((back) => back());
-      this.reverted(items[0]);
+      if (items.length) this.reverted(items[0]);
     };
   }
 

@@ -52,6 +52,11 @@ export function onPending(listener) {
   return () => listeners.delete(listener);
 }
 
+/** Whether there is something to take back. */
+export function canUndo() {
+  return undoable.length > 0 || waiting.some(({ write }) => !write.isUndo);
+}
+
 /** Takes back the newest write of this page: one that still waits is never sent. */
 export function undoLast() {
   const last = waiting.at(-1);
@@ -152,6 +157,7 @@ function kept(done) {
 
 function remember() {
   sessionStorage.setItem(STORE, JSON.stringify(undoable.map(({ change, words }) => ({ change, words }))));
+  tell();
 }
 
 function remembered() {
