@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.sqlite import first_row, has_table, marks, parts
+from facesearch.gallery.sqlite import complete, first_row, has_table, marks, parts
 from facesearch.people.cohort import Ids, Shifts
 
 
@@ -32,7 +32,7 @@ class Cohorts:
         if not has_table(self._conn, self._path, "cohort_stamp"):
             return None
         row = first_row(self._conn, self._path, "SELECT size, named, faces, least_shift FROM cohort_stamp")
-        return CohortStamp(*row) if row else None
+        return CohortStamp(*complete(row, "its cohort")) if row else None
 
     def ids(self) -> list[int]:
         """The faces of the cohort that are still stored, ascending."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.gallery.sqlite import columns, first_row, from_sql, marks, now, to_sql
+from facesearch.gallery.sqlite import columns, complete, first_row, from_sql, marks, now, to_sql
 from facesearch.models.engines import Engine
 from facesearch.photos.status import FAILURES
 
@@ -108,6 +108,7 @@ class Runs:
         if row is None or row[3] is not None:
             return None
         run, pid, started_at, _, photo, face = row
+        complete((pid, started_at), "its newest run")
         if photo is None:
             return Going(run, pid, started_at, 0, 0, 0)
         count = f"SELECT count(*), coalesce(sum(status IN ({marks(FAILURES)})), 0) FROM photos WHERE id > ?"

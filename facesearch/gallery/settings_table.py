@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facesearch.errors import UsageError
 from facesearch.gallery.records import ActiveThreshold, Calibration, GallerySettings, IndexStamp
-from facesearch.gallery.sqlite import columns, explained, first_row, has_table, now
+from facesearch.gallery.sqlite import columns, complete, explained, first_row, has_table, now
 from facesearch.photos.exclusions import Exclusions
 
 
@@ -27,9 +27,10 @@ class Settings:
             if any(field.default is dataclasses.MISSING and field.name not in there for field in fields) and names:
                 raise sqlite3.DatabaseError("its settings are not as they were stored")
             row = self._conn.execute(f"SELECT {', '.join(names)} FROM settings").fetchone() if names else None
-            if not row:
+            if row is None:
                 return None
-            found = GallerySettings(**dict(zip(names, row, strict=True)))
+            whole = complete(row, "what was fixed when it was made")
+            found = GallerySettings(**dict(zip(names, whole, strict=True)))
             # Where no face is stored nothing must be comparable.
             (has_faces,) = self._conn.execute("SELECT EXISTS (SELECT 1 FROM faces)").fetchone()
         return dataclasses.replace(found, identity=_unsealed(found.identity) if has_faces else "")
@@ -88,6 +89,7 @@ class Calibrations:
             return None
         judged = "judged" if "judged" in columns(self._conn, "calibration") else "0"
         row = first_row(self._conn, self._path, f"SELECT similarity, far, {judged} FROM calibration")
+        row = complete(row, "its learned threshold")
         return ActiveThreshold(row[0], row[1], learned=True, judges=bool(row[2])) if row else None
 
     def write(self, learned: Calibration) -> None:
@@ -112,7 +114,7 @@ class Stamp:
         """What the file of vectors must be; None before the first."""
         statement = "SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall FROM index_stamp"
         row = first_row(self._conn, self._path, statement)
-        return IndexStamp(*row) if row else None
+        return IndexStamp(*row) if row and complete(row[:-1], "the stamp of its vectors") else None
 
     def write(self, stamp: IndexStamp) -> None:
         """Notes a new file of vectors."""

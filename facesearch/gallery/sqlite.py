@@ -164,6 +164,14 @@ def first_row(conn: sqlite3.Connection, path: Path, statement: str) -> Any:
         return conn.execute(statement).fetchone()
 
 
+def complete(row: Any, what: str) -> Any:
+    """A row none of whose columns may be empty. Raises sqlite3.DatabaseError, with what it is, where one is: of a
+    damaged page SQLite reads what is no longer there as NULL."""
+    if row is not None and any(value is None for value in row):
+        raise sqlite3.DatabaseError(f"{what} is not as it was stored")
+    return row
+
+
 def now() -> str:
     """The time in UTC as it is stored: ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
