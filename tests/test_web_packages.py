@@ -1,12 +1,17 @@
 """The page is an extra: without its packages the command line works, and `web` says what to install."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import facesearch.web
+from facesearch.web.pages import modules
 from tests.made_galleries import made
+
+STATIC = Path(facesearch.web.__file__).parent / "static"
 
 _WITHOUT = (
     "import sys; sys.modules |= dict.fromkeys(('starlette', 'uvicorn', 'jinja2'))\n"
@@ -35,3 +40,10 @@ def test_the_page_says_what_to_install(home: Path) -> None:
     assert done.returncode == 3
     assert "pip install starlette uvicorn jinja2" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_page_is_told_at_once_of_all_that_it_imports() -> None:
+    found = modules("app.js", "people.js")
+    assert {"app.js", "people.js", "grid.js", "tiles.js", "texts.js"} <= set(found)
+    imported = {name for module in found for name in re.findall(r'from "\./([^"]+)"', (STATIC / module).read_text())}
+    assert imported <= set(found)
