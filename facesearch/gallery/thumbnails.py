@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError
 from facesearch.gallery.picture_sources import FaceSource
 from facesearch.gallery.sqlite import BUSY_SECONDS, OF_SQLITE, make_private, marks, parts, temporary_files_in
 from facesearch.photos.encoding import AROUND, FACE_SIDE, is_picture
@@ -92,15 +92,14 @@ class Thumbnails:
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
-        """Whatever the disk refuses is as if there were no cache. A file that is damaged or is not ours is deleted,
-        and one whose gallery is not there any more."""
+        """Whatever the disk or the gallery refuses is as if there were no cache. A file that is damaged or is not ours
+        is deleted, and one whose gallery is not there any more."""
         try:
             yield
         except OSError:
             return
-        except (GalleryError, *OF_SQLITE) as error:
-            name = getattr(error, "sqlite_errorname", "")
-            if isinstance(error, GalleryError | _ForeignError) or name.startswith(_DAMAGE):
+        except (FaceSearchError, *OF_SQLITE) as error:
+            if _makes_useless(error):
                 with suppress(FaceSearchError):
                     self.delete()
 
@@ -131,6 +130,13 @@ def stamp_of(face: FaceSource) -> bytes:
     """What a face's picture is made from, 16 bytes: the content of its photo, its place, and how it is drawn."""
     place = struct.pack("<4d", *face.box)
     return hashlib.blake2b(_FORMAT + place + face.photo.digest, digest_size=16).digest()
+
+
+def _makes_useless(error: Exception) -> bool:
+    """Whether the file serves nobody any more after this error."""
+    if isinstance(error, FaceSearchError):
+        return isinstance(error, GalleryError) and not isinstance(error, DamagedGalleryError)
+    return isinstance(error, _ForeignError) or getattr(error, "sqlite_errorname", "").startswith(_DAMAGE)
 
 
 def _make(conn: sqlite3.Connection) -> None:

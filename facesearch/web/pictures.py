@@ -12,6 +12,7 @@ from typing import ClassVar, TypeAlias
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.picture_sources import FaceSource, PhotoSource
+from facesearch.photos.encoding import FACE_SIDE
 from facesearch.photos.pool import Decoders
 
 IsGone: TypeAlias = Callable[[], Awaitable[bool]]  # whether who asks has hung up
@@ -141,6 +142,8 @@ class Pictures:
         return [self._gallery.make_photo_picture(jobs[0].photo, jobs[0].side, self._decoders)]
 
     def _remember(self, job: _Job, picture: bytes) -> None:
+        if job.face and job.side == FACE_SIDE:  # the gallery keeps these itself
+            return
         with self._change:
             self._recent_bytes += len(picture) - len(self._recent.pop(job.what, b""))
             self._recent[job.what] = picture
