@@ -9,6 +9,7 @@ import { factsOf, fileOf } from "./photo_facts.js";
 import { drawBox } from "./photo_mark.js";
 import { cutOut } from "./pictures.js";
 import { calledBy, chosenPanel, isNamed, peopleList } from "./photo_panel.js";
+import { onSwipe } from "./photo_swipe.js";
 import * as writes from "./photo_writes.js";
 import { makeStage } from "./photo_zoom.js";
 import { send } from "./queue.js";
@@ -58,6 +59,7 @@ class Photo {
       ),
     );
     this.showBoxes(areBoxesShown);
+    if (stage) onSwipe(stage.element, () => !this.#drawing && !stage.isZoomed(), (way) => this.go(way));
     this.show(photo);
     useKeys(this.#keys());
     if (stepped) this.main.querySelector(`[data-step="${stepped}"]:not(:disabled)`)?.focus();
@@ -170,7 +172,7 @@ class Photo {
     const before = this.photo;
     const again = () => this.show(moves(this.photo));
     again();
-    await send({ ...write, again, revert: () => this.show(before), settle: () => this.refresh() });
+    await send({ ...write, again, revert: () => this.show(before), settle: () => this.refresh().catch(failure) });
   }
 
   /** Asks the server what the photo shows now. */
@@ -281,22 +283,26 @@ function fetchAhead(id, person, side) {
 
 let view = null;
 let unwatch = null;
+let turn = 0; // of the page that was left last: what comes after that draws nothing
 
 /** Shows a photo. */
 export async function mount(main, { id, query }) {
   view = null;
+  const mine = turn;
   const photo = await fetched(id, Number(query.get("person")) || null).catch((error) => {
     ahead.clear();
     throw error;
   });
+  if (mine !== turn) return;
   view = new Photo(main, photo, query);
   const face = query.get("face") && view.items.find((item) => item.key === query.get("face"));
   if (face) view.point(face);
-  unwatch = watch((_, before) => before && view?.refresh().catch(failure));
+  unwatch = watch((state, before) => before && state.version !== before.version && view?.refresh().catch(() => {}));
 }
 
 /** Leaves it. */
 export function unmount() {
+  turn += 1;
   unwatch?.();
   if (view) view.isLeft = true;
 }

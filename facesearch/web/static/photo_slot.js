@@ -7,6 +7,7 @@ import { isNamed } from "./photo_panel.js";
 import { facePicture } from "./pictures.js";
 import { searchTexts as texts } from "./texts.js";
 
+const SIDE = 1024; // pixels of the picture that is shown, sharp on a screen with two dots to one
 const HELD = 20;
 const held = new Map(); // what the server said of photos that were sent since the page was loaded, by their ids
 
@@ -97,7 +98,7 @@ export class PhotoSlot {
     const frame = h(
       "div",
       { class: "slot-frame" },
-      h("img", { src: `/api/uploads/${id}/image`, alt: texts.yourPhoto, width, height, class: "photo-picture" }),
+      h("img", { src: `/api/uploads/${id}/image?side=${SIDE}`, alt: texts.yourPhoto, width, height, class: "photo-picture" }),
       boxLayer(this.#photo, items, (item) => this.#choose(Number(item.key))),
     );
     frame.style.setProperty("--ratio", String(width / height));

@@ -74,7 +74,7 @@ export function makeStage(size, source, alt) {
   const side = window.innerWidth * window.devicePixelRatio <= SMALL_SIDE ? SMALL_SIDE : LARGE_SIDE;
   show(side);
   zoom(0);
-  return { element, frame, controls, zoom, picture, side };
+  return { element, frame, controls, zoom, picture, side, isZoomed: () => step > 0 };
 }
 
 // A picture that does not come says nothing; the server's own sentence is asked for.

@@ -91,6 +91,7 @@ class Questions {
 
   /** Draws the first question, and the next ones out of sight. */
   draw() {
+    if (this.isLeft) return;
     const [question] = this.#open;
     this.#count();
     for (const control of Object.values(this.buttons)) control.disabled = !question && control !== this.buttons.undo;
@@ -223,15 +224,18 @@ class Questions {
 }
 
 let unwatch = null;
+let view = null;
 
 /** Shows the page of questions. */
 export async function mount(main, { place }) {
-  const view = new Questions(main, place);
-  unwatch = watch((_, before) => before && view.fetch().catch(() => {}));
-  await view.fetch();
+  const shown = new Questions(main, place);
+  view = shown;
+  unwatch = watch((state, before) => before && state.version !== before.version && shown.fetch().catch(() => {}));
+  await shown.fetch();
 }
 
 /** Leaves it. */
 export function unmount() {
+  if (view) view.isLeft = true;
   unwatch?.();
 }

@@ -77,6 +77,7 @@ class Search {
 
   #arrange() {
     const hasFirst = this.first.isFilled;
+    const focused = this.page.contains(document.activeElement) ? document.activeElement : null;
     this.page.classList.toggle("asked", hasFirst);
     this.page.classList.toggle("comparing", Boolean(this.isComparing));
     this.drop.hidden = hasFirst;
@@ -86,6 +87,7 @@ class Search {
     this.other.hidden = !this.isComparing || this.second.isFilled;
     this.second.element.hidden = !this.second.isFilled;
     this.ways.hidden = !this.first.query || this.isComparing;
+    if (focused?.closest("[hidden]")) this.again.focus(); // what had the focus went
   }
 
   /** Opens the system's choice of files. */
@@ -108,14 +110,16 @@ class Search {
     fill(this.results);
     try {
       await slot.take(file);
+      if (this.isLeft) return;
       if (slot === this.first) keepPlace({}, { face: null, upload: slot.query?.upload ?? null, n: slot.query?.face ?? null });
     } catch (error) {
-      if (turn === this.#turn && !wasAborted(error)) this.#failed(error);
+      if (turn === this.#turn && !this.isLeft && !wasAborted(error)) this.#failed(error);
     }
   }
 
   /** Searches or compares, whichever is meant now. */
   async look() {
+    if (this.isLeft) return undefined;
     this.#arrange();
     const { query } = this.first;
     if (this.first.isFilled && !query) return this.#ended(texts.noFace);
@@ -124,9 +128,9 @@ class Search {
     const turn = this.#begin(texts.searching);
     try {
       const found = this.isComparing && this.second.query ? await this.#compared() : this.isComparing ? null : await this.#found();
-      if (turn === this.#turn) this.#answered(found);
+      if (turn === this.#turn && !this.isLeft) this.#answered(found);
     } catch (error) {
-      if (turn === this.#turn) this.#failed(error);
+      if (turn === this.#turn && !this.isLeft) this.#failed(error);
     }
   }
 
@@ -205,11 +209,13 @@ class Search {
 }
 
 let ends = null;
+let view = null;
 
 /** Shows the page of searches. */
 export function mount(main, { query }) {
-  const view = new Search(main, query);
-  useKeys([{ key: "o", shown: "O", words: texts.choose, run: () => view.pick(view.isComparing ? view.second : view.first) }]);
+  view = new Search(main, query);
+  const shown = view;
+  useKeys([{ key: "o", shown: "O", words: texts.choose, run: () => shown.pick(shown.isComparing ? shown.second : shown.first) }]);
   ends = new AbortController();
   listen(main, view, ends.signal);
   return view.begin(query).catch(failure);
@@ -217,6 +223,7 @@ export function mount(main, { query }) {
 
 /** Leaves it. */
 export function unmount() {
+  if (view) view.isLeft = true;
   ends?.abort();
   document.body.classList.remove("dropping");
 }
