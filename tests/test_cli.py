@@ -217,7 +217,7 @@ def test_query_json_is_as_documented(cli: Cli, gallery: Path) -> None:
     assert len(answer["query"]["box"]) == 4
     best, other = answer["matches"]
     keys = {"person", "similarity", "judged", "same", "quality", "photo", "taken", "alike", "box", "face_id"}
-    assert set(best) == keys | {"person_id", "stranger", "faces"}
+    assert set(best) == keys | {"person_id", "label", "stranger", "faces", "photo_id"}
     assert (best["person"], best["similarity"], best["photo"]) == ("Angelina_Jolie", 1.0, str(photo))
     assert best["box"] == answer["query"]["box"]
     assert other["similarity"] < 0.95
