@@ -43,11 +43,10 @@ class Probing(Questions):
         no network. Raises PhotoError when it cannot be read, ModelError when a model is missing."""
         with self.reading() as (db, settings):
             view = given_view(photo, detector_of(settings).max_side, decoders.decode)
-            seen = Seen(view.size, (), settings.model, settings.identity)
             known = KnownProbes(db, settings.dim)
             found = known.of_content(digest_of(photo), name_of(photo)) if isinstance(photo, bytes) else None
             faces = found or embed_view(self._load(settings), view, name_of(photo))
-            return Seen(seen.size, tuple(faces), seen.model, seen.identity)
+            return Seen(view.size, tuple(faces), settings.model, settings.identity)
 
     def load_networks(self) -> None:
         """Loads what `look_at` and searches need, so that the first photo need not wait for it. Raises ModelError
