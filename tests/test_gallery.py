@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import filelock
@@ -12,6 +14,7 @@ import pytest
 from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.errors import (
+    DamagedGalleryError,
     FaceSearchError,
     GalleryError,
     GalleryLockedError,
@@ -26,6 +29,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.records import Answer, Outcome, Unanswered
 from facesearch.photos.status import Status
 from facesearch.photos.view import View
+from tests import made_galleries
 
 
 @pytest.fixture
@@ -442,3 +446,18 @@ def test_the_engine_for_gpus_gives_the_same_gallery(home: Path, album: Path, mon
     Gallery.open("keras", "gpu").index([album])
     onnx, keras = _embeddings(Gallery.open("onnx")), _embeddings(Gallery.open("keras"))
     _assert_same_faces(onnx, keras)
+
+
+@pytest.mark.parametrize(("table", "column"), [("settings", "model"), ("runs", "started_at")])
+def test_a_row_without_its_values_is_damage(home: Path, table: str, column: str) -> None:
+    """As SQLite reads one whose page has changed."""
+    gallery = made_galleries.made(photos=["1.jpg"])
+    with gallery.writing() as db, db.transaction():
+        db.runs.begin()
+    with closing(sqlite3.connect(gallery.database)) as conn, conn:
+        conn.execute("PRAGMA writable_schema = ON")
+        conn.execute("UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '') WHERE name = ?", (table,))
+    with closing(sqlite3.connect(gallery.database)) as conn, conn:
+        conn.execute(f"UPDATE {table} SET {column} = NULL")
+    with pytest.raises(DamagedGalleryError), gallery.reading() as (db, _):
+        db.runs.going_on()
