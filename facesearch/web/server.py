@@ -57,8 +57,8 @@ def serve(service: Service, serving: Serving) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to facesearch, and ends with its session, which lasts while it `is_busy`: its end would stop what
-    the user has begun."""
+    """Leaves signals to facesearch, and ends with its session, which lasts while it `is_busy`: its end would stop
+    what the user has begun."""
 
     def __init__(self, app: Guard, door: Door, is_busy: Callable[[], bool]) -> None:
         self._session, self._is_busy = door.session, is_busy
