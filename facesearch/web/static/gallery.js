@@ -20,10 +20,8 @@ class GalleryPage {
     this.failures = h("section", { "aria-labelledby": "failures-title" });
     this.run = new RunPanel();
     this.title = h("h1", { tabindex: "-1" }, texts.title);
-    fill(
-      main,
-      h("div", { class: "page gallery-page" }, this.title, this.numbers, this.run.element, h("section", { "aria-labelledby": "about-title" }, h("h2", { id: "about-title" }, texts.about), this.about), this.failures),
-    );
+    const about = h("section", { "aria-labelledby": "about-title" }, h("h2", { id: "about-title" }, texts.about), this.about);
+    fill(main, h("div", { class: "page gallery-page" }, this.title, this.numbers, this.run.element, about, this.failures));
   }
 
   /** Reads what the gallery holds. */
@@ -81,7 +79,7 @@ function figure(n, words, href) {
 function aboutOf(facts) {
   const { threshold, index } = facts;
   const rows = [
-    [texts.folders, h("ul", {}, facts.folders.map((each) => h("li", { class: "path" }, isolated(each))), h("li", { class: "quiet-text" }, texts.addFolder, " ", h("code", {}, texts.addCommand(facts.gallery))))],
+    [texts.folders, foldersOf(facts)],
     facts.exclude.length > 0 && [texts.leftOut, facts.exclude.join(", ")],
     [texts.photosBy, Object.entries(facts.photos).map(([status, n]) => texts.status(status, n)).join(", ") || texts.none],
     [texts.lastRun, facts.last_run ? moment(facts.last_run) : texts.never],
@@ -95,6 +93,11 @@ function aboutOf(facts) {
     [texts.place, h("span", { class: "path" }, isolated(facts.directory))],
   ];
   return rows.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);
+}
+
+function foldersOf({ folders, gallery }) {
+  const add = h("li", { class: "quiet-text" }, texts.addFolder, " ", h("code", {}, texts.addCommand(gallery)));
+  return h("ul", {}, folders.map((each) => h("li", { class: "path" }, isolated(each))), add);
 }
 
 let view = null;

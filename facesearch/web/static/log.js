@@ -23,9 +23,9 @@ class Log {
     this.older.hidden = true;
     const head = h("div", { class: "log-head" }, h("h1", { tabindex: "-1" }, texts.title), h("p", { class: "quiet-text" }, texts.lead));
     fill(main, h("div", { class: "page log-page" }, head, this.list, this.older));
-    this.seen = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && this.more().catch(failure), {
-      root: main, rootMargin: "600px",
-    });
+    const isSeen = (entries) => entries.some((each) => each.isIntersecting);
+    const more = (entries) => isSeen(entries) && this.more().catch(failure);
+    this.seen = new IntersectionObserver(more, { root: main, rootMargin: "600px" });
     this.seen.observe(this.older);
   }
 
@@ -61,7 +61,10 @@ class Log {
     fill(
       this.list,
       this.#changes.length === 0 && h("p", { class: "empty" }, texts.empty),
-      [...days].map(([day, changes]) => [h("h2", { class: "log-day" }, day), h("ol", { class: "log-list" }, changes.map((each) => this.#row(each)))]).flat(),
+      [...days].flatMap(([day, changes]) => [
+        h("h2", { class: "log-day" }, day),
+        h("ol", { class: "log-list" }, changes.map((each) => this.#row(each))),
+      ]),
     );
     if (held) this.list.querySelector(`[data-change="${held}"] button, [data-change="${held}"]`)?.focus({ preventScroll: true });
   }

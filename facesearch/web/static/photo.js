@@ -48,13 +48,14 @@ class Photo {
     this.boxes = button(texts.boxes, () => this.showBoxes(!areBoxesShown), { key: "B", disabled: !stage });
     this.add = button(texts.addPerson, () => this.addPerson(), { key: "A", disabled: !stage });
     const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ? texts.unreadable(photo.reason) : texts.cannotShow);
+    const bar = h("div", { class: "photo-bar" }, h("div", { class: "row" }, this.add, this.boxes), stage?.controls);
     fill(
       this.main,
       h(
         "div",
         { class: "page photo-page" },
         h("div", { class: "photo-head" }, this.#heading(), this.#steps()),
-        h("div", { class: "photo-main" }, h("div", { class: "photo-bar" }, h("div", { class: "row" }, this.add, this.boxes), stage?.controls), people),
+        h("div", { class: "photo-main" }, bar, people),
         h("aside", { class: "photo-side", "aria-label": texts.aside }, this.tools, this.panel, this.facts),
       ),
     );
@@ -94,7 +95,8 @@ class Photo {
   /** Shows who is in the photo, as the server has it now or as it will be. */
   show(photo) {
     this.photo = photo;
-    if (this.repeats !== photo.repeats) fill(this.facts, factsOf(photo, () => this.write(writes.collage(photo.photo_id))));
+    const repeat = () => this.write(writes.collage(photo.photo_id));
+    if (this.repeats !== photo.repeats) fill(this.facts, factsOf(photo, repeat));
     this.repeats = photo.repeats;
     const now = JSON.stringify([photo.faces, photo.marks, this.#chosen]);
     if (now === this.#shown) return;
@@ -297,7 +299,8 @@ export async function mount(main, { id, query }) {
   view = new Photo(main, photo, query);
   const face = query.get("face") && view.items.find((item) => item.key === query.get("face"));
   if (face) view.point(face);
-  unwatch = watch((state, before) => before && state.version !== before.version && view?.refresh().catch(() => {}));
+  const isOther = (state, before) => before && state.version !== before.version;
+  unwatch = watch((state, before) => isOther(state, before) && view?.refresh().catch(() => {}));
 }
 
 /** Leaves it. */

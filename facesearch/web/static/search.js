@@ -9,6 +9,7 @@ import { keepPlace } from "./router.js";
 import { comparisonOf, resultsOf } from "./search_results.js";
 import { searchTexts as texts } from "./texts.js";
 
+const KINDS = "image/*,.heic,.heif,.avif,.jxl,.dng,.cr2,.nef,.arw"; // what browsers know as no image by themselves, too
 const MATCHES = 20;
 const WAITS_MS = 1_200; // after that it is said that networks are loaded
 
@@ -21,7 +22,7 @@ class Search {
     this.byPerson = query.get("all") !== "1";
     this.first = new PhotoSlot(texts.firstSlot, () => this.look());
     this.second = new PhotoSlot(texts.secondSlot, () => this.look());
-    this.file = h("input", { type: "file", accept: "image/*,.heic,.heif,.avif,.jxl,.dng,.cr2,.nef,.arw", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+    this.file = h("input", { type: "file", accept: KINDS, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
     this.file.addEventListener("change", () => this.file.files[0] && this.take(this.file.files[0], this.target));
     this.target = this.first;
     this.status = h("p", { class: "search-status", role: "status" });
@@ -127,7 +128,7 @@ class Search {
     if (query.upload) keepPlace({}, { upload: query.upload, n: query.face });
     const turn = this.#begin(texts.searching);
     try {
-      const found = this.isComparing && this.second.query ? await this.#compared() : this.isComparing ? null : await this.#found();
+      const found = !this.isComparing ? await this.#found() : this.second.query ? await this.#compared() : null;
       if (turn === this.#turn && !this.isLeft) this.#answered(found);
     } catch (error) {
       if (turn === this.#turn && !this.isLeft) this.#failed(error);
