@@ -1,16 +1,20 @@
 """Galleries of given photos whose faces lie where a test says, made without networks."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
+from facesearch.photos.encoding import is_picture
 from facesearch.photos.file import PhotoFile, load
+from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Status
 from tests.made_up_gallery import DIM, SETTINGS
 
@@ -66,3 +70,17 @@ def face(box: Box) -> Face:
     """A face with this box."""
     middle = Point((box.left + box.right) / 2, (box.top + box.bottom) / 2)
     return Face(box, 0.99, (middle, middle, middle, middle, middle), 0.9)
+
+
+def show(gallery: Gallery, face: int, decoders: Decoders, side: int = 112) -> bytes:
+    """The picture of a face, kept or made."""
+    found = gallery.face_to_show(face, side)
+    return found.picture or gallery.make_face_pictures([found.source], side, decoders)[0]
+
+
+def shown(picture: bytes) -> Pixels:
+    """The pixels of a picture, in which there is nothing else."""
+    assert is_picture(picture)
+    with Image.open(io.BytesIO(picture)) as image:
+        assert set(image.info) <= {"loop", "background", "timestamp", "duration"}
+        return np.asarray(image.convert("RGB"))

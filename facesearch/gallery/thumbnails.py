@@ -92,8 +92,8 @@ class Thumbnails:
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
-        """Whatever the disk or the gallery refuses is as if there were no cache. A file that is damaged or not ours is
-        deleted, and one whose gallery is not there any more."""
+        """Whatever the disk or the gallery refuses is as if there were no cache. A file that is damaged or not ours
+        is deleted, and one whose gallery is not there any more."""
         try:
             yield
         except OSError:
