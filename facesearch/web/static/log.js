@@ -5,6 +5,7 @@ import { button, fill, h, isolated } from "./dom.js";
 import { failure, notice, say } from "./notices.js";
 import { facePicture } from "./pictures.js";
 import { send } from "./queue.js";
+import { keepPlace } from "./router.js";
 import { watch } from "./state.js";
 import { logTexts as texts } from "./texts.js";
 
@@ -30,17 +31,18 @@ class Log {
   }
 
   /** Reads the changes that are older than those shown. */
-  more() {
+  more(n = PART) {
     if (this.#isAll) return Promise.resolve();
-    this.#loading ??= this.#more().finally(() => (this.#loading = null));
+    this.#loading ??= this.#more(n).finally(() => (this.#loading = null));
     return this.#loading;
   }
 
-  async #more() {
+  async #more(n) {
     const before = this.#changes.at(-1)?.change ?? null;
-    const { changes } = await get("/api/log", { n: PART, before });
+    const { changes } = await get("/api/log", { n, before });
     this.#changes.push(...changes);
-    this.#isAll = changes.length < PART;
+    this.#isAll = changes.length < n;
+    if (before) keepPlace({ shown: this.#changes.length });
     this.#draw();
   }
 
@@ -153,10 +155,10 @@ let unwatch = null;
 let view = null;
 
 /** Shows the log. */
-export async function mount(main) {
+export async function mount(main, { place }) {
   view = new Log(main);
   unwatch = watch((state, before) => before && state.version !== before.version && view?.refresh().catch(() => {}));
-  await view.more();
+  await view.more(Math.min(AT_ONCE, place?.shown ?? PART)); // as far as the user had come before
 }
 
 /** Leaves it. */
