@@ -47,7 +47,8 @@ class Photo {
     this.stage = stage;
     this.boxes = button(texts.boxes, () => this.showBoxes(!areBoxesShown), { key: "B", disabled: !stage });
     this.add = button(texts.addPerson, () => this.addPerson(), { key: "A", disabled: !stage });
-    const people = photo.width ? stage.element : h("p", { class: "empty" }, photo.reason ? texts.unreadable(photo.reason) : texts.cannotShow);
+    const why = photo.reason ? texts.unreadable(photo.reason) : texts.cannotShow;
+    const seen = stage ? stage.element : h("p", { class: "empty" }, why);
     const bar = h("div", { class: "photo-bar" }, h("div", { class: "row" }, this.add, this.boxes), stage?.controls);
     fill(
       this.main,
@@ -55,7 +56,7 @@ class Photo {
         "div",
         { class: "page photo-page" },
         h("div", { class: "photo-head" }, this.#heading(), this.#steps()),
-        h("div", { class: "photo-main" }, bar, people),
+        h("div", { class: "photo-main" }, bar, seen),
         h("aside", { class: "photo-side", "aria-label": texts.aside }, this.tools, this.panel, this.facts),
       ),
     );
@@ -79,7 +80,8 @@ class Photo {
     const name = h("h1", { tabindex: "-1" }, isolated(fileOf(this.photo.photo)));
     if (!this.person) return h("div", {}, name);
     const face = this.photo.faces.find((each) => each.person === this.person);
-    const back = h("a", { href: `/people/${this.person}${face ? `?face=${face.face_id}` : ""}` }, texts.among(face && isNamed(face) ? face.label : null));
+    const href = `/people/${this.person}${face ? `?face=${face.face_id}` : ""}`;
+    const back = h("a", { href }, texts.among(face && isNamed(face) ? face.label : null));
     return h("div", {}, name, h("p", {}, back));
   }
 
