@@ -80,10 +80,10 @@ function afterwards(then) {
 }
 
 function undo({ change, words, write }) {
-  remember();
   write?.revert?.();
   const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true, isQuiet: write?.isQuiet };
   send({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() });
+  remember(); // who waits to undo more is told only once this is on its way
 }
 
 async function run() {
@@ -103,12 +103,12 @@ async function one(item) {
 }
 
 function finished(item, done) {
-  leave(item, done);
-  item.write.settle?.(done);
-  poke();
   const { write } = item;
   const change = done.change ?? null;
-  if (!write.isUndo && change !== null) kept({ change, words: write.words, write });
+  if (!write.isUndo && change !== null) kept({ change, words: write.words, write }); // before who waits to undo it
+  leave(item, done);
+  write.settle?.(done);
+  poke();
   for (const note of done.notes ?? []) notice(note, { kind: "plain" });
   if (write.isQuiet && change !== null) return;
   const actions = write.isUndo || change === null ? [] : [{ words: frame.undo, key: "U", run: undoLast }];
