@@ -107,7 +107,7 @@ function toggle(grid, spot) {
 function enter(grid, event) {
   const item = grid.item();
   if (grid.spot.index < 0) grid.fold(grid.spot.section, !grid.section().folded);
-  else if (item) grid.does.enter?.(item, grid.section(), event);
+  else if (grid.isThere(grid.spot)) grid.does.enter?.(item, grid.section(), event);
 }
 
 function spotOf(event) {

@@ -7,13 +7,15 @@ const AT_ONCE = 8; // a browser has six connections to a host; more only wait in
 const KEPT = 600; // loaded pictures out of the view: 112 pixels square each, 50 KB decoded
 const QUIET_MS = 70; // without a tile coming or going, before pictures are asked for while the view moves fast
 
+const TRIES = 2;
+const AGAIN_MS = 1_500;
 const REST_MS = 500; // with nothing to load, before larger pictures are asked for
 const AT_ONCE_SHARP = 4;
 const SOFT_PX = 160; // of the screen: a picture of 112 pixels looks soft beyond
 const SMALL = /^\/api\/faces\/\d+\/image$/;
 
 const kept = new Map(); // url -> img, the one used last at the end
-const failed = new Set();
+const failed = new Map(); // url -> how often: a server that has too much to do gives up, too
 
 /** Forgets which pictures could not be had, so that they are asked for again. */
 export function forgetFailed() {
@@ -39,7 +41,7 @@ export class Images {
       return ready;
     }
     const image = bare(url);
-    if (failed.has(url)) markGone(image);
+    if (failed.get(url) >= TRIES) markGone(image);
     else if (url) this.waiting.add(image);
     this.later();
     return image;
@@ -66,6 +68,14 @@ export class Images {
     const nearest = [...this.waiting].filter((image) => image.isConnected).sort(order);
     for (const image of nearest.slice(0, AT_ONCE - this.loading.size)) this.load(image);
     if (!this.loading.size) this.resting = setTimeout(() => this.sharpen(), REST_MS);
+  }
+
+  missed(image) {
+    const { url } = image.dataset;
+    failed.set(url, (failed.get(url) ?? 0) + 1);
+    if (failed.get(url) >= TRIES) return markGone(image);
+    image.removeAttribute("src");
+    setTimeout(() => image.isConnected && (this.waiting.add(image), this.later()), AGAIN_MS);
   }
 
   /** Where the screen shows more pixels than a small picture has, and nothing else is to be loaded: larger ones. */
@@ -107,9 +117,8 @@ export class Images {
     };
     image.onload = ended;
     image.onerror = () => {
-      failed.add(image.dataset.url);
       image.onload = null;
-      markGone(image);
+      this.missed(image);
       ended();
     };
     image.src = image.dataset.url;

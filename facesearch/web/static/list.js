@@ -2,7 +2,9 @@
 
 import { wasAborted } from "./api.js";
 
-const AT_ONCE = 2;
+const AT_ONCE = 2; // parts on their way
+const MOST = 500; // items in one answer
+const AHEAD = 60; // items on both sides of what is seen, so that who goes on by keys does not wait
 
 /** @template Item */
 export class List {
@@ -22,6 +24,9 @@ export class List {
     this.flights = new Map(); // by part
     this.wanted = [0, -1];
     this.turn = 0;
+    this.readings = 0;
+    this.tried = new Set(); // parts that the server could not fill, while it is behind
+    this.gone = new Set(); // keys of what was taken out ahead of the server
     this.changed = () => {};
   }
 
@@ -37,7 +42,7 @@ export class List {
 
   /** Says which items are seen: the parts that hold them are loaded, the nearest to the middle first. */
   want(first, last) {
-    this.wanted = [first, last];
+    this.wanted = [Math.max(0, first - AHEAD), last + AHEAD];
     for (const [part, flight] of this.flights) if (!this.isNear(part)) flight.abort();
     this.fly();
   }
@@ -45,6 +50,9 @@ export class List {
   /** Loads what is seen anew; what is shown stays until then. */
   refresh() {
     this.turn += 1;
+    this.readings += 1;
+    this.gone.clear();
+    this.tried.clear();
     this.fresh.clear();
     for (const flight of this.flights.values()) flight.abort();
     this.flights.clear();
@@ -61,7 +69,10 @@ export class List {
   /** Everything from one index up to another one, which must have been loaded for it. */
   async range(first, last) {
     for (let part = this.partOf(first); part <= this.partOf(last); part += 1) {
-      if (!this.isWhole(part)) this.take(part, await this.load(part * this.part, this.part));
+      if (this.isWhole(part)) continue;
+      const answer = await this.load(part * this.part, this.length);
+      if (this.gone.size) this.fillUp(part, answer);
+      else this.take(part, answer);
     }
     this.changed();
     return this.items.slice(first, last + 1).filter((item) => item !== undefined);
@@ -70,7 +81,11 @@ export class List {
   /** Takes items out, ahead of the server. Gives what puts them back. */
   remove(indexes) {
     const taken = [...indexes].sort((a, b) => a - b).map((index) => [index, this.items[index]]);
-    for (const [index] of taken.toReversed()) this.items.splice(index, 1);
+    for (const [index, item] of taken.toReversed()) {
+      this.items.splice(index, 1);
+      if (item) this.gone.add(this.key(item));
+    }
+    this.tried.clear();
     this.total -= taken.length;
     this.moved();
     return () => {
@@ -80,6 +95,7 @@ export class List {
 
   /** Puts an item in, ahead of the server. */
   insert(index, item) {
+    this.gone.delete(this.key(item));
     if (index > this.items.length) this.items.length = index;
     this.items.splice(index, 0, item);
     this.total += 1;
@@ -95,6 +111,11 @@ export class List {
   moved() {
     this.turn += 1; // what is on its way was counted before
     this.changed();
+  }
+
+  /** How many items are asked for: the server still has those that were taken out ahead of it. */
+  get length() {
+    return Math.min(MOST, this.part + this.gone.size);
   }
 
   partOf(index) {
@@ -113,11 +134,13 @@ export class List {
 
   missing() {
     if (this.wanted[1] < this.wanted[0]) return [];
-    const [first, last] = this.wanted.map((index) => this.partOf(index));
+    const end = this.isKnown ? Math.max(0, this.total - 1) : 0;
+    const [first, last] = this.wanted.map((index) => this.partOf(Math.min(index, end)));
     const middle = (first + last) / 2;
     const parts = [];
     for (let part = first; part <= last; part += 1) {
-      if (!this.fresh.has(part) && !this.flights.has(part)) parts.push(part);
+      const isThere = this.tried.has(part) || (this.fresh.has(part) && this.isWhole(part));
+      if (!isThere && !this.flights.has(part)) parts.push(part);
     }
     return parts.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
   }
@@ -128,13 +151,14 @@ export class List {
   }
 
   async fetch(part) {
-    const { turn } = this;
+    const { turn, readings } = this;
     const flight = new AbortController();
     this.flights.set(part, flight);
     let isDone = false;
     try {
-      const answer = await this.load(part * this.part, this.part, flight.signal);
-      if (turn === this.turn) this.take(part, answer);
+      const answer = await this.load(part * this.part, this.length, flight.signal);
+      if (turn === this.turn && !this.gone.size) this.take(part, answer);
+      else if (readings === this.readings) this.fillUp(part, answer);
       isDone = true;
     } catch (error) {
       if (!wasAborted(error)) this.failed(error);
@@ -142,6 +166,21 @@ export class List {
     }
     if (this.flights.get(part) === flight) this.flights.delete(part);
     if (isDone) await this.fly();
+  }
+
+  /** Takes what was asked for before the user took others out: what is new of it goes where nothing is yet. */
+  fillUp(part, { items }) {
+    const known = new Set(this.items.filter((item) => item !== undefined).map(this.key));
+    const fresh = items.filter((item) => !known.has(this.key(item)) && !this.gone.has(this.key(item)));
+    let index = Math.max(0, part * this.part - this.gone.size);
+    for (const item of fresh) {
+      while (this.items[index] !== undefined) index += 1;
+      if (index < this.total) this.items[index] = item;
+    }
+    this.isKnown = true;
+    this.fresh.add(part);
+    if (!this.isWhole(part)) this.tried.add(part);
+    this.changed();
   }
 
   take(part, { total, items }) {
@@ -153,6 +192,7 @@ export class List {
     this.total = total;
     this.isKnown = true;
     this.fresh.add(part);
+    if (!this.isWhole(part)) this.tried.add(part);
     this.changed();
   }
 }

@@ -194,7 +194,7 @@ class People {
   }
 
   entered(item, list) {
-    if (list === "named") this.open(item, list);
+    if (item && list === "named") this.open(item, list);
     else this.openBox();
   }
 
@@ -204,8 +204,9 @@ class People {
   }
 
   openBox() {
-    if (!this.about) return;
+    if (this.grid.spot.index < 0 || !this.grid.isThere(this.grid.spot)) return;
     this.panel.element.classList.add("open");
+    this.panel.one.hidden = false; // who has not arrived is named when they have
     this.panel.box.focus();
   }
 
@@ -219,8 +220,20 @@ class People {
     this.grid.element.focus({ preventScroll: true });
   }
 
+  /** Names who is chosen; where they have not arrived, once they have, and the next one after that. */
   named(taken) {
     const chosen = this.chosen();
+    if (chosen.length && !this.naming) return this.nameChosen(chosen, taken);
+    const before = this.naming;
+    const mine = Promise.resolve(before)
+      .then(() => this.arrivedOf(this.chosen()))
+      .then((arrived) => this.nameChosen(arrived, taken))
+      .finally(() => this.naming === mine && (this.naming = null));
+    this.naming = mine;
+    this.back();
+  }
+
+  nameChosen(chosen, taken) {
     this.grid.selection.clear();
     if (!hasFinger()) this.back(); // a finger's keyboard stays, for the next one
     const people = chosen.filter(({ section }) => section.name !== "alone").map(({ item }) => item);
@@ -228,6 +241,15 @@ class People {
     if (chosen.length === 1) return this.acts.name(chosen[0].item, chosen[0].section.name, taken);
     if (people.length) this.acts.nameAll(people, taken);
     if (faces.length) this.acts.move(faces, taken);
+  }
+
+  /** Who is chosen, or whose tile is active and has not arrived yet. */
+  async arrivedOf(chosen) {
+    const { spot } = this.grid;
+    const section = this.grid.section();
+    if (chosen.length || spot.index < 0 || !section) return chosen;
+    const [item] = await section.list.range(spot.index, spot.index);
+    return item ? [{ item, section }] : [];
   }
 
   chosen() {
@@ -294,7 +316,7 @@ class People {
     const move = (key) => ({ key, words: "", run: () => stepInto(this.grid, key) });
     return [
       { key: "arrows", shown: people.arrowKeys, words: people.keys.arrows, run: () => {} },
-      { key: "Enter", words: people.keys.enter, run: () => this.about && this.entered(this.about.item, this.about.name) },
+      { key: "Enter", words: people.keys.enter, run: () => this.entered(this.about?.item, this.about?.name) },
       { key: "n", shown: "N", words: people.keys.name, run: () => this.openBox() },
       { key: "o", shown: "O", words: people.keys.open, run: does.open },
       { key: "i", shown: "I", words: people.keys.ignore, run: does.ignore },

@@ -60,10 +60,9 @@ export function canUndo() {
 /** Takes back the newest write of this page: one that still waits is never sent. */
 export function undoLast() {
   const last = waiting.at(-1);
-  if (last && waiting.length > 1) return withdraw(last);
-  const done = last ? null : undoable.pop();
+  if (last && !last.write.isUndo) return waiting.length > 1 ? withdraw(last) : afterwards(undoLast);
+  const done = undoable.pop();
   if (done) return undo(done);
-  if (last) return afterwards(undoLast);
   notice(frame.nothingToUndo, { slot: "done", actions: [{ words: frame.toLog, run: () => location.assign("/log") }] });
 }
 
@@ -76,7 +75,7 @@ function withdraw(last) {
 }
 
 function afterwards(then) {
-  const end = onPending((left) => left === 0 && (end(), then()));
+  const end = onPending(() => pending() === 0 && (end(), then()));
 }
 
 function undo({ change, words, write }) {
