@@ -46,7 +46,7 @@ def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened)
         ("End", " ", "p"),  # the least sure face is not theirs
         ("End", "Shift+ArrowLeft", "Shift+ArrowLeft", "p"),  # nor are three more
         ("Home", "m", "=Moved", "Enter"),  # the first is somebody else
-        ("ArrowRight", "m", "=Moved", "ArrowDown", "Enter"),  # who has the second, too
+        ("ArrowRight", "m", "=Moved", "~Moved", "ArrowDown", "Enter"),  # who has the second, too
         ("ArrowRight", "f"),  # no face
         ("ArrowRight", "c"),  # what shows them best
         ("n", "=Ann", "Enter"),
@@ -213,3 +213,15 @@ def test_a_box_is_drawn_around_a_person_with_the_mouse(there: Opened) -> None:
     there.is_saved()
     ((_, _, left, top, right, bottom, _),) = rows(there.gallery)["marks"]
     assert [left, top, right, bottom] == pytest.approx([195, 12.5, 300, 62.5], abs=3)  # of 750 x 250 pixels
+
+
+def test_what_was_just_said_is_taken_back_without_waiting(there: Opened) -> None:
+    there.grid.get_by_role("gridcell").nth(1).wait_for()
+    there.keys(
+        "ArrowRight", *["Enter", "=A", "Enter"], "u", *["Enter", "=B", "Enter"], *["Enter", "=C", "Enter"], "u"
+    )
+    there.is_saved()
+    assert [each.name for each in there.gallery.people() if each.name] == ["B"]
+    there.keys("u", "u", "u")
+    there.is_saved()
+    assert [each.name for each in there.gallery.people() if each.name] == []

@@ -59,9 +59,12 @@ class Opened:
         return page
 
     def keys(self, *keys: str) -> None:
-        """Pressed one after the other; text that is no name of a key is typed."""
+        """Pressed one after the other. What begins with = is typed; what begins with ~ is waited for, until it is
+        proposed."""
         for key in keys:
-            if key[:1] == "=":
+            if key[:1] == "~":
+                self.page.get_by_role("option", name=key[1:]).wait_for()
+            elif key[:1] == "=":
                 self.page.keyboard.type(key[1:])
             else:
                 self.page.keyboard.press(key)

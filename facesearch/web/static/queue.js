@@ -34,8 +34,12 @@ let running = false;
  * @returns {Promise<object|null>} what was done, or null where it was refused
  */
 export function send(write) {
+  return put(write, waiting.length);
+}
+
+function put(write, place) {
   return new Promise((resolve) => {
-    waiting.push({ write, resolve, path: write.path, body: write.body ?? {} });
+    waiting.splice(place, 0, { write, resolve, path: write.path, body: write.body ?? {} });
     tell();
     run();
   });
@@ -54,35 +58,39 @@ export function onPending(listener) {
 
 /** Whether there is something to take back. */
 export function canUndo() {
-  return undoable.length > 0 || waiting.some(({ write }) => !write.isUndo);
+  return undoable.length > 0 || waiting.some(({ write, isToUndo }) => !write.isUndo && !isToUndo);
 }
 
-/** Takes back the newest write of this page: one that still waits is never sent. */
+/** Takes back the newest write of this page: one that still waits is never sent, one on its way is undone after it. */
 export function undoLast() {
-  const last = waiting.at(-1);
-  if (last && !last.write.isUndo) return waiting.length > 1 ? withdraw(last) : afterwards(undoLast);
+  const last = waiting.findLast(({ write, isToUndo }) => !write.isUndo && !isToUndo);
+  if (last) return last === waiting[0] ? undoOnceDone(last) : withdraw(last);
   const done = undoable.pop();
   if (done) return undo(done);
   notice(frame.nothingToUndo, { slot: "done", actions: [{ words: frame.toLog, run: () => location.assign("/log") }] });
 }
 
-function withdraw(last) {
-  waiting.pop();
-  last.write.revert?.();
-  last.resolve(null);
+function withdraw(item) {
+  leave(item, null);
+  item.write.revert?.();
+  if (!item.write.isQuiet) notice(frame.undone(item.write.words), { slot: "done", kind: "done" });
+}
+
+function undoOnceDone(item) {
+  item.isToUndo = true;
+  item.write.revert?.();
   tell();
-  if (!last.write.isQuiet) notice(frame.undone(last.write.words), { slot: "done", kind: "done" });
 }
 
-function afterwards(then) {
-  const end = onPending(() => pending() === 0 && (end(), then()));
+function undo(done) {
+  done.write?.revert?.();
+  sendUndo(done, waiting.length);
+  remember();
 }
 
-function undo({ change, words, write }) {
-  write?.revert?.();
+function sendUndo({ change, words, write }, place) {
   const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true, isQuiet: write?.isQuiet };
-  send({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() });
-  remember(); // who waits to undo more is told only once this is on its way
+  put({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() }, place);
 }
 
 async function run() {
@@ -104,8 +112,10 @@ async function one(item) {
 function finished(item, done) {
   const { write } = item;
   const change = done.change ?? null;
-  if (!write.isUndo && change !== null) kept({ change, words: write.words, write }); // before who waits to undo it
+  const isToStay = !write.isUndo && change !== null && !item.isToUndo;
+  if (isToStay) kept({ change, words: write.words, write });
   leave(item, done);
+  if (item.isToUndo && change !== null) return sendUndo({ change, words: write.words, write }, 0);
   write.settle?.(done);
   poke();
   for (const note of done.notes ?? []) notice(note, { kind: "plain" });
@@ -121,6 +131,7 @@ async function refused(item, error) {
     return;
   }
   leave(item, null);
+  if (item.isToUndo) return;
   item.write.revert?.();
   if (error.status === 409 && item.write.decide) return;
   failure(named(item.write.words, error), { retry: () => (item.write.again?.(), send(item.write)) });
