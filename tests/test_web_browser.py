@@ -35,7 +35,7 @@ def test_the_hundred_largest_people_are_named_by_keys_alone_and_all_is_taken_bac
     for _ in range(100):
         there.keys("u")
     there.is_saved()
-    assert rows(there.gallery) == before
+    assert rows(there.gallery) == before, there.page.get_by_role("region", name="Notices").inner_text()
 
 
 def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened) -> None:
@@ -65,7 +65,7 @@ def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened)
     for _ in verbs:
         there.keys("u")
     there.is_saved()
-    assert rows(there.gallery) == before
+    assert rows(there.gallery) == before, there.page.get_by_role("region", name="Notices").inner_text()
 
 
 def test_questions_are_answered_by_keys(there: Opened) -> None:
