@@ -12,9 +12,9 @@ _NODES = 200
 # A grid of three million tiles: higher than a browser scrolls. Keys and scrolling as a user does them; after each
 # step how far it is from the top, the tile that is active, and how many tiles are wholly seen.
 _MILLIONS = """async () => {
-  const { Grid } = await import("/static/grid.js");
-  const { List } = await import("/static/list.js");
-  const { moveBy } = await import("/static/grid_keys.js");
+  const { Grid } = await import("/static/grid/grid.js");
+  const { List } = await import("/static/grid/list.js");
+  const { moveBy } = await import("/static/grid/grid_keys.js");
   const total = 3_000_000;
   const some = (first, n) => Array.from({ length: Math.min(n, total - first) }, (_, i) => ({ id: first + i }));
   const list = new List(async (first, n) => ({ total, items: some(first, n) }), { key: ({ id }) => id });
@@ -58,7 +58,7 @@ _MILLIONS = """async () => {
 }"""
 
 _SIZES = """async () => {
-  const { measured } = await import("/static/layout.js");
+  const { measured } = await import("/static/grid/layout.js");
   const sizes = [];
   for (let width = 200; width <= 4000; width += 90)
     for (let height = 150; height <= 2400; height += 75)
@@ -71,7 +71,7 @@ _SIZES = """async () => {
 }"""
 
 _ORDER = """async () => {
-  const { send } = await import("/static/queue.js");
+  const { send } = await import("/static/frame/queue.js");
   const words = "Done";
   const names = Array.from({ length: 20 }, (_, i) => `Name ${i}`);
   await Promise.all(names.map((name) => send({ path: "/api/people/1/name", body: { name }, words })));

@@ -43,7 +43,11 @@ def test_the_page_says_what_to_install(home: Path) -> None:
 
 
 def test_the_page_is_told_at_once_of_all_that_it_imports() -> None:
-    found = modules("app.js", "people.js")
-    assert {"app.js", "people.js", "grid.js", "tiles.js", "texts.js"} <= set(found)
-    imported = {name for module in found for name in re.findall(r'from "\./([^"]+)"', (STATIC / module).read_text())}
-    assert imported <= set(found)
+    found = modules("app.js", "people/people.js")
+    assert {"app.js", "people/people.js", "grid/grid.js", "grid/tiles.js", "texts.js"} <= set(found)
+    imported = {
+        (STATIC / module).parent.joinpath(name).resolve()
+        for module in found
+        for name in re.findall(r'from "(\.[^"]+)"', (STATIC / module).read_text())
+    }
+    assert imported <= {(STATIC / module).resolve() for module in found}

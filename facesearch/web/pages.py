@@ -1,6 +1,7 @@
 """The page itself: one document for all its addresses, and the files that it loads. No other host is asked for
 anything."""
 
+import posixpath
 import re
 from functools import cache
 from pathlib import Path
@@ -14,17 +15,17 @@ from starlette.routing import Route
 from facesearch.web.service import Service
 
 _HERE = Path(__file__).parent
+_STATIC = _HERE / "static"
 _ADDRESSES = ("/people", "/people/{id:int}", "/questions", "/photos/{id:int}", "/search", "/log", "/gallery")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_FIRST = ("app.js", "people.js")
-_IMPORTED = re.compile(r"""^(?:import|export)\b[^;"]*?"\./([\w.]+)";""", re.MULTILINE)
+_FIRST = ("app.js", "people/people.js")
+_IMPORTED = re.compile(r"""^(?:import|export)\b[^;"]*?"(\.[\w./]+)";""", re.MULTILINE)
 _templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
 
 
 def page(request: Request) -> Response:
     """The document; its script shows what belongs to the address."""
     service: Service = request.app.state.service
-    service.uploads.warm_up()
     words = {"gallery": service.gallery.name, "modules": modules(*_FIRST)}
     return HTMLResponse(_templates.get_template("page.html").render(words))
 
@@ -39,15 +40,23 @@ def modules(*names: str) -> tuple[str, ...]:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            waiting += reversed(_IMPORTED.findall((_HERE / "static" / name).read_text()))
+            imported = _IMPORTED.findall((_STATIC / name).read_text())
+            waiting += (
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), each)) for each in reversed(imported)
+            )
     return tuple(found)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """The page's files, by their names below its folder."""
+    return {path.relative_to(_STATIC).as_posix(): path for path in _STATIC.rglob("*.*")}
 
 
 async def static(request: Request) -> Response:
     """A file of the page, by a name that is known. They are small and many: read here, each is there in a
     millisecond, of which a thread alone would take several."""
-    name = request.path_params["name"]
-    path = next((each for each in (_HERE / "static").iterdir() if each.name == name), None)
+    path = _files().get(request.path_params["name"])
     if path is None:
         raise HTTPException(404)
     return Response(path.read_bytes(), media_type=_TYPES[path.suffix])
@@ -61,5 +70,5 @@ def to_people(_: Request) -> Response:
 ROUTES = [
     Route("/", to_people),
     *(Route(address, page) for address in _ADDRESSES),
-    Route("/static/{name}", static),
+    Route("/static/{name:path}", static),
 ]

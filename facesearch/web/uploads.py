@@ -5,6 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +21,6 @@ _MOST = 64  # photos: somebody compares a handful
 _MOST_BYTES = 256_000_000  # of all that are kept
 _SECONDS = 15 * 60  # that one is kept after it was last asked for
 _IDS = 2**48  # so that an id of an earlier server is none of this one's; JavaScript's numbers hold 53 bits
-_SOON = 2.0  # seconds after the first page, whose faces come first
 _TOO_LARGE = 413
 _NOT_A_PHOTO = 415
 _NOT_NOW = 503
@@ -94,7 +94,7 @@ class Uploads:
         most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._gallery, self._decoders, self._clock, self._most_bytes = gallery, decoders, clock, most_bytes
-        self._is_warm = False
+        self._is_asked = self._is_ready = False  # whether the networks are loading, and whether they are there
         self._looking = threading.Lock()
         self._change = threading.Lock()  # guards what follows
         self._kept: OrderedDict[int, tuple[float, Upload]] = OrderedDict()  # the one asked for last is the last
@@ -135,20 +135,19 @@ class Uploads:
         except PhotoError as error:
             raise _refusal(error) from error
 
-    def warm_up(self) -> None:
-        """Loads the networks soon, once, so that the first photo need not wait for them."""
-        if self._is_warm:
-            return
-        self._is_warm = True
-        timer = threading.Timer(_SOON, self._load)
-        timer.daemon = True
-        timer.start()
+    def prepare(self) -> bool:
+        """Begins to load the networks, once, so that the first photo need not wait for them. Whether they are
+        there."""
+        with self._change:
+            is_new, self._is_asked = not self._is_asked, True
+        if is_new:
+            threading.Thread(target=self._load, daemon=True).start()
+        return self._is_ready
 
     def _load(self) -> None:
-        try:
+        with suppress(FaceSearchError):  # the first photo says what is wrong
             self._gallery.load_networks()
-        except FaceSearchError:
-            return  # the first photo says what is wrong
+            self._is_ready = True
 
     def _drop(self) -> None:
         """Drops what was not asked for in time, and what is too much."""

@@ -34,6 +34,11 @@ class Search(NewSearch, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload: Id | None = None
 
 
+def prepare_search(service: Service, _: Asked[Nothing, Nothing]) -> Json:
+    """Begins to load the networks where they are not loaded yet."""
+    return {"ready": service.uploads.prepare()}
+
+
 def upload_photo(service: Service, asked: Asked[Nothing, bytes]) -> Json:
     """Looks at a photo and keeps it for some minutes; its faces, the largest first."""
     return service.uploads.add(asked.body).facts
@@ -74,6 +79,13 @@ def answer(record: Answer) -> Json:
 
 
 OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/search/ready",
+        "Prepare for searches: the networks are loaded, which takes a second or two",
+        prepare_search,
+        reply=replies.Ready,
+    ),
     Operation("POST", "/api/uploads", "Send a photo", upload_photo, body=bytes, reply=replies.Upload),
     Operation(
         "GET",

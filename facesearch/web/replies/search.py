@@ -14,6 +14,12 @@ class FaceOfUpload(msgspec.Struct, frozen=True):
     quality: Share | None
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """Whether the networks are loaded."""
+
+    ready: bool
+
+
 class Upload(msgspec.Struct, frozen=True):
     """A photo that was sent, `width` by `height` pixels as it is shown. It is kept for some minutes, under the id
     `upload`."""

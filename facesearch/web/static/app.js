@@ -1,24 +1,24 @@
 // Starts the page: one document, whose views are shown by address.
 
-import { ApiError, wasAborted } from "./api.js";
-import { button, fill, h } from "./dom.js";
-import { findBox, focusFind } from "./find.js";
-import { draw, gallery, markPage, showHelp } from "./frame.js";
-import { addKeys, useKeys } from "./keys.js";
-import { failure } from "./notices.js";
-import { undoLast } from "./queue.js";
-import { keepPlace, navigate, onAddress } from "./router.js";
-import { begin } from "./state.js";
+import { ApiError, wasAborted } from "./frame/api.js";
+import { button, fill, h } from "./frame/dom.js";
+import { findBox, focusFind } from "./frame/find.js";
+import { draw, gallery, markPage, showHelp } from "./frame/frame.js";
+import { addKeys, useKeys } from "./frame/keys.js";
+import { failure } from "./frame/notices.js";
+import { undoLast } from "./frame/queue.js";
+import { keepPlace, navigate, onAddress } from "./frame/router.js";
+import { begin } from "./frame/state.js";
 import { errors, frame, help } from "./texts.js";
 
 const VIEWS = [
-  [/^\/people$/, "people", () => import("./people.js")],
-  [/^\/people\/(\d+)$/, "people", () => import("./person.js")],
-  [/^\/questions$/, "questions", () => import("./questions.js")],
-  [/^\/photos\/(\d+)$/, "people", () => import("./photo.js")],
-  [/^\/search$/, "search", () => import("./search.js")],
-  [/^\/log$/, "log", () => import("./log.js")],
-  [/^\/gallery$/, "gallery", () => import("./gallery.js")],
+  [/^\/people$/, "people", () => import("./people/people.js")],
+  [/^\/people\/(\d+)$/, "people", () => import("./people/person.js")],
+  [/^\/questions$/, "questions", () => import("./questions/questions.js")],
+  [/^\/photos\/(\d+)$/, "people", () => import("./photo/photo.js")],
+  [/^\/search$/, "search", () => import("./search/search.js")],
+  [/^\/log$/, "log", () => import("./log/log.js")],
+  [/^\/gallery$/, "gallery", () => import("./gallery/gallery.js")],
 ];
 
 const main = draw(findBox());
