@@ -358,3 +358,12 @@ def test_a_gallery_that_is_gone_or_damaged_is_said_to_be_so(gallery: Gallery, pa
     for each in gallery.directory.glob("faces.db*"):
         each.unlink()
     refused(page.get("/api/people/1"), 503, "gallery")
+
+
+def test_faces_are_grouped_anew_and_what_was_said_stays(page: TestClient, gallery: Gallery) -> None:
+    done(page, "/api/people/1/name", {"name": "Ann"})
+    answer = page.post("/api/people/group", json={"mode": "eager", "again": True})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["mode"], answer.json()["faces"], answer.json()["people"]) == ("eager", 12, 1)
+    assert {1, 2, 3, 4} <= {face.face_id for face in gallery.faces_of("Ann")}
+    assert page.post("/api/people/group", json={"mode": "bold"}).status_code == 400

@@ -144,3 +144,20 @@ class Done(msgspec.Struct, frozen=True):
     faces: int
     people: int
     notes: list[str]
+
+
+class Grouped(msgspec.Struct, frozen=True):
+    """What a grouping found: of so many `faces`, how many people have a name or a decision, how many groups have
+    none, how many faces are `alone`; how many questions wait; of how many faces the person is another one than
+    before; whether all faces were looked at."""
+
+    mode: str
+    faces: int
+    people: int
+    groups: int
+    alone: int
+    questions: int
+    moved: int
+    whole: bool
+    dry_run: bool
+    seconds: float

@@ -380,6 +380,23 @@ export const galleryTexts = {
   place: "Kept in",
 };
 
+const modes = {
+  careful: "Careful: rarely two people in one group",
+  balanced: "Balanced",
+  eager: "Eager: fewer groups, more mistakes",
+};
+
+export const groupingTexts = {
+  title: "Group anew",
+  words: "Puts all faces into groups again. What you have said of people stays; groups without a name may change.",
+  how: "How",
+  mode: (mode) => modes[mode] ?? "As before",
+  start: "Group all faces",
+  running: "Grouping. What you say of people meanwhile is stored when it is done.",
+  found: ({ people: named, groups, alone, questions, seconds }) =>
+    `${count(named, "person", "people")} whom you know, ${count(groups, "group")} without a name, ${count(alone, "face")} alone, ${count(questions, "question")}; it took ${seconds.toFixed(1)} s.`,
+};
+
 const spell = (seconds) => {
   if (seconds < 60) return "less than a minute left";
   if (seconds < 5400) return `about ${count(Math.round(seconds / 60), "minute")} left`;

@@ -32,12 +32,13 @@ export async function get(path, query = {}, { signal } = {}) {
  * Does something. Writes of a user go through queue.js in place of this.
  * @param {string} path
  * @param {object} [body]
+ * @param {{signal?: AbortSignal, wait?: number}} [options] `wait`: milliseconds for an answer
  */
-export async function post(path, body = {}, { signal } = {}) {
+export async function post(path, body = {}, { signal, wait } = {}) {
   const headers = { "content-type": "application/json" };
   const text = JSON.stringify(body);
   const keepalive = text.length < KEPT_ALIVE; // a write goes on where the page is left
-  return call(path, { method: "POST", headers, body: text, signal: within(signal), keepalive });
+  return call(path, { method: "POST", headers, body: text, signal: within(signal, wait), keepalive });
 }
 
 /** Sends a photo as it is. */
@@ -68,8 +69,8 @@ export function wasAborted(error) {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-function within(signal) {
-  const timeout = AbortSignal.timeout(WAIT_MS);
+function within(signal, wait = WAIT_MS) {
+  const timeout = AbortSignal.timeout(wait);
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 

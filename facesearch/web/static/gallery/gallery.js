@@ -6,6 +6,7 @@ import { failure } from "../frame/notices.js";
 import { watch } from "../frame/state.js";
 import { count, galleryTexts as texts, moment, number } from "../texts.js";
 import { failuresIn, failuresOf } from "./failures.js";
+import { groupingPanel } from "./grouping.js";
 import { RunPanel } from "./run.js";
 
 const EVERY_MS = 2_000; // at most, while a run changes the gallery
@@ -21,7 +22,7 @@ class GalleryPage {
     this.run = new RunPanel();
     this.title = h("h1", { tabindex: "-1" }, texts.title);
     const about = h("section", { "aria-labelledby": "about-title" }, h("h2", { id: "about-title" }, texts.about), this.about);
-    fill(main, h("div", { class: "page gallery-page" }, this.title, this.numbers, this.run.element, about, this.failures));
+    fill(main, h("div", { class: "page gallery-page" }, this.title, this.numbers, this.run.element, groupingPanel(), about, this.failures));
   }
 
   /** Reads what the gallery holds. */
