@@ -118,12 +118,12 @@ class _People(RuleBasedStateMachine):
             with Database.open(self.gallery.database) as db:
                 assert db.people.person_of(face) is None
 
-    @rule(faces=st.lists(_FACES, min_size=1, max_size=3), to=st.one_of(_FACES, _NAMES))
-    def move(self, faces: list[int], to: int | str) -> None:
+    @rule(faces=st.lists(_FACES, min_size=1, max_size=3), to=st.one_of(_FACES, _NAMES), other=st.booleans())
+    def move(self, faces: list[int], to: int | str, other: bool) -> None:
         with self._said():
             with Database.open(self.gallery.database) as db:
                 person = db.people.person_of(to) if isinstance(to, int) else None
-            done = self.gallery.move(faces, person or (to if isinstance(to, str) else 10**6))
+            done = self.gallery.move(faces, person or (to if isinstance(to, str) else 10**6), other=other)
             with Database.open(self.gallery.database) as db:
                 assert {db.people.person_of(face) for face in faces} == {done.person}
 

@@ -6,7 +6,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import UsageError
-from facesearch.gallery.acts import NameTakenError
+from facesearch.gallery.acts import NameTakenError, NotSameError
 from facesearch.gallery.references import AmbiguousNameError, UnknownFaceError, UnknownPhotoError
 from facesearch.people.regions import Box
 from tests.conftest import Cli
@@ -59,6 +59,22 @@ def test_a_name_that_nobody_has_is_somebody_new(gallery: Gallery) -> None:
     gallery.undo()
     gallery.undo()
     assert rows(gallery) == before
+
+
+def test_faces_are_moved_to_another_person_of_a_name(gallery: Gallery) -> None:
+    (ann,) = group(gallery, [1, 2, 3])
+    gallery.name_person(ann, "Ann")
+    before = rows(gallery)
+    done = gallery.move([3, 4], "Ann", other=True)
+    assert [_of(gallery, face) for face in (1, 2, 3, 4)] == [ann, ann, done.person, done.person]
+    assert done.person != ann
+    assert [gallery.person(who).name for who in (ann, done.person or 0)] == ["Ann", "Ann"]
+    with pytest.raises(NotSameError):
+        gallery.join([ann, done.person or 0])
+    gallery.undo()
+    assert rows(gallery) == before
+    with pytest.raises(UsageError, match="one person"):
+        gallery.move([4], ann, other=True)
 
 
 def test_to_say_that_a_face_is_theirs_takes_back_that_it_is_not(gallery: Gallery) -> None:

@@ -196,6 +196,14 @@ def test_a_name_that_somebody_has_needs_a_decision(page: TestClient) -> None:
     assert done(page, "/api/people/2/name", {"name": "Ann", "same": True})["person"] == 1
 
 
+def test_faces_are_moved_to_somebody_else_of_a_name(page: TestClient) -> None:
+    done(page, "/api/people/1/name", {"name": "Ann"})
+    other = done(page, "/api/people/move", {"faces": [5], "to": "Ann", "other": True})["person"]
+    assert people(page, "named") == [(1, "Ann", 4), (other, "Ann", 1)]
+    assert done(page, "/api/people/move", {"faces": [6], "to": 1})["person"] == 1
+    refused(page.post("/api/people/move", json={"faces": [7], "to": 1, "other": True}), 400, "usage")
+
+
 # How it refuses
 
 

@@ -21,11 +21,12 @@ def move(
             autocompletion=completion.who,
         ),
     ],
+    other: Annotated[bool, typer.Option("--other", help="It is another person of the same name.")] = False,
     gallery: GalleryName = "default",
     json: Json = False,
 ) -> ExitCode:
     """Give faces to a person, out of whoever has them now. No computation takes them back."""
-    return show_done(opened_gallery(gallery).move(face_ids(",".join(faces)), to), gallery, json)
+    return show_done(opened_gallery(gallery).move(face_ids(",".join(faces)), to, other=other), gallery, json)
 
 
 def mark(

@@ -29,17 +29,20 @@ _SAME_MARK = 0.5  # overlap of two boxes that mark one place
 class Placing(Deciding):
     """A gallery in which faces are given to people, and people are added to photos."""
 
-    def move(self, faces: Sequence[WhichFace], to: Who) -> Done:
-        """Gives faces to a person, or to somebody of that name, who is added where nobody has it: out of whoever had
-        them. From somebody with a name, or of whom the user said that a face is theirs, they are parted for good.
-        What was said before against these faces being that person's is taken back. Raises UnknownFaceError,
-        AmbiguousNameError where several have the name, UsageError for a name that is none."""
+    def move(self, faces: Sequence[WhichFace], to: Who, *, other: bool = False) -> Done:
+        """Gives faces to a person, or to somebody of that name, who is added where nobody has it, or with `other`
+        even where somebody has it, as another person who shares the name: out of whoever had them. From somebody with
+        a name, or of whom the user said that a face is theirs, they are parted for good. What was said before against
+        these faces being that person's is taken back. Raises UnknownFaceError, AmbiguousNameError where several have
+        the name, UsageError for a name that is none, or an id with `other`."""
         if not faces:
             raise UsageError("No face is named; say which faces are to be moved.")
         with self._deciding("move") as decision:
             wanted = [decision.references.of_face(decision.references.face(face)).face or 0 for face in faces]
-            target = _target(decision, to)
+            target = _target(decision, to, other)
             _give(decision, wanted, target)
+            if other:
+                _tell_apart(decision, target)
             decision.recorder.say(f"{count(len(set(wanted)), 'face')} to @{target}")
             return decision.done(target, 1, notes_of(decision, target))
 
@@ -79,12 +82,16 @@ class Placing(Deciding):
         return left, top, right, bottom
 
 
-def _target(decision: Decision, to: Who) -> int:
-    """Who is meant, or somebody new of that name."""
+def _target(decision: Decision, to: Who, other: bool) -> int:
+    """Who is meant, or somebody new of that name; with `other` somebody new, whoever has it."""
     if isinstance(to, int) or names.AN_ID.fullmatch(to):
+        if other:
+            raise UsageError(
+                f"{to} is one person, not another of a name; give a name for somebody else of that name."
+            )
         return decision.references.person(to)
     wanted = names.checked(to)
-    return _called(decision, wanted, same=True, other=False)
+    return _called(decision, wanted, same=not other, other=other)
 
 
 def _called(decision: Decision, wanted: str, same: bool, other: bool) -> int:
@@ -132,10 +139,16 @@ def _name_face(decision: Decision, face: int, wanted: str, same: bool, other: bo
         return name(decision, whose, wanted, same, other).person or 0
     target = _called(decision, wanted, same, other)
     _give(decision, [face], target)
-    for namesake in decision.db.people.called(wanted):
-        if other and namesake != target:
-            decision.acts.differ(Referent(target), Referent(namesake))
+    if other:
+        _tell_apart(decision, target)
     return target
+
+
+def _tell_apart(decision: Decision, person: int) -> None:
+    """Keeps that a person is none of those who have the same name."""
+    for namesake in decision.db.people.called(decision.acts.state(person).name or ""):
+        if namesake != person:
+            decision.acts.differ(Referent(person), Referent(namesake))
 
 
 def _face_at(decision: Decision, photo: int, place: Box) -> int | None:

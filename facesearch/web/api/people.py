@@ -31,9 +31,10 @@ class ToJoin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToMove(SomeFaces, frozen=True, forbid_unknown_fields=True):
-    """Faces, and whose they are: a person's, by id, or of that name."""
+    """Faces, and whose they are: a person's, by id, or of that name; with `other` somebody else of that name."""
 
     to: Id | str
+    other: bool = False
 
 
 class ToIgnore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,7 +112,7 @@ def choose_cover(service: Service, asked: Asked[Nothing, ToCover]) -> Json:
 def move_faces(service: Service, asked: Asked[Nothing, ToMove]) -> Json:
     """Gives faces to a person, out of whoever has them."""
     with service.writing():
-        return people_forms.done(service.gallery.move(asked.body.faces, asked.body.to))
+        return people_forms.done(service.gallery.move(asked.body.faces, asked.body.to, other=asked.body.other))
 
 
 def ignore_people(service: Service, asked: Asked[Nothing, ToIgnore]) -> Json:

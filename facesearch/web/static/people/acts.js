@@ -51,10 +51,10 @@ export class Acts {
   }
 
   /** Gives faces to somebody, or to a new person of that name. */
-  move(faces, { id, name }) {
-    const write = { path: "/api/people/move", body: { faces: faces.map((each) => each.face_id), to: id ?? name } };
+  move(faces, { id, name, other }) {
+    const body = { faces: faces.map((each) => each.face_id), to: id ?? name, ...(other && { other }) };
     const words = acts.moved(count(faces.length, "face"), apart(name));
-    return this.send({ ...write, words }, () => this.takeOut(faces));
+    return this.send({ path: "/api/people/move", body, words }, () => this.takeOut(faces));
   }
 
   /** Makes strangers of people, or of whose faces these are. */

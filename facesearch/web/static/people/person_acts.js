@@ -43,10 +43,10 @@ export class PersonActs {
     return this.send({ path: `/api/people/${this.id}/part`, body, words }, () => this.takeOut(faces));
   }
 
-  move(faces, { id, name }) {
-    const body = { faces: idsOf(faces), to: id ?? name };
+  move(faces, { id, name, other }) {
+    const body = { faces: idsOf(faces), to: id ?? name, ...(other && { other }) };
     const words = acts.moved(count(faces.length, "face"), apart(name));
-    return this.send({ path: "/api/people/move", body, words, decide: decideName({ ...body, name }) }, () => this.takeOut(faces));
+    return this.send({ path: "/api/people/move", body, words }, () => this.takeOut(faces));
   }
 
   notFaces(faces) {

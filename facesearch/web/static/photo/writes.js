@@ -84,7 +84,8 @@ function askName(title, about, except) {
 }
 
 function moving(face, taken) {
-  return { path: "/api/people/move", body: { faces: [face.face_id], to: taken.id ?? taken.name } };
+  const body = { faces: [face.face_id], to: taken.id ?? taken.name, ...(taken.other && { other: true }) };
+  return { path: "/api/people/move", body };
 }
 
 function named(face, taken) {
