@@ -121,10 +121,30 @@ def test_the_colours_of_a_photos_own_profile_become_those_of_a_screen() -> None:
     Image.fromarray(_two_colours()).save(file, "JPEG", quality=95, icc_profile=lab.tobytes())
     assert _is_colour(shown(photo_picture(file.getvalue(), 320, 10))[:, :100], _RED)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    wide = srgb.replace(b"sRGB", b"wide")  # known by its name no longer, and converted to the same
+    wide = _renamed(srgb)  # known by its name no longer, and converted to the same
     file = io.BytesIO()
     Image.fromarray(_two_colours()).save(file, "JPEG", quality=95, icc_profile=wide)
     assert _is_colour(shown(photo_picture(file.getvalue(), 320, 10))[:, :100], _RED)
+
+
+def _renamed(profile: bytes) -> bytes:
+    """The profile, not called sRGB."""
+    there, other = "sRGB", "wide"
+    return profile.replace(there.encode(), other.encode()).replace(
+        there.encode("utf-16-be"), other.encode("utf-16-be")
+    )
+
+
+def test_a_photo_with_a_profile_has_no_pictures_while_it_is_indexed() -> None:
+    """They would lie in the cache with the colours of a camera."""
+    pixels = np.full((1100, 1100, 3), 90, np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    box = Box(300, 300, 700, 700)
+    for profile, pictures in ((srgb, 1), (_renamed(srgb), 0)):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", icc_profile=profile)
+        with Decoders(1) as decoders:
+            assert len(pictures_of_view(decoders.decode(file.getvalue(), 0), [box])) == pictures
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from typing import get_args
 import pytest
 
 from facesearch import Gallery
-from facesearch.errors import FaceSearchError
+from facesearch.errors import FaceSearchError, GalleryError
+from facesearch.gallery.freshness import Freshness
 from facesearch.gallery.likely_names import folded
 from facesearch.gallery.people_records import PersonFacts
 from facesearch.gallery.questions import QueryOptions
@@ -112,6 +113,21 @@ def test_another_file_in_place_of_the_database_is_a_change(gallery: Gallery, sta
     assert state.version() > before
     gallery.name_person(1, "Ann")
     assert [each.name for each in state.people("named", 0, 9)[2]] == ["Ann"]
+
+
+def test_a_database_that_could_not_be_opened_once_is_opened_again(gallery: Gallery) -> None:
+    whole = gallery.database.read_bytes()
+    fresh = Freshness(gallery.database)
+    gallery.database.write_bytes(b"no database" * 1000)
+    with pytest.raises(GalleryError):
+        fresh.stamp()
+    with pytest.raises(GalleryError):
+        fresh.stamp()
+    gallery.database.write_bytes(whole)
+    before = fresh.stamp()
+    gallery.name_person(1, "Ann")
+    assert fresh.stamp() != before
+    fresh.close()
 
 
 def test_what_is_forgotten_leaves_the_files_while_a_page_is_open(gallery: Gallery, state: State) -> None:
@@ -247,6 +263,15 @@ def test_what_was_read_of_names_follows_what_is_said(alike: Gallery) -> None:
     assert "Zoe" not in [each.person.name for each in names.like("", 20, person=2)]
     alike.move([1, 2, 3, 4], "Émile")
     assert names.like("", 1, person=5)[0].person.name == "Émile"
+
+
+def test_a_face_that_is_forgotten_is_no_longer_judged_by(alike: Gallery) -> None:
+    names = alike.likely_names()
+    before = {each.person.name: each.judged for each in names.like("", 20, person=5)}
+    alike.forget("/p/1-2.jpg")
+    after = {each.person.name: each.judged for each in names.like("", 20, person=5)}
+    fresh = {each.person.name: each.judged for each in alike.likely_names().like("", 20, person=5)}
+    assert after == fresh != before
 
 
 def test_names_are_found_by_what_is_typed_of_them(alike: Gallery) -> None:

@@ -45,7 +45,7 @@ def web(
 
     # One photo is embedded before a GPU would have started.
     chosen = Gallery.open(gallery, "cpu" if device == "auto" else device, show.note, precision)
-    with token_in(token_file) if token_file else nullcontext() as token, served(chosen) as service:
+    with token_in(token_file) if token_file else nullcontext() as token, served(chosen, device, precision) as service:
         serve(service, Serving(port, token, opened=opened, tell=_print_again, failed=_say_failed))
     show.note("Nobody used the page for 8 hours, and it has ended; run facesearch web again.")
     return ExitCode.DONE

@@ -94,6 +94,11 @@ class Faces:
         """The greatest id of a face, 0 when there is none."""
         return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM faces").fetchone()[0])
 
+    def stamp(self) -> tuple[int, int, int]:
+        """What is another one after each face that came or went."""
+        row = self._conn.execute("SELECT count(*), coalesce(max(id), 0), total(id) FROM faces").fetchone()
+        return int(row[0]), int(row[1]), int(row[2])
+
     def ids(self) -> NDArray[np.int64]:
         """All ids, ascending."""
         rows = self._conn.execute("SELECT id FROM faces ORDER BY id")

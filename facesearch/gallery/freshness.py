@@ -44,9 +44,10 @@ class Freshness:
     def _open_anew(self, file: tuple[int, int]) -> None:
         if self._conn:
             self._conn.close()
-        self._conn, self._file = None, file
+        self._conn, self._file = None, (0, 0)
         if file != (0, 0):
             self._conn = to_read(self._path, any_thread=True)
+            self._file = file  # where that could not be opened, the next one who asks tries again
 
     def _seen(self) -> int:
         return int(self._conn.execute("PRAGMA data_version").fetchone()[0]) if self._conn else 0

@@ -71,6 +71,13 @@ class Groupings:
         row = first_row(self._conn, self._path, "SELECT mode, algorithm, faces, newest_id FROM grouping")
         return GroupingStamp(*row) if row else None
 
+    def made_at(self) -> str | None:
+        """When the faces were grouped, in UTC, ISO 8601; None where they never were."""
+        if not has_table(self._conn, self._path, "grouping"):
+            return None
+        row = first_row(self._conn, self._path, "SELECT at FROM grouping")
+        return str(row[0]) if row else None
+
     def write_stamp(self, stamp: GroupingStamp) -> None:
         """Notes with what they were grouped just now."""
         values = (stamp.mode, stamp.algorithm, stamp.faces, stamp.newest_id, now())

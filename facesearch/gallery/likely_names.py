@@ -61,13 +61,14 @@ class LikelyNames:
         `references` where there is no such person or face."""
         with self._lock, self._storage.reading() as (db, settings), db.snapshot():
             asked = _asked(db, References(db, self._storage.name), person, face)
+            typed = folded(typed)
             called = {who: folded(name) for who, name in db.people.named() if who != asked.person}
-            wanted = [who for who, name in called.items() if folded(typed) in name]
+            wanted = [who for who, name in called.items() if typed in name]
             judged = self._judged(db, settings, wanted, asked)
             likely = sorted(judged.keys() - asked.not_the_same, key=lambda who: (-judged[who], who))[:_LIKELY]
             others = sorted(
                 set(wanted).difference(likely),
-                key=lambda who: (not called[who].startswith(folded(typed)), called[who], who),
+                key=lambda who: (not called[who].startswith(typed), called[who], who),
             )
             chosen = [*likely, *others][:most]
             facts = db.people_list.some(chosen)
@@ -79,7 +80,13 @@ class LikelyNames:
 
     def _keep_up(self, db: Database, settings: GallerySettings) -> None:
         """Brings the means up to date: all where anything was found or measured anew, or else what was said."""
-        stamps = (db.faces.newest(), db.cohort.stamp(), db.groupings.stamp(), db.calibration.read())
+        stamps = (
+            db.faces.stamp(),
+            db.cohort.stamp(),
+            db.groupings.stamp(),
+            db.groupings.made_at(),
+            db.calibration.read(),
+        )
         newest = db.changes.newest_row()
         if (settings, *stamps) != self._read_of or newest < self._row:
             judge = Judge(db, settings)

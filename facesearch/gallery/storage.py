@@ -19,7 +19,7 @@ from facesearch.gallery.runs_table import Run
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import Search, Searchable
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
-from facesearch.home import gallery_dir, narrow_home, private_folder, valid_name
+from facesearch.home import gallery_dir, is_running, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import index_recipes
 
@@ -138,6 +138,8 @@ class Storage:
                 return False
         except GalleryLockedError:
             return True
+        except FaceSearchError:  # nobody may write there
+            return False
 
     def _acquire(self, lock: filelock.BaseFileLock) -> None:
         try:
@@ -148,9 +150,9 @@ class Storage:
             lock.acquire(timeout=self.patience, poll_interval=0.02)
 
     def _is_indexed(self) -> bool:
-        """Whether a run of indexing has begun and not ended, so that to wait is in vain."""
+        """Whether a run of indexing goes on, so that to wait is in vain."""
         run = self._newest_run()
-        return run is not None and run.ended_at is None
+        return run is not None and run.ended_at is None and is_running(run.pid)
 
     def _newest_run(self) -> Run | None:
         with suppress(GalleryError), Database.open(self.database) as db:  # it may not be made yet, or be damaged

@@ -29,6 +29,14 @@ def to_srgb(data: bytes) -> Convert:
     return lambda pixels: np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform), np.uint8)
 
 
+def are_others(data: bytes) -> bool:
+    """Whether a photo's colours are other ones than sRGB's by its profile. For decoders alone."""
+    try:
+        return _profile_of(data) is not None
+    except _UNUSABLE:
+        return False
+
+
 def _profile_of(data: bytes) -> ImageCms.ImageCmsProfile | None:
     """The profile of a photo whose colours are other ones than sRGB's."""
     with Image.open(io.BytesIO(data)) as image:

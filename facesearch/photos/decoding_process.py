@@ -2,13 +2,13 @@
 are decoded here and nowhere else."""
 
 import faulthandler
+import math
 import os
 import pickle
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
@@ -21,8 +21,10 @@ from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
 from facesearch.geometry.chips import Aligner
 from facesearch.geometry.face import Box, Face
+from facesearch.photos import raw
+from facesearch.photos.colours import are_others
 from facesearch.photos.dates import DATE, date_of
-from facesearch.photos.encoding import face_pictures, photo_picture
+from facesearch.photos.encoding import LARGE_ENOUGH, face_pictures, photo_picture
 from facesearch.photos.status import Cause, Status
 from facesearch.photos.view import View, decode_view
 
@@ -43,7 +45,8 @@ class Reply(msgspec.Struct, frozen=True, tag="given"):
     """What comes before an array of uint8 of this shape. The other fields describe a view: `size` is the whole
     photo's width and height, `shrink` how many of its pixels, (x, y), one pixel of the array stands for, `more`
     whether the file has more detail than the array, `note` what the user should hear of it, and `knows_up` whether it
-    tells which way is up; `taken` is when the photo was taken, empty where that is not known."""
+    tells which way is up; `taken` is when the photo was taken, empty where that is not known; `has_profile` says that
+    its colours are not sRGB's, of a photo for which that counts."""
 
     shape: Annotated[tuple[Length, ...], msgspec.Meta(min_length=3, max_length=4)]
     size: tuple[Side, Side] | None = None
@@ -52,6 +55,7 @@ class Reply(msgspec.Struct, frozen=True, tag="given"):
     note: Annotated[str, msgspec.Meta(max_length=100)] = ""
     knows_up: bool = False
     taken: Annotated[str, msgspec.Meta(pattern=f"^({DATE})?$")] = ""
+    has_profile: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refused"):
@@ -98,7 +102,8 @@ def serve(calls: Sequence[Call] = ()) -> None:
 def answer_decode(data: bytes, max_side: int, max_megapixels: float) -> tuple[Reply, Pixels]:
     """The call "decode": as `view.decode_view`."""
     view = decode_view(data, max_side, max_megapixels)
-    facts = view.size, view.shrink, bool(view.data), view.note, view.knows_up, date_of(data)
+    has_profile = math.prod(view.size) >= LARGE_ENOUGH and are_others(raw.preview_of(data))
+    facts = view.size, view.shrink, bool(view.data), view.note, view.knows_up, date_of(data), has_profile
     return Reply(view.pixels.shape, *facts), view.pixels
 
 
@@ -170,7 +175,7 @@ def _limit_memory(max_megapixels: float) -> None:
         import resource
     except ImportError:  # Windows
         return
-    most = ceil(max_megapixels * 1e6) * _BYTES_A_PIXEL + _BYTES_RESERVED
+    most = math.ceil(max_megapixels * 1e6) * _BYTES_A_PIXEL + _BYTES_RESERVED
     for limit, value in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))

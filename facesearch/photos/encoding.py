@@ -24,7 +24,7 @@ _FASTEST = 0  # of WebP's methods; the most careful one takes five times as long
 _SHARPER = 1.3  # times as many pixels as a square has are decoded: decoders round sizes, and it is then never soft
 # Pixels of a photo whose pictures are made while it is indexed, and how many: of 12 megapixels they take 1.5 % of the
 # run, and would take 7 % of one over LFW, whose photos are decoded again as fast as pictures are made.
-_LARGE, _MOST_WHILE_INDEXING = 1_000_000, 10
+LARGE_ENOUGH, _MOST_WHILE_INDEXING = 1_000_000, 10
 _SHARP_ENOUGH = 0.9  # of a picture's pixels are those of the photo: less is seen to be soft
 _EMPTY = (128, 128, 128)
 _HEAD = 20  # bytes of a WebP before those of its picture
@@ -42,8 +42,9 @@ def face_pictures(data: bytes, boxes: Sequence[Box], side: int, max_megapixels: 
 
 def pictures_of_view(view: View, boxes: Sequence[Box]) -> tuple[bytes, ...]:
     """The first faces with these boxes in a photo that is decoded already, each as a square WebP in the size of a
-    list; none of a small photo, and an empty one of a face that would be sharper in a larger version."""
-    if math.prod(view.size) < _LARGE:
+    list; none of a small photo, nor of one whose colours a profile changes, and an empty one of a face that would be
+    sharper in a larger version."""
+    if math.prod(view.size) < LARGE_ENOUGH or view.has_profile:
         return ()
     squares = [square_inside(box, AROUND, view.size) for box in boxes[:_MOST_WHILE_INDEXING]]
     least = _SHARP_ENOUGH * FACE_SIDE * max(view.shrink) if view.data else 0

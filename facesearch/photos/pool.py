@@ -85,9 +85,10 @@ class Decoders:
         reply, pixels = self._call(cost, None, "decode", data, max_side, self._max_megapixels)
         assert reply.size is not None
         note = printable(reply.note)
+        facts = reply.knows_up, reply.taken, reply.has_profile
         if reply.more:
-            return _RemoteView(pixels, reply.size, reply.shrink, data, note, reply.knows_up, reply.taken, self)
-        return View(pixels, reply.size, reply.shrink, note=note, knows_up=reply.knows_up, taken=reply.taken)
+            return _RemoteView(pixels, reply.size, reply.shrink, data, note, *facts, self)
+        return View(pixels, reply.size, reply.shrink, b"", note, *facts)
 
     def cut(self, view: View, faces: Sequence[Face], aligner: Aligner, shrink: float) -> Chips:
         """As `View.cut`. Raises PhotoError too when the file cannot give a sharper version."""

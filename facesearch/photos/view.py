@@ -42,6 +42,7 @@ class View:
     note: str = ""  # for the user, of a photo that is there in part
     knows_up: bool = False  # whether the file tells which way is up
     taken: str = ""  # when, by the photo's own clock (see `facesearch.photos.dates`); empty where that is not known
+    has_profile: bool = False  # whether its colours are other ones than sRGB's
 
     def sharper(self, shrink: float) -> "View":
         """The smallest version that can be decoded in which a pixel stands for at most `shrink` (1 or more) of the

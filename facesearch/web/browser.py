@@ -24,7 +24,7 @@ def _open(address: str, failed: Callable[[], None]) -> None:
     silent = subprocess.DEVNULL
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _OPEN],
+            [sys.executable, "-P", "-c", _OPEN],
             input=address.encode(),
             stdout=silent,
             stderr=silent,

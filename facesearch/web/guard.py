@@ -71,7 +71,9 @@ class Guard:
         self._app, self._door, self._told = app, door, ""
         self._bodies = Bodies(door.patience)
         port = door.session.port
-        self._hosts = (f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode())
+        names = (b"127.0.0.1", b"localhost")
+        # Of the port 80 browsers do not speak.
+        self._hosts = (*(b"%b:%d" % (name, port) for name in names), *(names if port == 80 else ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""

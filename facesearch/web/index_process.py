@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from facesearch import interruption
 from facesearch.errors import FaceSearchError, GalleryLockedError
@@ -22,6 +22,7 @@ from facesearch.gallery.known_before import KnownBefore
 from facesearch.gallery.records import RunSummary
 from facesearch.gallery.run_progress import RunProgress
 from facesearch.libraries import settle_all
+from facesearch.models.device import Device, Precision
 
 _EVERY = 0.3  # seconds between two lines
 _FOR_THE_LOCK = 3.0  # seconds to wait for it: a name that is written has it for some milliseconds
@@ -29,8 +30,8 @@ _BETWEEN_TRIES = 0.1  # seconds
 
 
 def main() -> None:
-    """Indexes the gallery that is named first among the arguments; `retry_failed` may follow."""
-    name, words = sys.argv[1], sys.argv[2:]
+    """Indexes a gallery. The arguments are its name, what computes, in which numbers; `retry_failed` may follow."""
+    name, device, precision, *words = sys.argv[1:]
     said = _own_output()
     keep_private()
     settle_all()
@@ -38,7 +39,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     interruption.listen()
     threading.Thread(target=_stop_when_closed, daemon=True).start()
-    say(said, {"ended": _ended(Gallery.open(name), said, "retry_failed" in words)})
+    gallery = Gallery.open(name, cast(Device, device), precision=cast(Precision, precision))
+    say(said, {"ended": _ended(gallery, said, "retry_failed" in words)})
 
 
 def say(said: IO[bytes], what: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def modules(*names: str) -> tuple[str, ...]:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            imported = _IMPORTED.findall((_STATIC / name).read_text())
+            imported = _IMPORTED.findall((_STATIC / name).read_text(encoding="utf-8"))
             waiting += (
                 posixpath.normpath(posixpath.join(posixpath.dirname(name), each)) for each in reversed(imported)
             )

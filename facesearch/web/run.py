@@ -20,6 +20,7 @@ from facesearch.errors import ExitCode, FaceSearchError, GalleryLockedError
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.runs_table import Going
 from facesearch.interruption import out_of_its_reach
+from facesearch.models.device import Device, Precision
 
 _PROGRAM = "facesearch.web.index_process"
 _TO_END = 5.0  # seconds that the server waits at its end for a run that is stopped, which then ends by itself
@@ -62,8 +63,15 @@ class Run(msgspec.Struct, frozen=True):
 class Runs:
     """Those of one gallery, as long as its page lives. May be asked from any thread."""
 
-    def __init__(self, gallery: Gallery, clock: Callable[[], float] = time.monotonic) -> None:
-        self._gallery, self._clock = gallery, clock
+    def __init__(
+        self,
+        gallery: Gallery,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`device` and `precision` are those that a run embeds with."""
+        self._gallery, self._words = gallery, (device, precision)
         self._change = threading.Lock()  # guards what follows
         self._process: subprocess.Popen[bytes] | None = None
         self._run: Run | None = None
@@ -116,7 +124,8 @@ class Runs:
         return self._others.state() or run
 
     def _started(self, retry_failed: bool) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-P", "-m", _PROGRAM, self._gallery.name, *["retry_failed"] * retry_failed]
+        command = [sys.executable, "-P", "-m", _PROGRAM, self._gallery.name, *self._words]
+        command += ["retry_failed"] * retry_failed
         try:
             return subprocess.Popen(
                 command,
@@ -136,11 +145,13 @@ class Runs:
         assert process.stdout is not None
         for line in process.stdout:
             with suppress(ValueError, msgspec.MsgspecError), self._change:  # of one that was ended the last is cut
+                if process is not self._process:  # the next run has begun
+                    break
                 run = msgspec.structs.asdict(self._run) if self._run else {}
                 self._run = msgspec.convert(run | json.loads(line), Run)
         process.wait()
         with self._change:
-            if self._run and not self._run.ended:
+            if process is self._process and self._run and not self._run.ended:
                 why = "The process that indexes was ended from outside; what it has stored is kept. Start it again."
                 self._run = msgspec.structs.replace(self._run, ended=Ended(error=why))
 

@@ -49,7 +49,7 @@ def serve(service: Service, serving: Serving) -> None:
         session = Session(service.gallery.name, listener.getsockname()[1], serving.idle_seconds)
         photos = [each.path for each in OPERATIONS if each.body is bytes]
         door = Door(session, serving.bearer, photos, serving.patience, serving.tell, serving.failed)
-        server = _Server(Guard(make_app(service), door), door, lambda: service.runs.is_busy)
+        server = _Server(Guard(make_app(service), door), door, lambda: service.runs.is_busy, service.uploads.drop_old)
         with interruption.orderly(server.stop):
             serving.opened(session.address)
             server.run(sockets=[listener])
@@ -57,11 +57,13 @@ def serve(service: Service, serving: Serving) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to facesearch, and ends with its session, which lasts while it `is_busy`: its end would stop
-    what the user has begun."""
+    """Leaves signals to facesearch, and ends with its session, which lasts while it `is_busy`: its end would
+    stop what the user has begun. `tidy` is called each second."""
 
-    def __init__(self, app: Guard, door: Door, is_busy: Callable[[], bool]) -> None:
-        self._session, self._is_busy = door.session, is_busy
+    def __init__(
+        self, app: Guard, door: Door, is_busy: Callable[[], bool], tidy: Callable[[], None] = lambda: None
+    ) -> None:
+        self._session, self._is_busy, self._tidy = door.session, is_busy, tidy
         super().__init__(
             uvicorn.Config(
                 app,
@@ -98,6 +100,7 @@ class _Server(uvicorn.Server):
             self.stop()
         else:
             await asyncio.to_thread(self._session.keep)
+            await asyncio.to_thread(self._tidy)
 
 
 def _allow_files() -> None:

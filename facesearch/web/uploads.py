@@ -5,7 +5,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -109,6 +108,7 @@ class Uploads:
                 seen = self._gallery.look_at(data, self._decoders)
             except PhotoError as error:
                 raise _refusal(error) from error
+        self._is_ready = True
         upload = Upload(secrets.randbelow(_IDS) + 1, data, seen)
         with self._change:
             self._kept[upload.id] = self._clock(), upload
@@ -145,9 +145,16 @@ class Uploads:
         return self._is_ready
 
     def _load(self) -> None:
-        with suppress(FaceSearchError):  # the first photo says what is wrong
+        try:
             self._gallery.load_networks()
             self._is_ready = True
+        except FaceSearchError:
+            self._is_asked = False  # a photo says what is wrong; it may be mended meanwhile
+
+    def drop_old(self) -> None:
+        """Drops what nobody has asked for in time."""
+        with self._change:
+            self._drop()
 
     def _drop(self) -> None:
         """Drops what was not asked for in time, and what is too much."""

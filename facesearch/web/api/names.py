@@ -1,5 +1,7 @@
 """Names: who a person or a face may be, for whoever types a name."""
 
+from typing import Annotated
+
 import msgspec
 
 from facesearch.errors import UsageError
@@ -16,7 +18,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     person: Id | None = None
     face: Id | None = None
-    q: str = ""
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 def list_names(service: Service, asked: Asked[Wanted, Nothing]) -> Json:

@@ -392,7 +392,7 @@ export const groupingTexts = {
   how: "How",
   mode: (mode) => modes[mode] ?? "As before",
   start: "Group all faces",
-  running: "Grouping. What you say of people meanwhile is stored when it is done.",
+  running: "Grouping. Until it is done nothing else can be said of people.",
   found: ({ people: named, groups, alone, questions, seconds }) =>
     `${count(named, "person", "people")} whom you know, ${count(groups, "group")} without a name, ${count(alone, "face")} alone, ${count(questions, "question")}; it took ${seconds.toFixed(1)} s.`,
 };
