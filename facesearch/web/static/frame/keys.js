@@ -4,6 +4,7 @@ import { isAsking } from "./dialogs.js";
 import { isTyping } from "./dom.js";
 
 const OFF = "facesearch.keys"; // in localStorage: "off"
+const LETTER = /^\p{L}$/u;
 
 /** @typedef {{key: string, words: string, run: (event: KeyboardEvent) => void, shown?: string}} Key
  * `key` is as KeyboardEvent.key has it, a letter small; one whose `words` are empty is left out of the help. */
@@ -44,6 +45,7 @@ document.addEventListener("keydown", (event) => {
   if (isTyping(event.target) || isAsking() || (event.key.length === 1 && !areOn())) return;
   if (pressesWhatHasFocus(event)) return;
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.repeat && LETTER.test(name)) return; // held: nobody means to say it again and again, unseen
   const found = [...ofView, ...always].find((key) => key.key === name);
   if (!found) return;
   event.preventDefault();
