@@ -24,6 +24,21 @@ export function keyOf({ kind, a, b }) {
   return `${kind} ${a.face_id} ${b.face_id}`;
 }
 
+/** Which of these questions asks what another asks: the same, or about the same two people by other faces. */
+export async function sameAmong(questions, one) {
+  const same = questions.find((each) => keyOf(each) === keyOf(one));
+  if (same || one.kind !== "same") return same;
+  const ids = [one.a.face_id, one.b.face_id];
+  const faces = await Promise.all(ids.map((id) => get(`/api/faces/${id}`).catch(() => null)));
+  if (faces.includes(null)) return undefined;
+  const who = whoOf(...faces);
+  return questions.find(({ kind, a, b }) => kind === "same" && whoOf(a, b) === who);
+}
+
+function whoOf(...faces) {
+  return faces.map((face) => (face.person ? `person ${face.person}` : `face ${face.face_id}`)).sort().join(" ");
+}
+
 /**
  * Both sides of a question as an element. It fetches its pictures at once, so that one that is made early is there
  * when it is shown.

@@ -10,12 +10,13 @@ import { pending, send, undoLast } from "../frame/queue.js";
 import { keepPlace } from "../frame/router.js";
 import { watch } from "../frame/state.js";
 import { questionTexts as texts } from "../texts.js";
-import { asked, Faces, keyOf, questionCard } from "./card.js";
+import { asked, Faces, keyOf, questionCard, sameAmong } from "./card.js";
 
 const FETCHED = 60; // questions at once
 const FEW = 40; // questions left, from which on more are fetched
 const MOST = 200; // that the server gives
 const READY = 3; // that are drawn ahead
+const DEAF_MS = 400; // after another question took the place of the one that was looked at: a finger is on its way
 
 class Questions {
   #open = []; // those that come, the one that is asked first
@@ -26,6 +27,9 @@ class Questions {
   #answered = 0;
   #total = 0;
   #fetching = null;
+  #isOld = false; // what the fetch under way brings
+  #said = 0; // answers given here or taken back
+  #deafUntil = 0;
   #shown = null; // the key of the one that is asked
 
   constructor(main, place) {
@@ -69,24 +73,46 @@ class Questions {
     ];
   }
 
-  /** Fetches the questions that are open now, one fetch at a time; what was handled here is left out. */
+  /** Fetches the questions that are open now, one fetch at a time; once more where it is called meanwhile. */
   fetch() {
-    this.#fetching ??= this.#fetch().finally(() => {
+    this.#isOld = true;
+    this.#fetching ??= this.#fetchAll().finally(() => {
       this.#fetching = null;
       this.draw();
     });
     return this.#fetching;
   }
 
+  async #fetchAll() {
+    while (this.#isOld && !this.isLeft) {
+      this.#isOld = false;
+      await this.#fetch();
+      this.draw();
+    }
+  }
+
+  // What was handled here is left out: the server may not have known yet, when it answered, what was said last.
   async #fetch() {
-    const wanted = FETCHED + this.#skipped.length + pending(); // the server may not know yet what was answered last
+    const before = { said: this.#said, pending: pending() };
+    const knewAll = () => !before.pending && !pending() && before.said === this.#said;
+    const wanted = FETCHED + this.#skipped.length + before.pending;
     const { total, questions } = await get("/api/questions", { n: Math.min(wanted, MOST) });
-    this.#total = total;
-    if (!pending()) this.#handled = new Set(this.#skipped); // the server knows all answers, and what was taken back
-    const fresh = questions.filter((each) => !this.#handled.has(keyOf(each)));
-    const [first] = this.#open;
-    const isAsked = first && fresh.some((each) => keyOf(each) === keyOf(first));
-    this.#open = isAsked || (first && pending()) ? [first, ...fresh.filter((each) => keyOf(each) !== keyOf(first))] : fresh;
+    if (knewAll()) this.#handled = new Set(this.#skipped); // and what was taken back is open again
+    else if (!pending()) this.#isOld = true;
+    const fresh = () => questions.filter((each) => !this.#handled.has(keyOf(each)));
+    const [shown] = this.#open;
+    const sameNow = shown && (await sameAmong(fresh(), shown));
+    const isOver = shown && !sameNow && knewAll();
+    if (sameNow) shown.listedAs = keyOf(sameNow);
+    if (before.said === this.#said) this.#total = total;
+    this.#take(fresh().filter((each) => each !== sameNow), isOver);
+  }
+
+  // What is asked stays while it can be answered: the user looks at it.
+  #take(others, isOver) {
+    const [shown] = isOver ? [] : this.#open;
+    this.#open = shown ? [shown, ...others.filter((each) => keyOf(each) !== keyOf(shown))] : others;
+    if (isOver) this.#deafUntil = performance.now() + DEAF_MS;
   }
 
   /** Draws the first question, and the next ones out of sight. */
@@ -136,7 +162,9 @@ class Questions {
 
   #end() {
     if (this.#fetching || pending()) return; // more may come
-    this.#shown = null;
+    const end = `end ${this.#answered} ${this.#skipped.length}`;
+    if (this.#shown === end) return; // and somebody may be on its link
+    this.#shown = end;
     this.answers.hidden = this.#answered === 0;
     fill(this.title, this.#answered || this.#skipped.length ? texts.end : texts.nothing);
     const again = this.#skipped.length > 0 && button(texts.askSkipped(this.#skipped.length), () => this.#askSkipped());
@@ -162,7 +190,7 @@ class Questions {
   /** Stores an answer to the question that is asked; the next one is there at once. */
   async answer(reply) {
     const [question] = this.#open;
-    if (!question || this.isChoosing) return;
+    if (!question || this.isChoosing || this.#isDeaf()) return;
     const into = reply === "yes" ? await this.#whoseName(question) : undefined;
     if (into === null || this.#open[0] !== question) return;
     const { kind, a, b } = question;
@@ -177,13 +205,18 @@ class Questions {
     });
   }
 
+  #isDeaf() {
+    return performance.now() < this.#deafUntil;
+  }
+
   #settled() {
     this.#faces.forget();
     if (!this.#open.length && !pending()) this.fetch().catch(failure);
   }
 
   #leave(question) {
-    this.#handled.add(keyOf(question));
+    this.#said += 1;
+    this.#handled.add(listedAs(question));
     this.#answered += 1;
     this.#total -= 1;
     this.#open = this.#open.filter((each) => keyOf(each) !== keyOf(question));
@@ -192,8 +225,9 @@ class Questions {
   }
 
   #back(question) {
+    this.#said += 1;
     fill(this.last, texts.askedAgain);
-    this.#handled.delete(keyOf(question));
+    this.#handled.delete(listedAs(question));
     this.#answered = Math.max(0, this.#answered - 1);
     this.#total += 1;
     this.#open = [question, ...this.#open.filter((each) => keyOf(each) !== keyOf(question))];
@@ -203,9 +237,9 @@ class Questions {
   /** Asks it another time. */
   skip() {
     const [question] = this.#open;
-    if (!question) return;
-    this.#handled.add(keyOf(question));
-    this.#skipped.push(keyOf(question));
+    if (!question || this.isChoosing || this.#isDeaf()) return;
+    this.#handled.add(listedAs(question));
+    this.#skipped.push(listedAs(question));
     keepPlace({ skipped: this.#skipped });
     this.#open.shift();
     this.draw();
@@ -221,6 +255,11 @@ class Questions {
     this.isChoosing = false;
     return chosen;
   }
+}
+
+// Its key in what the server gave last: two people may be asked about by other faces by now.
+function listedAs(question) {
+  return question.listedAs ?? keyOf(question);
 }
 
 let unwatch = null;
