@@ -7,8 +7,9 @@ import { failure, say } from "../frame/notices.js";
 import { cutOut } from "../frame/pictures.js";
 import { send } from "../frame/queue.js";
 import { keepPlace, navigate } from "../frame/router.js";
-import { watch } from "../frame/state.js";
+import { now, watch } from "../frame/state.js";
 import { photoTexts as texts } from "../texts.js";
+import { fetchAhead, fetched, makeOld } from "./ahead.js";
 import { boxLayer, inReadingOrder, overlap } from "./boxes.js";
 import { factsOf, fileOf } from "./facts.js";
 import { drawBox } from "./mark.js";
@@ -17,12 +18,10 @@ import { onSwipe } from "./swipe.js";
 import * as writes from "./writes.js";
 import { makeStage } from "./zoom.js";
 
-const AHEAD = 4; // photos
 const COVERED = 0.3; // of what two boxes cover together: then they are about one face, as the server has it
 
 let stepped = null; // "previous" or "next" where that is how the photo was come to: its button keeps the focus
 let areBoxesShown = true;
-const ahead = new Map(); // neighbours that are fetched early, by photo and person
 
 class Photo {
   #chosen = null; // the key of a face or mark
@@ -181,7 +180,7 @@ class Photo {
 
   /** Asks the server what the photo shows now. */
   async refresh() {
-    for (const each of ahead.values()) each.isOld = true;
+    makeOld();
     const photo = await get(`/api/photos/${this.photo.photo_id}`, { person: this.person });
     if (this.main.isConnected && !this.isLeft) this.show(photo);
   }
@@ -267,24 +266,6 @@ function itemsOf(photo, chosen) {
   });
 }
 
-function fetched(id, person) {
-  const key = `${id} ${person}`;
-  const found = ahead.get(key);
-  return (found && !found.isOld && found.photo) || get(`/api/photos/${id}`, { person });
-}
-
-// The facts of a neighbour, and its picture, which the browser keeps while it is held here.
-function fetchAhead(id, person, side) {
-  const key = `${id} ${person}`;
-  if (ahead.has(key)) return;
-  while (ahead.size >= AHEAD) ahead.delete(ahead.keys().next().value);
-  const photo = get(`/api/photos/${id}`, { person });
-  const picture = new Image();
-  if (side) picture.src = photoImage(id, side);
-  photo.catch(() => ahead.delete(key));
-  ahead.set(key, { photo, picture });
-}
-
 let view = null;
 let unwatch = null;
 let turn = 0; // of the page that was left last: what comes after that draws nothing
@@ -293,8 +274,9 @@ let turn = 0; // of the page that was left last: what comes after that draws not
 export async function mount(main, { id, query }) {
   view = null;
   const mine = turn;
+  const version = now()?.version;
   const photo = await fetched(id, Number(query.get("person")) || null).catch((error) => {
-    ahead.clear();
+    makeOld();
     throw error;
   });
   if (mine !== turn) return;
@@ -303,6 +285,7 @@ export async function mount(main, { id, query }) {
   if (face) view.point(face);
   const isOther = (state, before) => before && state.version !== before.version;
   unwatch = watch((state, before) => isOther(state, before) && view?.refresh().catch(() => {}));
+  if (version !== undefined && version !== now()?.version) view.refresh().catch(() => {}); // changed while it was fetched
 }
 
 /** Leaves it. */
