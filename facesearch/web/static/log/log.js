@@ -10,12 +10,14 @@ import { watch } from "../frame/state.js";
 import { logTexts as texts } from "../texts.js";
 
 const PART = 50;
-const AT_ONCE = 200; // changes that are read again when something was changed
+const AT_ONCE = 200; // changes of one call
 
 class Log {
   #changes = [];
   #isAll = false;
   #loading = null;
+  #refreshing = null;
+  #isOld = false;
   #inTheWay = new Map(); // by change: what stands in the way of taking it back
 
   constructor(main) {
@@ -46,14 +48,36 @@ class Log {
     this.#draw();
   }
 
-  /** Reads anew what is shown. */
-  async refresh() {
-    const n = Math.min(AT_ONCE, Math.max(PART, this.#changes.length));
-    const { changes } = await get("/api/log", { n });
-    const oldest = changes.at(-1)?.change ?? 0;
-    this.#changes = [...changes, ...this.#changes.filter((each) => each.change < oldest)];
-    if (changes.length < n) this.#isAll = true;
-    this.#draw();
+  /** Reads anew what is shown, once more where it is called meanwhile. */
+  refresh() {
+    this.#isOld = true;
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #refresh() {
+    while (this.#isOld) {
+      this.#isOld = false;
+      await this.#readAgain();
+      this.#draw();
+    }
+  }
+
+  // In parts, down to the last one shown: what is taken back may be far below.
+  async #readAgain() {
+    const last = this.#changes.at(-1)?.change ?? 0;
+    const read = [];
+    let isEnd = false;
+    let n = Math.min(AT_ONCE, Math.max(PART, this.#changes.length + 1)); // the undo that has just come is one more
+    do {
+      const { changes } = await get("/api/log", { n, before: read.at(-1)?.change });
+      read.push(...changes);
+      if (changes.length < n) isEnd = true;
+      n = AT_ONCE;
+    } while (!isEnd && read.at(-1).change > last);
+    this.#isAll ||= isEnd;
+    const oldest = read.at(-1)?.change ?? 0;
+    this.#changes = [...read, ...this.#changes.filter((each) => each.change < oldest)];
   }
 
   #draw() {
@@ -108,8 +132,16 @@ class Log {
     const done = verb === "undo" ? texts.didAgain(words) : texts.didUndo(words);
     return send({
       path: "/api/undo", body: { change }, words: done, isUndo: true,
-      settle: () => this.refresh().catch(failure), decide: (error) => this.#refused(change, error),
+      settle: (made) => this.#undone(change, made), decide: (error) => this.#refused(change, error),
     });
+  }
+
+  // The row says so at once; then all are read again, for an undo of an undo changes other rows, too.
+  #undone(change, made) {
+    const row = this.#changes.find((each) => each.change === change);
+    if (row && made.change) row.undone_at ??= new Date().toISOString();
+    this.#draw();
+    this.refresh().catch(failure);
   }
 
   // 409: another change has to be taken back first, or this one holds no more.
