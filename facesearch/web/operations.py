@@ -3,8 +3,10 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +27,8 @@ GREATEST_ID = 2**63 - 1
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=GREATEST_ID)]
 
 _JSON = "application/json"
+_WRITE = "facesearch-write"  # a header: what the page calls a write, the same when it is sent again
+_GALLERY = "facesearch-gallery"  # a header: of which gallery the ids are
 _STATUS_OF_KIND = {  # of an error, by its kind
     "not_there": 404,
     "unknown_person": 404,
@@ -37,6 +41,7 @@ _STATUS_OF_KIND = {  # of an error, by its kind
     "not_same": 409,
     "in_the_way": 409,
     "nothing_to_undo": 409,
+    "other_gallery": 409,
 }
 _STATUS_OF_EXIT = {  # and of the others by their exit code
     ExitCode.NO: 404,
@@ -56,6 +61,10 @@ class NotThereError(FaceSearchError):
     """There is nothing of that id."""
 
     exit_code = ExitCode.NO
+
+
+class OtherGalleryError(FaceSearchError):
+    """The ids of a page are of another gallery than the one that is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +138,26 @@ def route(operation: Operation) -> Route:
 
 
 async def _answer(operation: Operation, request: Request) -> Json | Picture:
+    service: Service = request.app.state.service
+    _check_gallery(request, service.gallery.name)
     query, body = _query(request, operation.query), await _body(request, operation.body)
     asked = Asked(_ids(request), query, body, request.is_disconnected)
     answer: Callable[..., Any] = operation.answer
     if iscoroutinefunction(answer):
-        return cast("Json | Picture", await answer(request.app.state.service, asked))
-    return cast("Json | Picture", await run_in_threadpool(answer, request.app.state.service, asked))
+        return cast("Json | Picture", await answer(service, asked))
+    if write := request.headers.get(_WRITE):
+        does = partial(answer, service, asked)
+        return cast("Json", await run_in_threadpool(service.once.answer, (write, request.url.path), does))
+    return cast("Json | Picture", await run_in_threadpool(answer, service, asked))
+
+
+def _check_gallery(request: Request, served: str) -> None:
+    """Another gallery may have come to the port of a page that is still open."""
+    wanted = unquote(request.headers.get(_GALLERY, served))
+    if wanted != served:
+        raise OtherGalleryError(
+            f"Gallery {served} is served here by now, and this page shows {wanted}. Load the page anew."
+        )
 
 
 def as_bytes(found: Json) -> bytes:

@@ -9,6 +9,7 @@ from facesearch.errors import GalleryLockedError
 from facesearch.gallery.gallery import Gallery
 from facesearch.models.device import Device, Precision
 from facesearch.photos.pool import Decoders
+from facesearch.web.once import Once
 from facesearch.web.pictures import Pictures
 from facesearch.web.run import Runs
 from facesearch.web.state import State
@@ -31,6 +32,7 @@ class Service:
     uploads: Uploads
     state: State
     runs: Runs
+    once: Once = field(default_factory=Once)
     _one_writes: Lock = field(default_factory=Lock)
 
     @contextmanager
