@@ -1,12 +1,12 @@
 // Starts the page: one document, whose views are shown by address.
 
-import { ApiError, wasAborted } from "./frame/api.js";
+import { ApiError, get, wasAborted } from "./frame/api.js";
 import { button, fill, h } from "./frame/dom.js";
 import { findBox, focusFind } from "./frame/find.js";
 import { draw, gallery, markPage, showHelp } from "./frame/frame.js";
 import { addKeys, useKeys } from "./frame/keys.js";
 import { failure } from "./frame/notices.js";
-import { undoLast } from "./frame/queue.js";
+import { forgetView, undoLast } from "./frame/queue.js";
 import { keepPlace, navigate, onAddress } from "./frame/router.js";
 import { begin } from "./frame/state.js";
 import { errors, frame, help } from "./texts.js";
@@ -21,6 +21,9 @@ const VIEWS = [
   [/^\/gallery$/, "gallery", () => import("./gallery/gallery.js")],
 ];
 
+const ASKS_MS = 1_000; // whether the server is back, while a page waits for it
+const AHEAD_MS = 1_500; // the first page goes before
+
 const main = draw(findBox());
 let view = null;
 let turn = 0;
@@ -29,13 +32,14 @@ async function show({ path, query, place, isFirst }) {
   const mine = ++turn;
   view?.unmount?.();
   view = null;
+  forgetView();
   useKeys([]);
   fill(main);
   main.className = "";
   const [id, page, load] = viewOf(path);
   markPage(page);
   try {
-    const loaded = await load();
+    const loaded = await load().catch(unread);
     if (mine !== turn) return;
     view = loaded;
     const mounted = loaded.mount(main, { path, id, query, place });
@@ -43,8 +47,18 @@ async function show({ path, query, place, isFirst }) {
     await mounted;
     if (mine === turn) settle(place);
   } catch (error) {
-    if (mine === turn && !wasAborted(error)) showError(error);
+    if (mine === turn && !wasAborted(error)) showError(error, () => showAgain(mine, { path, query }));
   }
+}
+
+// A view whose module does not come: the server is away.
+function unread(error) {
+  throw error instanceof TypeError ? new ApiError("lost", 0, errors.lost) : error;
+}
+
+/** Reads the modules of all pages, so that each can be shown while the server is away. */
+function readAhead() {
+  for (const [, , load] of VIEWS) load().catch(() => {});
 }
 
 /** Title and focus go to the heading of what is shown; the first page leaves the focus where the browser has it. */
@@ -68,7 +82,7 @@ function viewOf(path) {
     const found = path.match(pattern);
     if (found) return [found[1] === undefined ? null : Number(found[1]), page, load];
   }
-  return [null, "", () => ({ mount: noPage })];
+  return [null, "", async () => ({ mount: noPage })];
 }
 
 function noPage(place) {
@@ -76,11 +90,25 @@ function noPage(place) {
   fill(place, h("div", { class: "empty" }, h("h1", {}, frame.noPage), back));
 }
 
-function showError(error) {
+function showAgain(mine, { path, query }) {
+  if (mine === turn) show({ path, query, place: history.state });
+}
+
+function showError(error, again) {
   const message = error.name === "ApiError" ? error.message : errors.page(error.message);
-  const again = button(frame.retry, () => location.reload(), { kind: "main" });
-  fill(main, h("div", { class: "empty" }, h("h1", {}, message), again));
+  const retry = button(frame.retry, again, { kind: "main" });
+  fill(main, h("div", { class: "empty" }, h("h1", {}, message), retry));
   arrive(false);
+  if (error.kind === "lost") whenBack(turn, again);
+}
+
+async function whenBack(mine, act) {
+  let isBack = false;
+  while (!isBack && mine === turn) {
+    await new Promise((done) => setTimeout(done, ASKS_MS));
+    isBack = await get("/api/state").then(() => true, () => false);
+  }
+  act();
 }
 
 let scrolling = 0;
@@ -103,4 +131,4 @@ window.addEventListener("unhandledrejection", (event) => {
 });
 
 onAddress(show);
-begin();
+begin().then(() => setTimeout(readAhead, AHEAD_MS));

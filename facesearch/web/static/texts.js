@@ -53,7 +53,7 @@ export const frame = {
   nothingToUndo: "Nothing that was done on this page is left to undo. The log takes back what was done before.",
   toLog: "Open the log",
   alreadySo: "All was so before; nothing was changed.",
-  notDone: (words, reason) => `Not done: ${words}. ${reason}`,
+  notDone: (words, reason, others) => `Not done: ${words}. ${reason}${others ? ` Nor ${count(others, "change")} before it.` : ""}`,
   saving: (n) => (n > 1 ? `Saving ${n}` : "Saving"),
   lost: "The server cannot be reached. What you see stays; what you do is sent when it is back.",
   back: "The server is back.",

@@ -3,6 +3,7 @@
 import { errors } from "../texts.js";
 
 const KEPT_ALIVE = 16_000; // characters, of up to 4 bytes: browsers keep 64 KiB alive
+const gallery = encodeURIComponent(document.body.dataset.gallery); // the server may have another one by now
 const WAIT_MS = 60_000; // for an answer; a first search loads networks
 
 /** A call that failed. `kind` is the server's word for it, "lost" where the server cannot be reached, "ended" where
@@ -32,10 +33,11 @@ export async function get(path, query = {}, { signal } = {}) {
  * Does something. Writes of a user go through queue.js in place of this.
  * @param {string} path
  * @param {object} [body]
- * @param {{signal?: AbortSignal, wait?: number}} [options] `wait`: milliseconds for an answer
+ * @param {{signal?: AbortSignal, wait?: number|null, id?: string}} [options] `wait`: milliseconds for an answer, null: as long as the
+ *   connection stands; `id`: the same whenever it is sent again, so that it is done once
  */
-export async function post(path, body = {}, { signal, wait } = {}) {
-  const headers = { "content-type": "application/json" };
+export async function post(path, body = {}, { signal, wait, id } = {}) {
+  const headers = { "content-type": "application/json", ...(id && { "facesearch-write": id }) };
   const text = JSON.stringify(body);
   const keepalive = text.length < KEPT_ALIVE; // a write goes on where the page is left
   return call(path, { method: "POST", headers, body: text, signal: within(signal, wait), keepalive });
@@ -70,6 +72,7 @@ export function wasAborted(error) {
 }
 
 function within(signal, wait = WAIT_MS) {
+  if (wait === null) return signal;
   const timeout = AbortSignal.timeout(wait);
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
@@ -81,9 +84,9 @@ async function call(address, options) {
   throw refused(response.status, content);
 }
 
-async function reached(address, options) {
+async function reached(address, { headers, ...options }) {
   try {
-    return await fetch(address, { credentials: "same-origin", ...options });
+    return await fetch(address, { credentials: "same-origin", headers: { ...headers, "facesearch-gallery": gallery }, ...options });
   } catch (error) {
     if (wasAborted(error)) throw error;
     throw new ApiError("lost", 0, errors.lost);

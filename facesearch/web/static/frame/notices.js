@@ -26,12 +26,12 @@ export function say(text) {
  * A notice. One with `stays` is shown until it is closed; `slot` replaces the notice that has the same slot.
  * @param {string|Node} text
  * @param {{kind?: "done"|"failed"|"plain", actions?: {words: string, run: () => void, key?: string}[], stays?: boolean,
- *   slot?: string}} [options]
+ *   slot?: string, closed?: () => void}} [options] `closed` is called when it is gone
  * @returns {() => void} closes it
  */
-export function notice(text, { kind = "plain", actions = [], stays = kind === "failed", slot } = {}) {
+export function notice(text, { kind = "plain", actions = [], stays = kind === "failed", slot, closed } = {}) {
   const element = h("div", { class: `notice ${kind}` }, h("p", {}, text));
-  const close = () => element.isConnected && gone(element, slot);
+  const close = () => element.isConnected && (gone(element, slot), closed?.());
   const buttons = actions.map(({ words, run, key }) => button(words, () => (close(), run()), { kind: "quiet", key }));
   element.append(h("div", { class: "notice-actions" }, ...buttons, closing(close)));
   if (slot) replace(slot, close);
@@ -42,9 +42,9 @@ export function notice(text, { kind = "plain", actions = [], stays = kind === "f
 }
 
 /** An error as a notice: its sentence. `retry` adds a button. */
-export function failure(error, { retry, slot } = {}) {
+export function failure(error, { retry, ...options } = {}) {
   const actions = retry ? [{ words: frame.retry, run: retry }] : [];
-  return notice(error.message, { kind: "failed", actions, slot });
+  return notice(error.message, { kind: "failed", actions, ...options });
 }
 
 /** Shows a line above the page, or none. */

@@ -4,16 +4,20 @@
 import { frame } from "../texts.js";
 import { post } from "./api.js";
 import { failure, notice } from "./notices.js";
+import { tellNotDone } from "./not_done.js";
+import { navigate } from "./router.js";
 import { poke, watch } from "./state.js";
 
+const STAYS = new Set(["lost", "other_gallery"]); // what fails so is sent again when its server is back
 const KEPT = 200; // writes that U can take back
-const STORE = "facesearch.undo"; // in sessionStorage, so that a page loaded again still takes back
+const STORE = `facesearch.undo.${document.body.dataset.gallery}`; // in sessionStorage: a page loaded again still takes back
 
 /**
  * @typedef {object} Write
  * @property {string} path
  * @property {object} [body]
  * @property {string} words what it does, as "Named Ann"
+ * @property {{change: number}} [undoes] what it takes back, of those that U takes back
  * @property {boolean} [isQuiet] no notice says that it was done: the view shows that itself
  * @property {() => void} [revert] puts the view back
  * @property {() => void} [again] moves the view once more, where the write is done again
@@ -27,6 +31,7 @@ const waiting = [];
 const listeners = new Set();
 const undoable = remembered();
 let running = false;
+let turn = 0; // grows when a page is left: what would move it moves nothing any more
 
 /**
  * Puts a write at the end of the queue.
@@ -39,7 +44,7 @@ export function send(write) {
 
 function put(write, place) {
   return new Promise((resolve) => {
-    waiting.splice(place, 0, { write, resolve, path: write.path, body: write.body ?? {} });
+    waiting.splice(place, 0, { write, resolve, path: write.path, body: write.body ?? {}, id: crypto.randomUUID(), turn });
     tell();
     run();
   });
@@ -65,9 +70,8 @@ export function canUndo() {
 export function undoLast() {
   const last = waiting.findLast(({ write, isToUndo }) => !write.isUndo && !isToUndo);
   if (last) return last === waiting[0] ? undoOnceDone(last) : withdraw(last);
-  const done = undoable.pop();
-  if (done) return undo(done);
-  notice(frame.nothingToUndo, { slot: "done", actions: [{ words: frame.toLog, run: () => location.assign("/log") }] });
+  if (undoable.length) return undo(undoable.at(-1));
+  notice(frame.nothingToUndo, { slot: "done", actions: [{ words: frame.toLog, run: () => navigate("/log") }] });
 }
 
 function withdraw(item) {
@@ -82,14 +86,25 @@ function undoOnceDone(item) {
   tell();
 }
 
+/** Forgets how what was done is shown: the page that showed it is left. */
+export function forgetView() {
+  turn += 1;
+  for (const done of undoable) delete done.write;
+}
+
+/** Takes back one change of this page, unless that was done before. */
 function undo(done) {
+  const at = undoable.indexOf(done);
+  if (at < 0) return;
+  undoable.splice(at, 1);
   done.write?.revert?.();
   sendUndo(done, waiting.length);
   remember();
 }
 
-function sendUndo({ change, words, write }, place) {
-  const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true, isQuiet: write?.isQuiet };
+function sendUndo(done, place) {
+  const { change, words, isQuiet, write } = done;
+  const back = { path: "/api/undo", body: { change }, words: frame.undone(words), isUndo: true, isQuiet, undoes: done };
   put({ ...back, revert: () => write?.again?.(), again: () => write?.revert?.() }, place);
 }
 
@@ -100,49 +115,84 @@ async function run() {
   running = false;
 }
 
+// Whatever goes wrong with one, the next is sent.
 async function one(item) {
   try {
-    finished(item, await post(item.path, item.body));
+    const error = await sent(item);
+    if (error) await refused(item, error);
   } catch (error) {
-    if (error.kind === "lost") await reachable();
-    else await refused(item, error);
+    item.wasLost = STAYS.has(error.kind);
+    if (item.wasLost) return reachable();
+    console.error(error);
+    leave(item, null);
   }
+  return undefined;
+}
+
+async function sent(item) {
+  let done = null;
+  try {
+    done = await post(item.path, item.body, { id: item.id, wait: null });
+  } catch (error) {
+    if (STAYS.has(error.kind)) throw error;
+    return error;
+  }
+  finished(item, done);
+  return null;
 }
 
 function finished(item, done) {
   const { write } = item;
   const change = done.change ?? null;
   const isToStay = !write.isUndo && change !== null && !item.isToUndo;
-  if (isToStay) kept({ change, words: write.words, write });
+  const undone = { change, words: write.words, isQuiet: write.isQuiet, write: item.turn === turn ? write : undefined };
+  if (isToStay) kept(undone);
   leave(item, done);
-  if (item.isToUndo && change !== null) return sendUndo({ change, words: write.words, write }, 0);
+  if (item.isToUndo && change !== null) return sendUndo(undone, 0);
   write.settle?.(done);
   poke();
   for (const note of done.notes ?? []) notice(note, { kind: "plain" });
   if (write.isQuiet && change !== null) return;
-  const actions = write.isUndo || change === null ? [] : [{ words: frame.undo, key: "U", run: undoLast }];
+  const actions = write.isUndo || change === null ? [] : [{ words: frame.undo, key: waiting.length ? undefined : "U", run: () => undo(undone) }];
   notice(change === null && !write.isUndo ? frame.alreadySo : write.words, { kind: "done", slot: "done", actions });
 }
 
 async function refused(item, error) {
-  const next = error.status === 409 && item.write.decide ? await item.write.decide(error) : null;
-  if (next) {
-    Object.assign(item, next);
-    return;
-  }
+  const { write } = item;
+  if (item.isToUndo) return leave(item, null); // nothing was done, and nothing is wanted
+  if (item.wasLost && write.isUndo && error.kind === "nothing_to_undo") return leave(item, null); // it was done then
+  const isToDecide = error.status === 409 && write.decide;
+  const next = isToDecide ? await decided(write, error) : null;
+  if (next && !item.isToUndo) return Object.assign(item, next, { id: crypto.randomUUID() });
   leave(item, null);
-  if (item.isToUndo) return;
-  item.write.revert?.();
-  if (error.status === 409 && item.write.decide) return;
-  failure(named(item.write.words, error), { retry: () => (item.write.again?.(), send(item.write)) });
+  if (item.isToUndo) return undefined;
+  write.revert?.();
+  if (write.undoes && error.status !== 409) kept(write.undoes); // it holds, and can be taken back later
+  if (!isToDecide) tellNotDone({ words: write.words, reason: error.message, retry: () => retry(write) });
+  return undefined;
 }
 
-function named(words, error) {
-  return { message: frame.notDone(words, error.message) };
+// Who is asked may have left, or what the question needs cannot be read.
+async function decided(write, error) {
+  try {
+    return await write.decide(error);
+  } catch (thrown) {
+    if (STAYS.has(thrown.kind)) throw thrown; // it is sent again, and asked about then
+    failure(thrown, { slot: "call" });
+    return null;
+  }
+}
+
+function retry(write) {
+  if (write.undoes) return undo(write.undoes);
+  write.again?.();
+  return send(write);
 }
 
 function leave(item, done) {
-  waiting.splice(waiting.indexOf(item), 1);
+  const at = waiting.indexOf(item);
+  if (at < 0) return;
+  waiting.splice(at, 1);
   item.resolve(done);
   tell();
 }
@@ -161,12 +211,13 @@ function reachable() {
 
 function kept(done) {
   undoable.push(done);
+  undoable.sort((a, b) => a.change - b.change); // one whose undo was refused goes back to its place
   if (undoable.length > KEPT) undoable.shift();
   remember();
 }
 
 function remember() {
-  sessionStorage.setItem(STORE, JSON.stringify(undoable.map(({ change, words }) => ({ change, words }))));
+  sessionStorage.setItem(STORE, JSON.stringify(undoable.map(({ write, ...done }) => done)));
   tell();
 }
 

@@ -78,6 +78,6 @@ function heard(state) {
 
 function missed(error) {
   failed += 1;
-  if (error.kind === "ended") showBanner(error.message, "failed");
+  if (["ended", "other_gallery"].includes(error.kind)) showBanner(error.message, "failed");
   else if (failed >= LOST_AFTER) showBanner(frame.lost, "failed");
 }
