@@ -39,14 +39,15 @@ export class NameBox {
     this.element.addEventListener("focusout", (event) => this.left(event));
   }
 
-  /** Begins anew, about a group, a face or nobody: {person} or {face}; `except` is an id that is not offered. */
-  begin(about, { except = null } = {}) {
+  /** Begins anew, about a group, a face or nobody: {person} or {face}; `except` is an id that is not offered. With
+   * `keeps` what is typed stays. */
+  begin(about, { except = null, keeps = false } = {}) {
     this.stop?.abort();
     this.about = about;
     this.except = except;
     this.likely = [];
-    this.input.value = "";
-    this.showAsking(null);
+    if (!keeps) this.input.value = "";
+    if (!keeps) this.showAsking(null);
     this.draw();
     if (about.person !== undefined || about.face !== undefined) this.ask(REST_MS);
   }

@@ -2,10 +2,12 @@
 
 import { faceImage, get, wasAborted } from "../frame/api.js";
 import { button, fill, h, isolated, picture, show } from "../frame/dom.js";
-import { count, panel, span } from "../texts.js";
+import { count, frame, panel, span } from "../texts.js";
 import { NameBox } from "./naming.js";
+import { acting, refill } from "./refill.js";
 
 const SAMPLES = 8;
+const WAITING = "nobody yet";
 const REST_MS = 120; // somebody is looked at so long before more of their faces are asked for
 
 /**
@@ -27,20 +29,47 @@ export class Panel {
     this.show(undefined, null);
   }
 
-  /** Shows a person, a group or a face; undefined shows nobody. */
-  show(item, list) {
+  /** Shows a person, a group or a face; undefined shows nobody. With `isTyping` what is in the name box stays: it is
+   * for somebody who has arrived only now. */
+  show(item, list, { isTyping = false } = {}) {
     this.one.hidden = item === undefined;
     this.hint.hidden = item !== undefined || !this.several.hidden;
+    if (item === undefined) return this.stopSampling();
+    const isFace = list === "alone";
+    const shown = isFace ? `f${item.face_id}` : `p${item.id}`;
+    const isOther = this.shown !== shown;
+    this.shown = shown;
+    this.item = item;
+    if (isOther) this.begin(item, isFace, isTyping);
+    this.prompt();
+    fill(this.facts, ...(isFace ? factsOfFace(item) : factsOfPerson(item)));
+    refill(this.buttons, [list, isFace ? [item.photo_id, item.face_id] : item.faces], () => this.actsFor(item, list));
+  }
+
+  /** Shows that somebody is meant who has not arrived; they can be named. */
+  wait() {
+    this.one.hidden = false;
+    this.hint.hidden = true;
+    if (this.shown === WAITING) return;
+    this.stopSampling();
+    this.shown = WAITING;
+    this.item = null;
+    this.box.begin({});
+    this.prompt();
+    fill(this.cover, faceOf(null, 224));
+    fill(this.facts, h("h2", {}, frame.loading));
+    fill(this.samples);
+    refill(this.buttons, null, () => []);
+  }
+
+  /** What the name box asks. */
+  prompt() {
+    this.box.input.placeholder = this.n > 1 ? panel.several : this.item?.name ? panel.anotherName : panel.placeholder;
+  }
+
+  stopSampling() {
     this.stop?.abort();
     clearTimeout(this.timer);
-    if (item === undefined) return;
-    const isFace = list === "alone";
-    const isOther = this.shown !== (isFace ? `f${item.face_id}` : `p${item.id}`);
-    this.shown = isFace ? `f${item.face_id}` : `p${item.id}`;
-    this.item = item;
-    if (isOther) this.begin(item, isFace);
-    fill(this.facts, ...(isFace ? factsOfFace(item) : factsOfPerson(item)));
-    fill(this.buttons, ...this.actsFor(item, list));
   }
 
   /** Asks for pictures again, the next time that somebody is shown: some could not be had. */
@@ -48,13 +77,14 @@ export class Panel {
     this.shown = null;
   }
 
-  begin(item, isFace) {
+  begin(item, isFace, isTyping) {
+    this.stopSampling();
     const face = isFace ? item.face_id : item.cover;
     fill(this.cover, face && faceOf(face, 224));
     const n = isFace ? 0 : Math.min(SAMPLES, item.faces - 1);
     fill(this.samples, ...Array.from({ length: n }, () => faceOf(null, 112))); // their places, so that nothing moves
-    this.box.input.placeholder = item.name ? panel.anotherName : panel.placeholder;
-    this.box.begin(isFace ? { face: item.face_id } : { person: item.id }, { except: isFace ? null : item.id });
+    const about = isFace ? { face: item.face_id } : { person: item.id };
+    this.box.begin(about, { except: isFace ? null : item.id, keeps: isTyping });
     if (!isFace && item.faces > 1) this.timer = setTimeout(() => this.sample(item), REST_MS);
   }
 
@@ -76,7 +106,8 @@ export class Panel {
     this.element.classList.toggle("selecting", n > 0);
     this.hint.hidden = n > 0 || !this.one.hidden;
     this.one.classList.toggle("lesser", n > 1);
-    if (n > 1) this.box.input.placeholder = panel.several;
+    this.n = n;
+    this.prompt();
     if (!n) return;
     const covers = selected.slice(0, 12).map(({ item }) => faceOf(item.cover ?? item.face_id, 112));
     const { join, ignore, hide, clear } = this.does;
@@ -95,11 +126,15 @@ export class Panel {
     const { open, ignore, hide, notFace } = this.does;
     if (list === "alone") {
       const photo = h("a", { class: "button plain", href: `/photos/${item.photo_id}?face=${item.face_id}` }, panel.photo);
-      return [photo, button(panel.stranger, ignore, { key: "I" }), button(panel.notFace, notFace, { key: "F" })];
+      return [
+        acting("open", photo),
+        acting("ignore", button(panel.stranger, ignore, { key: "I" })),
+        acting("notFace", button(panel.notFace, notFace, { key: "F" })),
+      ];
     }
-    const all = button(panel.all(count(item.faces, "face")), open, { key: "O" });
-    const stranger = list !== "strangers" && button(panel.stranger, ignore, { key: "I" });
-    const hiding = button(list === "hidden" ? panel.show : panel.hide, hide, { key: "H" });
+    const all = acting("open", button(panel.all(count(item.faces, "face")), open, { key: "O" }));
+    const stranger = list !== "strangers" && acting("ignore", button(panel.stranger, ignore, { key: "I" }));
+    const hiding = acting("hide", button(list === "hidden" ? panel.show : panel.hide, hide, { key: "H" }));
     return [all, stranger, hiding];
   }
 }

@@ -16,6 +16,7 @@ import { Acts } from "./acts.js";
 import { keepFolded, listOf, LISTS, sectionsOf } from "./lists.js";
 import { loadNames } from "./names.js";
 import { Panel } from "./panel.js";
+import { Target } from "./target.js";
 
 const LEAST_PX = 104;
 const SMALL = [3, 5, 10]; // faces
@@ -41,6 +42,7 @@ class People {
     this.acts = new Acts(this.lists, (item) => this.returnTo(item));
     this.panel = new Panel(this.buttons());
     this.grid = this.makeGrid();
+    this.target = new Target(this);
     this.chips = h("div", { class: "chips", role: "group", "aria-label": people.sections });
     this.selecting = button(people.select, () => this.switchSelecting(), { kind: "quiet" });
     this.selecting.setAttribute("aria-pressed", "false");
@@ -126,8 +128,9 @@ class People {
   }
 
   looked(spot, item) {
+    if (page !== this) return; // what is taken back late still changes the lists
     const { name } = this.grid.sections[spot.section];
-    this.panel.show(item, name);
+    this.target.show();
     if (!item) return;
     const id = this.lists[name].key(item);
     keepPlaceSoon({ at: spot, id }, { person: name === "alone" ? null : id });
@@ -170,10 +173,10 @@ class People {
     if (isEmpty) fill(this.empty, h("h2", {}, people.empty), h("p", {}, people.emptyWhy), h("a", { class: "button main", href: "/gallery" }, people.toGallery));
   }
 
-  /** Goes to somebody who is back in a list. */
+  /** Goes to somebody who is back in a list; not while a name is typed for somebody else. */
   returnTo(item) {
     const section = this.grid.sections.findIndex(({ list, folded }) => !folded && list.items.includes(item));
-    if (page !== this || section < 0) return;
+    if (page !== this || section < 0 || this.target.isBusy) return;
     this.grid.relay();
     this.grid.go({ section, index: this.grid.sections[section].list.items.indexOf(item) });
   }
@@ -188,17 +191,13 @@ class People {
 
   // What the user does
 
-  get about() {
-    const item = this.grid.item();
-    return item && { item, name: this.grid.section().name };
-  }
-
   entered(item, list) {
     if (item && list === "named") this.open(item, list);
     else this.openBox();
   }
 
   clicked(item, list, event) {
+    this.grid.selection.clear();
     this.panel.element.classList.add("open");
     if (event.pointerType !== "touch" && list !== "named") this.openBox();
   }
@@ -206,8 +205,12 @@ class People {
   openBox() {
     if (this.grid.spot.index < 0 || !this.grid.isThere(this.grid.spot)) return;
     this.panel.element.classList.add("open");
-    this.panel.one.hidden = false; // who has not arrived is named when they have
-    this.panel.box.focus();
+    this.target.open();
+  }
+
+  openOne() {
+    const { one } = this.target;
+    if (one) this.open(one.item, one.section.name);
   }
 
   open(item, list) {
@@ -220,46 +223,9 @@ class People {
     this.grid.element.focus({ preventScroll: true });
   }
 
-  /** Names who is chosen; where they have not arrived, once they have, and the next one after that. */
-  named(taken) {
-    const chosen = this.chosen();
-    if (chosen.length && !this.naming) return this.nameChosen(chosen, taken);
-    const before = this.naming;
-    const mine = Promise.resolve(before)
-      .then(() => this.arrivedOf(this.chosen()))
-      .then((arrived) => this.nameChosen(arrived, taken))
-      .finally(() => this.naming === mine && (this.naming = null));
-    this.naming = mine;
-    this.back();
-  }
-
-  nameChosen(chosen, taken) {
-    this.grid.selection.clear();
-    if (!hasFinger()) this.back(); // a finger's keyboard stays, for the next one
-    const people = chosen.filter(({ section }) => section.name !== "alone").map(({ item }) => item);
-    const faces = chosen.filter(({ section }) => section.name === "alone").map(({ item }) => item);
-    if (chosen.length === 1) return this.acts.name(chosen[0].item, chosen[0].section.name, taken);
-    if (people.length) this.acts.nameAll(people, taken);
-    if (faces.length) this.acts.move(faces, taken);
-  }
-
-  /** Who is chosen, or whose tile is active and has not arrived yet. */
-  async arrivedOf(chosen) {
-    const { spot } = this.grid;
-    const section = this.grid.section();
-    if (chosen.length || spot.index < 0 || !section) return chosen;
-    const [item] = await section.list.range(spot.index, spot.index);
-    return item ? [{ item, section }] : [];
-  }
-
-  chosen() {
-    const { all } = this.grid.selection;
-    return all.length ? all : this.about ? [{ item: this.about.item, section: this.grid.section() }] : [];
-  }
-
   /** Does something with who is selected, or with the active one; each list apart. */
   each(act) {
-    const chosen = this.chosen();
+    const chosen = this.target.chosen();
     const lists = Map.groupBy(chosen, ({ section }) => section.name);
     this.grid.selection.clear();
     for (const [name, some] of lists) act(some.map(({ item }) => item), name);
@@ -267,7 +233,7 @@ class People {
   }
 
   join() {
-    const chosen = this.chosen().filter(({ section }) => section.name !== "alone").map(({ item }) => item);
+    const chosen = this.target.chosen().filter(({ section }) => section.name !== "alone").map(({ item }) => item);
     if (chosen.length < 2) return failure({ message: people.joinTwo }, { slot: "hint" });
     this.grid.selection.clear();
     this.acts.join(chosen);
@@ -288,6 +254,7 @@ class People {
     const people = selection.all.filter(({ section }) => section.name !== "alone");
     if (!selection.size) this.grid.isSelecting = this.selecting.getAttribute("aria-pressed") === "true";
     this.panel.showSelected(selection.all, people.length > 1);
+    this.target.again();
     if (selection.size) this.panel.element.classList.add("open");
   }
 
@@ -299,10 +266,10 @@ class People {
 
   buttons() {
     return {
-      name: (taken) => this.named(taken),
+      name: (taken) => this.target.name(taken),
       leave: () => this.back(),
       close: () => this.back(),
-      open: () => this.about && this.open(this.about.item, this.about.name),
+      open: () => this.openOne(),
       ignore: () => this.each((items, list) => this.acts.ignore(items, list)),
       hide: () => this.each((items, list) => list !== "alone" && this.acts.hide(items, list !== "hidden")),
       notFace: () => this.notFaces(),
@@ -316,7 +283,7 @@ class People {
     const move = (key) => ({ key, words: "", run: () => stepInto(this.grid, key) });
     return [
       { key: "arrows", shown: people.arrowKeys, words: people.keys.arrows, run: () => {} },
-      { key: "Enter", words: people.keys.enter, run: () => this.entered(this.about?.item, this.about?.name) },
+      { key: "Enter", words: people.keys.enter, run: () => this.entered(this.grid.item(), this.grid.section()?.name) },
       { key: "n", shown: "N", words: people.keys.name, run: () => this.openBox() },
       { key: "o", shown: "O", words: people.keys.open, run: does.open },
       { key: "i", shown: "I", words: people.keys.ignore, run: does.ignore },
@@ -328,8 +295,4 @@ class People {
       ...["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "PageDown", "PageUp"].map(move),
     ];
   }
-}
-
-function hasFinger() {
-  return window.matchMedia("(pointer: coarse)").matches;
 }

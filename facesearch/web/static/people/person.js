@@ -46,6 +46,7 @@ class Person {
     this.head = new PersonHead(this.does);
     this.place = h("div", { class: "split" });
     this.loading = true;
+    this.isSelecting = false;
     main.className = "fixed";
     fill(main, this.head.element, this.place);
     fill(this.head.heading, frame.loading);
@@ -61,8 +62,7 @@ class Person {
     this.show(person);
     this.makeGrid();
     await this.restore(place, Number(query.get("face")) || null);
-    if (document.activeElement === this.head.heading) return;
-    this.head.heading.focus({ preventScroll: true });
+    if (page === this && document.activeElement === document.body) this.head.heading.focus({ preventScroll: true });
   }
 
   end() {
@@ -87,12 +87,14 @@ class Person {
     };
     const label = isFaces ? words.faces : words.photos;
     this.grid = new Grid({ label, kind: isFaces ? "faces-grid" : "people-grid", sections: [section], least: isFaces ? LEAST_PX : PHOTO_PX, does });
+    this.grid.isSelecting = this.isSelecting;
     fill(this.place, this.grid.element);
     this.grid.relay();
   }
 
-  /** Draws who it is. */
+  /** Draws who it is; not where another page is shown by now, as where a write is refused late. */
   show(person) {
+    if (page !== this) return;
     this.person = person;
     this.head.draw(person, this.view);
     document.title = frame.title(person.name ?? words.unnamed, document.body.dataset.gallery);
@@ -109,13 +111,15 @@ class Person {
   }
 
   goTo(index, id = null) {
+    if (page !== this) return;
     this.grid.go({ section: 0, index });
     if (id !== null) this.grid.activeId = id;
-    this.grid.element.focus({ preventScroll: true });
+    const { activeElement } = document; // who types elsewhere by now goes on there
+    if (activeElement === document.body || this.main.contains(activeElement)) this.grid.element.focus({ preventScroll: true });
   }
 
   looked(spot, item) {
-    if (!item) return;
+    if (!item || page !== this) return;
     const id = this.list.key(item);
     keepPlaceSoon({ at: spot, id }, { face: this.view === "faces" ? id : null });
   }
@@ -159,7 +163,7 @@ class Person {
 
   selected() {
     const { selection } = this.grid;
-    if (!selection.size) this.grid.isSelecting = this.isSelecting ?? false;
+    if (!selection.size) this.grid.isSelecting = this.isSelecting;
     this.head.select(selection.size, this.person);
   }
 
@@ -217,7 +221,7 @@ class Person {
 
   select(event) {
     this.isSelecting = !this.isSelecting;
-    this.grid.isSelecting = this.isSelecting;
+    if (this.grid) this.grid.isSelecting = this.isSelecting;
     event.currentTarget.setAttribute("aria-pressed", String(this.isSelecting));
   }
 

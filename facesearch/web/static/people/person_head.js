@@ -4,6 +4,7 @@
 import { faceImage } from "../frame/api.js";
 import { button, fill, h, isolated, picture, show } from "../frame/dom.js";
 import { count, number, person as words, span } from "../texts.js";
+import { acting, refill } from "./refill.js";
 
 /** The head. `does` are the acts by name. */
 export class PersonHead {
@@ -13,6 +14,8 @@ export class PersonHead {
     this.heading = h("h1", {});
     this.facts = h("p", { class: "quiet-text" });
     this.tabs = h("div", { class: "chips", role: "group", "aria-label": words.views });
+    this.selecting = acting("select", button(words.select, does.select, { kind: "quiet" })); // one, which stays pressed
+    this.selecting.setAttribute("aria-pressed", "false");
     this.ofPerson = h("div", { class: "row acts" });
     this.ofFaces = h("div", { class: "row acts selected-acts", role: "group", "aria-label": words.withSelected, hidden: true });
     const who = h("div", { class: "person-who" }, this.heading, this.facts, this.tabs);
@@ -26,33 +29,32 @@ export class PersonHead {
     this.url = url;
     fill(this.heading, person.name ? isolated(person.name) : words.unnamed);
     fill(this.facts, ...factsOf(person));
-    fill(this.tabs, ...this.tabsOf(person, view));
-    fill(this.ofPerson, ...this.actsOf(person));
+    refill(this.tabs, [person.faces, person.photos, person.unsure, view], () => this.tabsOf(person, view));
+    refill(this.ofPerson, [Boolean(person.name), person.kind, person.hidden], () => this.actsOf(person));
   }
 
   tabsOf(person, view) {
-    const { faces, photos, unsure } = this.does;
-    const tab = (text, run, isShown) => {
-      const found = button(text, run, { kind: "chip" });
+    const tab = (act, text, isShown) => {
+      const found = acting(act, button(text, this.does[act], { kind: "chip" }));
       found.setAttribute("aria-pressed", String(isShown));
       return found;
     };
     return [
-      tab(count(person.faces, "face"), faces, view === "faces"),
-      tab(count(person.photos, "photo"), photos, view === "photos"),
-      person.unsure > 0 && button(words.unsure(number(person.unsure)), unsure, { kind: "chip warn" }),
+      tab("faces", count(person.faces, "face"), view === "faces"),
+      tab("photos", count(person.photos, "photo"), view === "photos"),
+      person.unsure > 0 && acting("unsure", button(words.unsure(number(person.unsure)), this.does.unsure, { kind: "chip warn" })),
     ];
   }
 
   actsOf(person) {
-    const { name, join, ignore, hide, select } = this.does;
+    const { name, join, ignore, hide } = this.does;
     const isStranger = person.kind === "stranger";
     return [
-      button(person.name ? words.rename : words.name, name, { key: "N", kind: person.name ? "plain" : "main" }),
-      button(words.join, join, { key: "J" }),
-      !isStranger && button(words.ignore, ignore, { key: "I" }),
-      button(person.hidden ? words.show : words.hide, hide, { key: "H" }),
-      button(words.select, select, { kind: "quiet" }),
+      acting("name", button(person.name ? words.rename : words.name, name, { key: "N", kind: person.name ? "plain" : "main" })),
+      acting("join", button(words.join, join, { key: "J" })),
+      !isStranger && acting("ignore", button(words.ignore, ignore, { key: "I" })),
+      acting("hide", button(person.hidden ? words.show : words.hide, hide, { key: "H" })),
+      this.selecting,
     ];
   }
 
@@ -75,11 +77,6 @@ export class PersonHead {
     );
     if (kept) this.ofFaces.querySelector(`[data-act=${kept}]`)?.focus();
   }
-}
-
-function acting(act, element) {
-  element.dataset.act = act;
-  return element;
 }
 
 function factsOf(person) {
