@@ -55,6 +55,7 @@ def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened)
         there.is_saved()
     there.go("/people")
     there.grid.get_by_role("gridcell", name="Ann").wait_for()
+    there.grid.get_by_role("gridcell", name="Group without a name").first.wait_for()  # a list of its own
     there.keys("ArrowDown", "ArrowDown")
     for keys in ((" ", "ArrowRight", " ", "j"), ("ArrowRight", "i"), ("ArrowRight", "h")):
         there.keys(*keys)
