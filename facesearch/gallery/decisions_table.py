@@ -90,12 +90,6 @@ class Decisions:
         used = f"SELECT max((SELECT coalesce(max(id), 0) FROM marks), coalesce({last}, 0))"
         return int(self._conn.execute(used).fetchone()[0]) + 1
 
-    def questions_waiting(self) -> int:
-        """How many questions wait."""
-        if not columns(self._conn, "suggestions"):
-            return 0
-        return int(self._conn.execute("SELECT count(*) FROM suggestions").fetchone()[0])
-
     def questions_open(self) -> int:
         """How many questions asking.questions would give, all in all."""
         if not columns(self._conn, "suggestions"):

@@ -349,7 +349,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
                 engines=db.runs.engines(),
                 groups=db.people.groups(),
                 unsure=db.people.unsure(),
-                questions=db.decisions.questions_waiting(),
+                questions=db.decisions.questions_open(),
             )
 
     def unread(self) -> Iterator[Outcome]:

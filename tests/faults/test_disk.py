@@ -13,7 +13,7 @@ from tests.second_model import keep_second_model
 pytestmark = pytest.mark.skipif(not failing.is_possible(), reason="this Python hides its SQLite")
 
 # Of how many steps one is tried: of nine in every run of the tests, of one where there is time.
-_every = pytest.mark.parametrize("every", [9, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+_every = pytest.mark.parametrize("every", [15, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 _MOST_TWICE = 6  # photos: three batches of two, one of which is stored, one computed and one begun
 
 

@@ -17,7 +17,7 @@ from facesearch.gallery.contents import unknown
 from facesearch.gallery.upkeep import check
 from tests.faults import failing
 
-_every = pytest.mark.parametrize("every", [37, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+_every = pytest.mark.parametrize("every", [61, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 
 _DAMAGE = """
 import os, signal, sqlite3, sys
