@@ -85,24 +85,21 @@ def test_a_name_is_typed_to_its_end_for_whom_it_was_begun_where_they_leave_the_l
 
 def test_who_has_not_arrived_is_not_shown_as_somebody_else(there: Opened) -> None:
     _tile(there, 36).click()
-    waiting = _waiting(there, re.compile(r"list=groups&first=100"))
+    _waiting(there, re.compile(r"list=groups&first=100"))
     there.go("/people")
     _tile(there, 36).wait_for()
     there.keys("ArrowRight", "End", "ArrowUp", "n", "=An")
     expect(_panel(there)).to_contain_text("Loading")
-    for route in waiting:
-        route.continue_()
+    there.page.unroute_all()  # what waits passes, and what is asked for from now on
     expect(_panel(there)).to_contain_text("No name yet")
     expect(there.page.get_by_role("combobox", name="Name")).to_have_value("An")
 
 
 def test_who_types_elsewhere_goes_on_there_when_a_person_has_arrived(there: Opened) -> None:
-    waiting = _waiting(there, re.compile(r"/api/people/1/faces\?first=0"))
+    _waiting(there, re.compile(r"/api/people/1/faces\?first=0"))
     there.page.goto(there.served.origin + "/people/1?face=30")
     there.page.get_by_role("heading", name="Loading").wait_for()
     there.keys("/", "=Hip")
-    for route in waiting:
-        route.continue_()
     there.page.unroute_all()
     expect(there.page.get_by_role("heading", level=1)).to_have_text("No name yet")
     there.grid.get_by_role("gridcell").nth(1).wait_for()
