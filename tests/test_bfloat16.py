@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_what_was_compiled_is_kept_privately_and_a_damaged_file_is_not_believed(
         again = serve(detector_card("mtcnn"), "cpu", 1, "auto")["rnet"]
         assert again.engine.precision == "bfloat16"
         np.testing.assert_array_equal(again(windows)[0], first[0])
-        assert len(kept.read_bytes()) == len(whole)
+        now = kept.read_bytes()  # the same graph is not compiled into the same bytes twice
+        assert now == whole if data == whole else zlib.crc32(now[4:]) == int.from_bytes(now[:4])
 
 
 def test_a_graph_that_openvino_cannot_run_is_served_by_onnx_runtime(openvino: str, own_export: Path) -> None:
