@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-_ONLY_ELSEWHERE = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "h5py")
+_TRAINING = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "h5py")
+_CLUSTERS = ("ray", "pymilvus", "pandas", "pyarrow")  # with what they bring
+_ONLY_ELSEWHERE = (*_TRAINING, *_CLUSTERS)
 _COMMANDS = ("index PHOTOS", "query PHOTO", "verify PHOTO PHOTO", "info", "check", "forget PHOTO --yes")
 _PROGRAM = """
 import sys

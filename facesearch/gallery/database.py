@@ -38,6 +38,7 @@ from facesearch.gallery.sqlite import (
     to_read,
     with_journal,
 )
+from facesearch.libraries import hidden
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -134,7 +135,8 @@ class Database:
 
     @cached_property
     def _writable(self) -> "sqlite_utils.Database":
-        from sqlite_utils import Database as Writable  # what only asks does without
+        with hidden("pandas"):  # which pymilvus brings, and whose import takes longer than most writing
+            from sqlite_utils import Database as Writable  # what only asks does without
 
         return Writable(self._conn)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from facesearch.gallery.sqlite import columns
+from facesearch.libraries import hidden
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -45,8 +46,9 @@ class Migrations:
 
     def apply(self, conn: sqlite3.Connection) -> None:
         """Applies those that it has not had, each in a transaction of its own."""
-        from sqlite_utils import Database
-        from sqlite_utils import Migrations as Applied
+        with hidden("pandas"):
+            from sqlite_utils import Database
+            from sqlite_utils import Migrations as Applied
 
         known = Applied(self._name)
         for step in self._steps:
