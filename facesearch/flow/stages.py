@@ -6,10 +6,9 @@ bounded by number and by weight, so memory does not grow with the collection."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.flow.pace import LOADED_AHEAD, Pace
@@ -91,6 +90,7 @@ class Failed(Generic[Key]):
 Row: TypeAlias = Found[Key, Result] | Failed[Key] | Passed
 Analyse: TypeAlias = Callable[[Sequence[Decoded[Key]]], Sequence[Result]]
 Read: TypeAlias = Callable[[PhotoFile], LoadedPhoto | None]
+Leave: TypeAlias = Callable[[PhotoFile], None]
 # Photos that turn out to be known once their bytes are there: takes the stream after reading, and gives it back with
 # something that passes by in their place.
 Recognise: TypeAlias = Callable[
@@ -116,6 +116,44 @@ class Work(Generic[Key, Result]):
     keeps_begun: bool = False
 
 
+class Flow(Protocol[Key, Result]):
+    """Who does the work of a run, here or elsewhere."""
+
+    def run(
+        self,
+        source: Iterable[Job[Key] | Passed],
+        recognise: Recognise[Key, Passed] | None = None,
+        leave: Leave = lambda _: None,
+    ) -> Iterator[list[Row[Key, Result, Passed]]]:
+        """Yields a row for each item of a source, in batches. `recognise` makes something that passes by of photos
+        whose content turns out to be known; `leave` hears, on any thread, of each file that is no photo and has no
+        row. Raises FaceSearchError when the work cannot be done at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Here(Generic[Key, Result]):
+    """A flow through this process: rows come in the order of their source."""
+
+    work: Work[Key, Result]
+
+    def run(
+        self,
+        source: Iterable[Job[Key] | Passed],
+        recognise: Recognise[Key, Passed] | None = None,
+        leave: Leave = lambda _: None,
+    ) -> Iterator[list[Row[Key, Result, Passed]]]:
+        """As `stages.run`."""
+
+        def read(file: PhotoFile) -> LoadedPhoto | None:
+            photo = self.work.read(file)
+            if photo is None:
+                leave(file)
+            return photo
+
+        yield from run(source, replace(self.work, read=read), recognise)
+
+
 def run(
     source: Iterable[Job[Key] | Passed],
     work: Work[Key, Result],
@@ -123,49 +161,55 @@ def run(
 ) -> Iterator[list[Row[Key, Result, Passed]]]:
     """Works on the photos of a source and yields a row for each item, in order, in batches. A photo that breaks its
     decoder or a stage fails alone. Raises FaceSearchError when the analysis cannot be made."""
-    yield from _Stages(work).run(source, recognise)
+    with Stages(work) as stages, orderly(stages.stop) if work.keeps_begun else nullcontext():
+        yield from stages.run(source, recognise)
 
 
-class _Stages(Generic[Key, Result]):
-    """One run of the stages. What passes by is of any type."""
+class Stages(Generic[Key, Result]):
+    """The stages with their threads and decoders, which live as long as the block in which it is open. What goes
+    through them may be several sources, one after the other or at the same time; what passes by is of any type."""
 
     def __init__(self, work: Work[Key, Result]) -> None:
         self._work, self._pace = work, work.pace
         self._analysis: Analyse[Key, Result] | None = None
         self._stopped: float | None = None
+        self._open = ExitStack()
+        self._decoders = Decoders(self._pace.threads + 1, work.max_megapixels, work.seconds)
+
+    def __enter__(self) -> "Stages[Key, Result]":
+        self._readers = self._open.enter_context(threads(self._pace.threads + 1))
+        self._analysts = self._open.enter_context(threads(self._pace.threads))
+        self._open.enter_context(self._decoders)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def run(
-        self, source: Iterable[Any], recognise: Callable[[Iterator[Any]], Iterator[Any]] | None
+        self, source: Iterable[Any], recognise: Callable[[Iterator[Any]], Iterator[Any]] | None = None
     ) -> Iterator[list[Any]]:
-        pace = self._pace
-        with ExitStack() as stack:
-            readers = stack.enter_context(threads(pace.threads + 1))
-            analysts = stack.enter_context(threads(pace.threads))
-            decoders = Decoders(pace.threads + 1, self._work.max_megapixels, self._work.seconds)
-            decode = partial(self._decode, stack.enter_context(decoders))
-            if self._work.keeps_begun:
-                stack.enter_context(orderly(partial(self._stop, decoders)))
-            # In the order of the stages; each takes from the one before as it is asked for more.
-            ahead = 2 * pace.batch
-            read = ordered(readers, self._load, self._until_stopped(source), ahead, LOADED_AHEAD, weigh=self._weigh)
-            loaded = (item for item in read if item is not None)
-            new = recognise(loaded) if recognise else loaded
-            decoded = ordered(readers, decode, new, ahead, pace.bytes_decoded_ahead, weigh=self._weigh)
-            batches = self._with_analysis(_batches(decoded, pace))
-            yield from ordered(
-                analysts,
-                self._analyse,
-                batches,
-                pace.threads + 1,
-                pace.pixels_analysed_ahead,
-                weigh=_weigh_batch,
-                gives_up=self._gives_up,
-            )
+        """As `stages.run`, but for interruptions: of these `stop` hears, if somebody calls it."""
+        pace, readers = self._pace, self._readers
+        # In the order of the stages; each takes from the one before as it is asked for more.
+        ahead = 2 * pace.batch
+        read = ordered(readers, self._load, self._until_stopped(source), ahead, LOADED_AHEAD, weigh=self._weigh)
+        loaded = (item for item in read if item is not None)
+        new = recognise(loaded) if recognise else loaded
+        decoded = ordered(readers, self._decode, new, ahead, pace.bytes_decoded_ahead, weigh=self._weigh)
+        yield from ordered(
+            self._analysts,
+            self._analyse,
+            self._with_analysis(_batches(decoded, pace)),
+            pace.threads + 1,
+            pace.pixels_analysed_ahead,
+            weigh=_weigh_batch,
+            gives_up=self._gives_up,
+        )
 
-    def _stop(self, decoders: Decoders) -> None:
+    def stop(self) -> None:
         """Nothing more is begun; what is being analysed still reaches the end of the stream, if it is soon done."""
         self._stopped = time.perf_counter()
-        decoders.stop()
+        self._decoders.stop()
 
     def _until_stopped(self, source: Iterable[Any]) -> Iterator[Any]:
         for item in source:
@@ -183,10 +227,10 @@ class _Stages(Generic[Key, Result]):
             return Failed(job.key, job.file, None, error)
         return None if photo is None else Loaded(job.key, photo)
 
-    def _decode(self, decoders: Decoders, item: Loaded[Key]) -> Decoded[Key] | Failed[Key]:
+    def _decode(self, item: Loaded[Key]) -> Decoded[Key] | Failed[Key]:
         photo, started = item.photo, time.perf_counter()
         try:
-            view = decoders.decode(photo.data, self._work.max_side, photo.size)
+            view = self._decoders.decode(photo.data, self._work.max_side, photo.size)
         except PhotoError as error:
             return Failed(item.key, photo.file, photo.digest, error)
         return Decoded(item.key, photo.file, photo.digest, view, time.perf_counter() - started)

@@ -4,13 +4,14 @@ marked missing, what is only away stays as it is."""
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from facesearch.errors import Note, RootError
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.files import printable
 from facesearch.flow import stages
+from facesearch.flow.analysis import analysis
 from facesearch.flow.pace import Pace
 from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
@@ -19,13 +20,11 @@ from facesearch.gallery.records import OtherFilesFound, Outcome, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.gallery.writer import Writer
 from facesearch.models.cards import DetectorCard
-from facesearch.photos.encoding import pictures_of_view
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
-from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.kinds import OtherFiles
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import Status
-from facesearch.photos.view import View
 from facesearch.photos.walk import may_be_photo, walk
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
@@ -48,17 +47,16 @@ def whole(roots: Iterable[str]) -> list[Part]:
 def index_photos(
     db: Database,
     parts: Sequence[Part],
-    load_analyser: Callable[[], Analyser],
+    flow: stages.Flow[None, Analysed],
     detector: DetectorCard,
-    pace: Pace,
     options: IndexOptions | None = None,
     note: Note = lambda _: None,
 ) -> Iterator[Outcome | OtherFilesFound | RootFailure]:
     """Brings the database up to date with the photos in these parts, one transaction a batch, and yields an outcome
     for each photo once it is stored; of each whole root what is no photo there; a failure for each root that is
     absent, holds no photo or vanishes meanwhile: nothing under such a root is marked missing, and the others are
-    indexed all the same."""
-    run = _Run(db, load_analyser, detector, pace, options or IndexOptions(), note)
+    indexed all the same. The work on each photo is done by `flow`, with the networks of which `detector` is one."""
+    run = _Run(db, flow, detector, options or IndexOptions(), note)
     failed: set[str] = set()
     for step in (run.meet, run.find_unmet):  # what has moved is met at its new place before it is missed at the old
         for part in parts:
@@ -74,6 +72,23 @@ def index_photos(
             if is_gone(root) and db.removal.is_found_elsewhere(root):
                 db.removal.moved_root(root)
         db.removal.roots([root for root in failed if not db.removal.under(root)])
+
+
+def flow_here(
+    load_analyser: Callable[[], Analyser], detector: DetectorCard, pace: Pace, options: IndexOptions
+) -> stages.Flow[None, Analysed]:
+    """The work of a run in this process; the networks are loaded for the first photo that needs them."""
+    return stages.Here(
+        stages.Work(
+            lambda: analysis(load_analyser(), options.thumbnails is not None),
+            pace,
+            detector.max_side,
+            options.max_megapixels,
+            options.seconds,
+            lambda file: load(file, options.max_megapixels),
+            keeps_begun=True,
+        )
+    )
 
 
 def usable_roots(
@@ -134,30 +149,19 @@ def kept_while_away(away: Away) -> str:
 
 
 class _Run:
-    """One run over several roots. The networks are loaded once, for the first photo that needs them."""
+    """One run over several roots."""
 
     def __init__(
         self,
         db: Database,
-        load_analyser: Callable[[], Analyser],
+        flow: stages.Flow[None, Analysed],
         detector: DetectorCard,
-        pace: Pace,
         options: IndexOptions,
         note: Note,
     ) -> None:
-        self._db, self._load_analyser, self._options, self._note = db, load_analyser, options, note
-        self._analyser: Analyser | None = None
+        self._db, self._flow, self._options, self._note = db, flow, options, note
         self._remedies = Remedies(options.max_megapixels)
         self._writer = Writer(db, options, detector)
-        self._work: stages.Work[None, Analysed] = stages.Work(
-            self._analysis,
-            pace,
-            detector.max_side,
-            options.max_megapixels,
-            options.seconds,
-            self._read,
-            keeps_begun=True,
-        )
         self._noted: set[str] = set()  # folders that cannot be read
         self._others = OtherFiles()
         self._rules: dict[str, Rules] = {}  # by root
@@ -209,27 +213,11 @@ class _Run:
         yield from self._stream(selection, pairs.left)
 
     def _stream(self, selection: Selection, files: Iterable[PhotoFile]) -> Iterator[Outcome]:
-        for rows in stages.run(selection.new_files(files), self._work, selection.new_contents):
+        for rows in self._flow.run(selection.new_files(files), selection.new_contents, self._leave):
             yield from self._writer.write(rows)
 
-    def _read(self, file: PhotoFile) -> LoadedPhoto | None:
-        photo = load(file, self._options.max_megapixels)
-        if photo is None:
-            self._others.add(file.path)
-        return photo
-
-    def _analysis(self) -> stages.Analyse[None, Analysed]:
-        if self._analyser is None:
-            self._analyser = self._load_analyser()
-        analyser = self._analyser
-        makes_pictures = self._options.thumbnails is not None
-
-        def analyse(photos: Sequence[stages.Decoded[None]]) -> list[Analysed]:
-            views = [photo.view for photo in photos]
-            found = analyser.analyse(views)
-            return list(map(_with_pictures, views, found)) if makes_pictures else found
-
-        return analyse
+    def _leave(self, file: PhotoFile) -> None:
+        self._others.add(file.path)
 
     def _cannot_see(self, unseen: dict[str, str], path: str, error: OSError) -> None:
         place = path if os.path.isdir(path) else os.path.dirname(path)
@@ -279,10 +267,6 @@ class _Run:
             if not (path in inner or inner.intersection(_above(path))):
                 (left_out if rules.leave_out(path) else elsewhere).append(path)
         return left_out, elsewhere
-
-
-def _with_pictures(view: View, found: Analysed) -> Analysed:
-    return replace(found, pictures=pictures_of_view(view, [face.box for face in found.faces]))
 
 
 def _is_under(path: str, folder: str) -> bool:

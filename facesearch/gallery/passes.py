@@ -11,7 +11,7 @@ from facesearch.gallery.agreement import RequestedSettings, agreed_settings, det
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
 from facesearch.gallery.grouping import as_they_are, group_all, keep_people, mode_of
-from facesearch.gallery.indexing import Part, index_photos
+from facesearch.gallery.indexing import Part, flow_here, index_photos
 from facesearch.gallery.judging import keep_up
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
@@ -58,7 +58,9 @@ class Passes:
         with self.storage.writing() as db, recorded_run(db, settings, roots, tally, note):
             self._remember(db)
             before = db.faces.count()
-            outcomes = index_photos(db, parts, analyser, detector_of(settings), self.pace, self.options, note)
+            detector = detector_of(settings)
+            flow = flow_here(analyser, detector, self.pace, self.options)
+            outcomes = index_photos(db, parts, flow, detector, self.options, note)
             self._follow(db, settings, outcomes, tally, on_outcome)
             read_dates(db, note)
             level = self.options.name_level
