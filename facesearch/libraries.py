@@ -12,9 +12,10 @@ from typing import Literal
 
 from facesearch.home import home, private_folder
 
-Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn"]
+Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn", "pymilvus"]
 
-_QUIET = {"OPENCV_LOG_LEVEL": "SILENT"}  # what it cannot read is our outcome
+# What OpenCV cannot read is our outcome, and so is a server that gRPC does not reach.
+_QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "GRPC_VERBOSITY": "NONE"}
 _NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 # The variables that say where each keeps its files, and what the folder is called here.
 _FOLDERS: dict[Library, dict[str, str]] = {
@@ -31,6 +32,7 @@ _FOLDERS: dict[Library, dict[str, str]] = {
     },
     "matplotlib": {"MPLCONFIGDIR": "matplotlib"},
     "sklearn": {"SCIKIT_LEARN_DATA": "scikit-learn"},
+    "pymilvus": {},
 }
 # Where the process is facesearch's own, also what libraries of libraries would write to the user's home.
 _OF_ANY = {"XDG_CACHE_HOME": "other", "NUMBA_CACHE_DIR": "numba", "HF_HOME": "hugging-face"}
