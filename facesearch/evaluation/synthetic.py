@@ -104,6 +104,14 @@ class Identities:
         """The greatest id."""
         return self._count
 
+    def newest_removed(self) -> int:
+        """None ever goes."""
+        return 0
+
+    def removed_after(self, _: int) -> NDArray[np.int64]:
+        """None ever goes."""
+        return np.empty(0, np.int64)
+
     def ids(self) -> NDArray[np.int64]:
         """1 to count."""
         return np.arange(1, self._count + 1)

@@ -23,7 +23,8 @@ from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.faults import faults
 from facesearch.gallery.galleries import refuse_absent, refuse_taken
-from facesearch.gallery.sqlite import explained, now, to_read
+from facesearch.gallery.schema import triggers_of_migrations
+from facesearch.gallery.sqlite import explained, now, to_read, triggers
 from facesearch.gallery.storage import Storage
 from facesearch.home import gallery_dir, valid_name
 
@@ -258,16 +259,20 @@ def _unpack(archive: zipfile.ZipFile, to: Path) -> str:
 
 
 def _refuse_strange(database: Path, file: Path) -> None:
-    """Raises NotABackupError for a database that is damaged, or that a gallery would not have: one that computes."""
+    """Raises NotABackupError for a database that is damaged, or that a gallery would not have: one that computes
+    anything but what ours do."""
     with closing(to_read(database)) as conn:
         try:
             odd = conn.execute(
-                "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+                "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index', 'trigger') OR "
+                "sql LIKE 'CREATE VIRTUAL%'"
             ).fetchone()
+            strange = triggers(conn).items() - triggers_of_migrations().items()
         except sqlite3.DatabaseError as error:
             raise zipfile.BadZipFile(str(error)) from error
-    if odd:
-        raise zipfile.BadZipFile(f"its database holds {odd[0]}, which no gallery does")
+    if odd or strange:
+        name = odd[0] if odd else min(strange)[0]
+        raise zipfile.BadZipFile(f"its database holds {name}, which no gallery does")
     if found := next(faults(database), None):
         raise NotABackupError(f"The gallery in {printable(str(file))} is damaged ({found}); nothing was restored.")
 

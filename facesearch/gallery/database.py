@@ -24,6 +24,7 @@ from facesearch.gallery.photos_table import Photos
 from facesearch.gallery.picture_sources import PictureSources
 from facesearch.gallery.relocation_table import Relocation
 from facesearch.gallery.removal import Removal
+from facesearch.gallery.removed_table import Removed
 from facesearch.gallery.runs_table import Roots, Runs
 from facesearch.gallery.schema import migrations
 from facesearch.gallery.set_aside_table import SetAsideFaces
@@ -69,6 +70,7 @@ class Database:
         self.migration = Migration(self._conn)
         self.groupings = Groupings(self._conn, path)
         self.pictures = PictureSources(self._conn)
+        self.removed = Removed(self._conn)
         self.removal = Removal(self._conn, path)
         self.relocation = Relocation(self._conn)
 

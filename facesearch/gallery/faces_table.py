@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.gallery.alike import Candidate
 from facesearch.gallery.records import Match
+from facesearch.gallery.removed_table import Removed
 from facesearch.gallery.scope import Scope
 from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
@@ -64,7 +65,7 @@ class Faces:
     """Reads and writes faces through an open connection; writes inside of the caller's transactions."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
-        self._conn = conn
+        self._conn, self._removed = conn, Removed(conn)
 
     def add(self, photo: int, person: int | None, faces: Sequence[Face], embeddings: Embeddings | None) -> None:
         """Stores the faces of a photo, with the same person for all. `embeddings` is (len(faces), dim), float32."""
@@ -94,10 +95,17 @@ class Faces:
         """The greatest id of a face, 0 when there is none."""
         return int(self._conn.execute("SELECT coalesce(max(id), 0) FROM faces").fetchone()[0])
 
+    def newest_removed(self) -> int:
+        """The number of the latest deletion of a face."""
+        return self._removed.newest()
+
+    def removed_after(self, n: int) -> NDArray[np.int64]:
+        """The ids of the faces that were deleted after that number and are not there again, ascending."""
+        return self._removed.after(n)
+
     def stamp(self) -> tuple[int, int, int]:
         """What is another one after each face that came or went."""
-        row = self._conn.execute("SELECT count(*), coalesce(max(id), 0), total(id) FROM faces").fetchone()
-        return int(row[0]), int(row[1]), int(row[2])
+        return self.count(), self.newest(), self.newest_removed()
 
     def ids(self) -> NDArray[np.int64]:
         """All ids, ascending."""

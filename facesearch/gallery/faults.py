@@ -14,7 +14,7 @@ from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present,
 from facesearch.gallery.database import Database
 from facesearch.gallery.decisions_check import faults_of_decisions
 from facesearch.gallery.schema import migrations
-from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read
+from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read, triggers
 from facesearch.photos.status import Cause, Status
 
 _NAMED = 10  # faults of one kind; more would fill a terminal, and `repair` is the answer to all
@@ -65,6 +65,8 @@ def _faults_of_tables(conn: sqlite3.Connection) -> Iterator[str]:
         for (table,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             if not table.startswith("_") and columns(conn, table) != columns(fresh, table):
                 yield f"the table {table} has other columns than it was made with"
+        if triggers(conn) != triggers(fresh):
+            yield "what it notes by itself of faces that come and go is not as it was made"
 
 
 def _read_all(conn: sqlite3.Connection) -> None:

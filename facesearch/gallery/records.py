@@ -176,7 +176,8 @@ class Verdict:
 class IndexStamp:
     """What a file of vectors must be to belong to its database. A file whose size and time agree is taken
     for unchanged, else its SHA-256 decides. `recall` is recall@1 against exact search, measured when an
-    approximate index was built."""
+    approximate index was built. `removed` is the number of the last deletion (of `Removed`) that the file has
+    followed; None in a stamp of an earlier facesearch, which did not number them."""
 
     recipe: str
     model: str
@@ -186,6 +187,7 @@ class IndexStamp:
     mtime_ns: int
     sha256: str
     recall: float | None
+    removed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

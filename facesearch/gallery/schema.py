@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from facesearch.gallery.migrations import Migrations
-from facesearch.gallery.sqlite import FACE_TABLES, add_checksum, columns
+from facesearch.gallery.sqlite import FACE_TABLES, add_checksum, columns, triggers
 from facesearch.people import names
 
 if TYPE_CHECKING:
@@ -306,6 +307,27 @@ def where_runs_began(db: sqlite_utils.Database) -> None:
     """The newest photo and face when a run began, so that others see how far it is; of runs of before not known."""
     for column in ("newest_photo", "newest_face"):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER")
+
+
+@migrations()
+def removed_faces(db: sqlite_utils.Database) -> None:
+    """Which faces were deleted, in this order, for the caches that must follow: SQLite itself notes it, whoever
+    deletes. AUTOINCREMENT, so that no number comes twice though the table is emptied. A stamp of before does not say
+    how far its file had followed (NULL), and is compared with all faces once. Whoever makes `faces` again makes the
+    trigger again, for it goes with its table."""
+    for statement in (
+        "CREATE TABLE removed (n INTEGER PRIMARY KEY AUTOINCREMENT, face_id INTEGER NOT NULL)",
+        "CREATE TRIGGER face_removed AFTER DELETE ON faces BEGIN INSERT INTO removed (face_id) VALUES (OLD.id); END",
+        "ALTER TABLE index_stamp ADD COLUMN removed INTEGER",
+    ):
+        db.execute(statement)
+
+
+def triggers_of_migrations() -> dict[str, str]:
+    """The statement of each trigger that a gallery has, by its name."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        migrations.apply(fresh)
+        return triggers(fresh)
 
 
 def merge_spellings(conn: sqlite3.Connection) -> None:

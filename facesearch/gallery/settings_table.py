@@ -112,14 +112,19 @@ class Stamp:
 
     def read(self) -> IndexStamp | None:
         """What the file of vectors must be; None before the first."""
-        statement = "SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall FROM index_stamp"
+        removed = "removed" if "removed" in columns(self._conn, "index_stamp") else "NULL"
+        statement = (
+            f"SELECT recipe, model, count, newest_id, size, mtime_ns, sha256, recall, {removed} FROM index_stamp"
+        )
         row = first_row(self._conn, self._path, statement)
-        return IndexStamp(*row) if row and complete(row[:-1], "the stamp of its vectors") else None
+        return IndexStamp(*row) if row and complete(row[:-2], "the stamp of its vectors") else None
 
     def write(self, stamp: IndexStamp) -> None:
         """Notes a new file of vectors."""
         self._conn.execute(
-            "INSERT OR REPLACE INTO index_stamp VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(stamp)
+            "INSERT OR REPLACE INTO index_stamp (only, recipe, model, count, newest_id, size, mtime_ns, sha256, "
+            "recall, removed) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            dataclasses.astuple(stamp),
         )
 
     def delete(self) -> None:

@@ -147,6 +147,12 @@ def columns(conn: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in conn.execute(f"PRAGMA table_info({table})")}
 
 
+def triggers(conn: sqlite3.Connection) -> dict[str, str]:
+    """What SQLite does by itself in this database: the statement of each trigger, by its name."""
+    rows = conn.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return {name: str(statement) for name, statement in rows}
+
+
 def faces_of_photo(conn: sqlite3.Connection) -> str:
     """The expression that counts all faces of a row of `photos`, in a database of whichever facesearch."""
     there = [table for table in FACE_TABLES if columns(conn, table)]

@@ -183,6 +183,7 @@ class Storage:
         if stamp:
             with db.transaction():
                 db.stamp.write(stamp)
+                db.removed.drop_followed()
 
     def delete_vectors(self) -> None:
         """Deletes the file of vectors, which holds what is no longer in the database. Raises FaceSearchError when the

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def sync(
         status.st_mtime_ns,
         sha256,
         recall,
+        source.newest_removed(),
     )
 
 
@@ -136,15 +138,20 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
     index = _read(path, stamp, 0)
     if index is None:
         return None
-    gone = np.setdiff1d(_ids_of(index), source.ids())
+    gone = _gone(index, stamp, source)
     if len(gone):
-        try:
+        with suppress(RuntimeError):  # not every type can forget
             index.remove_ids(gone)
-        except RuntimeError:  # not every type can forget
-            if len(gone) > _MOST_REMOVED * index.ntotal:
-                return None
     add(index, source, dim, after=stamp.newest_id)
-    return index
+    return None if index.ntotal - source.count() > _MOST_REMOVED * index.ntotal else index
+
+
+def _gone(index: Any, stamp: IndexStamp, source: Source) -> Ids:
+    """The faces in the file that were deleted since it was written."""
+    if stamp.removed is None:  # an earlier facesearch's file
+        return np.setdiff1d(_ids_of(index), source.ids())
+    gone = source.removed_after(stamp.removed)
+    return gone[gone <= stamp.newest_id]
 
 
 def _ids_of(index: Any) -> Ids:
