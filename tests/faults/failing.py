@@ -127,7 +127,7 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
     tables: dict[int, _Methods] = {}
 
     def methods_of(methods: _Methods) -> _Methods:
-        write, truncate, sync = _Write(methods.xWrite), _Truncate(methods.xTruncate), _Sync(methods.xSync)
+        write, truncate = _Write(methods.xWrite), _Truncate(methods.xTruncate)
 
         def on_write(file: int, data: int, count: int, offset: int) -> int:
             if not disk.step("write"):
@@ -140,8 +140,8 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
         def on_truncate(file: int, size: int) -> int:
             return code("truncate") if disk.step("truncate") else truncate(file, size)
 
-        def on_sync(file: int, flags: int) -> int:
-            return code("sync") if disk.step("sync") else sync(file, flags)
+        def on_sync(*_: int) -> int:
+            return code("sync") if disk.step("sync") else _OK  # the system keeps what a killed process has written
 
         ours = _Methods.from_buffer_copy(methods)
         calls = _Write(on_write), _Truncate(on_truncate), _Sync(on_sync)
@@ -164,7 +164,7 @@ def _install_in_sqlite(disk: Disk, has_wal: bool) -> None:
         return int(done)
 
     def on_delete(_: int, name: bytes, sync: int) -> int:
-        return code("delete") if disk.step("delete") else delete(ctypes.addressof(original), name, sync)
+        return code("delete") if disk.step("delete") else delete(ctypes.addressof(original), name, 0)
 
     calls = _Open(on_open), _Delete(on_delete)
     vfs.xOpen, vfs.xDelete = (ctypes.cast(call, c_void_p) for call in calls)
@@ -212,7 +212,8 @@ def _install_in_python(disk: Disk) -> None:
     copyfile = shutil.copyfile
     shutil.copyfile = copying  # type: ignore[assignment]
     files.open = counting  # type: ignore[attr-defined]
-    for name, kind in (("fsync", "sync"), ("replace", "replace"), ("unlink", "delete"), ("rename", "replace")):
+    os.fsync = _counted(disk, lambda _: None, "sync")
+    for name, kind in (("replace", "replace"), ("unlink", "delete"), ("rename", "replace")):
         setattr(os, name, _counted(disk, getattr(os, name), kind))
 
 

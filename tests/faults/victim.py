@@ -4,6 +4,7 @@ own, which answers with a line of JSON. The networks' answers are remembered fro
     python -m tests.faults.victim REMEMBERED"""
 
 import contextlib
+import importlib
 import json
 import mmap
 import os
@@ -11,7 +12,7 @@ import pickle
 import resource
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from facesearch.faces.embedder import aligner_of
 from facesearch.flow import stages
 from facesearch.gallery.gallery import Gallery
 from facesearch.geometry.face import Face
+from facesearch.libraries import hidden
 from facesearch.models.cards import embedder_card
 from facesearch.models.engines import Engine
 from facesearch.photos.view import View, decode_view
@@ -111,12 +113,22 @@ def main(remembered: Path) -> None:
             said = answers.read()
         _, status = os.waitpid(child, 0)
         answer = json.loads(said) if said.endswith("}") else {}
+        _import(answer.pop("imported", ()))
         answer["ended"] = os.waitstatus_to_exitcode(status)
         answer["analysed"] = int.from_bytes(count[:8], "little")
         print(json.dumps(answer), flush=True)
 
 
+def _import(names: Iterable[str]) -> None:
+    """What one fork had to import first, all later ones find: it takes longer than the run itself."""
+    with hidden("pandas"):  # as facesearch does
+        for name in names:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+
+
 def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
+    known = set(sys.modules)
     os.environ["FACESEARCH_HOME"] = order["home"]
     if not order.get("decoders"):
         stages.__dict__["Decoders"] = Here
@@ -151,7 +163,12 @@ def run(order: dict[str, Any], analyser: Remembered, to: Any) -> None:
         with _noting(asked):
             asked["matches"] = [match.photo for match in gallery.query(order["query"], k=3, group=False).matches]
         answer["query"] = asked
-    answer |= {"steps": disk.steps, "kinds": disk.kinds, "notes": notes}
+    answer |= {
+        "steps": disk.steps,
+        "kinds": disk.kinds,
+        "notes": notes,
+        "imported": [name for name in sys.modules if name not in known],
+    }
     to.write(json.dumps(answer))
 
 
