@@ -12,7 +12,7 @@ from typing import Literal
 
 from facesearch.home import home, private_folder
 
-Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn", "pymilvus"]
+Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn", "pymilvus", "s3fs"]
 
 # What OpenCV cannot read is our outcome, and so is a server that gRPC does not reach.
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "GRPC_VERBOSITY": "NONE"}
@@ -33,7 +33,11 @@ _FOLDERS: dict[Library, dict[str, str]] = {
     "matplotlib": {"MPLCONFIGDIR": "matplotlib"},
     "sklearn": {"SCIKIT_LEARN_DATA": "scikit-learn"},
     "pymilvus": {},
+    "s3fs": {},
 }
+# Amazon's libraries ask an address that only Amazon's own machines have for credentials, unless this is set; who
+# wants that sets it to false.
+_NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
 # Where the process is facesearch's own, also what libraries of libraries would write to the user's home.
 _OF_ANY = {"XDG_CACHE_HOME": "other", "NUMBA_CACHE_DIR": "numba", "HF_HOME": "hugging-face"}
 
@@ -44,6 +48,8 @@ def settle(library: Library) -> None:
     os.environ.update(_NO_TELEMETRY)
     _block("openvino_telemetry")
     _set(_FOLDERS[library])
+    for name, value in _NO_METADATA.items() if library == "s3fs" else ():
+        os.environ.setdefault(name, value)
     if any(os.environ[variable] == _place(name) for variable, name in _FOLDERS[library].items()):
         with suppress(OSError):  # the library finds its own way, or says what is wrong
             private_folder(caches())

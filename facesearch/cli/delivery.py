@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.cli import show
+from facesearch.cli.options import place
 from facesearch.errors import ExitCode, UsageError
+from facesearch.photos.addresses import is_under, parts_inside
 
 Paths = Annotated[bool, typer.Option("--paths", help="Print the paths of the photos alone, one a line.")]
 Nul = Annotated[bool, typer.Option("--print0", "-0", help="As --paths, each ended by a NUL, for xargs -0.")]
@@ -26,7 +28,8 @@ LinkTo = Annotated[
     Path | None, typer.Option(help="Make links to the photos in this folder, in place of copies.", metavar="FOLDER")
 ]
 Within = Annotated[
-    Path | None, typer.Option("--in", help="Only photos of the gallery below this folder.", metavar="FOLDER")
+    str | None,
+    typer.Option("--in", help="Only photos of the gallery below this folder.", metavar="FOLDER", parser=place),
 ]
 Since = Annotated[
     str | None,
@@ -108,11 +111,11 @@ def show_csv(rows: Iterable[Sequence[Any]]) -> None:
 def in_its_folder(photo: str, roots: Sequence[str]) -> str:
     """The path of a photo from the gallery's folder on that it is in; with the name of that folder where the gallery
     has several."""
-    above = [root for root in roots if photo.startswith(root.rstrip(os.sep) + os.sep)]
+    above = [root for root in roots if photo != root and is_under(photo, root)]
     if not above:
         return Path(photo).name if photo in roots else photo
     root = max(above, key=len)
-    inside = os.path.relpath(photo, root)
+    inside = os.path.join(*parts_inside(photo, root))  # noqa: PTH118
     return inside if len(roots) == 1 else str(Path(Path(root).name, inside))
 
 

@@ -41,7 +41,7 @@ def find(
 
     wanted = Delivery(json, as_csv, paths, nul, copy_to, link_to)
     wanted.check()
-    scope = Scope(str(within) if within else None, since, until)
+    scope = Scope(within or None, since, until)
     opened = Gallery.open(gallery, "cpu", show.note)
     found = opened.find(settled(opened, people), scope)
     _show(found, wanted)

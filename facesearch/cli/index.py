@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
-from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads, gallery_words
+from facesearch.cli.options import (
+    Batch,
+    Detector,
+    Device,
+    GalleryName,
+    Json,
+    Precision,
+    Threads,
+    gallery_words,
+    place,
+)
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
@@ -51,8 +60,12 @@ _WORDS = {
 
 def index(
     paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Folders of photos, or photos; by default all folders of the gallery.", metavar="PATH"),
+        list[str] | None,
+        typer.Argument(
+            help="Folders of photos, or photos, or s3://BUCKET/FOLDER; by default all that the gallery has.",
+            metavar="PATH",
+            parser=place,
+        ),
     ] = None,
     gallery: GalleryName = "default",
     people_from: Annotated[

@@ -1,11 +1,13 @@
 """Options that several commands share, and words that advice shares."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from facesearch import limits
 from facesearch.cli import completion
+from facesearch.photos.addresses import is_remote
 
 GalleryName = Annotated[
     str,
@@ -57,6 +59,12 @@ Batch = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def place(typed: str) -> str:
+    """A path of this machine as `Path` writes it, or an address as it was typed: to two slashes in it a `Path` would
+    be blind."""
+    return typed if is_remote(typed) else str(Path(typed))
 
 
 def gallery_words(name: str) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json, gallery_words, place
 from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import people_forms
 
@@ -164,12 +164,12 @@ def not_a_face(
 
 
 def collage(
-    photos: Annotated[list[Path], typer.Argument(help="A photo.", metavar="PHOTO")],
+    photos: Annotated[list[str], typer.Argument(help="A photo.", metavar="PHOTO", parser=place)],
     gallery: GalleryName = "default",
     json: Json = False,
 ) -> ExitCode:
     """Say that one person may be several times in a photo, as in a collage or before a mirror."""
-    return show_done(opened_gallery(gallery).collage([str(photo) for photo in photos]), gallery, json)
+    return show_done(opened_gallery(gallery).collage(photos), gallery, json)
 
 
 def undo(

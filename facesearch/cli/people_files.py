@@ -11,7 +11,7 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.delivery import in_its_folder, note_if_indexed
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json, gallery_words, place
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import folder_for, new_file, printable
@@ -28,8 +28,10 @@ _COLUMNS = ("photo", "name", "person", "left", "top", "right", "bottom", "named_
 
 def import_people(
     paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Folders or photos of the gallery; all where none is named.", show_default=False),
+        list[str] | None,
+        typer.Argument(
+            help="Folders or photos of the gallery; all where none is named.", show_default=False, parser=place
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be named.")] = False,
     gallery: GalleryName = "default",

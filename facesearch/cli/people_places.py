@@ -1,12 +1,11 @@
 """`facesearch people move`, `mark` and `cover`: what is said of single faces and places."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesearch.cli import completion
-from facesearch.cli.options import GalleryName, Json
+from facesearch.cli.options import GalleryName, Json, place
 from facesearch.cli.people import Who, face_ids, opened_gallery, show_done
 from facesearch.errors import ExitCode, UsageError
 
@@ -30,7 +29,7 @@ def move(
 
 
 def mark(
-    photo: Annotated[Path, typer.Argument(help="A photo of the gallery.", metavar="PHOTO")],
+    photo: Annotated[str, typer.Argument(help="A photo of the gallery.", metavar="PHOTO", parser=place)],
     name: Annotated[str, typer.Argument(help="Who is there.", metavar="NAME", autocompletion=completion.people)],
     box: Annotated[
         str,
@@ -47,7 +46,7 @@ def mark(
     Exit code 2: somebody has that name already, and neither --same nor --other says whether it is the same person."""
     if same and other:
         raise UsageError("--same and --other exclude each other; leave one out.")
-    done = opened_gallery(gallery).mark(str(photo), _edges(box), name, same=same, other=other)
+    done = opened_gallery(gallery).mark(photo, _edges(box), name, same=same, other=other)
     return show_done(done, gallery, json)
 
 

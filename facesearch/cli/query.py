@@ -11,7 +11,7 @@ import typer
 from facesearch import limits
 from facesearch.cli import answer_forms, completion, delivery, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
-from facesearch.cli.options import Device, GalleryName, Json, Precision
+from facesearch.cli.options import Device, GalleryName, Json, Precision, place
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import json_forms
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def query(
     photos: Annotated[
-        list[Path] | None, typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO", show_default=False)
+        list[str] | None,
+        typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO", show_default=False, parser=place),
     ] = None,
     k: Annotated[
         int | None,
@@ -90,7 +91,7 @@ def query(
     is_own = open_sheet and sheet is None
     sheet = _own_sheet(gallery) if is_own else sheet
     _check_sheet(sheet, asked.photos)
-    scope = Scope(str(within) if within else None, since, until)
+    scope = Scope(within or None, since, until)
     options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
     is_chosen = asked.face is not None or asked.every_face or together
     answering = _Answering(wanted, options, is_chosen)
@@ -108,7 +109,7 @@ def query(
 class _Asked:
     """What is asked about."""
 
-    photos: tuple[Path, ...]
+    photos: tuple[str, ...]
     person: str | None
     together: bool
     face: int | None
@@ -128,7 +129,9 @@ class _Asked:
     @property
     def is_several(self) -> bool:
         """Whether there may be several photos."""
-        return len(self.photos) > 1 or any(photo.is_dir() for photo in self.photos)
+        from facesearch.photos.places import is_folder
+
+        return len(self.photos) > 1 or any(map(is_folder, self.photos))
 
     def answers(
         self, open_gallery: "Callable[[bool], Gallery]", options: "QueryOptions"
@@ -236,31 +239,32 @@ def _own_sheet(gallery: str) -> Path:
         return opened.sheet
 
 
-def _check_sheet(sheet: Path | None, photos: Sequence[Path]) -> None:
+def _check_sheet(sheet: Path | None, photos: Sequence[str]) -> None:
     if sheet is not None:
         from facesearch.pictures.sheets import check_sheet_name
 
         check_sheet_name(sheet, asked=photos)
 
 
-def _photos(paths: Sequence[Path]) -> Iterator[str]:
+def _photos(paths: Sequence[str]) -> Iterator[str]:
     """The files that were named, and in each folder the files whose names are those of photos."""
     from facesearch.errors import FaceSearchError
     from facesearch.files import printable
     from facesearch.photos.formats import looks_like_photo
+    from facesearch.photos.places import is_folder
     from facesearch.photos.walk import walk
 
     for path in paths:
-        if not path.is_dir():
-            yield str(path)
+        if not is_folder(path):
+            yield path
             continue
         count = 0
-        for file in walk(str(path)):
+        for file in walk(path):
             if looks_like_photo(file.path):
                 count += 1
                 yield file.path
         if not count:
-            raise FaceSearchError(f"There is no photo in the folder {printable(str(path))}; name a photo.")
+            raise FaceSearchError(f"There is no photo in the folder {printable(path)}; name a photo.")
 
 
 def _show_unanswered(answer: "Unanswered", json: bool) -> ExitCode:

@@ -1,14 +1,13 @@
 """`facesearch verify`."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
-from facesearch.cli.options import Detector, Json, Model, Precision
+from facesearch.cli.options import Detector, Json, Model, Precision, place
 from facesearch.errors import ExitCode
 from facesearch.forms import json_forms
 
@@ -27,8 +26,8 @@ FaceB = Annotated[int | None, _FACE]
 
 
 def verify(
-    a: Annotated[Path, typer.Argument(help="A photo.", metavar="A")],
-    b: Annotated[Path, typer.Argument(help="Another photo.", metavar="B")],
+    a: Annotated[str, typer.Argument(help="A photo.", metavar="A", parser=place)],
+    b: Annotated[str, typer.Argument(help="Another photo.", metavar="B", parser=place)],
     model: Model = None,
     detector: Detector = None,
     gallery: Annotated[

@@ -14,6 +14,8 @@ from facesearch.gallery.references import AmbiguousNameError, several
 from facesearch.gallery.removal import Removal, StoredPhoto
 from facesearch.gallery.sqlite import BUSY_SECONDS
 from facesearch.gallery.storage import Storage
+from facesearch.photos import places
+from facesearch.photos.addresses import absolute, is_absolute, is_under
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 Kind: TypeAlias = Literal["person", "photo"]
@@ -144,7 +146,7 @@ def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
     found: list[Kind] = []
     if removal.people_called(what):
         found.append("person")
-    if removal.is_known(_absolute(what)):
+    if removal.is_known(absolute(what)):
         found.append("photo")
     return tuple(found)
 
@@ -168,20 +170,20 @@ def _choose(storage: Storage, db: Database, what: str, kind: Kind | None) -> _Ch
         if len(people) > 1:
             raise AmbiguousNameError(several(what, people), people)
         return _Choice([], db.removal.photos_of(people), people=tuple(people))
-    return _choose_path(db, _absolute(what))
+    return _choose_path(db, absolute(what))
 
 
 def _choose_path(db: Database, path: str) -> _Choice:
     """A folder's photos go altogether when no other root would bring them back; of those that a root still holds,
     the ones that are gone. A photo goes with its copies."""
     roots = db.roots.paths()
-    if any(photo.path == path for photo in db.removal.under(path)) and not os.path.isdir(path):
+    if any(photo.path == path for photo in db.removal.under(path)) and not places.is_folder(path):
         photos = db.removal.photo(path)
         gone = set(whereabouts([photo.path for photo in photos], os.path.dirname(path)).gone)
         return _parted(photos, gone, tuple(root for root in roots if root == path))
     photos = db.removal.under(path)
-    inner = tuple(root for root in roots if _is_under(root, path))
-    holding = [root for root in roots if root not in inner and _is_under(path, root)]
+    inner = tuple(root for root in roots if is_under(root, path))
+    holding = [root for root in roots if root not in inner and is_under(path, root)]
     gone = {photo.path for photo in photos}
     if holding:
         gone = set(whereabouts(gone, min(holding, key=len)).gone)
@@ -203,12 +205,12 @@ def _choose_missing(db: Database, gone_roots: Sequence[str]) -> _Choice:
     name."""
     chosen = {photo.id: photo for root in gone_roots for photo in db.removal.under(root)}
     missing = [photo for photo in db.removal.missing() if photo.id not in chosen]
-    chosen |= {photo.id: photo for photo in missing if not os.path.isabs(photo.path)}  # set aside by a killed run
+    chosen |= {photo.id: photo for photo in missing if not is_absolute(photo.path)}  # set aside by a killed run
     away: list[Away] = []
     roots = set(db.roots.paths())
     by_root: dict[str, list[StoredPhoto]] = {}
     for photo in missing:
-        if os.path.isabs(photo.path):
+        if is_absolute(photo.path):
             by_root.setdefault(_outermost(photo.path, roots), []).append(photo)
     for root, photos in by_root.items():
         found = whereabouts([photo.path for photo in photos], root)
@@ -237,10 +239,6 @@ def _outermost(path: str, roots: set[str]) -> str:
         if above == os.path.dirname(above):
             return chosen
         above = os.path.dirname(above)
-
-
-def _is_under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _delete_missing(db: Database, roots: Sequence[str]) -> Forgotten:
@@ -281,7 +279,3 @@ def _scrub(storage: Storage, db: Database) -> None:
             f"What was to be forgotten is found no longer, but its bytes are still in {storage.directory}: {error} "
             "The next command that writes to the gallery removes them, or the same one again."
         ) from error
-
-
-def _absolute(path: str) -> str:
-    return os.path.abspath(path)

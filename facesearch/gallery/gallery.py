@@ -44,6 +44,7 @@ from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device, Precision
 from facesearch.packages import is_installed
 from facesearch.people.folders import level_of
+from facesearch.photos.addresses import absolute, is_remote
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 
@@ -155,6 +156,11 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         from facesearch.gallery.watching import Once, Watchers, watch
 
         for root in roots:
+            if is_remote(root):
+                raise UsageError(
+                    f"Nothing tells what changes in {printable(root)}, so it cannot be watched; name the folders of "
+                    "this machine that are to be, and run index without --watch for the others now and then."
+                )
             if not os.path.exists(root) and not self._knows(root):
                 raise RootError(f"{printable(root)} does not exist; name a folder that does.")
         total = Tally(self.name)
@@ -188,7 +194,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         """These folders and photos, absolute; where none is named, those that the gallery looks after, without those
         that lie in another one and are met there. Raises UsageError where there is none."""
         if paths:
-            return [os.path.abspath(path) for path in paths]
+            return [absolute(path) for path in paths]
         known: tuple[str, ...] = ()
         if self.database.exists():
             with Database.open(self.database) as db:

@@ -1,7 +1,6 @@
 """Names that other programs gave, from the files around the photos into the gallery: as one change, that a user can
 undo, and weaker than what the user said."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from facesearch.gallery.storage import Storage
 from facesearch.people.decisions import FaceState, PersonState
 from facesearch.people.files import Folders, Source
 from facesearch.people.parsing_process import Parsers
+from facesearch.photos.addresses import absolute
 
 OnPhoto = Callable[[int, int], None]
 
@@ -28,7 +28,7 @@ def import_names(
     say. `on_photo` hears how many, of how many, were looked at. Raises UsageError for a path below which the gallery
     knows no photo."""
     with storage.reading() as (db, _), db.snapshot():
-        photos = list(_photos(db, [os.path.abspath(path) for path in paths]))
+        photos = list(_photos(db, [absolute(path) for path in paths]))
     sources, counts = _read(photos, on_photo)
     if dry_run:
         with storage.reading() as (db, _), db.snapshot():

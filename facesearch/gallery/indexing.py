@@ -20,6 +20,8 @@ from facesearch.gallery.records import OtherFilesFound, Outcome, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.gallery.writer import Writer
 from facesearch.models.cards import DetectorCard
+from facesearch.photos import places
+from facesearch.photos.addresses import is_remote, is_under
 from facesearch.photos.exclusions import IGNORE_FILE, Exclusions, Rules
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.kinds import OtherFiles
@@ -69,6 +71,8 @@ def index_photos(
     with db.transaction():
         db.photos.delete_displaced()
         for root in db.roots.paths():
+            if is_remote(root) and all(part.root != root for part in parts):
+                continue  # nobody asked for it: it may take long to answer
             if is_gone(root) and db.removal.is_found_elsewhere(root):
                 db.removal.moved_root(root)
         db.removal.roots([root for root in failed if not db.removal.under(root)])
@@ -127,7 +131,7 @@ def outermost(roots: Sequence[str], exclusions: Exclusions) -> list[str]:
 
 def _is_met(root: str, outer: Rules) -> bool:
     try:
-        return os.path.exists(root) and not outer.leave_out(root, os.path.isdir(root))
+        return places.exists(root) and not outer.leave_out(root, places.is_folder(root))
     except OSError:  # of an ignore file
         return False
 
@@ -220,7 +224,7 @@ class _Run:
         self._others.add(file.path)
 
     def _cannot_see(self, unseen: dict[str, str], path: str, error: OSError) -> None:
-        place = path if os.path.isdir(path) else os.path.dirname(path)
+        place = path if path in self._rules or os.path.isdir(path) else os.path.dirname(path)
         if place not in self._noted:  # one note for all that it holds
             self._note(f"What is in {printable(place)} cannot be read ({error.strerror}); photos there stay known.")
         self._noted.add(place)
@@ -230,8 +234,10 @@ class _Run:
         """Yields an outcome for each photo that is gone from a part, or left out now; those that are only away stay
         as they were. Raises RootError."""
         root, seen = part.root, self._met[part]
-        if not os.path.isdir(root):
-            if not os.path.exists(root):
+        if is_remote(root) and root in self._unseen[part]:
+            raise _broken_off(root, self._unseen[part][root])
+        if not places.is_folder(root):
+            if not places.exists(root):
                 raise _vanished(root)
             if not seen:
                 raise _no_photo(root)
@@ -259,7 +265,7 @@ class _Run:
     def _unmet(self, root: str, there: Iterable[str]) -> tuple[list[str], list[str]]:
         """Of known photos that are there and were not met, those that are left out, and those that were met under
         another name. Photos of a root within this one are for that to find."""
-        inner = {each for each in self._db.roots.paths() if each != root and _is_under(each, root)}
+        inner = {each for each in self._db.roots.paths() if each != root and is_under(each, root)}
         rules = self._rules[root]
         left_out: list[str] = []
         elsewhere: list[str] = []
@@ -267,10 +273,6 @@ class _Run:
             if not (path in inner or inner.intersection(_above(path))):
                 (left_out if rules.leave_out(path) else elsewhere).append(path)
         return left_out, elsewhere
-
-
-def _is_under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _now_left_out(root: str, photos: int) -> str:
@@ -301,7 +303,18 @@ def _unreadable(root: str, error: OSError) -> RootError:
     )
 
 
+def _broken_off(root: str, reason: str) -> RootError:
+    return RootError(
+        f"The list of {printable(root)} broke off: it {reason}. What was listed until then is indexed, nothing was "
+        "marked missing; run it again."
+    )
+
+
 def _vanished(root: str) -> RootError:
+    if is_remote(root):
+        return RootError(
+            f"{printable(root)} cannot be reached any more; nothing was marked missing: run it again when it answers."
+        )
     return RootError(
         f"{printable(root)} vanished while it was looked through; nothing was marked missing: mount its disk, and "
         "run it again."

@@ -11,6 +11,8 @@ from facesearch.files import printable
 from facesearch.gallery.database import Database
 from facesearch.gallery.relocation_table import StoredFile, moved
 from facesearch.gallery.storage import Storage
+from facesearch.photos import places, remote
+from facesearch.photos.addresses import absolute, is_remote, is_under
 from facesearch.photos.file import PhotoFile, load
 
 _SAMPLES = 16  # photos whose content is compared; of all others the size is
@@ -51,7 +53,7 @@ def move(
     under `new`, RootError when the photos are not there; GalleryLockedError while another process writes."""
     if not old or not new:
         raise UsageError("An empty name is no folder; name both the old and the new one.")
-    old, new = os.path.abspath(old), os.path.abspath(new)
+    old, new = absolute(old), absolute(new)
     with storage.reading() as (db, _), db.snapshot():
         _refuse_unknown(storage, db, old)
         _refuse_absent(new)
@@ -63,7 +65,7 @@ def move(
                 f"The gallery '{storage.name}' holds {taken:,} photos of these paths in {printable(new)} already, "
                 f"so nothing was changed; facesearch index {printable(new)} finds moved photos by their content."
             )
-        if not any(_is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
+        if not any(is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
             writable.roots.add([new])
         writable.relocation.note_times(_with_same_time(compared))
         return Moved(old, new, len(compared.same), compared.total, writable.relocation.count(new))
@@ -81,7 +83,10 @@ def _refuse_unknown(storage: Storage, db: Database, old: str) -> None:
 
 def _refuse_absent(new: str) -> None:
     try:
-        os.stat(new)
+        if is_remote(new):
+            remote.is_folder(new)
+        else:
+            os.stat(new)
     except OSError as error:
         raise RootError(
             f"{printable(new)} cannot be read ({error.strerror}), so nothing was changed; mount its disk, or name "
@@ -120,10 +125,9 @@ def _compared(files: Sequence[StoredFile], old: str, new: str, on_progress: OnPr
 def _if_same(stored: StoredFile, path: str, by_content: bool) -> PhotoFile | None:
     """What the file system says of the file at this path; None where it is not the one that was stored."""
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
+        if not is_remote(path) and not stat.S_ISREG(os.stat(path).st_mode):
             return None
-        found = PhotoFile.from_stat(path, status)
+        found = places.examined(path)
         if found.size != stored.size:
             return None
     except OSError:
@@ -144,7 +148,3 @@ def _has_content(stored: StoredFile, found: PhotoFile) -> bool:
 def _with_same_time(compared: _Compared) -> list[tuple[int, int]]:
     """The ids and ctimes of photos that `index` need not read: a copy has a ctime of its own."""
     return [(stored.id, file.ctime_ns) for stored, file in compared.same if file.mtime_ns == stored.mtime_ns]
-
-
-def _is_under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -20,6 +20,8 @@ from facesearch.gallery.judging import Judge
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.sqlite import BELOW, FACE_TABLES, below, from_sql, marks, parts
 from facesearch.people.folders import Flags, FolderFaces, name_at, of_the_person
+from facesearch.photos import places
+from facesearch.photos.addresses import parts_inside
 
 _FOLDER = "folder"
 _SAID = ("user", "xmp")  # they count more than a folder
@@ -114,8 +116,8 @@ class PeopleFromFolders:
         """The folder with all photos that have a say in the names of a part: a folder's name is learned from all of
         it."""
         if part.root == part.folder or not self._level:
-            return os.path.dirname(part.root) if os.path.isfile(part.root) else part.folder
-        inside = os.path.relpath(part.folder, part.root).split(os.sep)
+            return os.path.dirname(part.root) if places.is_file(part.root) else part.folder
+        inside = parts_inside(part.folder, part.root)
         return os.path.join(part.root, *inside[: self._level])
 
     def _faces(self, photos: Sequence[int]) -> Iterator[_Face]:

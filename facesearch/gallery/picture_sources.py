@@ -12,6 +12,7 @@ from facesearch.files import printable
 from facesearch.gallery.sqlite import FACE_TABLES, columns, from_sql, marks, parts
 from facesearch.geometry.face import Box
 from facesearch.geometry.squares import is_in
+from facesearch.photos.addresses import is_remote, is_under
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load_named_photo
 from facesearch.photos.status import Status
 
@@ -138,6 +139,6 @@ def _photo(row: Sequence[Any]) -> PhotoSource:
 
 def _is_under(path: str, root: str) -> bool:
     """Whether an absolute path without steps back is a root or lies under it."""
-    if path != os.path.normpath(path) or not os.path.isabs(path):
+    if not is_remote(path) and (path != os.path.normpath(path) or not os.path.isabs(path)):
         return False
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+    return is_under(path, root)

@@ -1,6 +1,5 @@
 """What `index` would do, without doing it."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import Plan, RootFailure
 from facesearch.gallery.selection import Selection
 from facesearch.home import cores
+from facesearch.photos import places
 from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.remedies import Remedies
@@ -95,7 +95,7 @@ class _Planner:
             return "new" if has is None or has.status in ABSENT else "changed"
         if known.path == file.path:
             return "unchanged" if known.status not in ABSENT else "moved"
-        is_there = known.status != Status.MISSING and os.path.exists(known.path)
+        is_there = known.status != Status.MISSING and places.exists(known.path)
         self._met.add("" if is_there else known.path)
         return "copied" if is_there else "moved"
 

@@ -15,6 +15,8 @@ from facesearch.files import printable
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
 from facesearch.gallery.records import Sighting, Unanswered
+from facesearch.photos import places
+from facesearch.photos.addresses import absolute, is_remote
 from facesearch.photos.file import PhotoFile, digest_of
 from facesearch.photos.given import GivenPhoto, given_view, name_of
 from facesearch.photos.status import Status
@@ -66,9 +68,9 @@ class KnownProbes:
         if path == "-":
             return None
         try:
-            there = os.path.abspath(path)
-            file = PhotoFile.from_stat(there, os.stat(there))
-        except (OSError, ValueError):  # to read it will say why
+            there = absolute(path)
+            file = places.examined(there)
+        except (OSError, ValueError, UsageError):  # to read it will say why
             return None
         known = self._db.photos.known([there]).get(there)
         if known is None or not known.agrees_with(file) or known.status != Status.OK or known.has_lost_a_face:
@@ -132,7 +134,7 @@ def embed_probes(
 def _file_of(path: str) -> PhotoFile:
     """The file with its size, 0 where that is not known, as of a pipe."""
     try:
-        return PhotoFile(path, os.stat(path).st_size, 0)
+        return PhotoFile(path, 0 if is_remote(path) else os.stat(path).st_size, 0)
     except (OSError, ValueError):  # to read it will say why
         return PhotoFile(path, 0, 0)
 

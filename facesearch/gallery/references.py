@@ -1,6 +1,5 @@
 """How people and faces are typed: `@17`, a name, `photo.jpg` (its only face), `photo.jpg#2` (its second largest)."""
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.row_images import face_states
 from facesearch.gallery.sqlite import GREATEST_ID
 from facesearch.people import names
+from facesearch.photos.addresses import absolute
 
 Who: TypeAlias = str | int  # as it is typed, or the id of a person
 WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
@@ -133,7 +133,7 @@ class References:
 
     def _photo(self, typed: str) -> int | None:
         try:
-            return self._db.photos.id_of(os.path.abspath(typed))
+            return self._db.photos.id_of(absolute(typed))
         except UnicodeEncodeError:  # half a character: no path has one
             return None
 

@@ -1,6 +1,5 @@
 """Which of a gallery's photos a question is about: those in a folder, and those of some time."""
 
-import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from facesearch.errors import UsageError
 from facesearch.files import printable
 from facesearch.gallery.sqlite import BELOW, below, columns, to_sql
+from facesearch.photos.addresses import absolute
 
 _WITH_FACES = "status = 'ok'"
 THERE = "status IN ('ok', 'no_face')"
@@ -36,7 +36,7 @@ class Scope:
         if self.since and self.until and self.since[: len(self.until)] > self.until:
             raise UsageError(f"No photo was taken since {self.since} and until {self.until}; exchange the two.")
         if self.folder is not None:
-            object.__setattr__(self, "folder", os.path.abspath(self.folder))
+            object.__setattr__(self, "folder", absolute(self.folder))
 
     @property
     def is_whole(self) -> bool:

@@ -1,6 +1,5 @@
 """Which photos must be looked at: what the database knows of the others is enough."""
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.photos_table import KnownPhoto
 from facesearch.gallery.records import Outcome
+from facesearch.photos import places
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.remedies import Remedies
 from facesearch.photos.status import ABSENT, FAILURES, WAITING, Cause, Status
@@ -26,7 +26,7 @@ class Selection:
     def __init__(self, db: Database, root: str, options: IndexOptions, remedies: Remedies) -> None:
         self._db, self._options, self._remedies = db, options, remedies
         again = frozenset(FAILURES if options.retry_failed else ())
-        if options.again_forgotten or os.path.isfile(root):  # to name a photo itself is to want it back
+        if options.again_forgotten or places.is_file(root):  # to name a photo itself is to want it back
             again |= {Status.FORGOTTEN}
         self._again = again  # photos of these statuses are looked at again, whatever their cause
 
@@ -79,7 +79,7 @@ class Selection:
         known = self._db.photos.known_content(item.photo.digest, file.path)
         if known is None or self._is_wanted_again(known):
             return None
-        if known.path != file.path and known.status != Status.MISSING and os.path.exists(known.path):
+        if known.path != file.path and known.status != Status.MISSING and places.exists(known.path):
             self._db.photos.copy(known, file)
             return outcome_of(file, known, "copied")
         self._db.photos.move(known, file)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import DamagedGalleryError, FaceSearchError
+from facesearch.photos.addresses import separator
 
 BUSY_SECONDS = 30
 _AT_ONCE = 500  # values in one statement; SQLite allows 999 at the least
@@ -133,8 +134,9 @@ def marks(values: Sequence[Any]) -> str:
 
 def inside(folder: str) -> tuple[str, str]:
     """The least text that begins with the folder and a separator, and the least one that no longer does."""
-    text = folder.rstrip(os.sep)
-    return text + os.sep, text + chr(ord(os.sep) + 1)
+    mark = separator(folder)
+    text = folder.rstrip(mark)
+    return text + mark, text + chr(ord(mark) + 1)
 
 
 def below(folder: str) -> tuple[str | bytes, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Embeddings
 from facesearch.errors import UsageError
 from facesearch.people import names
+from facesearch.photos.addresses import parts_inside
 
 Flags = NDArray[np.bool_]
 
@@ -47,7 +48,7 @@ def name_at(path: str, root: str, level: int) -> str | None:
     """The person after whom a photo's folder at this level is named; None where the photo does not lie in one."""
     if not level:
         return names.of_folder(path)
-    inside = os.path.relpath(path, root).split(os.sep)
+    inside = parts_inside(path, root)
     if len(inside) <= level or inside[0] == os.pardir:
         return None
     return names.of_folder(os.path.join(root, *inside[:level], ""))

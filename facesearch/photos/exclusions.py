@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from facesearch.errors import Note, PhotoError, UsageError
 from facesearch.files import printable
-from facesearch.photos.file import open_regular
+from facesearch.photos.addresses import absolute, is_remote, parts_inside, separator
+from facesearch.photos.file import open_regular, size_of
 from facesearch.photos.whereabouts import VANISHED
 
 IGNORE_FILE = ".facesearchignore"
@@ -78,12 +79,13 @@ class Rules:
 
     def __init__(self, root: str, exclusions: Exclusions | None = None, note: Note = lambda _: None) -> None:
         """`note` hears of lines in ignore files that are no patterns."""
-        self.root = os.path.abspath(root)
+        self.root = absolute(root)
         self.folders = self.files = 0
         chosen = exclusions or Exclusions()
         self._defaults, self._note = chosen.defaults, note
         self._given = _layer(self.root, [_literal(_within(self.root, each)) for each in chosen.patterns])
         self._layers: dict[str, tuple[_Layer, ...]] = {}  # by folder, innermost first
+        self._without: set[str] = set()  # folders that are known to hold no ignore file
 
     def admitted(self, folder: str, entries: Iterable["os.DirEntry[str]"]) -> list["os.DirEntry[str]"]:
         """The entries of a folder without those that are left out. Raises OSError where an ignore file cannot be
@@ -107,14 +109,28 @@ class Rules:
 
     def leave_out(self, path: str, is_folder: bool = False) -> bool:
         """Whether what lies there under the root, or a folder above it, is left out. Raises OSError as `admitted`."""
-        inner = os.path.relpath(path, self.root).split(os.sep)
+        return self.left_out_at(path, is_folder) is not None
+
+    def left_out_at(self, path: str, is_folder: bool = False) -> str | None:
+        """What is left out of what lies there under the root and the folders above it, the outermost; None where
+        nothing is. Raises OSError as `admitted`."""
+        inner = parts_inside(path, self.root)
         folder = self.root
         for depth, name in enumerate(inner, 1):
             each = os.path.join(folder, name)
             if self._leaves_out(self._of(folder), each, is_folder or depth < len(inner)):
-                return True
+                return each
             folder = each
-        return False
+        return None
+
+    def hear_of(self, path: str) -> None:
+        """Learns which folders have no ignore file, so that nobody need ask, from a list of all that lies under the
+        root, in the order of its names: `path` is the next of it."""
+        folder = os.path.dirname(path)
+        while folder not in self._layers and folder not in self._without and len(folder) >= len(self.root):
+            if path > os.path.join(folder, IGNORE_FILE):
+                self._without.add(folder)
+            folder = os.path.dirname(folder)
 
     def _is_for_the_system(self, entry: "os.DirEntry[str]") -> bool:
         return entry.name.startswith(".") or (entry.name.lower() in _FOLDERS and _is_folder(entry))
@@ -137,9 +153,10 @@ class Rules:
             if folder != self.root:
                 outer = self._of(above)
             else:
-                outer = tuple(layer for each in _upwards(above) if (layer := self._read(each)))
+                upwards = () if is_remote(folder) else _upwards(above)
+                outer = tuple(layer for each in upwards if (layer := self._read(each)))
                 outer = (self._given, *outer) if self._given else outer
-            own = self._read(folder) if has_file in (None, True) else None
+            own = None if has_file is False or folder in self._without else self._read(folder)
             given = outer[:1] if self._given else ()
             self._layers[folder] = (*given, own, *outer[len(given) :]) if own else outer
         return self._layers[folder]
@@ -149,7 +166,7 @@ class Rules:
         try:
             with open_regular(path) as file:
                 data = file.read(_MOST_BYTES + 1)
-                size = os.fstat(file.fileno()).st_size
+                size = size_of(file)
         except PhotoError:
             return None  # a pipe, or a folder of that name
         except OSError as error:
@@ -185,8 +202,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _within(root: str, pattern: str) -> str:
     """A pattern that is a path under the root, as shells complete it, made one that begins at the root."""
-    inside = root.rstrip(os.sep)
-    return pattern[len(inside) :] if pattern.startswith(inside + os.sep) else pattern
+    mark = separator(root)
+    inside = root.rstrip(mark)
+    return pattern[len(inside) :] if pattern.startswith(inside + mark) else pattern
 
 
 def _literal(pattern: str) -> str:

@@ -10,9 +10,11 @@ from typing import BinaryIO
 from facesearch.errors import PhotoError
 from facesearch.geometry.scaling import ABOUT, shrink_to_fit
 from facesearch.packages import is_installed
-from facesearch.photos import developing, formats, raw
+from facesearch.photos import developing, formats, raw, remote
+from facesearch.photos.addresses import is_remote
 from facesearch.photos.formats import looks_like_photo
 from facesearch.photos.header import HEAD, size_in_header
+from facesearch.photos.sources import Entry
 from facesearch.photos.status import Cause, Status
 
 MAX_MEGAPIXELS = 200
@@ -40,6 +42,11 @@ class PhotoFile:
         """By what the file system says, brought into the range that a database keeps: a time may be in any year."""
         return cls(path, _stored(found.st_size), _stored(found.st_mtime_ns), _stored(found.st_ctime_ns))
 
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "PhotoFile":
+        """By what lies at an address: nothing says when it was changed last, but its tag is another one then."""
+        return cls(entry.path, _stored(entry.size), _stored(entry.mtime_ns), entry.tag)
+
 
 def _stored(number: int) -> int:
     return max(-_MOST_STORED, min(number, _MOST_STORED))
@@ -66,7 +73,13 @@ class LoadedPhoto:
 def load(file: PhotoFile, max_megapixels: float = MAX_MEGAPIXELS) -> LoadedPhoto | None:
     """The file's bytes; None for a file that neither is an image nor is named like one.
     Raises PhotoError when it is named like a photo and is not one, cannot be read, or is larger than a photo of
-    `max_megapixels`, for which no memory is then taken."""
+    `max_megapixels`, for which no memory is then taken. At an address what is named like no photo is not read."""
+    if is_remote(file.path) and not formats.may_be_photo(file.path):
+        return None
+    return _load(file, max_megapixels)
+
+
+def _load(file: PhotoFile, max_megapixels: float) -> LoadedPhoto | None:
     try:
         with open_regular(file.path) as opened:
             head = opened.read(HEAD)
@@ -99,7 +112,7 @@ def _is_raw(file: BinaryIO, head: bytes, path: str) -> bool:
 
 def _load_raw(file: PhotoFile, opened: BinaryIO, max_megapixels: float) -> LoadedPhoto:
     """A raw photo: the largest JPEG in it, or all of it where it has none that is large. Raises PhotoError."""
-    there = os.fstat(opened.fileno()).st_size
+    there = size_of(opened)
     if there > _MOST_RAW:
         reason = f"{there / 1e6:,.0f} megabytes, more than the {_MOST_RAW / 1e6:,.0f} that are read of a raw photo"
         raise PhotoError(Status.TOO_LARGE, reason)
@@ -118,15 +131,17 @@ def _load_raw(file: PhotoFile, opened: BinaryIO, max_megapixels: float) -> Loade
 
 def load_named_photo(file: PhotoFile) -> LoadedPhoto:
     """As `load`, of a file that somebody called a photo. Raises PhotoError too where it is not one."""
-    loaded = load(file)
+    loaded = _load(file, MAX_MEGAPIXELS)
     if loaded is None:
         raise PhotoError(Status.UNSUPPORTED, "its content is not an image of a known format")
     return loaded
 
 
 def open_regular(path: str) -> BinaryIO:
-    """The file, opened for reading. Raises OSError, and PhotoError where something else has taken its place: opening
-    a pipe would wait for whoever writes to it."""
+    """The file, or the object at an address, opened for reading. Raises OSError, and PhotoError where something else
+    has taken its place: opening a pipe would wait for whoever writes to it."""
+    if is_remote(path):
+        return remote.opened(path)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -134,11 +149,17 @@ def open_regular(path: str) -> BinaryIO:
     return open(handle, "rb")
 
 
+def size_of(file: BinaryIO) -> int:
+    """The size in bytes of what `open_regular` opened."""
+    raw_file = getattr(file, "raw", None)
+    return raw_file.size if isinstance(raw_file, remote.RemoteFile) else os.fstat(file.fileno()).st_size
+
+
 def _bytes_of(file: BinaryIO, pixels: int, otherwise: int = _OF_ANY_SIZE) -> bytes:
     """The whole file, which has so many pixels; where that is unknown (0), of at most so many bytes. A sparse file of
     any size takes no memory before its size is known."""
     most = _BYTES_A_PIXEL * pixels + _MORE_BYTES if pixels else otherwise
-    there = os.fstat(file.fileno()).st_size
+    there = size_of(file)
     if there <= most:
         file.seek(0)
         data = file.read(most + 1)

@@ -87,6 +87,11 @@ def looks_like_photo(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in _PHOTO_NAMES or is_named_raw(path)
 
 
+def may_be_photo(path: str) -> bool:
+    """Whether a file may be a photo by its name: it is named like one, or has no ending at all."""
+    return looks_like_photo(path) or not os.path.splitext(path)[1]
+
+
 def _by_brands(head: bytes) -> str | None:
     """The first brand is often that of the whole family of formats; the others name the codec."""
     length = min(int.from_bytes(head[:4], "big"), len(head))

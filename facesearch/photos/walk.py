@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from facesearch.errors import PhotoError, RootError
 from facesearch.files import printable
-from facesearch.photos import formats
+from facesearch.photos import formats, remote
+from facesearch.photos.addresses import absolute, is_remote
 from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, open_regular
 from facesearch.photos.formats import looks_like_photo
@@ -28,7 +29,10 @@ def walk(
     and `cannot_see` is called with each folder that cannot be listed or whose ignore file cannot be read and each
     file that cannot be examined, but for those that vanish meanwhile. Without `is_deep` its folders are passed over.
     Raises RootError for a root that cannot be read."""
-    path = os.path.abspath(root)
+    path = absolute(root)
+    if is_remote(path):
+        yield from _walk_remote(path, cannot_see, rules or Rules(path))
+        return
     try:
         found = os.stat(path)
     except OSError as error:
@@ -70,6 +74,52 @@ def _walk_folder(top: str, cannot_see: CannotSee, rules: Rules, is_deep: bool) -
             folders += reversed(inner)
 
 
+def _walk_remote(root: str, cannot_see: CannotSee, rules: Rules) -> Iterator[PhotoFile]:
+    """All under an address, in the order in which it is listed; when the list breaks off, the root cannot be seen."""
+    try:
+        is_folder = remote.is_folder(root)
+        single = None if is_folder else remote.file_at(root)
+    except OSError as error:
+        raise RootError(
+            f"{printable(root)} cannot be read ({error.strerror}); nothing was marked missing: change that, and run "
+            "it again."
+        ) from error
+    if single:
+        yield PhotoFile.from_entry(single)
+    if is_folder:
+        yield from _listed(root, cannot_see, rules)
+    elif not single:
+        raise RootError(
+            f"There is nothing at {printable(root)}; nothing was marked missing: check the bucket and the folder."
+        )
+
+
+def _listed(root: str, cannot_see: CannotSee, rules: Rules) -> Iterator[PhotoFile]:
+    left_out: set[str] = set()  # folders
+    files = remote.files_in(root)
+    while True:
+        path = root
+        try:
+            entry = next(files, None)
+            if entry is None:
+                return
+            path = entry.path
+            rules.hear_of(path)
+            hidden = rules.left_out_at(path)
+        except OSError as error:
+            cannot_see(path, error)
+            if path == root:
+                return
+            continue
+        if hidden is None:
+            yield PhotoFile.from_entry(entry)
+        elif hidden == path:
+            rules.files += 1
+        elif hidden not in left_out:
+            left_out.add(hidden)
+            rules.folders += 1
+
+
 def _unless_vanished(path: str, error: OSError, cannot_see: CannotSee) -> None:
     if error.errno not in VANISHED:
         cannot_see(path, error)
@@ -79,6 +129,8 @@ def may_be_photo(path: str) -> bool:
     """Whether a file is named like a photo or begins like one."""
     if looks_like_photo(path):
         return True
+    if is_remote(path) and not formats.may_be_photo(path):
+        return False
     with suppress(OSError, PhotoError), open_regular(path) as opened:
         return formats.format_of(opened.read(HEAD)) is not None
     return False

@@ -5,7 +5,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from facesearch.photos import remote
+from facesearch.photos.addresses import is_remote
+
 VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may well be there
+
+
+_FEW = 100  # photos that are asked for one by one: as many requests as list 100,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,10 @@ _Found = _Hidden | str
 
 def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | None = None) -> Whereabouts:
     """What became of photos under a root. Only what has vanished from a folder that can be seen and holds something
-    is gone. `unseen` are files and folders that could not be seen a moment ago, each with the reason."""
+    is gone. `unseen` are files and folders that could not be seen a moment ago, each with the reason. At an address
+    all is gone that is not in a list that could be read to its end."""
+    if is_remote(root):
+        return _remote_whereabouts(list(paths), root)
     places: dict[str, _Found] = {path: _Hidden(path, reason) for path, reason in (unseen or {}).items()}
     gone: list[str] = []
     there: list[str] = []
@@ -57,6 +66,8 @@ def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | Non
 
 def why_away(root: str) -> str | None:
     """Why a root cannot be seen, half a sentence; None where it can be, and where it is gone."""
+    if is_remote(root):
+        return _why_unanswered(root)
     found = _of_folder(root, root, {})
     if isinstance(found, _Hidden):
         return found.reason if found.folder == root else f"is behind {found.folder}, which {found.reason}"
@@ -64,8 +75,52 @@ def why_away(root: str) -> str | None:
 
 
 def is_gone(root: str) -> bool:
-    """Whether a root has vanished, as far as the file system can tell."""
+    """Whether a root has vanished, as far as the file system can tell; of an address, whether a bucket that
+    answers holds nothing there."""
+    if is_remote(root):
+        return _holds_nothing(root)
     return not os.path.lexists(root) and why_away(root) is None
+
+
+def _remote_whereabouts(paths: list[str], root: str) -> Whereabouts:
+    if not paths:
+        return Whereabouts((), (), ())
+    try:
+        there = _there_still(paths, root)
+    except OSError as error:
+        return Whereabouts((), (), (Away(root, _unreadable(error), len(paths)),))
+    if not there and not _is_there(root):  # all at once, as when a bucket was emptied or the wrong one was named
+        return Whereabouts((), (), (Away(root, "holds nothing now", len(paths)),))
+    gone = (path for path in paths if path not in there)
+    return Whereabouts(tuple(gone), tuple(path for path in paths if path in there), ())
+
+
+def _there_still(paths: list[str], root: str) -> set[str]:
+    """Those that are there: a few are asked for one by one, more are looked for in the list. Raises OSError."""
+    if len(paths) <= _FEW:
+        remote.is_folder(root)  # says so where there is no bucket, of which no photo is known to be gone
+        return {path for path in paths if remote.file_at(path)}
+    wanted = set(paths)
+    return {entry.path for entry in remote.files_in(root) if entry.path in wanted}
+
+
+def _why_unanswered(root: str) -> str | None:
+    try:
+        return "is empty now" if not _is_there(root) and "/" not in root.partition("://")[2] else None
+    except OSError as error:
+        return _unreadable(error)
+
+
+def _holds_nothing(root: str) -> bool:
+    try:
+        return not _is_there(root) and _why_unanswered(root) is None
+    except OSError:
+        return False
+
+
+def _is_there(root: str) -> bool:
+    """Whether an address is a photo's, or a folder's that holds something. Raises OSError."""
+    return remote.is_folder(root) or remote.file_at(root) is not None
 
 
 def _of_photo(path: str, root: str, places: dict[str, _Found]) -> _Found:

@@ -14,6 +14,7 @@ from facesearch.files import printable
 from facesearch.gallery.records import Answer, Match
 from facesearch.geometry.face import Box
 from facesearch.geometry.squares import Colour
+from facesearch.photos.addresses import is_under, parts_inside
 from facesearch.photos.pool import Decoders
 from facesearch.photos.view import Decode
 from facesearch.pictures import output
@@ -161,11 +162,10 @@ def _write_caption(strip: Pixels, row: int, column: int, name: str, below: str, 
 def _write_places(strip: Pixels, row: int, column: int, match: Match, roots: Sequence[str]) -> None:
     """Writes below a caption the end of the folder that the photo is in, and where a name stands above, its file."""
     left, top = _corner(row, column)
-    photo = Path(match.photo)
-    shown = photo.name if match.label else ""
-    folder = str(photo.parent)
-    root = max((r for r in roots if (folder + os.sep).startswith(r.rstrip(os.sep) + os.sep)), key=len, default="")
-    inside = os.path.relpath(folder, Path(root).parent) if root else folder
+    folder, name = os.path.split(match.photo)
+    shown = name if match.label else ""
+    root = max((r for r in roots if is_under(folder, r)), key=len, default="")
+    inside = os.path.join(*parts_inside(folder, os.path.dirname(root))) if root else folder  # noqa: PTH118, PTH120
     lines = [line for line in (shown, inside) if line]
     for i, line in enumerate(lines, 2):
         at = left, top + _TILE + _LINE * (i + 1)

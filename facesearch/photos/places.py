@@ -1,0 +1,46 @@
+"""What lies at a path, on this machine or at an address: os.path for both."""
+
+import errno
+import os
+from collections.abc import Callable
+
+from facesearch.photos import remote
+from facesearch.photos.addresses import is_remote
+from facesearch.photos.file import PhotoFile
+
+
+def examined(path: str) -> PhotoFile:
+    """What is known of a file without reading it. Raises OSError where there is none, or where that cannot be told;
+    an address that is no file's has none."""
+    if not is_remote(path):
+        return PhotoFile.from_stat(path, os.stat(path))
+    entry = remote.file_at(path)
+    if entry is None:
+        raise OSError(errno.ENOENT, "there is no such object")
+    return PhotoFile.from_entry(entry)
+
+
+def is_file(path: str) -> bool:
+    """As os.path.isfile."""
+    if not is_remote(path):
+        return os.path.isfile(path)
+    return _holds(lambda: remote.file_at(path) is not None and not remote.is_folder(path))
+
+
+def is_folder(path: str) -> bool:
+    """As os.path.isdir."""
+    return _holds(lambda: remote.is_folder(path)) if is_remote(path) else os.path.isdir(path)
+
+
+def exists(path: str) -> bool:
+    """As os.path.exists: what cannot be reached is not there."""
+    if not is_remote(path):
+        return os.path.exists(path)
+    return _holds(lambda: remote.file_at(path) is not None or remote.is_folder(path))
+
+
+def _holds(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except OSError:
+        return False

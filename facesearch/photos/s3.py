@@ -1,0 +1,198 @@
+"""Photos in S3, or in what speaks as it does (MinIO, Ceph and others), by s3fs.
+
+Nothing is written, and nothing contacted but the endpoint: the one of AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, else
+Amazon's. Credentials are those that every program of Amazon's finds, but for the address inside of Amazon's own
+machines that would give some (see `libraries`)."""
+
+import calendar
+import errno
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from facesearch import libraries
+from facesearch.files import printable
+from facesearch.packages import how_to_install
+from facesearch.photos.sources import Entry, Read
+
+_CONNECT_SECONDS, _READ_SECONDS = 5, 10
+_TRIES = 3  # so that silence ends after half a minute
+_MOST_SECONDS = 90  # for one request with all its tries, however slowly its answer trickles
+_CODES = {
+    "NoSuchBucket": (errno.ENXIO, "there is no bucket of that name"),
+    "NoSuchKey": (errno.ENOENT, "there is no such object"),
+    "404": (errno.ENOENT, "there is no such object"),
+    "PermanentRedirect": (errno.EREMCHG, "the bucket lies in another region; set AWS_REGION to it"),
+    "301": (errno.EREMCHG, "the bucket lies in another region; set AWS_REGION to it"),
+    "InvalidObjectState": (errno.EACCES, "it lies in an archive, and must be restored first"),
+}
+_DENIED = "permission is denied ({code}); see that these credentials may list the bucket and read its objects"
+_NO_CREDENTIALS = (
+    "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or "
+    "FSSPEC_S3_ANON=true for a bucket that is open to all"
+)
+
+
+class S3:
+    """Asks S3, from whatever thread."""
+
+    def __init__(self) -> None:
+        """Raises OSError where s3fs is not installed."""
+        libraries.settle("s3fs")
+        try:
+            from fsspec.asyn import sync
+            from s3fs import S3FileSystem
+        except ImportError as error:
+            raise OSError(
+                errno.ENOSYS, f"s3fs is not installed; install it with: {how_to_install('s3fs')}"
+            ) from error
+        config: dict[str, Any] = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": _READ_SECONDS,
+            "retries": {"max_attempts": 0},  # s3fs tries again by itself
+        }
+        if _endpoint():  # the name of a bucket is a part of no other machine's name
+            config["s3"] = {"addressing_style": "path"}
+        self._sync = sync
+        self._fs = S3FileSystem(config_kwargs=config, use_listings_cache=False, skip_instance_cache=True)
+        self._fs.retries = _TRIES
+
+    def holds(self, inside: str) -> bool:
+        """See Source."""
+        bucket, prefix = _folder(inside)
+        return bool(self._list(bucket, prefix, MaxKeys=1).get("Contents"))
+
+    def file(self, inside: str) -> Entry | None:
+        """See Source."""
+        bucket, _, key = inside.partition("/")
+        if not key:
+            return None
+        try:
+            found = self._ask(self._fs._call_s3, "head_object", Bucket=bucket, Key=key)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return _entry(f"s3://{inside}", found["ContentLength"], found)
+
+    def files(self, inside: str) -> Iterator[Entry]:
+        """See Source. Names that end with a slash stand for folders, as some programs make them."""
+        bucket, prefix = _folder(inside)
+        more: dict[str, str] = {}
+        while True:
+            page = self._list(bucket, prefix, **more)
+            for each in page.get("Contents", ()):
+                if not each["Key"].endswith("/"):
+                    yield _entry(f"s3://{bucket}/{each['Key']}", each["Size"], each)
+            token = page.get("NextContinuationToken") if page.get("IsTruncated") else None
+            if not token:
+                return
+            if token == more.get("ContinuationToken"):
+                raise OSError(errno.EIO, "its list of objects does not end")
+            more = {"ContinuationToken": token}
+
+    def read(self, inside: str, start: int, end: int) -> Read:
+        """See Source."""
+        bucket, _, key = inside.partition("/")
+        try:
+            return self._ask(self._get, bucket, key, start, end)  # type: ignore[no-any-return]
+        except OSError as error:
+            if error.errno == errno.ERANGE:  # there is nothing in it
+                return Read(b"", 0, 0)
+            raise
+
+    async def _get(self, bucket: str, key: str, start: int, end: int) -> Read:
+        answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+        blocks: list[bytes] = []
+        wanted = end - start
+        async with answer["Body"] as body:
+            while wanted > 0 and (block := await body.read(wanted)):
+                blocks.append(block)
+                wanted -= len(block)
+        whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
+        if not whole and start:
+            raise OSError(errno.EIO, "it does not give a part of an object")
+        return Read(b"".join(blocks), int(whole or answer["ContentLength"]), _tag(answer))
+
+    def _list(self, bucket: str, prefix: str, **more: Any) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._ask(
+            self._fs._call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, **more
+        )
+        return found
+
+    def _ask(self, function: Any, *args: Any, **more: Any) -> Any:
+        """The answer of one request. Raises OSError."""
+        try:
+            return self._sync(self._fs.loop, function, *args, timeout=_MOST_SECONDS, **more)
+        except Exception as error:
+            raise _explained(error) from error
+
+
+def _folder(inside: str) -> tuple[str, str]:
+    """A bucket, and what the keys in a folder of it begin with."""
+    bucket, _, key = inside.partition("/")
+    return bucket, f"{key}/" if key else ""
+
+
+def _entry(path: str, size: int, facts: Mapping[str, Any]) -> Entry:
+    written: datetime = facts["LastModified"]
+    return Entry(path, size, calendar.timegm(written.utctimetuple()) * 1_000_000_000, _tag(facts))
+
+
+def _tag(facts: Mapping[str, Any]) -> int:
+    """What S3 calls an entity's tag, as a number of 63 bits: another one after each change of content."""
+    tag = str(facts.get("ETag") or "").strip('"')
+    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=8).digest(), "big") >> 1 if tag else 0
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def _explained(error: Exception) -> OSError:
+    """The same as an OSError whose text is half a sentence. s3fs keeps what S3 answered as the cause."""
+    from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError, ProfileNotFound
+
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__) and len(causes) < 8:
+        causes.append(cause)
+    for each in causes:
+        if isinstance(each, NoCredentialsError):
+            return OSError(errno.EACCES, _NO_CREDENTIALS)
+        if isinstance(each, CredentialRetrievalError | ProfileNotFound):
+            return OSError(errno.EACCES, f"there are no credentials: {_short(each)}")
+        if isinstance(each, ClientError):
+            return _of_answer(each.response.get("Error", {}), each)
+    return _without_answer(error)
+
+
+def _of_answer(said: Mapping[str, Any], error: Exception) -> OSError:
+    code = str(said.get("Code", ""))
+    if code in _CODES:
+        return OSError(*_CODES[code])
+    if code in ("InvalidRange", "416"):
+        return OSError(errno.ERANGE, "it is shorter than that")
+    from s3fs.errors import ERROR_CODE_TO_EXCEPTION
+
+    if ERROR_CODE_TO_EXCEPTION.get(code) is PermissionError:
+        return OSError(errno.EACCES, _DENIED.format(code=printable(code)))
+    return OSError(errno.EIO, f"it answers {_short(error)}")
+
+
+def _without_answer(error: Exception) -> OSError:
+    from aiohttp import ClientError
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+
+    if isinstance(error, OSError) and error.errno and not isinstance(error, TimeoutError | ConnectionError):
+        return error
+    if isinstance(error, HTTPClientError | ClientError | TimeoutError | ConnectionError):
+        return OSError(errno.ETIMEDOUT, f"{_endpoint() or 'S3'} does not answer")
+    if isinstance(error, BotoCoreError | ValueError):
+        return OSError(errno.EINVAL, _short(error))
+    return OSError(errno.EIO, f"{type(error).__name__}: {_short(error)}")
+
+
+def _short(error: BaseException) -> str:
+    return printable(" ".join(str(error).split())[:200])

@@ -1,0 +1,41 @@
+"""What can be asked of a place that is read over a network, and what it answers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A photo's object: its address, size in bytes, when it was written, in nanoseconds and whole seconds, and a
+    number that another content would change, 0 where there is none."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Some bytes of an object, the size of all of it, and the number that another content would change."""
+
+    data: bytes
+    size: int
+    tag: int
+
+
+class Source(Protocol):
+    """What lies behind addresses of one scheme. `inside` is an address without it. All raise OSError."""
+
+    def holds(self, inside: str) -> bool:
+        """Whether anything lies in a folder."""
+
+    def file(self, inside: str) -> Entry | None:
+        """What lies at this very address; None where nothing does, or a folder."""
+
+    def files(self, inside: str) -> Iterator[Entry]:
+        """All that lies in a folder and below it, in the order of its names, as it is asked for."""
+
+    def read(self, inside: str, start: int, end: int) -> Read:
+        """The bytes from `start` up to `end`, fewer where it is shorter."""
