@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from facesearch.cluster.ray_cluster import Cluster as Cluster
     from facesearch.errors import FaceSearchError as FaceSearchError
     from facesearch.gallery.answers import FacesToCompare as FacesToCompare
     from facesearch.gallery.answers import QueryOptions as QueryOptions
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Cluster": "facesearch.cluster.ray_cluster",
     "Gallery": "facesearch.gallery.gallery",
     "QueryOptions": "facesearch.gallery.answers",
     "Scope": "facesearch.gallery.scope",
@@ -23,7 +25,7 @@ _HOME = {
     "verify": "facesearch.verification",
     "FaceSearchError": "facesearch.errors",
 }
-__all__ = ["FaceSearchError", "FacesToCompare", "Gallery", "QueryOptions", "Scope", "Verifier", "verify"]
+__all__ = ["Cluster", "FaceSearchError", "FacesToCompare", "Gallery", "QueryOptions", "Scope", "Verifier", "verify"]
 
 
 def __getattr__(name: str) -> object:

@@ -75,5 +75,9 @@ class PhotoError(FaceSearchError):
         self.status, self.reason = status, reason
         self.cause, self.needs = cause, needs
 
+    def __reduce__(self) -> tuple[type["PhotoError"], tuple[str, str, str, str]]:
+        """It travels between machines."""
+        return type(self), (self.status, self.reason, self.cause, self.needs)
+
 
 Note = Callable[[str], None]

@@ -12,11 +12,11 @@ from typing import Literal
 
 from facesearch.home import home, private_folder
 
-Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn", "pymilvus", "s3fs"]
+Library = Literal["onnxruntime", "openvino", "keras", "matplotlib", "sklearn", "pymilvus", "s3fs", "ray"]
 
 # What OpenCV cannot read is our outcome, and so is a server that gRPC does not reach.
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "GRPC_VERBOSITY": "NONE"}
-_NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+_NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 # The variables that say where each keeps its files, and what the folder is called here.
 _FOLDERS: dict[Library, dict[str, str]] = {
     "onnxruntime": {},
@@ -34,6 +34,7 @@ _FOLDERS: dict[Library, dict[str, str]] = {
     "sklearn": {"SCIKIT_LEARN_DATA": "scikit-learn"},
     "pymilvus": {},
     "s3fs": {},
+    "ray": {},
 }
 # Amazon's libraries ask an address that only Amazon's own machines have for credentials, unless this is set; who
 # wants that sets it to false.

@@ -8,6 +8,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
+from facesearch.cli.on_cluster import GpuShare, Ray, Workers, cluster_of, show_use
 from facesearch.cli.options import (
     Batch,
     Detector,
@@ -154,6 +155,9 @@ def index(
         bool,
         typer.Option("--watch", help="Go on: look at what is new or changed as soon as it is there, until Ctrl-C."),
     ] = False,
+    ray: Ray = None,
+    workers: Workers = None,
+    gpu_share: GpuShare = None,
     json: Json = False,
 ) -> ExitCode:
     """Find all faces in folders of photos and remember them.
@@ -172,6 +176,9 @@ def index(
 
     if watch and dry_run:
         raise UsageError("--watch and --dry-run do not go together; name one of them.")
+    cluster = cluster_of(ray, workers, gpu_share, threads, device)
+    if watch and cluster:
+        raise UsageError("--watch and --ray do not go together; run it with --ray whenever something is new.")
     chosen: _Chosen = {"exclude": exclude or [], "no_exclude": no_exclude, "default_excludes": default_excludes}
     if dry_run:
         plan = Gallery.open(gallery, device, show.note).plan(
@@ -208,6 +215,7 @@ def index(
             retry_failed=retry_failed,
             again_forgotten=again_forgotten,
             **chosen,
+            cluster=cluster,
             on_outcome=progress.add,
             on_pass=end_pass if watch else None,
         )
@@ -246,6 +254,7 @@ def show_summary(summary: "RunSummary") -> None:
         show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
+    show_use(summary.cluster)
     if summary.grouped and (summary.grouped.people or summary.grouped.groups):
         show.console().print(_people_text(summary.grouped, gallery_words(summary.gallery)))
     for sentence in show.skipped(summary.skipped):

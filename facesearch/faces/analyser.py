@@ -63,6 +63,14 @@ class Analyser:
         made = _embedder(embedder, detector.name, chosen, threads, precision)
         return cls(load_detector(detector, device, threads, note, precision), made)
 
+    @classmethod
+    def of_prepared(
+        cls, detector: DetectorCard, embedder: EmbedderCard, device: Device, threads: int, precision: Precision
+    ) -> "Analyser":
+        """As `load`, where the files of the networks are there, and those of the weights need not be."""
+        made = _embedder(embedder, detector.name, device_of(embedder, device), threads, precision)
+        return cls(_detector(detector, device_of(detector, device), threads, precision), made)
+
     @property
     def engine(self) -> Engine:
         """What embeds; where it can run the detector's networks too, it does."""
@@ -157,6 +165,10 @@ def load_detector(
     chosen = device_of(card, device)
     if chosen == "cpu":
         prepare([card], note)
+    return _detector(card, chosen, threads, precision)
+
+
+def _detector(card: DetectorCard, device: Literal["cpu", "gpu"], threads: int, precision: Precision) -> Detector:
     if card.network == "yunet":
         return YunetDetector(exported_to(card) / "detector.onnx", card)
-    return MtcnnDetector(serve(card, chosen, threads or cores(), precision), card)
+    return MtcnnDetector(serve(card, device, threads or cores(), precision), card)

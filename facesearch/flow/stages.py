@@ -220,7 +220,9 @@ class Stages(Generic[Key, Result]):
     def _gives_up(self) -> bool:
         return is_raised() or (self._stopped is not None and time.perf_counter() - self._stopped > _GRACE)
 
-    def _load(self, job: Job[Key]) -> Loaded[Key] | Failed[Key] | None:
+    def _load(self, job: Job[Key] | Loaded[Key]) -> Loaded[Key] | Failed[Key] | None:
+        if isinstance(job, Loaded):  # a source may have read it
+            return job
         try:
             photo = self._work.read(job.file)
         except PhotoError as error:

@@ -8,6 +8,7 @@ from facesearch.packages import how_to_install
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from facesearch.cluster.ray_records import Use
     from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
     from facesearch.gallery.forgetting import ToForget
@@ -118,6 +119,7 @@ def run_summary(record: "RunSummary") -> Json:
         "gallery": record.gallery,
         "engine": record.engine and record.engine.name,
         "precision": record.engine and record.engine.precision,
+        "cluster": record.cluster and _use(record.cluster),
         "failing": record.failing,
         "unsupported": record.unsupported,
         "skipped": [_skipped(each) for each in record.skipped],
@@ -126,6 +128,11 @@ def run_summary(record: "RunSummary") -> Json:
         "people": record.grouped and _grouped(record.grouped),
         "roots_failed": [{"root": each.root, "reason": each.reason} for each in record.roots_failed],
     }
+
+
+def _use(record: "Use") -> Json:
+    """What a run had of a cluster."""
+    return {"workers": record.workers, "nodes": record.nodes, "refused": list(record.refused)}
 
 
 def _grouped(record: "Grouped") -> Json:

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.file import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
+    from facesearch.cluster.ray_cluster import Cluster
     from facesearch.gallery import forgetting, upkeep
+    from facesearch.gallery.on_cluster import Machines
     from facesearch.people.grouping import Mode
 
 _MOST_FAR = 0.1
@@ -68,6 +71,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
     ) -> None:
         super().__init__(name, device, note, precision)
+        self._precision = precision
 
     @classmethod
     def open(
@@ -97,6 +101,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         no_exclude: bool = False,
         default_excludes: bool | None = None,
         thumbnails: bool | None = None,
+        cluster: "Cluster | None" = None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         on_pass: Callable[[RunSummary], None] | None = None,
     ) -> RunSummary:
@@ -111,7 +116,8 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         `retry_failed`; one that was forgotten is looked at again with `again_forgotten`. The patterns of `exclude`
         are left out from now on, beside those of before unless `no_exclude` forgets them, and what
         `default_excludes` says. `thumbnails` says whether small pictures of faces in large photos are made for the
-        web page; None: where its packages are installed. `on_outcome` hears of each photo once it is stored. A folder
+        web page; None: where its packages are installed. With a `cluster` what is new is looked at there, and
+        `threads` is of no use. `on_outcome` hears of each photo once it is stored. A folder
         that is absent or holds no photo is named in what is returned, and the others are indexed.
         With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
         changes until that is interrupted, and all that was done is returned (see watching.watch).
@@ -132,13 +138,23 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         looked_at = self.roots(paths, exclusions)
         if on_pass:
             return self._watch(passes, looked_at, on_outcome, on_pass)
-        roots, failed = usable_roots(looked_at, exclusions, self._knows)
-        tally.roots_failed += failed
-        if roots:
-            passes.run(whole(roots), on_outcome, tally)
+        with ExitStack() as stack:
+            if cluster:
+                passes = replace(passes, machines=self._machines(stack, cluster, batch))
+            roots, failed = usable_roots(looked_at, exclusions, self._knows)
+            tally.roots_failed += failed
+            if roots:
+                passes.run(whole(roots), on_outcome, tally)
         if len(tally.roots_failed) >= len(looked_at):
             raise RootError(tally.roots_failed[0].reason)
         return tally.summary()
+
+    def _machines(self, stack: ExitStack, cluster: "Cluster", batch: int | None) -> "Machines":
+        from facesearch.cluster.ray_session import connected
+        from facesearch.gallery.on_cluster import Machines
+
+        session = stack.enter_context(connected(cluster.address, self.note))
+        return Machines(session, cluster, self._precision, batch, self.note)
 
     def _thumbnails_of_run(self, are_wanted: bool | None) -> Thumbnails | None:
         """Where a run keeps pictures, if it does. Without them the page makes each when it is seen."""

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from facesearch.faces.analyser import Analyser
+from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow.pace import Pace
+from facesearch.flow.stages import Flow
 from facesearch.gallery.agreement import RequestedSettings, agreed_settings, detector_of
 from facesearch.gallery.database import Database
 from facesearch.gallery.embedding import Effort
@@ -24,6 +27,9 @@ from facesearch.gallery.vectors import import_faiss
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
 
+if TYPE_CHECKING:
+    from facesearch.gallery.on_cluster import Machines
+
 _log = logging.getLogger(__name__)  # what --verbose shows
 
 OnOutcome = Callable[[Outcome], None]
@@ -36,13 +42,14 @@ _FEW = 1_000  # of them cost a query less than a millisecond
 @dataclass(frozen=True, slots=True)
 class Passes:
     """Passes over one gallery, all with the same options. `load` gives the networks of its models for so many cores a
-    call, always the same ones."""
+    call, always the same ones. With `machines` what is new is looked at there."""
 
     storage: Storage
     load: Callable[[GallerySettings, int], Analyser]
     requested: RequestedSettings
     options: IndexOptions
     pace: Pace
+    machines: "Machines | None" = None
 
     def run(
         self, parts: Sequence[Part], on_outcome: OnOutcome, tally: Tally | None = None, is_one_of_many: bool = False
@@ -58,10 +65,9 @@ class Passes:
         with self.storage.writing() as db, recorded_run(db, settings, roots, tally, note):
             self._remember(db)
             before = db.faces.count()
-            detector = detector_of(settings)
-            flow = flow_here(analyser, detector, self.pace, self.options)
-            outcomes = index_photos(db, parts, flow, detector, self.options, note)
-            self._follow(db, settings, outcomes, tally, on_outcome)
+            with self._flow(db, settings, tally) as flow:
+                outcomes = index_photos(db, parts, flow, detector_of(settings), self.options, note)
+                self._follow(db, settings, outcomes, tally, on_outcome)
             read_dates(db, note)
             level = self.options.name_level
             folders = None if level is None else PeopleFromFolders(db, parts, level)
@@ -80,6 +86,15 @@ class Passes:
         if recommended:
             note(recommended)
         return tally.summary()
+
+    def _flow(
+        self, db: Database, settings: GallerySettings, tally: Tally
+    ) -> AbstractContextManager[Flow[None, Analysed]]:
+        """Who does the work: this process, or workers on a cluster."""
+        if self.machines:
+            return self.machines.flow(db, settings, self.options, tally)
+        analyser = partial(self._load, settings, tally)
+        return nullcontext(flow_here(analyser, detector_of(settings), self.pace, self.options))
 
     def _remember(self, db: Database) -> None:
         if db.exclusions.read() != self.options.exclusions:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesearch.gallery.people_records import Grouped
 from facesearch.geometry.face import Box
@@ -10,6 +11,9 @@ from facesearch.models.engines import Engine
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.kinds import WAITING
 from facesearch.photos.status import FAILURES, Cause, Status
+
+if TYPE_CHECKING:
+    from facesearch.cluster.ray_records import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +281,8 @@ class RunSummary:
     the first of them. `unsupported` counts by reason the files of kinds that no package here reads, which are not
     failures. `skipped` are other files, and photos that wait for a package. `first_frames` counts animations and
     files of several pages, of which the first was looked at. `roots_failed` are those that could not be indexed at
-    all. `engine` is what embedded; None where nothing had to be computed. `grouped` is
-    what grouping found, None where nothing was new."""
+    all. `engine` is what embedded; None where nothing had to be computed. `cluster` is what a run on a cluster
+    had of it, None where nothing was sent there. `grouped` is what grouping found, None where nothing was new."""
 
     photos: dict[str, int]
     faces: int
@@ -292,6 +296,7 @@ class RunSummary:
     skipped: tuple[Skipped, ...] = ()
     first_frames: int = 0
     engine: Engine | None = None
+    cluster: "Use | None" = None
     grouped: Grouped | None = None
 
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from facesearch.errors import FaceSearchError, Note
 from facesearch.gallery.database import Database
@@ -13,6 +14,9 @@ from facesearch.gallery.runs_table import Done
 from facesearch.models.engines import Engine
 from facesearch.photos.frames import FIRST_ALONE
 from facesearch.photos.status import ABSENT, WAITING, Status
+
+if TYPE_CHECKING:
+    from facesearch.cluster.ray_records import Use
 
 _MOST_FAILURES = 1000  # photos that a summary names: about 200 kB of paths and reasons
 
@@ -50,6 +54,7 @@ class Tally:
         self.faces = 0
         self.grouped: Grouped | None = None
         self.engine: Engine | None = None  # what embeds, once it is needed
+        self.cluster: Use | None = None
         self.unsynced = 0  # new faces that are not in the file of vectors yet
         self._last = self._passed = self._started  # when a photo was worked on, and when one was met
         self._working: float | None = None  # since when photos are worked on
@@ -93,6 +98,7 @@ class Tally:
             skipped=skipped(self._others, self._waiting),
             first_frames=self._first_frames,
             engine=self.engine,
+            cluster=self.cluster,
             grouped=self.grouped,
         )
 

@@ -1,0 +1,77 @@
+"""Where a worker keeps the networks that were sent to it until they are loaded, and its libraries their files: in a
+folder of its own under the home of facesearch on its node, as private as that is. It goes when the worker ends; what
+one that was killed has left is deleted by the next one there."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from facesearch.errors import FaceSearchError
+from facesearch.home import home, private_folder
+
+_LOCK = "in-use"  # held by the worker; the system gives it back when a process ends, however
+_NEW = 60  # seconds in which a folder may not have its lock yet
+
+
+class NodeFolder:
+    """Such a folder, of this process."""
+
+    def __init__(self) -> None:
+        self._lock: int | None = None
+        self._at: Path | None = None
+
+    def enter(self, files: Mapping[str, bytes]) -> None:
+        """Makes the folder the home of this process, with these files in it, by their paths. Raises FaceSearchError
+        where the disk refuses it."""
+        try:
+            clusters = private_folder(home() / "cluster")
+            _sweep(clusters)
+            self._lock, self._at = _new_folder(clusters)
+            for name, data in files.items():
+                path = self._at / name
+                private_folder(path.parent)
+                path.write_bytes(data)
+                path.chmod(0o600)
+        except OSError as error:
+            where = error.filename or home()
+            raise FaceSearchError(f"cannot write {where} ({error.strerror}); make room or rights there") from error
+        os.environ["FACESEARCH_HOME"] = str(self._at)
+
+    def are_loaded(self) -> None:
+        """Deletes the files that it was given."""
+        if self._at is not None:
+            shutil.rmtree(self._at / "models", ignore_errors=True)
+
+    def leave(self) -> None:
+        """Deletes the folder."""
+        if self._lock is not None and self._at is not None:
+            shutil.rmtree(self._at, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
+
+
+def _new_folder(clusters: Path) -> tuple[int, Path]:
+    """A folder of this process's own, and the handle of its lock."""
+    folder = Path(tempfile.mkdtemp(dir=clusters))
+    handle = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle, folder
+
+
+def _sweep(clusters: Path) -> None:
+    """Deletes the folders whose workers have ended."""
+    for folder in clusters.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _NEW:
+                continue
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)

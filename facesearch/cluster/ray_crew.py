@@ -1,0 +1,308 @@
+"""The workers of a run on the nodes of a cluster: started, asked, replaced.
+
+Where each goes is decided here and not by Ray: a node that refuses is left out by its name, one that joins is used,
+and a worker that ended is followed by another on its node. Ray is never asked to try anything again."""
+
+import pickle
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from facesearch.cluster.ray_cluster import Cluster
+from facesearch.cluster.ray_records import Batch, Done, Lost, Order, Ready, Refused, Use
+from facesearch.cluster.ray_session import Node, Session
+from facesearch.errors import FaceSearchError, Note
+from facesearch.models.engines import Engine
+
+_AT_ONCE = 2  # batches with a worker: one that it works on, one that waits there
+_BETWEEN_COUNTS = 2.0  # seconds between two looks at which nodes there are
+_MOST_GONE = 10.0  # seconds in which a cluster may not answer
+_TO_COME = 60.0  # seconds in which a node may yet join where none can work
+_MOST_STARTS = 3  # of a node on which workers end before they are ready
+_MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
+
+
+class ClusterError(FaceSearchError):
+    """No node can work. The exit code is that of the first refusal."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = code  # type: ignore[misc, assignment]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One actor. Its `start` is waited for until it is ready."""
+
+    actor: Any
+    node: Node
+    start: Any
+    is_ready: bool = False
+    batches: dict[Any, Batch] = field(default_factory=dict)  # by what Ray calls the answer
+
+    def room(self) -> bool:
+        has_suspect = any(batch.is_suspect for batch in self.batches.values())
+        return self.is_ready and not has_suspect and len(self.batches) < _AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many workers of how many processors, and of which part of a GPU, fit on which nodes."""
+
+    cluster: Cluster
+    cpus: int
+
+    def places(self, node: Node) -> int:
+        """How many workers a node has room for."""
+        by_cpus = int(node.cpus // self.cpus)
+        share = self.cluster.gpu_share
+        return by_cpus if share is None else min(by_cpus, int(node.gpus) * int(1 / share + 1e-9))
+
+    def wanted(self, nodes: list[Node]) -> list[str]:
+        """The ids of the nodes on which workers are to be, one for each worker: spread over all of them."""
+        rounds = max((self.places(node) for node in nodes), default=0)
+        spread = [node.id for turn in range(rounds) for node in nodes if self.places(node) > turn]
+        return spread[: self.cluster.workers]
+
+
+class RayCrew:
+    """A `Crew` of Ray's actors."""
+
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        order: Order,
+        files: dict[str, bytes],
+        note: Note,
+        on_ready: Callable[[Engine], None] = lambda _: None,
+    ) -> None:
+        """Sends the networks to the cluster, and starts the workers, for which nothing waits; `on_ready` hears what
+        embeds there of each that can begin. Raises FaceSearchError."""
+        self._session, self._ray, self._plan, self._note = session, session.ray, plan, note
+        self._order, self._engine, self._on_ready = order, order.engine, on_ready
+        self._files = self._put(files)
+        self._actor_class = self._ray.remote(_actor_by_value(self._ray))
+        self._workers: list[_Worker] = []
+        self._refused: dict[str, Refused] = {}  # by the id of the node
+        self._first: tuple[Node, Refused] | None = None
+        self._sentences: list[str] = []
+        self._failed_starts: Counter[str] = Counter()
+        self._doubts: Counter[str] = Counter()
+        self._most: Counter[str] = Counter()  # workers that were ready at once, by node
+        self._nodes: list[Node] = []
+        self._counted = self._answered = float("-inf")
+        self._usable = time.monotonic()
+        self._count()
+
+    @property
+    def size(self) -> int:
+        return len(self._workers)
+
+    @property
+    def busy(self) -> int:
+        return sum(len(worker.batches) for worker in self._workers)
+
+    def use(self) -> Use:
+        """What the run had of the cluster until now."""
+        return Use(self._most.total(), len(self._most), tuple(self._sentences))
+
+    def sentence(self) -> str:
+        ready = sum(worker.is_ready for worker in self._workers)
+        return f"{ready} of {len(self._workers)} workers are ready, {self.busy} batches are with them"
+
+    def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
+        """As `Crew.hand_out`: first one to each, then more."""
+        for full in range(_AT_ONCE):
+            for worker in self._workers:
+                if worker.room() and len(worker.batches) <= full:
+                    batch = next_batch(not worker.batches)
+                    if batch is not None:
+                        answer = worker.actor.work.remote(pickle.dumps(batch, protocol=5))
+                        worker.batches[answer] = batch
+
+    def wait(self, seconds: float) -> list[Done | Lost]:
+        """As `Crew.wait`."""
+        self._count()
+        pending = [ref for worker in self._workers for ref in worker.batches]
+        starting = [worker.start for worker in self._workers if not worker.is_ready]
+        if not pending and not starting:
+            time.sleep(seconds)
+            return []
+        ready, _ = self._ray.wait(pending + starting, num_returns=1, timeout=seconds)
+        if ready:  # all that is there, without waiting for more
+            ready, _ = self._ray.wait(pending + starting, num_returns=len(pending + starting), timeout=0)
+        found: list[Done | Lost] = []
+        for ref in ready:
+            found += self._heard(ref)
+        self._refuse_where_none_is_left()
+        return found
+
+    def doubt(self, node: str, path: str) -> None:
+        """As `Crew.doubt`."""
+        self._doubts[node] += 1
+        for worker in self._workers:
+            if worker.node.id == node and self._doubts[node] >= _MOST_DOUBTS:
+                reason = f"does not see {path}, which this machine sees; mount its folder there, at the same path"
+                self._refuse(worker.node, Refused(reason))
+                return
+
+    def close(self) -> None:
+        """Ends all workers; what they were given stays undone."""
+        ends = [worker.actor.end.remote() for worker in self._workers if worker.is_ready]
+        if ends and self._session.address.answers():
+            self._ray.wait(ends, num_returns=len(ends), timeout=2)
+        for worker in self._workers:
+            self._kill(worker)
+        self._workers = []
+
+    def _put(self, files: dict[str, bytes]) -> Any:
+        try:
+            return self._ray.put(files)
+        except self._ray.exceptions.RayError as error:
+            raise FaceSearchError(
+                f"The networks find no room in the cluster's memory for objects ({_first_line(error)}); start its "
+                "nodes with a larger --object-store-memory, or wait for others to end."
+            ) from error
+
+    def _count(self) -> None:
+        """Looks which nodes there are, and has workers on them."""
+        now = time.monotonic()
+        if now - self._counted < _BETWEEN_COUNTS:
+            return
+        if not self._session.address.answers():
+            if now - self._answered > _MOST_GONE and self._answered > 0:
+                raise FaceSearchError(
+                    f"The Ray cluster {self._session.address} is gone; what came before is stored: when it is there "
+                    "again, run the same command."
+                )
+            return
+        self._answered = self._counted = now
+        self._nodes = self._session.nodes()
+        self._staff()
+
+    def _staff(self) -> None:
+        """Starts the workers that are not there yet."""
+        open_to_us = [node for node in self._nodes if node.id not in self._refused]
+        have = Counter(worker.node.id for worker in self._workers)
+        by_id = {node.id: node for node in open_to_us}
+        missing = Counter(self._plan.wanted(open_to_us)) - have
+        room = None if self._plan.cluster.workers is None else self._plan.cluster.workers - len(self._workers)
+        for node_id in list(missing.elements())[: room if room is None else max(room, 0)]:
+            self._workers.append(self._started(by_id[node_id]))
+        if self._workers:
+            self._usable = time.monotonic()
+
+    def _started(self, node: Node) -> _Worker:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        actor = self._actor_class.options(
+            num_cpus=self._plan.cpus,
+            num_gpus=self._plan.cluster.gpu_share or 0,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=_AT_ONCE,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+        ).remote()
+        versions = platform.python_version(), import_module("facesearch").__version__
+        return _Worker(actor, node, actor.start.remote(versions, pickle.dumps(self._order), self._files))
+
+    def _heard(self, ref: Any) -> list[Done | Lost]:
+        """What a worker has to say, with a batch or at its start."""
+        worker = next((each for each in self._workers if ref == each.start or ref in each.batches), None)
+        if worker is None:  # it ended with another batch
+            return []
+        try:
+            answer = self._ray.get(ref)
+        except self._ray.exceptions.RayTaskError as error:
+            return self._refuse(worker.node, Refused(f"failed ({_first_line(error.cause)})"))
+        except self._ray.exceptions.RayError as error:
+            return self._bury(worker, error)
+        if ref == worker.start:
+            return self._meet(worker, *answer)
+        self._doubts.pop(worker.node.id, None) if not _sees_nothing(answer) else None
+        return [Done(worker.batches.pop(ref), pickle.loads(answer), worker.node.id)]
+
+    def _meet(self, worker: _Worker, reason: str, answer: bytes) -> list[Done | Lost]:
+        found = Refused(reason) if reason else pickle.loads(answer)
+        if isinstance(found, Ready) and not self._is_ours(found.engine):
+            found = Refused(f"embeds with {found.engine.name} in {found.engine.precision}, and this run does not")
+        if isinstance(found, Refused):
+            return self._refuse(worker.node, found)
+        worker.is_ready = True
+        self._on_ready(found.engine)
+        ready = sum(each.is_ready and each.node.id == worker.node.id for each in self._workers)
+        self._most[worker.node.id] = max(self._most[worker.node.id], ready)
+        self._failed_starts.pop(worker.node.id, None)
+        return []
+
+    def _is_ours(self, engine: Engine) -> bool:
+        self._engine = self._engine or engine
+        return (engine.name, engine.precision) == (self._engine.name, self._engine.precision)
+
+    def _refuse(self, node: Node, refused: Refused) -> list[Done | Lost]:
+        """Leaves a node out of the run. What its workers have is given to others."""
+        if node.id not in self._refused:
+            self._refused[node.id] = refused
+            self._first = self._first or (node, refused)
+            self._sentences.append(f"The node {node.name} {refused.reason}.")
+            self._note(f"{self._sentences[-1]} The others go on without it.")
+        left = [worker for worker in self._workers if worker.node.id == node.id]
+        self._workers = [worker for worker in self._workers if worker.node.id != node.id]
+        for worker in left:
+            self._kill(worker)
+        return [Lost(batch, is_of_node=True) for worker in left for batch in worker.batches.values()]
+
+    def _bury(self, worker: _Worker, error: Exception) -> list[Done | Lost]:
+        """A worker has ended: with its node, at its start, or over what it had."""
+        self._workers.remove(worker)
+        self._kill(worker)
+        self._counted = float("-inf")  # another follows
+        is_there = any(node.id == worker.node.id for node in self._session.nodes())
+        if is_there and not worker.is_ready:
+            self._failed_starts[worker.node.id] += 1
+            if self._failed_starts[worker.node.id] >= _MOST_STARTS:
+                return self._refuse(worker.node, Refused(f"starts no worker ({_first_line(error)})"))
+        return [Lost(batch, is_of_node=not is_there) for batch in worker.batches.values()]
+
+    def _kill(self, worker: _Worker) -> None:
+        try:
+            self._ray.kill(worker.actor)
+        except Exception:  # it is gone, or its cluster is
+            return
+
+    def _refuse_where_none_is_left(self) -> None:
+        """Raises FaceSearchError where no node can work."""
+        if self._workers:
+            return
+        if self._first and all(node.id in self._refused for node in self._nodes if self._plan.places(node)):
+            node, refused = self._first
+            raise ClusterError(f"The node {node.name} {refused.reason}.", refused.exit_code)
+        if time.monotonic() - self._usable > _TO_COME:
+            what = "GPU" if self._plan.cluster.gpu_share else "processor"
+            raise FaceSearchError(
+                f"No node of the Ray cluster {self._session.address} has a {what} for a worker; add one with: "
+                f"ray start --address={self._session.address} --disable-usage-stats"
+            )
+
+
+def _actor_by_value(ray: Any) -> type:
+    """The actor as Ray is to send it: itself, and not where to find it."""
+    from facesearch.cluster import ray_actor
+
+    ray.cloudpickle.register_pickle_by_value(ray_actor)
+    return ray_actor.Actor
+
+
+def _sees_nothing(answer: bytes) -> bool:
+    found = pickle.loads(answer)
+    return bool(found.unseen) and not found.rows
+
+
+def _first_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

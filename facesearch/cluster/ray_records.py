@@ -1,0 +1,100 @@
+"""What passes between the driver, the process of the command on its own machine, and the workers on a cluster."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from facesearch.errors import ExitCode
+from facesearch.faces.analyser import Analysed
+from facesearch.flow.pace import Pace
+from facesearch.flow.stages import Failed, Found, Job, Loaded
+from facesearch.models.cards import DetectorCard, EmbedderCard
+from facesearch.models.device import Precision
+from facesearch.models.engines import Engine
+from facesearch.photos.file import PhotoFile
+
+Item: TypeAlias = Job[Any] | Loaded[Any]  # of a photo that no node sees, the bytes travel
+Row: TypeAlias = Found[Any, Analysed] | Failed[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to do with photos. `exports` says, by the names of the two cards, what the folders of their
+    networks are called; `engine` is what must embed, None where the first worker decides. At its start a worker must
+    see the `sights`, files as this machine sees them."""
+
+    detector: DetectorCard
+    embedder: EmbedderCard
+    exports: dict[str, str]
+    on_gpu: bool
+    precision: Precision
+    engine: Engine | None
+    pace: Pace
+    max_megapixels: float
+    seconds: float
+    makes_pictures: bool
+    sights: tuple[PhotoFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker can begin; what embeds there."""
+
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a node cannot work for this run: half a sentence behind its name, and the exit code should no other be
+    left."""
+
+    reason: str
+    exit_code: int = ExitCode.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos that a worker gets at once. `deaths` counts the workers that ended over it: it is then given to one that
+    has nothing else to do."""
+
+    number: int
+    items: tuple[Item, ...]
+    deaths: int = 0
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.deaths > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker made of a batch: rows, whose keys are places in the batch, and the places of photos that its node
+    does not see, each with the reason. The places of files that are no photos are in neither."""
+
+    rows: tuple[Row, ...]
+    unseen: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch that came back, and the node that had it."""
+
+    batch: Batch
+    answer: Answer
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A batch whose worker ended. That is the fault of its photos, perhaps, where it was not that of its node."""
+
+    batch: Batch
+    is_of_node: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a run had of a cluster: so many workers on so many nodes, and a sentence for each node that refused."""
+
+    workers: int
+    nodes: int
+    refused: tuple[str, ...] = ()

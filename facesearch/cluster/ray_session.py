@@ -1,0 +1,143 @@
+"""A connection to a Ray cluster, for the time of a run."""
+
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from facesearch import libraries
+from facesearch.cluster.ray_address import HOW_TO_START, RayAddress, of_environment
+from facesearch.errors import FaceSearchError, Note
+from facesearch.files import printable
+from facesearch.packages import required
+
+_TO_PART = 5.0  # seconds: from a cluster that is gone Ray parts slowly
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of a cluster, or what Ray takes for one, with the processors and GPUs that Ray gives out there."""
+
+    id: str
+    name: str
+    cpus: float
+    gpus: float
+
+
+class Session:
+    """An open connection."""
+
+    def __init__(self, ray: Any, address: RayAddress) -> None:
+        self.ray, self.address = ray, address
+
+    def nodes(self) -> list[Node]:
+        """The nodes that live."""
+        return [_node(each) for each in self.ray.nodes() if each["Alive"]]
+
+
+@contextmanager
+def connected(address: str, note: Note) -> Iterator[Session]:
+    """A connection to the cluster at HOST:PORT, or to that of RAY_ADDRESS or of this machine (`auto`). A machine that
+    is no node of it becomes one, without processors, for so long. Raises UsageError for what is no address,
+    FaceSearchError where there is no cluster, no Ray is installed, or this one is another."""
+    head = of_environment() if address == "auto" else RayAddress.parse(address)
+    ray = _imported(head)
+    with ExitStack() as stack:
+        if ray.is_initialized():  # by the program that calls us
+            yield Session(ray, RayAddress.parse(ray.get_runtime_context().gcs_address))
+            return
+        head = head or _of_this_machine()
+        head.refuse_silent()
+        _join(head, stack, note)
+        _connect(ray, head)
+        stack.callback(_part, ray)
+        yield Session(ray, head)
+
+
+def _imported(head: RayAddress | None) -> Any:
+    libraries.settle("ray")
+    if head and head.is_loopback:
+        # Ray would go on to this machine's other address, at which a head that was started at this one is not.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    return required("ray")
+
+
+def _of_this_machine() -> RayAddress:
+    from ray._private import services
+
+    try:
+        found = services.get_ray_address_from_environment("auto", None)
+    except ConnectionError as error:
+        raise FaceSearchError(
+            f"No Ray cluster runs on this machine; start one with: {HOW_TO_START}, or name the HOST:PORT of another."
+        ) from error
+    return RayAddress.parse(found)
+
+
+def _join(head: RayAddress, stack: ExitStack, note: Note) -> None:
+    from facesearch.cluster.ray_joining import is_node, joined
+
+    if not is_node(head):
+        stack.enter_context(joined(head, note))
+
+
+def _connect(ray: Any, head: RayAddress) -> None:
+    """Raises FaceSearchError with the first line of what Ray says."""
+    handler = signal.getsignal(signal.SIGTERM) if _is_main_thread() else None
+    try:
+        ray.init(address=str(head), log_to_driver=False, configure_logging=False, logging_level="CRITICAL")
+    except Exception as error:
+        raise FaceSearchError(_why_not(head, error)) from error
+    finally:
+        if _is_main_thread() and handler is not None:  # Ray takes it for its own
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _why_not(head: RayAddress, error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if "ersion mismatch" in str(error):
+        found = ", ".join(line for line in lines[1:3] if line.startswith(("Ray:", "Python:")))
+        import ray
+
+        return (
+            f"The Ray cluster {head} is of another version ({found or 'unknown'}; here Ray: {ray.__version__}, "
+            f"Python: {platform.python_version()}); install the same here or there."
+        )
+    cause = error.__cause__ or error
+    said = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return (
+        f"The Ray cluster {head} cannot be used ({printable(said[0] if said else type(error).__name__)[:300]}); look "
+        "with: ray status"
+    )
+
+
+def _part(ray: Any) -> None:
+    """Ends the connection; one to a cluster that is gone is left behind."""
+    parting = threading.Thread(target=_shut_down, args=(ray,), daemon=True)
+    parting.start()
+    parting.join(_TO_PART)
+
+
+def _shut_down(ray: Any) -> None:
+    with suppress(Exception):
+        ray.shutdown()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _node(found: dict[str, Any]) -> Node:
+    resources = found["Resources"]
+    address, name = found["NodeManagerAddress"], found["NodeName"]
+    known_as = name if name and name != address else found["NodeManagerHostname"]
+    return Node(
+        found["NodeID"],
+        printable(f"{known_as} ({address}, {found['NodeID'][:8]})"),
+        resources.get("CPU", 0.0),
+        resources.get("GPU", 0.0),
+    )

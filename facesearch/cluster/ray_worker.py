@@ -1,0 +1,142 @@
+"""A worker on a node: the stages that run on one machine, kept open from batch to batch. It knows no database."""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from facesearch.cluster.node_folder import NodeFolder
+from facesearch.cluster.ray_records import Answer, Batch, Order, Ready, Refused
+from facesearch.errors import FaceSearchError, PhotoError
+from facesearch.faces.analyser import Analysed, Analyser
+from facesearch.files import printable
+from facesearch.flow.analysis import analysis
+from facesearch.flow.stages import Failed, Job, Loaded, Stages, Work
+from facesearch.models.device import Device
+from facesearch.models.export import exported_to, is_prepared
+from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.status import Cause, Status
+
+
+class UnseenError(PhotoError):
+    """A photo whose file cannot be read on this node, which says nothing about the photo."""
+
+
+def start(order: bytes, files: Mapping[str, bytes]) -> tuple["Worker | None", bytes]:
+    """A worker for a pickled order, with its networks; and, pickled, that it is ready, or why it refuses."""
+    wanted: Order = pickle.loads(order)
+    folder = NodeFolder()
+    try:
+        folder.enter(files)
+        _refuse_other_exports(wanted)
+        _refuse_unseen(wanted.sights)
+        worker = Worker(wanted, folder)
+        if wanted.engine and _facts(worker.engine) != _facts(wanted.engine):
+            raise FaceSearchError(
+                f"embeds with {_named(worker.engine)}, and this run with {_named(wanted.engine)}; install the same "
+                "there, or choose --precision float32"
+            )
+    except FaceSearchError as error:
+        folder.leave()
+        return None, pickle.dumps(Refused(_half(error), error.exit_code))
+    return worker, pickle.dumps(Ready(worker.engine))
+
+
+class Worker:
+    """Photos in, rows out. Two batches may be in it at the same time."""
+
+    def __init__(self, order: Order, folder: NodeFolder) -> None:
+        """Gets the networks running. Raises FaceSearchError where an engine, a GPU or a model is missing."""
+        import cv2
+
+        cv2.setNumThreads(1)
+        self._folder, self._most = folder, order.max_megapixels
+        device: Device = "gpu" if order.on_gpu else "cpu"
+        analyser = Analyser.of_prepared(order.detector, order.embedder, device, 1, order.precision)
+        analyse = analysis(analyser, order.makes_pictures)
+        work: Work[int, Analysed] = Work(
+            lambda: analyse,
+            order.pace,
+            order.detector.max_side,
+            order.max_megapixels,
+            order.seconds,
+            self._read,
+        )
+        self.engine = analyser.engine
+        folder.are_loaded()
+        self._stages = Stages(work).__enter__()
+
+    def work(self, batch: bytes) -> bytes:
+        """The pickled answer to a pickled batch."""
+        asked: Batch = pickle.loads(batch)
+        rows: list[Any] = []
+        unseen: list[tuple[int, str]] = []
+        for part in self._stages.run(_numbered(asked)):
+            for row in part:
+                if isinstance(row, Failed) and isinstance(row.error, UnseenError):
+                    unseen.append((row.key, row.error.reason))
+                else:
+                    rows.append(row)
+        return pickle.dumps(Answer(tuple(rows), tuple(unseen)), protocol=5)
+
+    def end(self) -> None:
+        """Ends the decoders, and deletes what was unpacked here once nobody needs it."""
+        self._stages.stop()
+        self._folder.leave()
+
+    def _read(self, file: PhotoFile) -> LoadedPhoto | None:
+        try:
+            return load(file, self._most)
+        except PhotoError as error:
+            if error.status == Status.UNREADABLE and error.cause == Cause.MACHINE:
+                raise UnseenError(error.status, error.reason, error.cause) from error
+            raise
+
+
+def _numbered(batch: Batch) -> Iterator[Job[int] | Loaded[int]]:
+    for place, item in enumerate(batch.items):
+        yield Loaded(place, item.photo) if isinstance(item, Loaded) else Job(place, item.file)
+
+
+def _refuse_other_exports(order: Order) -> None:
+    for card in (order.detector, order.embedder):
+        here = exported_to(card).name
+        if here != order.exports[card.name]:
+            raise FaceSearchError(
+                f"makes another graph of '{card.name}' ({here}) than this machine ({order.exports[card.name]}); "
+                "install the same facesearch there"
+            )
+        if not order.on_gpu and not is_prepared(card):
+            raise FaceSearchError(f"did not get the networks of '{card.name}' whole; look whether its disk is full")
+
+
+def _refuse_unseen(sights: tuple[PhotoFile, ...]) -> None:
+    """Refuses where most of these files are not there, or are others."""
+    wrong = [(file, why) for file in sights if (why := _why_not_seen(file))]
+    if 2 * len(wrong) > len(sights):
+        file, why = wrong[0]
+        raise FaceSearchError(
+            f"does not see {printable(file.path)} as this machine does ({why}); mount its folder there, at the same "
+            "path"
+        )
+
+
+def _why_not_seen(file: PhotoFile) -> str:
+    try:
+        found = PhotoFile.from_stat(file.path, Path(file.path).stat())
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if (found.size, found.mtime_ns) == (file.size, file.mtime_ns) else "another size or time"
+
+
+def _facts(engine: Any) -> tuple[str, str]:
+    return engine.name, engine.precision
+
+
+def _named(engine: Any) -> str:
+    return f"{engine.name} in {engine.precision}"
+
+
+def _half(error: FaceSearchError) -> str:
+    """A sentence as the half of one."""
+    return str(error).rstrip(".")
