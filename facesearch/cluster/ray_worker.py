@@ -2,7 +2,6 @@
 
 import pickle
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from facesearch.cluster.node_folder import NodeFolder
@@ -15,6 +14,7 @@ from facesearch.flow.stages import Failed, Job, Loaded, Stages, Work
 from facesearch.models.device import Device
 from facesearch.models.export import exported_to, is_prepared
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load
+from facesearch.photos.places import examined
 from facesearch.photos.status import Cause, Status
 
 
@@ -123,7 +123,7 @@ def _refuse_unseen(sights: tuple[PhotoFile, ...]) -> None:
 
 def _why_not_seen(file: PhotoFile) -> str:
     try:
-        found = PhotoFile.from_stat(file.path, Path(file.path).stat())
+        found = examined(file.path)
     except OSError as error:
         return error.strerror or str(error)
     return "" if (found.size, found.mtime_ns) == (file.size, file.mtime_ns) else "another size or time"
