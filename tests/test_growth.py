@@ -1,16 +1,26 @@
 """What keeps a gallery fast while it grows: deletions that are noted, so that nothing is compared with all faces."""
 
+import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from facesearch import Gallery
 from facesearch.gallery import vectors_file
 from facesearch.gallery.database import Database
-from tests.made_galleries import made
+from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.records import GallerySettings
+from facesearch.photos.file import PhotoFile
+from facesearch.photos.status import Status
+from tests.made_galleries import DIM, embedding, face, made
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +29,20 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "home"))
 
 
+_STATEMENTS = (
+    "DELETE FROM photos WHERE id = :n",
+    "DELETE FROM faces WHERE id = :n",
+    "DELETE FROM faces",
+    "UPDATE faces SET person_id = 1 + :n % 2, named_by = 'auto' WHERE id <= :n",
+    "UPDATE faces SET person_id = 1, named_by = 'user' WHERE id = :n",
+    "UPDATE faces SET person_id = NULL, named_by = NULL WHERE id = :n",
+    "UPDATE faces SET is_face = 0 WHERE id = :n AND person_id IS NULL",
+    "UPDATE faces SET is_face = 1 WHERE id >= :n",
+    "UPDATE photos SET status = 'missing'",
+    "INSERT OR IGNORE INTO photos SELECT * FROM photos WHERE id = :n",
+)
+_FEW = r" USING (COVERING )?INDEX (photos_of_note|photos_without_date|faces_that_are_none)"
+_READS_ALL = re.compile(rf"SCAN (photos|faces|other)(?!{_FEW})")
 _PHOTOS = {f"/p/{i}.jpg": 2 for i in range(6)}  # faces 1 to 12
 
 
@@ -142,3 +166,108 @@ def _ids_in_both(gallery: Gallery) -> tuple[np.ndarray, np.ndarray]:
         ids = vectors_file.ids_in(gallery.vectors, stamp)
         assert ids is not None
         return ids, db.faces.ids()
+
+
+def _counted(db: Database) -> tuple[dict[str, int], int, tuple[int, int], tuple[int, ...], int]:
+    """What the tables say that SQLite keeps."""
+    return db.photos.counts(), db.faces.count(), db.groupings.size(), db.groupings.counts(), db.people.with_faces()
+
+
+def _scanned(db: Database) -> tuple[dict[str, int], int, tuple[int, int], tuple[int, ...], int]:
+    """The same from each row."""
+
+    def one(statement: str) -> int:
+        return int(db.connection.execute(statement).fetchone()[0])
+
+    alone = one("SELECT count(*) FROM faces WHERE is_face AND person_id IS NULL")
+    people = one("SELECT count(DISTINCT person_id) FROM faces WHERE is_face")
+    faces = one("SELECT count(*) FROM faces WHERE is_face")
+    said = one("SELECT count(DISTINCT person_id) FROM faces WHERE is_face AND named_by != 'auto'")
+    counts = faces, said, people - said, alone, one("SELECT count(*) FROM suggestions")
+    statuses = dict(db.connection.execute("SELECT status, count(*) FROM photos GROUP BY status"))
+    whoever = one("SELECT count(DISTINCT person_id) FROM faces")
+    return statuses, one("SELECT count(*) FROM faces"), (people + alone, faces), counts, whoever
+
+
+class _CancelledError(Exception):
+    """What rolls a transaction back."""
+
+
+class Counting(RuleBasedStateMachine):
+    """Whatever is written, and whatever is rolled back, the kept counts are those of the rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory()
+        self._db = Database.create(Path(self._folder.name) / "faces.db")
+        with self._db.transaction():
+            self._db.settings.write(GallerySettings("dlib-resnet", "mtcnn", DIM, 20.0))
+            self._db.connection.executemany("INSERT INTO people (id) VALUES (?)", [(1,), (2,)])
+
+    def teardown(self) -> None:
+        self._db.connection.close()
+        self._folder.cleanup()
+
+    def _write(self, holds: bool, act: Callable[[sqlite3.Connection], object]) -> None:
+        with suppress(_CancelledError), self._db.transaction():
+            act(self._db.connection)
+            if not holds:
+                raise _CancelledError
+
+    @rule(photo=st.integers(1, 6), faces=st.integers(0, 2), holds=st.booleans())
+    def save(self, photo: int, faces: int, holds: bool) -> None:
+        path = f"/p/{photo}.jpg"
+        rows = np.array([embedding(path, i) for i in range(faces)], np.float32).reshape(faces, DIM)
+        status = Status.OK if faces else Status.NO_FACE
+        row = PhotoRow(PhotoFile(path, 1, 1), status, path.encode(), faces=[face(9)] * faces, embeddings=rows)
+        self._write(holds, lambda _: self._db.photos.save(row))
+
+    @rule(photo=st.integers(1, 9), status=st.sampled_from(tuple(Status)), holds=st.booleans())
+    def mark(self, photo: int, status: Status, holds: bool) -> None:
+        self._write(holds, lambda _: self._db.photos.mark([photo], status))
+
+    @rule(statement=st.sampled_from(_STATEMENTS), n=st.integers(1, 9), holds=st.booleans())
+    def change(self, statement: str, n: int, holds: bool) -> None:
+        self._write(holds, lambda conn: conn.execute(statement, {"n": n}))
+
+    @rule(holds=st.booleans())
+    def forget_displaced(self, holds: bool) -> None:
+        self._write(holds, lambda _: self._db.photos.delete_displaced())
+
+    @invariant()
+    def counts_are_those_of_the_rows(self) -> None:
+        assert _counted(self._db) == _scanned(self._db)
+
+
+Counting.TestCase.settings = settings(max_examples=12, stateful_step_count=16, deadline=None, derandomize=True)
+TestCountsAreRightWhateverIsWritten = Counting.TestCase
+
+
+def test_counts_that_are_wrong_are_a_fault_and_repaired() -> None:
+    gallery = _synced()
+    _delete(gallery, "UPDATE photo_counts SET photos = 7 WHERE status = 'ok'")
+    _delete(gallery, "UPDATE face_counts SET alone = 3")
+    assert len(gallery.check().faults) == 2
+    gallery.repair()
+    assert gallery.check().faults == ()
+    with gallery.reading() as (db, _):
+        assert _counted(db) == _scanned(db)
+
+
+def test_what_is_asked_about_few_of_millions_looks_at_no_others() -> None:
+    gallery = _synced()
+    with gallery.writing() as db:
+        looked: list[str] = []
+        db.connection.set_trace_callback(looked.append)
+        with db.transaction():
+            list(db.photos.unread())
+            db.photos.counts(), db.faces.count(), db.groupings.count(), db.groupings.copies([1, 2])
+            db.photos.not_looked_at_for_dates(10)
+            db.photos.delete_displaced()
+            list(db.removal.missing())
+        db.connection.set_trace_callback(None)
+        asked = [each for each in looked if each.startswith(("SELECT", "DELETE"))]
+        assert len(asked) >= 7
+        for statement in asked:
+            steps = [step for *_, step in db.connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert not [step for step in steps if _READS_ALL.match(step)], statement

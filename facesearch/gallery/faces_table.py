@@ -23,6 +23,7 @@ from facesearch.people.cohort import JudgedFaces, Shifts
 
 # Above 0 for who has a name, below 0 for who has none, 0 for a face that is nobody's.
 _PERSON = "coalesce((SELECT iif(name IS NULL, -id, id) FROM people WHERE id = person_id), 0)"
+_COUNT_ALL = "SELECT count(*) FROM faces"  # in an earlier facesearch's database
 _ROWS_AT_ONCE = 50_000  # embeddings read at once: 25 MB at 128 dimensions
 
 
@@ -89,7 +90,11 @@ class Faces:
 
     def count(self) -> int:
         """How many faces are stored, those of missing photos too."""
-        return int(self._conn.execute("SELECT count(*) FROM faces").fetchone()[0])
+        counted = "SELECT faces FROM face_counts" if columns(self._conn, "face_counts") else _COUNT_ALL
+        row = self._conn.execute(counted).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError("how many faces there are is not as it was stored")
+        return int(row[0])
 
     def newest(self) -> int:
         """The greatest id of a face, 0 when there is none."""

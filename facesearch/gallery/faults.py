@@ -40,6 +40,7 @@ def faults(path: Path) -> Iterator[str]:
             yield from _faults_of_sqlite(conn)
             yield from _faults_of_tables(conn)
             _read_all(conn)
+            yield from _faults_of_counts(conn)
             yield from _faults_of_photos(conn)
             yield from _faults_of_faces(conn, settings.dim if settings else None)
             yield from faults_of_decisions(conn)
@@ -78,6 +79,18 @@ def _read_all(conn: sqlite3.Connection) -> None:
             continue
         for _ in conn.execute(f"SELECT {present(conn, table, wanted)} FROM {table}"):
             pass
+
+
+def _faults_of_counts(conn: sqlite3.Connection) -> Iterator[str]:
+    """Counts that SQLite keeps, beside what is there; none in an earlier facesearch's database."""
+    if not columns(conn, "face_counts"):
+        return
+    kept = dict(conn.execute("SELECT status, photos FROM photo_counts WHERE photos"))
+    if kept != dict(conn.execute("SELECT status, count(*) FROM photos GROUP BY status")):
+        yield "how many photos have which status is not what was counted"
+    (there,) = conn.execute("SELECT count(*), count(*) - count(person_id) FROM faces")
+    if conn.execute("SELECT faces, alone FROM face_counts").fetchone() != there:
+        yield "how many faces there are is not what was counted"
 
 
 def _faults_of_photos(conn: sqlite3.Connection) -> Iterator[str]:

@@ -102,7 +102,7 @@ def _group_new(db: "Database", work: "_Grouping", new: list[int], search: Search
         if len(fresh)
         else np.empty(0, np.int64)
     )
-    copies = db.groupings.copies()
+    copies = db.groupings.copies(np.unique(fresh.photos).tolist())
     originals = {copies[photo] for photo in fresh.photos.tolist() if photo in copies}
     around = db.groupings.around([*new, *near[near > 0].tolist()], sorted(originals))
     faces = db.groupings.faces_of(around, dim)
@@ -134,7 +134,8 @@ class _Grouping:
 
     def group(self, faces: GroupedFaces, is_new: NDArray[np.bool_] | None = None) -> _Found:
         """Who the faces are; with `is_new`, (n,), the groups of the others stay together."""
-        firsts, twins = _of_copies(faces, self._db.groupings.copies())
+        copies = self._db.groupings.copies(None if is_new is None else np.unique(faces.photos).tolist())
+        firsts, twins = _of_copies(faces, copies)
         one_each = faces[firsts]
         given = self._given(one_each, self._barred(faces.ids, twins), is_new is not None)
         if is_new is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.sqlite import first_row, has_table, marks, now, parts
+from facesearch.gallery.sqlite import columns, first_row, has_table, marks, now, parts
 
 _AT_ONCE = 50_000  # faces read at once: 25 MB at 128 dimensions
 _COMPUTED = "auto"
@@ -99,13 +99,26 @@ class Groupings:
 
     def count(self) -> int:
         """How many faces can be grouped: all but those of which the user said that they are none."""
-        return int(self._conn.execute("SELECT count(*) FROM faces WHERE is_face").fetchone()[0])
+        return self._counted()[0]
 
     def size(self) -> tuple[int, int]:
         """About how many people there are, each face that is alone for one, and how many faces."""
+        faces, alone = self._counted()
         row = self._conn.execute(
-            "SELECT count(DISTINCT person_id) + total(person_id IS NULL), count(*) FROM faces WHERE is_face"
+            "SELECT count(*) FROM people WHERE EXISTS (SELECT 1 FROM faces WHERE person_id = people.id AND is_face)"
         ).fetchone()
+        return int(row[0]) + alone, faces
+
+    def _counted(self) -> tuple[int, int]:
+        """How many faces can be grouped, and how many of them are nobody's."""
+        if not columns(self._conn, "face_counts"):  # an earlier facesearch's
+            row = self._conn.execute("SELECT count(*), total(person_id IS NULL) FROM faces WHERE is_face").fetchone()
+        else:
+            none = "FROM faces WHERE NOT is_face"  # few: they have an index of their own
+            row = self._conn.execute(
+                f"SELECT faces - (SELECT count(*) {none}), alone - (SELECT count(*) {none} AND person_id IS NULL) "
+                "FROM face_counts"
+            ).fetchone()
         return int(row[0]), int(row[1])
 
     def counts(self) -> tuple[int, int, int, int, int]:
@@ -114,10 +127,10 @@ class Groupings:
         said = f"coalesce(named_by, '{_COMPUTED}') != '{_COMPUTED}'"
         people = f"SELECT person_id, max({said}) AS said FROM faces WHERE is_face AND person_id NOTNULL GROUP BY 1"
         row = self._conn.execute(
-            f"SELECT (SELECT count(*) FROM faces WHERE is_face), total(said), total(NOT said), (SELECT count(*) FROM "
-            f"faces WHERE is_face AND person_id IS NULL), (SELECT count(*) FROM suggestions) FROM ({people})"
+            f"SELECT total(said), total(NOT said), (SELECT count(*) FROM suggestions) FROM ({people})"
         ).fetchone()
-        faces, people_said, groups, alone, questions = map(int, row)
+        people_said, groups, questions = map(int, row)
+        faces, alone = self._counted()
         return faces, people_said, groups, alone, questions
 
     def faces(self, dim: int) -> GroupedFaces:
@@ -153,11 +166,23 @@ class Groupings:
             where = f"faces.id IN ({marks(part)}) AND is_face"
             yield from self._conn.execute(f"SELECT {_FACE} {_FROM} WHERE {where} ORDER BY faces.id", part)
 
-    def copies(self) -> dict[int, int]:
-        """For each photo with faces whose content lies at an earlier path, too, the photo there, by ids."""
+    def copies(self, of: Sequence[int] | None = None) -> dict[int, int]:
+        """For each photo with faces whose content lies at an earlier path, too, the photo there, by ids; for these
+        photos and their copies alone where some are named: to look through all takes seconds in millions."""
+        if of is None:
+            return self._copies("face_count > 0 AND digest NOTNULL", ())
+        found: dict[int, int] = {}
+        for part in parts(list(of)):
+            found |= self._copies(
+                f"face_count > 0 AND digest IN (SELECT digest FROM photos WHERE id IN ({marks(part)}))", part
+            )
+        return found
+
+    def _copies(self, where: str, values: Sequence[int]) -> dict[int, int]:
         rows = self._conn.execute(
             "SELECT id, first_value(id) OVER (PARTITION BY digest ORDER BY id) FROM photos WHERE digest IN (SELECT "
-            "digest FROM photos WHERE face_count > 0 AND digest NOTNULL GROUP BY digest HAVING count(*) > 1)"
+            f"digest FROM photos WHERE {where} GROUP BY digest HAVING count(*) > 1)",
+            values,
         )
         return {photo: first for photo, first in rows if photo != first}
 

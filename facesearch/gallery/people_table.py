@@ -62,7 +62,7 @@ class People:
 
     def with_faces(self) -> int:
         """How many people have a face, with a name or without."""
-        return int(self._conn.execute("SELECT count(DISTINCT person_id) FROM faces").fetchone()[0])
+        return int(self._conn.execute(f"SELECT count(*) FROM people WHERE {_HAS_FACE}").fetchone()[0])
 
     def groups(self) -> int:
         """How many people have a face and no name."""

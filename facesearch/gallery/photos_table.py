@@ -23,6 +23,7 @@ from facesearch.photos.status import ABSENT, FAILURES, Cause, Status
 # What a photo's content alone decides, so that a copy has it too; so does a failure whose cause is the file.
 _SETTLED = (Status.OK, Status.NO_FACE, Status.FORGOTTEN)
 _DISPLACED = " displaced"  # after its id the path of a photo that is set aside; real paths begin with a slash
+_OF_NOTE = "status NOT IN ('ok', 'no_face')"  # the condition of the index photos_of_note
 _KNOWN = "SELECT id, path, size, mtime_ns, status, face_count, {ctime_ns}, reason, {cause}, {needs} FROM photos"
 _OTHERWISE = {"ctime_ns": "0", "cause": "NULL", "needs": "NULL"}  # in the tables of an earlier facesearch
 
@@ -142,8 +143,10 @@ class Photos:
 
     def counts(self) -> dict[str, int]:
         """How many photos have each status."""
-        rows = self._conn.execute("SELECT status, count(*) FROM photos GROUP BY status ORDER BY count(*) DESC")
-        return dict(rows.fetchall())
+        statement = "SELECT status, photos FROM photo_counts WHERE photos ORDER BY photos DESC, status"
+        if not columns(self._conn, "photo_counts"):  # an earlier facesearch's
+            statement = "SELECT status, count(*) FROM photos GROUP BY status ORDER BY count(*) DESC, status"
+        return dict(self._conn.execute(statement).fetchall())
 
     def has_any(self, scope: Scope) -> bool:
         """Whether a photo with a face is in the scope."""
@@ -179,7 +182,9 @@ class Photos:
 
     def unread(self) -> Iterator[Outcome]:
         """The photos whose content is not known, by path: failures, and files of kinds that nothing here reads."""
-        rows = self._conn.execute(f"{self._known} WHERE status IN ({marks(FAILURES)}) ORDER BY path", FAILURES)
+        rows = self._conn.execute(
+            f"{self._known} WHERE {_OF_NOTE} AND status IN ({marks(FAILURES)}) ORDER BY path", FAILURES
+        )
         for photo in map(_known_photo, rows):
             yield Outcome(photo.path, photo.status, 0, reason=photo.reason, cause=photo.cause)
 
@@ -239,7 +244,8 @@ class Photos:
 
     def delete_displaced(self) -> None:
         """Deletes the photos whose path another content has taken and that were found nowhere else."""
-        self._conn.execute("DELETE FROM photos WHERE path = id || ?", (_DISPLACED,))
+        begins_with_a_digit = "path >= '0' AND path < ':'"  # few of millions, in the order of the index
+        self._conn.execute(f"DELETE FROM photos WHERE {begins_with_a_digit} AND path = id || ?", (_DISPLACED,))
 
     def note_ctimes(self, files: Iterable[tuple[KnownPhoto, PhotoFile]]) -> None:
         """Notes the ctime of photos that an earlier facesearch stored without it."""

@@ -95,7 +95,7 @@ class Removal:
 
     def missing(self) -> list[StoredPhoto]:
         """The photos that were missing when they were last looked for."""
-        return self._photos("status = 'missing'")
+        return self._photos("status = 'missing' AND status NOT IN ('ok', 'no_face')")  # as the index photos_of_note
 
     def _photos(self, where: str, *values: object) -> list[StoredPhoto]:
         rows = self._conn.execute(

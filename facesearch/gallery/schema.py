@@ -323,6 +323,47 @@ def removed_faces(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+_COUNTS = (
+    "CREATE TABLE photo_counts (status TEXT PRIMARY KEY, photos INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO photo_counts SELECT status, count(*) FROM photos GROUP BY status",
+    # The conflict clause of whoever writes would hold in here too, so none is used.
+    """CREATE TRIGGER photo_counted AFTER INSERT ON photos BEGIN
+        INSERT INTO photo_counts SELECT NEW.status, 0
+            WHERE NOT EXISTS (SELECT 1 FROM photo_counts WHERE status = NEW.status);
+        UPDATE photo_counts SET photos = photos + 1 WHERE status = NEW.status; END""",
+    """CREATE TRIGGER photo_discounted AFTER DELETE ON photos BEGIN
+        UPDATE photo_counts SET photos = photos - 1 WHERE status = OLD.status; END""",
+    """CREATE TRIGGER photo_recounted AFTER UPDATE OF status ON photos WHEN OLD.status != NEW.status BEGIN
+        INSERT INTO photo_counts SELECT NEW.status, 0
+            WHERE NOT EXISTS (SELECT 1 FROM photo_counts WHERE status = NEW.status);
+        UPDATE photo_counts SET photos = photos - 1 WHERE status = OLD.status;
+        UPDATE photo_counts SET photos = photos + 1 WHERE status = NEW.status; END""",
+    """CREATE TABLE face_counts (
+        only INTEGER PRIMARY KEY CHECK (only = 1), faces INTEGER NOT NULL, alone INTEGER NOT NULL)""",
+    "INSERT INTO face_counts SELECT 1, count(*), count(*) - count(person_id) FROM faces",
+    """CREATE TRIGGER face_counted AFTER INSERT ON faces BEGIN
+        UPDATE face_counts SET faces = faces + 1, alone = alone + (NEW.person_id IS NULL); END""",
+    """CREATE TRIGGER face_discounted AFTER DELETE ON faces BEGIN
+        UPDATE face_counts SET faces = faces - 1, alone = alone - (OLD.person_id IS NULL); END""",
+    """CREATE TRIGGER face_recounted AFTER UPDATE OF person_id ON faces
+        WHEN (OLD.person_id IS NULL) != (NEW.person_id IS NULL) BEGIN
+        UPDATE face_counts SET alone = alone + (NEW.person_id IS NULL) - (OLD.person_id IS NULL); END""",
+    # Few rows of many: an index of them alone.
+    "CREATE INDEX photos_of_note ON photos (status, path) WHERE status NOT IN ('ok', 'no_face')",
+    "CREATE INDEX photos_without_date ON photos (id) WHERE taken IS NULL AND status = 'ok'",
+    "CREATE INDEX faces_that_are_none ON faces (id, person_id) WHERE NOT is_face",
+)
+
+
+@migrations()
+def counts(db: sqlite_utils.Database) -> None:
+    """How many photos have each status, and how many faces there are and are nobody's: SQLite counts them itself, in
+    the transaction that changes them. And what is asked about few rows of millions finds them in an index. Whoever
+    makes `photos` or `faces` again makes these again."""
+    for statement in _COUNTS:
+        db.execute(statement)
+
+
 def triggers_of_migrations() -> dict[str, str]:
     """The statement of each trigger that a gallery has, by its name."""
     with closing(sqlite3.connect(":memory:")) as fresh:
