@@ -30,6 +30,7 @@ _PACKAGES = (
     "tensorflow",
     "keras",
     "sqlite-utils",
+    "pymilvus",
 )
 _ROUNDS = 40  # photos: about a second
 

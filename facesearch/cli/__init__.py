@@ -31,6 +31,7 @@ from facesearch.cli import (
     people_sheet,
     query,
     show,
+    store,
     train,
     upkeep,
     verify,
@@ -67,6 +68,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DECIDED = "Interrupted; what you answered is stored, and facesearch people undo takes it back."
+_SYNCED_ON = "Interrupted; what was sent is kept, and facesearch store sync goes on; until then it is not asked."
 _DONE_OR_NOT = "Interrupted; it is done whole or not at all: facesearch people log shows it."
 _GROUPS = {
     "people": typer.Typer(
@@ -77,6 +79,9 @@ _GROUPS = {
     ),
     "models": typer.Typer(help="The models that there are.", no_args_is_help=True),
     "galleries": typer.Typer(help="The galleries that there are.", no_args_is_help=True),
+    "store": typer.Typer(
+        help="A vector store beside a gallery: a Milvus that answers queries.", no_args_is_help=True
+    ),
     "bench": typer.Typer(help="Measure models and indexes.", no_args_is_help=True),
 }
 # Each command, and what is true when it is interrupted.
@@ -149,6 +154,10 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "galleries move": (galleries.move_library, NOTHING_CHANGED),
     "galleries backup": (galleries.back_up_gallery, "Interrupted; no backup was written."),
     "galleries restore": (galleries.restore_gallery, "Interrupted; nothing was restored."),
+    "store add": (store.add, _SYNCED_ON),
+    "store sync": (store.sync, _SYNCED_ON),
+    "store drop": (store.drop, "Interrupted; run the same command again."),
+    "store info": (store.info, NOTHING_CHANGED),
     "bench lfw": (bench.lfw, _EMBEDDINGS_KEPT),
     "bench yaleb": (bench.yaleb, _EMBEDDINGS_KEPT),
     "bench pairs": (bench.pairs, _EMBEDDINGS_KEPT),

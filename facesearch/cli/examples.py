@@ -67,6 +67,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "galleries backup": ("galleries backup family.backup --gallery family",),
     "galleries restore": ("galleries restore family.backup", "galleries restore family.backup --as family2"),
+    "store add": (
+        "store add milvus://milvus.lan:19530/faces",
+        "store add milvus://milvus.lan:19530/family --gallery family --index ivf-sq8",
+    ),
+    "store sync": ("store sync", "store sync --again --gallery family"),
+    "store drop": ("store drop", "store drop --keep-there --gallery family"),
+    "store info": ("store info", "store info --json"),
     "bench lfw": (
         "bench lfw --data lfw --roc roc.png",
         "bench lfw --data lfw --protocol identify --model retail-0095",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import show
+from facesearch.cli import show, store
 from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
 from facesearch.errors import ExitCode
 from facesearch.forms import json_forms
@@ -61,6 +61,7 @@ def info(
                 if index
                 else "built by the next query",
             ),
+            *([("store", f"{facts.store.stamp.address}, {store.text(facts.store)}")] if facts.store else []),
             ("same person from", _threshold_text(facts.threshold)),
             ("own thresholds", _cohort_text(facts.cohort, facts.threshold)),
             ("last run", facts.last_run or "none"),

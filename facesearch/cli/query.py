@@ -71,6 +71,9 @@ def query(
     as_csv: Csv = False,
     copy_to: CopyTo = None,
     link_to: LinkTo = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="Do not ask the gallery's vector store; this machine's own vectors answer.")
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     json: Json = False,
@@ -92,7 +95,7 @@ def query(
     sheet = _own_sheet(gallery) if is_own else sheet
     _check_sheet(sheet, asked.photos)
     scope = Scope(within or None, since, until)
-    options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope)
+    options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope, here)
     is_chosen = asked.face is not None or asked.every_face or together
     answering = _Answering(wanted, options, is_chosen)
     for answer in asked.answers(partial(_opened, gallery, device, precision), options):
@@ -206,6 +209,8 @@ class _Answering:
             delivery.show_paths(new, self.wanted.nul)
         else:
             answer_forms.show_table(answer, self._is_chosen, self._options.every)
+        if answer.store and not self.answers:
+            show.note(f"Searched in {answer.store}.")
         if answer.undated and not self.answers:
             show.note(f"{show.count(answer.undated, 'photo')} without a known date took no part.")
         if answer.matches:

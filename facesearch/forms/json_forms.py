@@ -3,6 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from facesearch.forms import store_forms
 from facesearch.packages import how_to_install
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def answer(record: "Answer") -> Json:
             for match in record.matches
         ],
         "undated": record.undated,
+        "store": record.store,
     }
 
 
@@ -207,6 +209,7 @@ def gallery_facts(record: "GalleryFacts") -> Json:
         "detector": record.settings.detector,
         "min_face": record.settings.min_face_px,
         "index": {"recipe": index.recipe, "count": index.count, "recall_at_1": index.recall} if index else None,
+        "store": record.store and store_forms.known(record.store),
         "threshold": limit and {"similarity": limit.similarity, "far": limit.far, "learned": limit.learned},
         "cohort": record.cohort,
         "engines": [{"engine": each.name, "precision": each.precision} for each in record.engines],

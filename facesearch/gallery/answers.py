@@ -42,7 +42,8 @@ class QueryOptions:
     nearest faces. With `every`, all
     photos that show the person: from `threshold` on, or where that is None from the threshold that the gallery goes
     by. Copies of a photo, resized copies and photos of one burst are one match, but with `copies`; so is nothing with
-    `group` off. `min_quality` leaves out faces whose quality is known and lower, `scope` photos."""
+    `group` off. `min_quality` leaves out faces whose quality is known and lower, `scope` photos. With `here` the
+    gallery's vector store, if it has one, is not asked."""
 
     k: int = 5
     group: bool = True
@@ -51,6 +52,7 @@ class QueryOptions:
     every: bool = False
     copies: bool = False
     scope: Scope = WHOLE
+    here: bool = False
 
     def __post_init__(self) -> None:
         """Raises UsageError for a number that is out of range."""

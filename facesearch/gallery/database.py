@@ -39,6 +39,7 @@ from facesearch.gallery.sqlite import (
     to_read,
     with_journal,
 )
+from facesearch.gallery.store_table import Stores
 from facesearch.libraries import hidden
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Database:
         self.settings = Settings(self._conn, path)
         self.calibration = Calibrations(self._conn, path)
         self.stamp = Stamp(self._conn, path)
+        self.store = Stores(self._conn, path)
         self.exclusions = LeftOut(self._conn, path)
         self.roots = Roots(self._conn)
         self.other_files = OtherFilesCounts(self._conn)

@@ -108,6 +108,12 @@ class Faces:
         """The ids of the faces that were deleted after that number and are not there again, ascending."""
         return self._removed.after(n)
 
+    def newer(self, after: int) -> int:
+        """How many faces have a greater id."""
+        if after <= 0:
+            return self.count()
+        return int(self._conn.execute("SELECT count(*) FROM faces WHERE id > ?", (after,)).fetchone()[0])
+
     def stamp(self) -> tuple[int, int, int]:
         """What is another one after each face that came or went."""
         return self.count(), self.newest(), self.newest_removed()

@@ -28,7 +28,7 @@ def faults(path: Path) -> Iterator[str]:
         with Database.open(path) as db:
             settings = db.settings.read()
             if settings:
-                for read in (db.stamp.read, db.calibration.read, db.runs.newest, db.exclusions.read):
+                for read in (db.stamp.read, db.store.read, db.calibration.read, db.runs.newest, db.exclusions.read):
                     read()
     except DamagedGalleryError as error:
         yield f"it cannot be opened ({error.__cause__ or error})"

@@ -14,6 +14,7 @@ from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.known_names import gallery_names
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.stores import KEPT_BYTES, drop_collection
 from facesearch.home import gallery_dir, valid_name
 
 
@@ -79,6 +80,7 @@ def delete(name: str, note: Note) -> ToDelete:
     refuse_absent(storage)
     with storage.locked():
         gone = to_delete(name, note)
+        _leave_store(storage)
         try:
             _delete_files(storage.directory)
         except OSError as error:
@@ -135,6 +137,23 @@ def _rename(folder: Path, to: Path) -> None:
             f"{printable(str(folder))} cannot be renamed ({error.strerror}); see that nothing uses the gallery, and "
             "run it again."
         ) from error
+
+
+def _leave_store(storage: Storage) -> None:
+    """Drops the faces in the gallery's vector store, or says that they stay."""
+    try:
+        with Database.open(storage.database) as db:
+            stamp = db.store.read()
+    except FaceSearchError:  # of a damaged database, which goes all the same
+        return
+    if stamp is None:
+        return
+    try:
+        is_dropped = drop_collection(stamp)
+    except FaceSearchError as error:
+        storage.note(f"{error} The faces that it holds of this gallery stay there, until its collection is dropped.")
+        return
+    storage.note(f"{stamp.address}: {KEPT_BYTES}" if is_dropped else f"{stamp.address} follows others, and stays.")
 
 
 def _delete_files(folder: Path) -> None:

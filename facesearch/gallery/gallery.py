@@ -341,6 +341,8 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
+        from facesearch.gallery.stores import known
+
         with self.reading() as (db, settings):
             run = db.runs.newest()
             unread = Unread()
@@ -372,6 +374,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
                 groups=db.people.groups(),
                 unsure=db.people.unsure(),
                 questions=db.decisions.questions_open(),
+                store=known(self, db),
             )
 
     def unread(self) -> Iterator[Outcome]:

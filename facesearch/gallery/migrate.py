@@ -19,6 +19,7 @@ from facesearch.gallery.grouping import keep_people
 from facesearch.gallery.records import GallerySettings, Migrated
 from facesearch.gallery.sqlite import BUSY_SECONDS
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.stores import follow
 from facesearch.gallery.unreachable import unreachable
 
 
@@ -56,6 +57,7 @@ def migrate(storage: Storage, model: str, means: Means) -> Migrated:
         change.bring_back(db)
         storage.sync(db, change.wanted)
         keep_people(db, change.wanted, storage.nearest(db, change.wanted), storage.note)
+        follow(storage, db, change.wanted, may_fill=True)
         return change.summary(db)
 
 
@@ -72,6 +74,7 @@ def bring_back(db: Database, load_embedder: LoadEmbedder, effort: Effort, is_pre
             continue
         with db.transaction():
             db.stamp.delete()  # their ids are older than the newest in the file
+            db.store.lack(min(face for row in found for face in row.key.ids))
             for row in found:
                 db.set_aside.embedded(row.key, row.result)
                 back += len(row.key.ids)
@@ -197,6 +200,7 @@ def _drop_what_follows_from_embeddings(db: Database) -> None:
     that kind deletes its rows here."""
     db.calibration.delete()
     db.stamp.delete()
+    db.store.empty()
     db.cohort.delete()
     db.groupings.forget()
     db.connection.execute("DELETE FROM folder_digests")

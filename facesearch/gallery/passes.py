@@ -22,6 +22,7 @@ from facesearch.gallery.people_from_folders import PeopleFromFolders
 from facesearch.gallery.questions import read_dates
 from facesearch.gallery.records import GallerySettings, OtherFilesFound, Outcome, RootFailure, RunSummary
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.stores import follow
 from facesearch.gallery.tally import Tally, recorded_run
 from facesearch.gallery.vectors import import_faiss
 from facesearch.interruption import at_once
@@ -72,7 +73,8 @@ class Passes:
             level = self.options.name_level
             folders = None if level is None else PeopleFromFolders(db, parts, level)
             named = folders.name_alone() if folders else 0
-            if not (is_one_of_many and self._is_close(db)):
+            lags = is_one_of_many and self._is_close(db)
+            if not lags:
                 self.storage.sync(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
             if back := bring_back(db, lambda: analyser().embedder, effort, is_present=True):
@@ -82,6 +84,9 @@ class Passes:
                 named += self._name_who_fits(db, settings, folders) if folders else 0
                 self._group(db, settings, tally)
                 self._group_by_names(db, settings, tally, named)
+            if not lags or back:
+                with at_once():
+                    follow(self.storage, db, settings)
             recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
         if recommended:
             note(recommended)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from facesearch import limits
+from facesearch.cluster.milvus import import_meanwhile
 from facesearch.errors import FaceSearchError, NoFaceError, Note, UsageError
 from facesearch.faces.analyser import Analyser
 from facesearch.files import printable
@@ -32,6 +33,7 @@ from facesearch.gallery.records import (
 from facesearch.gallery.references import References, Who
 from facesearch.gallery.scope import WHOLE, Scope
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.store_index import answered_by
 from facesearch.gallery.vectors import Searchable, import_faiss_meanwhile
 from facesearch.gallery.vectors_gpu import on_gpu
 from facesearch.models.cards import index_recipes
@@ -85,6 +87,7 @@ class _Asked:
             also=tuple(face.sighting for face in asked.also),
             roots=self.roots,
             undated=self.undated,
+            store=answered_by(self.index),
         )
 
 
@@ -141,7 +144,8 @@ class Questions(Storage):
             batches = embed_probes(paths, load, detector_of(settings).max_side, known, every_face)
             for batch in batches:
                 was_many, seen = seen > pace.BATCH, seen + len(batch)
-                if seen > pace.BATCH and not was_many and self._device != "cpu" and options.scope.is_whole:
+                is_file = options.scope.is_whole and answered_by(asked.index) is None
+                if seen > pace.BATCH and not was_many and self._device != "cpu" and is_file:
                     searchable = on_gpu(asked.db.faces, settings.dim, index_recipes("gpu"), fallback=asked.index)
                 found = [item for item in batch if isinstance(item, Probe)]
                 replies = iter(asked.answers(found, searchable))
@@ -212,11 +216,12 @@ class Questions(Storage):
             judge = Judge(db, settings)
             options.least(judge.threshold)
             with ExitStack() as stack:
-                import_faiss_meanwhile()
+                is_here = options.here or not options.scope.is_whole
+                import_faiss_meanwhile() if is_here or db.store.read() is None else import_meanwhile()
 
                 @cache
                 def load_index() -> Searchable:
-                    whole = stack.enter_context(self.searching(db, settings))
+                    whole = stack.enter_context(self.searching(db, settings, is_here))
                     if options.scope.is_whole:
                         return whole
                     return Narrowed(db.faces, db.faces.ids_within(options.scope), settings.dim)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.gallery.people_records import Grouped
+from facesearch.gallery.store_table import StoreFacts
 from facesearch.geometry.face import Box
 from facesearch.models.engines import Engine
 from facesearch.photos.exclusions import Exclusions
@@ -102,7 +103,8 @@ class Answer:
     of the gallery's distinct people by whom own thresholds were measured; with none, judged values are
     similarities. `also` are the other faces of a question that has several: values are then means over all of them.
     `person` is how who was asked about is called, and `person_id` their id. `roots` are the gallery's folders, and
-    `undated` counts the photos that were left out because no date of theirs is known."""
+    `undated` counts the photos that were left out because no date of theirs is known. `store` is the address of the
+    vector store that found them; None where this machine's own vectors did."""
 
     query: Sighting
     model: str
@@ -117,6 +119,7 @@ class Answer:
     roots: tuple[str, ...] = ()
     undated: int = 0
     person_id: int | None = None
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +372,8 @@ class GalleryFacts:
     is the model of a `migrate` that was not finished. `exclusions` are left out of its roots, `skipped` are files
     that are no photos, and photos that wait for a package. Own thresholds are measured by a `cohort` of so many
     distinct people. `engines` embedded in its runs, the newest first. `people` have a name, `groups` have none;
-    `unsure` faces were put into one of them by little, and so many `questions` wait."""
+    `unsure` faces were put into one of them by little, and so many `questions` wait. `store` is what the database
+    knows of its vector store, None where it has none."""
 
     name: str
     directory: Path
@@ -394,3 +398,4 @@ class GalleryFacts:
     groups: int = 0
     unsure: int = 0
     questions: int = 0
+    store: StoreFacts | None = None

@@ -16,6 +16,7 @@ from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.same_faces import set_down
 from facesearch.gallery.schema import merge_spellings
 from facesearch.gallery.sqlite import FACE_TABLES, OF_SQLITE, checksum, explained, faces_of_photo, marks
+from facesearch.gallery.store_table import keep_store
 from facesearch.models.cards import detector_card, embedder_card
 from facesearch.photos.exclusions import Exclusions
 from facesearch.photos.status import Cause, Status
@@ -69,6 +70,7 @@ def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
     set_down(conn, into)
     mend_decisions(into)
     keep_counting(conn, into)
+    keep_store(conn, into)
     return had_settings
 
 

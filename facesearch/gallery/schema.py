@@ -364,6 +364,16 @@ def counts(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def vector_store(db: sqlite_utils.Database) -> None:
+    """Where a vector store beside the gallery is, and how far it has followed; `StoreStamp` says what means what."""
+    db.execute(
+        "CREATE TABLE store (only INTEGER PRIMARY KEY CHECK (only = 1), address TEXT NOT NULL, kind TEXT NOT NULL, "
+        "model TEXT NOT NULL, dim INTEGER NOT NULL, state TEXT NOT NULL, token INTEGER NOT NULL, "
+        "next_token INTEGER NOT NULL, count INTEGER NOT NULL, newest_id INTEGER NOT NULL, removed INTEGER NOT NULL)"
+    )
+
+
 def triggers_of_migrations() -> dict[str, str]:
     """The statement of each trigger that a gallery has, by its name."""
     with closing(sqlite3.connect(":memory:")) as fresh:

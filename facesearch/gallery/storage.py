@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, Note
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
+from facesearch.gallery.narrowed import Narrowed
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.runs_table import Run
+from facesearch.gallery.store_index import StoreIndex, advised, connected, lag, why_not
+from facesearch.gallery.store_table import StoreStamp, words
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import Search, Searchable
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
@@ -197,10 +200,46 @@ class Storage:
         self.thumbnails.sweep(db.pictures.all_faces())
 
     @contextmanager
-    def searching(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:
-        """The vectors and, while they are searched, the database in the state that belongs to them. When the file is
-        not the one that belongs to the database it is made again; while another process writes it may just have been
-        replaced, and is opened once more."""
+    def searching(self, db: Database, settings: GallerySettings, here: bool = False) -> Iterator[Searchable]:
+        """The vectors and, while they are searched, the database in the state that belongs to them: those of the
+        gallery's vector store, where it has one that is in step, but for `here`; else those of the file. Raises
+        StoreError where the store does not answer."""
+        with ExitStack() as stack:
+            index = None if here else stack.enter_context(self._by_store(db, settings))
+            yield stack.enter_context(self._by_file(db, settings)) if index is None else index
+
+    @contextmanager
+    def _by_store(self, db: Database, settings: GallerySettings) -> Iterator[Searchable | None]:
+        with db.snapshot():
+            stamp = db.store.read()
+            why = why_not(stamp, stamp.is_of(settings.model, settings.dim), *lag(db, stamp)) if stamp else None
+        if stamp is None or why:
+            if stamp and why:
+                self._answer_in_place_of(stamp, why)
+            yield None
+            return
+        with advised():
+            remote = connected(stamp)
+        with remote, db.snapshot():
+            self._refuse_another_model(db, settings)
+            now = db.store.read() or stamp
+            yield StoreIndex(
+                remote,
+                now,
+                db.faces,
+                lag(db, now)[1],
+                lambda: self._opened(db, settings) or Narrowed(db.faces, db.faces.ids(), settings.dim),
+                partial(self._answer_in_place_of, stamp, "does not hold what was stored there", " --again"),
+            )
+
+    def _answer_in_place_of(self, stamp: StoreStamp, why: str, how: str = "") -> None:
+        command = f"facesearch store sync{how}{words(self.name)}"
+        self.note(f"{stamp.address} {why}, so this machine's own vectors answer; to fill it: {command}")
+
+    @contextmanager
+    def _by_file(self, db: Database, settings: GallerySettings) -> Iterator[Searchable]:
+        """The vectors of the file. When it is not the one that belongs to the database it is made again; while
+        another process writes it may just have been replaced, and is opened once more."""
         refusal: FaceSearchError | None = None
         for attempt in range(_TRIES_TO_OPEN):
             with db.snapshot():
@@ -224,7 +263,8 @@ class Storage:
             yield build_in_memory(db.faces, settings.dim, index_recipes())
 
     def nearest(self, db: Database, settings: GallerySettings) -> Search:
-        """A search for who holds the database for writing, by which the vectors are opened when it is called."""
+        """A search for who holds the database for writing, by which the vectors of the file are opened when it is
+        called: they are in step, whatever a store is, and nearer."""
 
         def search(embeddings: Embeddings, k: int) -> NDArray[np.int64]:
             vectors = self._opened(db, settings) or build_in_memory(db.faces, settings.dim, index_recipes())

@@ -19,6 +19,7 @@ from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.stores import follow
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.people.folders import people_from
 from facesearch.photos.exclusions import Rules
@@ -193,6 +194,7 @@ def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
                 storage.vectors.unlink(missing_ok=True)
         if settings:
             storage.sync(db, settings)
+            follow(storage, db, settings)
         with suppress(FaceSearchError):  # pictures of faces that could not be kept; the next `forget` tries it again
             storage.thumbnails.sweep(db.pictures.all_faces())
         kept = sum(db.photos.counts().values()), db.faces.count()
