@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.forgetting_log import forget_in_log
+from facesearch.gallery.free_space import sweep_apart
 from facesearch.gallery.people_table import People
 from facesearch.gallery.sqlite import (
     BELOW,
@@ -30,6 +31,7 @@ from facesearch.people import names
 LOST_A_FACE = (
     "a forgotten face"  # in the column `needs` of a photo that still shows others: `--again-forgotten` brings it back
 )
+_REWRITTEN_UP_TO = 64 << 20  # bytes: half a second
 _UNDER = f"(path = ? OR {BELOW[1:]}"
 
 
@@ -191,26 +193,53 @@ class Removal:
         return self._conn.execute("SELECT 1 FROM unfinished").fetchone() is not None
 
     def scrub(self, is_wal: bool, wait_seconds: float) -> None:
-        """Rewrites the database and empties its log, so that no byte of what was deleted stays in them. Raises
-        FaceSearchError while somebody reads what was there before, and when the disk refuses."""
+        """Empties the database's log and overwrites what deletion leaves in its file, so that no byte of what was
+        deleted stays in them. Raises FaceSearchError while somebody reads what was there before, and when the disk
+        refuses."""
         with explained(self._path), temporary_files_in(self._path.parent), self._waiting(wait_seconds):
-            self._drop_what_migration_left()
-            self._conn.execute("VACUUM")
-            is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if is_busy and is_wal:
-                raise FaceSearchError(f"{self._path} is being read, so its log could not be emptied.")
+            has_left = self._drop_what_migration_left()
+            if has_left or not is_wal or not self._is_overwritten() or self._is_small():
+                self._rewrite(is_wal)
+            else:
+                self._empty_log(is_wal)
+                if not sweep_apart(self._path):
+                    self._rewrite(is_wal)
             self._conn.execute("DELETE FROM unfinished")
             self._conn.commit()
 
-    def _drop_what_migration_left(self) -> None:
-        """Deletes the second copy of embeddings that are in their faces now. That they are overwritten is left to the
-        rewriting that follows: it would write as many bytes again."""
+    def _is_overwritten(self) -> bool:
+        """Whether all that was deleted since the file was made, or rewritten, was overwritten at once."""
+        return self._conn.execute("SELECT 1 FROM overwritten").fetchone() is not None
+
+    def _is_small(self) -> bool:
+        """Whether what is stored is so little that to rewrite it takes no longer than to look through it."""
+        page, pages, free = (
+            self._conn.execute(f"PRAGMA {fact}").fetchone()[0]
+            for fact in ("page_size", "page_count", "freelist_count")
+        )
+        return int(page * (pages - free)) <= _REWRITTEN_UP_TO
+
+    def _rewrite(self, is_wal: bool) -> None:
+        self._conn.execute("VACUUM")
+        self._conn.execute("INSERT OR IGNORE INTO overwritten VALUES (1)")
+        self._conn.commit()
+        self._empty_log(is_wal)
+
+    def _empty_log(self, is_wal: bool) -> None:
+        is_busy, *_ = self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy and is_wal:
+            raise FaceSearchError(f"{self._path} is being read, so its log could not be emptied.")
+
+    def _drop_what_migration_left(self) -> bool:
+        """Deletes the second copy of embeddings that are in their faces now; whether there was one. That they are
+        overwritten is left to the rewriting that follows: it would write as many bytes again."""
         if not columns(self._conn, "migrated") or self._conn.execute("SELECT 1 FROM migration").fetchone():
-            return
+            return False
         self._conn.execute("PRAGMA secure_delete = OFF")
-        self._conn.execute("DELETE FROM migrated")
+        dropped = self._conn.execute("DELETE FROM migrated").rowcount
         self._conn.commit()
         self._conn.execute("PRAGMA secure_delete = ON")
+        return dropped > 0
 
     @contextmanager
     def _waiting(self, seconds: float) -> Iterator[None]:

@@ -56,6 +56,7 @@ def salvage(damaged: Path, new: Path) -> bool:
 
 def _copy_all(conn: sqlite3.Connection, into: sqlite3.Connection) -> bool:
     """Copies every sound row; returns whether the settings were among them."""
+    into.execute("PRAGMA secure_delete = ON")
     into.execute("PRAGMA foreign_keys = OFF")  # what is referred to may be lost
     for table, columns in TABLES.items():
         _copy(conn, into, table, columns)
