@@ -374,6 +374,7 @@ def vector_store(db: sqlite_utils.Database) -> None:
     )
 
 
+@migrations()
 def overwritten_when_deleted(db: sqlite_utils.Database) -> None:
     """Whether all that was deleted since the file was made was overwritten at once. In a file of before, a migration
     may have left something behind the end of a long value, where nobody looks: it is rewritten once."""
