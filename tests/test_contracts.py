@@ -1,6 +1,6 @@
 """What every implementation of a protocol keeps: detectors, networks, aligners, indexes and readers of weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.errors import ModelError
 from facesearch.evaluation.synthetic import DIM, Identities
 from facesearch.faces.detector import Detector
 from facesearch.faces.mtcnn import MtcnnDetector
 from facesearch.faces.yunet import YunetDetector
-from facesearch.gallery.vectors import NONE
+from facesearch.gallery.storage import Storage
+from facesearch.gallery.store_index import answered_by
+from facesearch.gallery.stores import add, sync
+from facesearch.gallery.vectors import NONE, Searchable
 from facesearch.gallery.vectors_file import build_in_memory
 from facesearch.geometry.chips import Aligner, ByBox, ByLandmarks
 from facesearch.geometry.face import Box, Face, Point
@@ -25,7 +29,9 @@ from facesearch.models.engines.keras import KerasNetwork
 from facesearch.models.serving import keras_models, serve
 from facesearch.models.weight_files import weights_path
 from facesearch.models.weights import tensors
+from tests.cluster.milvus_lite_server import lite
 from tests.frozen_graphs import graph_of
+from tests.made_up_gallery import add_photos
 
 _FACE = Face(Box(30, 20, 70, 70), 1.0, (Point(40, 35), Point(60, 35), Point(50, 47), Point(42, 58), Point(58, 58)))
 _TEMPLATE = np.array(_FACE.landmarks) * 0.5  # the photo at half its size
@@ -93,12 +99,28 @@ _RECIPES = {recipe.name: recipe for recipe in index_recipes()}
 _COUNT = 1500
 
 
-@pytest.mark.parametrize("name", _RECIPES)
-def test_an_index_gives_ids_by_falling_similarity_and_none_where_there_are_fewer(name: str) -> None:
+@pytest.fixture(params=[*_RECIPES, pytest.param("milvus-lite", marks=pytest.mark.cluster)])
+def index(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searchable]:
+    """Of all that `Identities` enrols."""
     faces = Identities(_COUNT, 0.5)
-    index = build_in_memory(faces, DIM, [structs.replace(_RECIPES[name], up_to_faces=None)])
+    if request.param in _RECIPES:
+        yield build_in_memory(faces, DIM, [structs.replace(_RECIPES[request.param], up_to_faces=None)])
+        return
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "home"))
+    gallery, storage = Gallery.open("contract", "cpu"), Storage("contract", pytest.fail)
+    (_, rows), *_ = faces.embeddings(DIM)
+    add_photos(gallery, tmp_path, [rows])
+    with lite(tmp_path) as address:
+        add(storage, f"{address}/faces")
+        sync(storage)
+        with storage.reading() as (db, settings), storage.searching(db, settings) as index:
+            yield index
+            assert answered_by(index) == f"{address}/faces"
+
+
+def test_an_index_gives_ids_by_falling_similarity_and_none_where_there_are_fewer(index: Searchable) -> None:
     assert len(index) == _COUNT
-    _, queries = faces.queries(5)
+    _, queries = Identities(_COUNT, 0.5).queries(5)
     for k in (1, 7, _COUNT + 5):
         similarities, ids = index.search(queries, k)
         assert similarities.shape == ids.shape == (5, k)

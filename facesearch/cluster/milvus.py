@@ -37,7 +37,9 @@ _ANSWERS_A_CALL = 100_000
 _IDS_A_CALL = 5_000  # that are deleted at once: they travel as a text
 _LEAST_EF = 512  # of HNSW: more is slower and finds more
 _NO_COLLECTION = 100  # Milvus' code; what follows are the words of the releases before they had codes
+_NO_CONNECTION = 2  # pymilvus' own
 _NO_COLLECTION_WORDS = ("can't find collection", "collection not found")
+_OTHER_DIM_WORDS = ("dimension mismatch", "should divide the dim")
 _NOT_LOADED_WORDS = ("not loaded", "not fully loaded")
 _NO_ACCESS_WORDS = (
     "auth check failed",
@@ -270,9 +272,11 @@ def _as_sentence(address: StoreAddress, error: Exception, token: str) -> StoreEr
     code = code() if callable(code) else code  # gRPC's is a method
     details = getattr(error, "details", None)
     text = str(getattr(error, "message", None) or (details() if callable(details) else "") or error)
-    words = f"{code} {text}".lower()
+    words = f"{code} {text} {error.__cause__ or ''}".lower()  # why it does not connect is in what made it fail
     if code == _NO_COLLECTION or any(each in words for each in _NO_COLLECTION_WORDS):
         return NoCollectionError(f"{address.server} has no collection {address.collection}.")
+    if any(each in words for each in _OTHER_DIM_WORDS):  # somebody made it anew
+        return NoCollectionError(f"{address} is a collection of embeddings of another size.")
     if any(each in words for each in _NOT_LOADED_WORDS):
         return _NotLoadedError(f"{address} is being loaded by its server; try again in a minute.")
     if any(each in words for each in _NO_ACCESS_WORDS):
@@ -280,7 +284,8 @@ def _as_sentence(address: StoreAddress, error: Exception, token: str) -> StoreEr
     if "unimplemented" in words:
         return StoreError(f"What answers at {address.server} is no Milvus; see that the port is that of its gRPC.")
     if any(each in words for each in _NO_ANSWER_WORDS):
-        return StoreError(f"{address} has not answered in {ANSWER_SECONDS:.0f} seconds.")
+        seconds = CONNECT_SECONDS if code == _NO_CONNECTION else ANSWER_SECONDS
+        return StoreError(f"{address} has not answered in {seconds:.0f} seconds.")
     if "fail connecting" in words or "unavailable" in words:
         return StoreError(f"{address} cannot be reached.")
     said = text.replace(token, "...") if token else text

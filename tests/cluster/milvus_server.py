@@ -65,12 +65,13 @@ class Milvus:
         os.kill(self.pid, signal.SIGKILL)
 
     def pause(self) -> None:
-        """From now on it is there and answers nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
+        """From now on it is there and answers nothing. What leads to it is stopped: stopped itself, it would take its
+        own parts for dead when it goes on."""
+        self._keeper.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Lets it go on where it was paused."""
-        os.kill(self.pid, signal.SIGCONT)
+        """Lets it answer again."""
+        self._keeper.send_signal(signal.SIGCONT)
 
     def _reply(self) -> dict[str, Any]:
         line = self._keeper.stdout.readline()  # type: ignore[union-attr]
@@ -81,14 +82,14 @@ class Milvus:
 
 
 @contextmanager
-def milvus(folder: Path) -> Iterator[Milvus]:
-    """A server whose files lie in `folder`; killed at the end.
+def milvus(folder: Path, asks_who: bool = False) -> Iterator[Milvus]:
+    """A server whose files lie in `folder`; killed at the end. One that `asks_who` lets in root:Milvus alone.
 
     Raises:
         CannotRunError: The package is not there, or this machine does not let it be kept to itself.
     """
     binaries = _unpacked()
-    _configure(folder)
+    _configure(folder, asks_who)
     keeper = subprocess.Popen(
         [sys.executable, str(_KEEPER), str(binaries), str(folder)],
         stdin=subprocess.PIPE,
@@ -98,6 +99,7 @@ def milvus(folder: Path) -> Iterator[Milvus]:
     try:
         yield Milvus(keeper, folder).start()
     finally:
+        keeper.send_signal(signal.SIGCONT)
         keeper.stdin.close()  # type: ignore[union-attr]
         keeper.wait()
         keeper.stdout.close()  # type: ignore[union-attr]
@@ -137,7 +139,7 @@ def _unpack(packed: Path, target: Path) -> None:
     target.chmod(0o700)
 
 
-def _configure(folder: Path) -> None:
+def _configure(folder: Path, asks_who: bool) -> None:
     """The package's own settings, with the folders and addresses filled in."""
     template = (_package() / "config.yaml.template").read_text()
 
@@ -148,6 +150,7 @@ def _configure(folder: Path) -> None:
     text = re.sub(r"{{(.*?)}}", filled, template)
     text = re.sub(r"(?m)^( +)ip:.*$", r"\1ip: 127.0.0.1", text)
     text = re.sub(r"(?m)^(  session:\n    ttl:) 30", rf"\1 {_SESSION_S}", text)
+    text = text.replace("authorizationEnabled: false", f"authorizationEnabled: {str(asks_who).lower()}")
     (folder / "configs").mkdir(parents=True, exist_ok=True)
     (folder / "configs" / "milvus.yaml").write_text(text)
     shutil.copy(_package() / "glog.conf", folder / "configs")  # without it the server ends without a word
