@@ -8,6 +8,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -117,6 +118,7 @@ class RayCrew:
 
     def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
         """As `Crew.hand_out`: first one to each, then more."""
+        self._session.refuse_cut()
         for full in range(_AT_ONCE):
             for worker in self._workers:
                 if worker.room() and len(worker.batches) <= full:
@@ -127,15 +129,17 @@ class RayCrew:
 
     def wait(self, seconds: float) -> list[Done | Lost]:
         """As `Crew.wait`."""
+        self._session.refuse_cut()
         self._count()
         pending = [ref for worker in self._workers for ref in worker.batches]
         starting = [worker.start for worker in self._workers if not worker.is_ready]
         if not pending and not starting:
             time.sleep(seconds)
             return []
-        ready, _ = self._ray.wait(pending + starting, num_returns=1, timeout=seconds)
+        ready, _ = self._ray.wait(pending + starting, num_returns=1, timeout=seconds, fetch_local=False)
         if ready:  # all that is there, without waiting for more
-            ready, _ = self._ray.wait(pending + starting, num_returns=len(pending + starting), timeout=0)
+            all_of_them = pending + starting
+            ready, _ = self._ray.wait(all_of_them, num_returns=len(all_of_them), timeout=0, fetch_local=False)
         found: list[Done | Lost] = []
         for ref in ready:
             found += self._heard(ref)
@@ -153,8 +157,10 @@ class RayCrew:
 
     def close(self) -> None:
         """Ends all workers; what they were given stays undone."""
+        if self._session.is_cut or not self._session.address.answers():
+            return
         ends = [worker.actor.end.remote() for worker in self._workers if worker.is_ready]
-        if ends and self._session.address.answers():
+        if ends:
             self._ray.wait(ends, num_returns=len(ends), timeout=2)
         for worker in self._workers:
             self._kill(worker)
@@ -176,10 +182,7 @@ class RayCrew:
             return
         if not self._session.address.answers():
             if now - self._answered > _MOST_GONE and self._answered > 0:
-                raise FaceSearchError(
-                    f"The Ray cluster {self._session.address} is gone; what came before is stored: when it is there "
-                    "again, run the same command."
-                )
+                raise self._session.gone()
             return
         self._answered = self._counted = now
         self._nodes = self._session.nodes()
@@ -270,10 +273,8 @@ class RayCrew:
         return [Lost(batch, is_of_node=not is_there) for batch in worker.batches.values()]
 
     def _kill(self, worker: _Worker) -> None:
-        try:
+        with suppress(Exception):  # it is gone, or its cluster is
             self._ray.kill(worker.actor)
-        except Exception:  # it is gone, or its cluster is
-            return
 
     def _refuse_where_none_is_left(self) -> None:
         """Raises FaceSearchError where no node can work."""

@@ -1,8 +1,10 @@
 """A connection to a Ray cluster, for the time of a run."""
 
+import atexit
 import os
 import platform
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,6 +35,41 @@ class Session:
 
     def __init__(self, ray: Any, address: RayAddress) -> None:
         self.ray, self.address = ray, address
+        self._line = _to_own_node()
+
+    def refuse_cut(self) -> None:
+        """Raises FaceSearchError where the node on this machine, by which all is said, has ended. Whoever calls Ray
+        after that is ended by it, without a word."""
+        if self.is_cut:
+            raise self.gone()
+
+    @property
+    def is_cut(self) -> bool:
+        try:
+            return self._line is not None and not self._line.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def gone(self) -> FaceSearchError:
+        """What is to be said of a cluster that went."""
+        return FaceSearchError(
+            f"The Ray cluster {self.address} is gone; what came before is stored: when it is there again, run the "
+            "same command."
+        )
+
+    def part(self) -> None:
+        """Ends the connection; one to a cluster that is gone is left behind."""
+        is_gone = self.is_cut or not self.address.answers()
+        if self._line is not None:
+            self._line.close()
+        if is_gone:
+            atexit.unregister(self.ray.shutdown)
+            return
+        parting = threading.Thread(target=_shut_down, args=(self.ray,), daemon=True)
+        parting.start()
+        parting.join(_TO_PART)
 
     def nodes(self) -> list[Node]:
         """The nodes that live."""
@@ -53,9 +90,11 @@ def connected(address: str, note: Note) -> Iterator[Session]:
         head = head or _of_this_machine()
         head.refuse_silent()
         _join(head, stack, note)
+        stack.enter_context(_silent())
         _connect(ray, head)
-        stack.callback(_part, ray)
-        yield Session(ray, head)
+        session = Session(ray, head)
+        stack.callback(session.part)
+        yield session
 
 
 def _imported(head: RayAddress | None) -> Any:
@@ -97,6 +136,23 @@ def _connect(ray: Any, head: RayAddress) -> None:
             signal.signal(signal.SIGTERM, handler)
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Inside, what Ray's processes have to say of workers that ended is not printed: Ray would, on the standard
+    output, whatever it was told of logs."""
+    from ray._private import worker
+
+    printed = getattr(worker, "print_to_stdstream", None)
+    if printed is None:
+        yield
+        return
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printed
+
+
 def _why_not(head: RayAddress, error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if "ersion mismatch" in str(error):
@@ -115,11 +171,22 @@ def _why_not(head: RayAddress, error: Exception) -> str:
     )
 
 
-def _part(ray: Any) -> None:
-    """Ends the connection; one to a cluster that is gone is left behind."""
-    parting = threading.Thread(target=_shut_down, args=(ray,), daemon=True)
-    parting.start()
-    parting.join(_TO_PART)
+def _to_own_node() -> socket.socket | None:
+    """An open line to the node's own process, over which nothing is said: when that process ends, so does the
+    line. None where Ray does not say where it is."""
+    from ray._private import worker
+
+    path = getattr(getattr(worker, "_global_node", None), "raylet_socket_name", None)
+    if not path or not hasattr(socket, "AF_UNIX"):
+        return None
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(path)
+    except OSError:
+        line.close()
+        return None
+    line.setblocking(False)
+    return line
 
 
 def _shut_down(ray: Any) -> None:
