@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from facesearch.cluster.ray_cluster import Cluster
-from facesearch.cluster.ray_records import Batch, Done, Lost, Order, Ready, Refused, Use
+from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use
 from facesearch.cluster.ray_session import Node, Session
 from facesearch.errors import FaceSearchError, Note
 from facesearch.models.engines import Engine
@@ -25,14 +25,6 @@ _MOST_GONE = 10.0  # seconds in which a cluster may not answer
 _TO_COME = 60.0  # seconds in which a node may yet join where none can work
 _MOST_STARTS = 3  # of a node on which workers end before they are ready
 _MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
-
-
-class ClusterError(FaceSearchError):
-    """No node can work. The exit code is that of the first refusal."""
-
-    def __init__(self, sentence: str, code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = code  # type: ignore[misc, assignment]
 
 
 @dataclass(slots=True)
@@ -92,6 +84,7 @@ class RayCrew:
         self._refused: dict[str, Refused] = {}  # by the id of the node
         self._first: tuple[Node, Refused] | None = None
         self._sentences: list[str] = []
+        self._left: list[Done | Lost] = []  # of nodes that were refused between two looks
         self._failed_starts: Counter[str] = Counter()
         self._doubts: Counter[str] = Counter()
         self._most: Counter[str] = Counter()  # workers that were ready at once, by node
@@ -106,7 +99,7 @@ class RayCrew:
 
     @property
     def busy(self) -> int:
-        return sum(len(worker.batches) for worker in self._workers)
+        return sum(len(worker.batches) for worker in self._workers) + len(self._left)
 
     def use(self) -> Use:
         """What the run had of the cluster until now."""
@@ -124,13 +117,21 @@ class RayCrew:
                 if worker.room() and len(worker.batches) <= full:
                     batch = next_batch(not worker.batches)
                     if batch is not None:
-                        answer = worker.actor.work.remote(pickle.dumps(batch, protocol=5))
-                        worker.batches[answer] = batch
+                        self._give(worker, batch)
+
+    def _give(self, worker: _Worker, batch: Batch) -> None:
+        try:
+            worker.batches[worker.actor.work.remote(pickle.dumps(batch, protocol=5))] = batch
+        except self._ray.exceptions.RayError as error:
+            raise self._no_room("Photos", error) from error
 
     def wait(self, seconds: float) -> list[Done | Lost]:
         """As `Crew.wait`."""
         self._session.refuse_cut()
         self._count()
+        if self._left:
+            left, self._left = self._left, []
+            return left
         pending = [ref for worker in self._workers for ref in worker.batches]
         starting = [worker.start for worker in self._workers if not worker.is_ready]
         if not pending and not starting:
@@ -152,7 +153,7 @@ class RayCrew:
         for worker in self._workers:
             if worker.node.id == node and self._doubts[node] >= _MOST_DOUBTS:
                 reason = f"does not see {path}, which this machine sees; mount its folder there, at the same path"
-                self._refuse(worker.node, Refused(reason))
+                self._left += self._refuse(worker.node, Refused(reason))
                 return
 
     def close(self) -> None:
@@ -170,10 +171,13 @@ class RayCrew:
         try:
             return self._ray.put(files)
         except self._ray.exceptions.RayError as error:
-            raise FaceSearchError(
-                f"The networks find no room in the cluster's memory for objects ({_first_line(error)}); start its "
-                "nodes with a larger --object-store-memory, or wait for others to end."
-            ) from error
+            raise self._no_room("The networks", error) from error
+
+    def _no_room(self, what: str, error: Exception) -> FaceSearchError:
+        return FaceSearchError(
+            f"{what} find no room in the cluster's memory for objects ({_first_line(error)}); start its nodes with a "
+            "larger --object-store-memory, or wait for others to end."
+        )
 
     def _count(self) -> None:
         """Looks which nodes there are, and has workers on them."""
@@ -227,8 +231,10 @@ class RayCrew:
             return self._bury(worker, error)
         if ref == worker.start:
             return self._meet(worker, *answer)
-        self._doubts.pop(worker.node.id, None) if not _sees_nothing(answer) else None
-        return [Done(worker.batches.pop(ref), pickle.loads(answer), worker.node.id)]
+        found: Answer = pickle.loads(answer)
+        if found.rows:
+            self._doubts.pop(worker.node.id, None)
+        return [Done(worker.batches.pop(ref), found, worker.node.id)]
 
     def _meet(self, worker: _Worker, reason: str, answer: bytes) -> list[Done | Lost]:
         found = Refused(reason) if reason else pickle.loads(answer)
@@ -253,7 +259,8 @@ class RayCrew:
             self._refused[node.id] = refused
             self._first = self._first or (node, refused)
             self._sentences.append(f"The node {node.name} {refused.reason}.")
-            self._note(f"{self._sentences[-1]} The others go on without it.")
+            if any(self._plan.places(each) and each.id not in self._refused for each in self._nodes):
+                self._note(f"{self._sentences[-1]} The others go on without it.")
         left = [worker for worker in self._workers if worker.node.id == node.id]
         self._workers = [worker for worker in self._workers if worker.node.id != node.id]
         for worker in left:
@@ -282,7 +289,7 @@ class RayCrew:
             return
         if self._first and all(node.id in self._refused for node in self._nodes if self._plan.places(node)):
             node, refused = self._first
-            raise ClusterError(f"The node {node.name} {refused.reason}.", refused.exit_code)
+            raise FaceSearchError(f"The node {node.name} {refused.reason}.")
         if time.monotonic() - self._usable > _TO_COME:
             what = "GPU" if self._plan.cluster.gpu_share else "processor"
             raise FaceSearchError(
@@ -297,11 +304,6 @@ def _actor_by_value(ray: Any) -> type:
 
     ray.cloudpickle.register_pickle_by_value(ray_actor)
     return ray_actor.Actor
-
-
-def _sees_nothing(answer: bytes) -> bool:
-    found = pickle.loads(answer)
-    return bool(found.unseen) and not found.rows
 
 
 def _first_line(error: object) -> str:

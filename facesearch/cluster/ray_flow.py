@@ -19,6 +19,7 @@ from facesearch.flow.stages import Failed, Found, Job, Leave, Loaded, Read, Reco
 from facesearch.flow.stream import threads
 from facesearch.interruption import orderly
 from facesearch.photos.file import LoadedPhoto, PhotoFile
+from facesearch.photos.places import exists
 from facesearch.photos.status import Cause, Status
 
 # That a file's content is known may be told by its size and times: `likely` where both are those of a known photo,
@@ -286,12 +287,10 @@ class _Course:
     def _hand_back(self, items: list[Item], done: Done) -> None:
         """Photos that a node does not see are read here, which also tells whether they are there at all."""
         self._unread += [Job(item.key, _file_of(item)) for item in items]
-        if items and len(items) == len(done.batch.items):
-            self._crew_doubts(done.node, _file_of(items[0]))
-
-    def _crew_doubts(self, node: str, file: PhotoFile) -> None:
-        if self._crew:
-            self._crew.doubt(node, printable(file.path))
+        if self._crew and items and len(items) == len(done.batch.items):
+            path = _file_of(items[0]).path
+            if exists(path):
+                self._crew.doubt(done.node, printable(path))
 
     def _bury(self, lost: Lost) -> None:
         guilty = self._ledger.died(lost.batch, lost.is_of_node)

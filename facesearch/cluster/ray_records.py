@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from facesearch.errors import ExitCode
 from facesearch.faces.analyser import Analysed
 from facesearch.flow.pace import Pace
 from facesearch.flow.stages import Failed, Found, Job, Loaded
@@ -44,11 +43,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a node cannot work for this run: half a sentence behind its name, and the exit code should no other be
-    left."""
+    """Why a node cannot work for this run: half a sentence behind its name."""
 
     reason: str
-    exit_code: int = ExitCode.ERROR
 
 
 @dataclass(frozen=True, slots=True)

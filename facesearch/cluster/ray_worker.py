@@ -38,7 +38,7 @@ def start(order: bytes, files: Mapping[str, bytes]) -> tuple["Worker | None", by
             )
     except FaceSearchError as error:
         folder.leave()
-        return None, pickle.dumps(Refused(_half(error), error.exit_code))
+        return None, pickle.dumps(Refused(_half(error)))
     return worker, pickle.dumps(Ready(worker.engine))
 
 

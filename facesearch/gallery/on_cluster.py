@@ -23,6 +23,7 @@ from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.tally import Tally
 from facesearch.gallery.vectors import import_faiss
+from facesearch.interruption import at_once
 from facesearch.models.cards import DetectorCard, EmbedderCard, embedder_card
 from facesearch.models.device import Precision
 from facesearch.models.engines import Engine
@@ -54,7 +55,8 @@ class Machines:
         def assemble(files: list[PhotoFile]) -> RayCrew:
             if not crews:
                 import_faiss()
-                crews.append(self._crew(settings, options, files, tally))
+                with at_once():
+                    crews.append(self._crew(settings, options, files, tally))
             return crews[0]
 
         on_gpu = self.cluster.gpu_share is not None
