@@ -77,7 +77,9 @@ def test_rows_of_a_worker_are_those_of_a_run_on_one_machine(
     work: Work[int, Any] = Work(
         lambda: analysis(here, makes_pictures=True), Pace(1, 8), _CARDS[0].max_side, read=lambda file: load(file)
     )
-    expected = [row for rows in run((Job(place, file) for place, file in enumerate(photos)), work) for row in rows]
+    expected: list[Any] = [
+        row for rows in run((Job(place, file) for place, file in enumerate(photos)), work) for row in rows
+    ]
     worker, answer = started(order)
     assert isinstance(answer, Ready)
     assert worker is not None
