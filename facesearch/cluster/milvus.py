@@ -30,6 +30,7 @@ CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0  # of silence, then a call has failed
 TOKEN: Final = "MILVUS_TOKEN"  # the variable of the environment: USER:PASSWORD or a key
 
+_IMPORTING = threading.Lock()
 _NO_DOTENV = "PYTHON_DOTENV_DISABLED"
 _ID, _EMBEDDING = "face_id", "embedding"
 _CALL_BYTES = 16 << 20  # of embeddings that are sent at once; Milvus takes 64 MB
@@ -81,7 +82,7 @@ def import_meanwhile() -> None:
         with suppress(FaceSearchError):
             _pymilvus()
 
-    threading.Thread(target=begin, daemon=True).start()
+    threading.Thread(target=begin).start()
 
 
 class MilvusFaces:
@@ -294,7 +295,7 @@ def _as_sentence(address: StoreAddress, error: Exception, token: str) -> StoreEr
 
 def _pymilvus() -> Any:
     settle("pymilvus")
-    with _without_dotenv():
+    with _IMPORTING, _without_dotenv():
         library = required("pymilvus")
     for name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):  # it has given them what prints
         logger = logging.getLogger(name)
@@ -311,6 +312,7 @@ def _without_dotenv() -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.pop(_NO_DOTENV)
-        if before is not None:
+        if before is None:
+            del os.environ[_NO_DOTENV]
+        else:
             os.environ[_NO_DOTENV] = before

@@ -219,7 +219,7 @@ class Storage:
             yield None
             return
         with advised():
-            remote = connected(stamp)
+            remote = connected(stamp.address)
         with remote, db.snapshot():
             self._refuse_another_model(db, settings)
             now = db.store.read() or stamp

@@ -125,9 +125,9 @@ def why_not(stamp: StoreStamp, is_of_model: bool, newer: int, gone: int) -> str 
     return None
 
 
-def connected(stamp: StoreStamp) -> MilvusFaces:
-    """The store's collection. Raises StoreError where nobody answers."""
-    return MilvusFaces(StoreAddress.parse(stamp.address))
+def connected(address: str) -> MilvusFaces:
+    """The collection at this address. Raises UsageError where it is none, StoreError where nobody answers."""
+    return MilvusFaces(StoreAddress.parse(address))
 
 
 def lag(db: Database, stamp: StoreStamp) -> tuple[int, int]:

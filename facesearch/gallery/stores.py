@@ -58,7 +58,7 @@ def add(storage: Storage, address: str, kind: IndexKind = "hnsw", replace_it: bo
     where = StoreAddress.parse(address)
     with storage.reading() as (db, _):
         _refuse_second(storage, db)
-    with MilvusFaces(where) as remote, storage.writing() as db:
+    with connected(address) as remote, storage.writing() as db:
         _refuse_second(storage, db)
         found = remote.facts()
         if found and not found.dim:
@@ -81,7 +81,7 @@ def sync(storage: Storage, again: bool = False, on_progress: OnProgress = lambda
     StoreError where it cannot be reached or does not take a face, GalleryLockedError while another process writes."""
     with storage.reading() as (db, settings):
         stamp = _stamp(storage, db)
-    with connected(stamp) as remote, storage.writing() as db:
+    with connected(stamp.address) as remote, storage.writing() as db:
         return _Sync(storage.name, db, settings, remote, on_progress).run(again)
 
 
@@ -96,7 +96,7 @@ def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: 
     try:
         if stamp.state == "empty" and not may_fill:
             raise _to_be_filled(stamp, which)
-        with connected(stamp) as remote:
+        with connected(stamp.address) as remote:
             _Sync(storage.name, db, settings, remote).run(again=False, may_fill=may_fill)
     except _OthersTurnError as error:
         storage.note(str(error))
@@ -113,7 +113,7 @@ def facts(storage: Storage, asks: bool = True) -> StoreFacts:
     if not asks:
         return found
     try:
-        with connected(found.stamp) as remote:
+        with connected(found.stamp.address) as remote:
             collection = remote.facts()
             has_mark = collection is not None and bool(remote.below_zero() & _marks(found.stamp))
     except FaceSearchError as error:
@@ -150,7 +150,7 @@ def drop(storage: Storage, keeps_collection: bool = False) -> bool:
 
 def drop_collection(stamp: StoreStamp) -> bool:
     """Drops the collection where it is the one of this stamp; whether it was."""
-    with connected(stamp) as remote:
+    with connected(stamp.address) as remote:
         found = remote.facts()
         if found is None:
             return True
@@ -209,24 +209,32 @@ class _Sync:
         return self._remote.below_zero()
 
     def _begin(self, stamp: StoreStamp, removed: int, marks: set[int], is_whole: bool) -> StoreStamp:
-        """From here on the collection bears the new mark alone, and the database knows it."""
-        has_next = -stamp.next_token in marks
-        if has_next:  # cut off between two marks
-            self._remote.delete(sorted(marks - {-stamp.next_token}))
-        token = stamp.next_token if has_next else stamp.token
-        begun = replace(stamp, state="syncing", token=token, next_token=new_token())
+        """From here on the collection bears a new mark alone, and the database knows it."""
+        token = stamp.next_token if -stamp.next_token in marks else stamp.token
+        if cut_off := sorted((marks - {-token}) & _marks(stamp)):  # between two marks
+            self._remote.delete(cut_off)
         if is_whole:
             model = self._settings.model, self._settings.dim
-            begun = StoreStamp(stamp.address, stamp.kind, *model, "syncing", token, begun.next_token, removed=removed)
-        with self._db.transaction():
-            self._db.store.write(begun)
+            stamp = StoreStamp(stamp.address, stamp.kind, *model, "empty", removed=removed)
+        begun = replace(stamp, token=token, next_token=new_token())
         if is_whole:
+            self._note(begun)  # empty until its making is over
             kind: IndexKind = begun.kind  # type: ignore[assignment]
             self._remote.make(begun.dim, kind, self._db.faces.count())
-        self._remote.upsert(np.array([-begun.next_token]), np.zeros((1, begun.dim), np.float32))
+            self._mark(begun)
+        begun = replace(begun, state="syncing")
+        self._note(begun)
         if not is_whole:
+            self._mark(begun)
             self._remote.delete([-token])
         return begun
+
+    def _mark(self, stamp: StoreStamp) -> None:
+        self._remote.upsert(np.array([-stamp.next_token]), np.zeros((1, stamp.dim), np.float32))
+
+    def _note(self, stamp: StoreStamp) -> None:
+        with self._db.transaction():
+            self._db.store.write(stamp)
 
     def _send(self, stamp: StoreStamp) -> int:
         """Sends the faces that are newer than the stamp, and notes how far it is; how many they were."""
