@@ -125,8 +125,8 @@ def _ellipse(side: int) -> NDArray[np.float32]:
     return np.clip((_SOFT - distance) / (_SOFT - _SOLID), 0, 1)[..., None].astype(np.float32)
 
 
-def as_heic(folder: Path, to: Path) -> None:
-    """Some photos of a folder once more, as a phone writes them."""
+def as_heic(folder: Path, to: Path, shrink: int = 1) -> None:
+    """Some photos of a folder once more, as a phone writes them, each side divided by `shrink`."""
     import pillow_heif
     from PIL import Image
 
@@ -134,7 +134,7 @@ def as_heic(folder: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.glob("*.jpg"))[:_HEIC_PHOTOS]:
         with Image.open(path) as photo:
-            photo.save(to / f"{path.stem}.heic", quality=_HEIC_QUALITY)
+            photo.reduce(shrink).save(to / f"{path.stem}.heic", quality=_HEIC_QUALITY)
 
 
 def make_huge(photo: Path, folder: Path, megapixels: float) -> None:
@@ -207,12 +207,13 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--heic", type=Path, metavar="FOLDER", help="write 40 of them there once more, as HEIC")
+    parser.add_argument("--heic-shrink", type=int, default=1, help="divide the sides of those by this")
     parser.add_argument("--huge", type=Path, metavar="FOLDER", help="write very large ones there")
     parser.add_argument("--megapixels", type=float, default=150, help="of those")
     given = parser.parse_args()
     made = make(given.lfw, given.folder, given.count, given.seed, given.backgrounds)
     if given.heic:
-        as_heic(given.folder, given.heic)
+        as_heic(given.folder, given.heic, given.heic_shrink)
     if given.huge:
         make_huge(made[0], given.huge, given.megapixels)
     print(f"{len(made)} photos in {given.folder}, {sum(path.stat().st_size for path in made) / 1e6:.0f} MB")

@@ -19,6 +19,7 @@ from facesearch.faces.analyser import Analyser
 from facesearch.models.cards import detector_card, embedder_card
 from facesearch.models.export import prepare
 from facesearch.photos.pixels import decode
+from tests.kept import decoders_kept, end_idle, networks_kept
 from tests.portraits import Faces, MadeFaces, made_lights
 from tests.web_galleries import family
 from tests.web_opened import Opened, copied, opened
@@ -49,6 +50,21 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["FACESEARCH_HOME"] = str(path)
     yield path
     del os.environ["FACESEARCH_HOME"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def decoders_ended() -> Iterator[None]:
+    """None is left behind."""
+    yield
+    end_idle()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> Iterator[None]:
+    """Decoders and networks are started once for many tests; a module whose tests are about their start takes the
+    place of this fixture with one of its own."""
+    with decoders_kept(), networks_kept():
+        yield
 
 
 @pytest.fixture(scope="session")

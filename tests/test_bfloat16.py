@@ -28,6 +28,11 @@ from tests.conftest import Cli
 from tests.portraits import Faces
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> None:
+    """Nothing: how networks are loaded is what these tests are about."""
+
+
 @pytest.fixture(scope="module")
 def openvino() -> str:
     try:
