@@ -1,7 +1,7 @@
 """A worker without its cluster: it gives what a run on one machine gives, and refuses what it is not made for."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,8 @@ def test_rows_of_a_worker_are_those_of_a_run_on_one_machine(
     work: Work[int, Any] = Work(
         lambda: analysis(here, makes_pictures=True), Pace(1, 8), _CARDS[0].max_side, read=lambda file: load(file)
     )
-    expected: list[Any] = [
-        row for rows in run((Job(place, file) for place, file in enumerate(photos)), work) for row in rows
-    ]
+    parts: Iterator[list[Any]] = run((Job(place, file) for place, file in enumerate(photos)), work)
+    expected = [row for rows in parts for row in rows]
     worker, answer = started(order)
     assert isinstance(answer, Ready)
     assert worker is not None
