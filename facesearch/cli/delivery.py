@@ -115,7 +115,8 @@ def in_its_folder(photo: str, roots: Sequence[str]) -> str:
     if not above:
         return Path(photo).name if photo in roots else photo
     root = max(above, key=len)
-    inside = os.path.join(*parts_inside(photo, root))  # noqa: PTH118
+    names = [name for name in parts_inside(photo, root) if name not in (".", "..")]  # which a key may hold
+    inside = os.path.join(*names)  # noqa: PTH118
     return inside if len(roots) == 1 else str(Path(Path(root).name, inside))
 
 

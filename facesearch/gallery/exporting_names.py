@@ -16,6 +16,7 @@ from facesearch.people.files import Folders, is_for_photo
 from facesearch.people.parsing_process import Parsers
 from facesearch.people.regions import Box, Region
 from facesearch.people.sidecar import Shown
+from facesearch.photos.addresses import is_remote
 from facesearch.photos.packets import noted_in
 
 _ENDING = ".xmp"
@@ -130,6 +131,8 @@ class _Writer:
 
     def _target(self, photo: str) -> tuple[Path, bytes | None]:
         """Where the sidecar is, with its bytes; None for a new one."""
+        if is_remote(photo) and not self._where:
+            raise OSError(0, "nothing is written to an address; name a folder for the sidecars in place of beside")
         beside = self._where(photo) if self._where else Path(photo)
         path = beside.with_name(beside.name + _ENDING)
         for found, data in self._folders.sidecars(str(beside)) if beside.parent.is_dir() else ():

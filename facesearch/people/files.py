@@ -15,6 +15,7 @@ from facesearch.people.xmp import MOST, Described
 from facesearch.photos import formats
 from facesearch.photos.file import open_regular
 from facesearch.photos.packets import noted_in
+from facesearch.photos.places import examined, names_in
 
 _ENDING = ".xmp"
 _WORTH_A_LOOK = (b"Region", b"People", b"PersonInImage", b"\0")  # the last: a packet that is not in UTF-8
@@ -45,9 +46,9 @@ class Folders:
         """All of it for one photo. Raises OSError and PhotoError where the photo itself cannot be read."""
         noted = noted_in(photo)
         reasons: list[str] = []
-        found = [(_written(path), self._described((data,), reasons)) for path, data in self.sidecars(photo)]
+        found = [(_written(path), self._described((data,), reasons)) for path, data in self._beside(photo)]
         found = [each for each in found if is_for_photo(each[1], photo)]
-        found.append((_written(Path(photo)), self._described(noted.packets, reasons)))
+        found.append((_written(photo), self._described(noted.packets, reasons)))
         found.sort(key=lambda each: -each[0])
         chosen = combined([each for _, each in found])
         if not chosen.names_people and (listed := self._of_picasa(photo)):
@@ -55,12 +56,15 @@ class Folders:
         return Source(chosen, noted.orientation, tuple(reasons))
 
     def sidecars(self, photo: str) -> list[tuple[Path, bytes]]:
-        """The sidecars that a photo may have, with their bytes: NAME.jpg.xmp first, then NAME.xmp. Raises OSError
-        where its folder cannot be read."""
+        """The sidecars that a photo of this machine may have, with their bytes: NAME.jpg.xmp first, then NAME.xmp.
+        Raises OSError where its folder cannot be read."""
+        return [(Path(path), data) for path, data in self._beside(photo)]
+
+    def _beside(self, photo: str) -> list[tuple[str, bytes]]:
         folder, name = os.path.split(photo)
         there = self._files(folder)
         wanted = (name + _ENDING, os.path.splitext(name)[0] + _ENDING)
-        paths = [Path(folder, there[each.lower()]) for each in wanted if each.lower() in there]
+        paths = [os.path.join(folder, there[each.lower()]) for each in wanted if each.lower() in there]
         return [(path, data) for path in dict.fromkeys(paths) if (data := _bytes_of(path)) is not None]
 
     def _described(self, packets: tuple[bytes, ...], reasons: list[str]) -> Described:
@@ -78,7 +82,7 @@ class Folders:
         if folder not in self._picasa:
             there = self._files(folder)
             lists = (there[each.lower()] for each in picasa.FILES if each.lower() in there)
-            data = next((data for each in lists if (data := _bytes_of(Path(folder, each)))), b"")
+            data = next((data for each in lists if (data := _bytes_of(os.path.join(folder, each)))), b"")
             self._picasa[folder], nameless = picasa.read(data)
             self.nameless += nameless
         regions = self._picasa[folder].get(name.lower(), ())
@@ -89,8 +93,7 @@ class Folders:
     def _files(self, folder: str) -> dict[str, str]:
         """The names of the files in a folder that may say something, by their small letters."""
         if folder not in self._names:
-            with os.scandir(folder) as entries:
-                names = [each.name for each in entries if each.name.lower().endswith((_ENDING, "picasa.ini"))]
+            names = [name for name in names_in(folder) if name.lower().endswith((_ENDING, "picasa.ini"))]
             self._names[folder] = {name.lower(): name for name in sorted(names)}
         return self._names[folder]
 
@@ -112,10 +115,10 @@ def combined(found: Sequence[Described]) -> Described:
     return Described(tuple(regions[:MOST]), tuple(name for name in free if name not in placed)[:MOST])
 
 
-def _written(path: Path) -> int:
+def _written(path: str) -> int:
     """When a file was written last, in nanoseconds."""
     with suppress(OSError):
-        return path.stat().st_mtime_ns
+        return examined(path).mtime_ns
     return 0
 
 
@@ -125,10 +128,10 @@ def is_for_photo(described: Described, photo: str) -> bool:
     return described.is_for.lower() in ("", ending)
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def _bytes_of(path: str) -> bytes | None:
     """What a small file holds, with a byte more than is read where it is too large; None where it is not there."""
     try:
-        with open_regular(str(path)) as file:
+        with open_regular(path) as file:
             return file.read(MOST_BYTES + 1)
     except (OSError, PhotoError):
         return None

@@ -73,6 +73,11 @@ def parts_inside(path: str, folder: str) -> list[str]:
     return os.path.relpath(path, folder).split(os.sep)
 
 
+def name_of(path: str) -> str:
+    """The last name in a path or an address."""
+    return os.path.basename(path)
+
+
 def scheme_of(address: str) -> str:
     """The part of an address that says how it is read, such as s3."""
     scheme = address.partition("://")[0].lower()

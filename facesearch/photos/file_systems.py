@@ -3,13 +3,13 @@ systems have in common."""
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from facesearch import libraries
 from facesearch.packages import how_to_install
-from facesearch.photos.sources import Entry, Read
+from facesearch.photos.sources import Entry, Page, Read
 
 _TIMES = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
 _TAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "sha256")
@@ -52,19 +52,18 @@ class FileSystem:
             raise
         return _entry(f"{self._scheme}://{inside}", facts) if facts["type"] == "file" else None
 
-    def files(self, inside: str) -> Iterator[Entry]:
-        """See Source. Each folder's own files come before what lies in its folders."""
-        folders = [inside]
-        while folders:
-            folder = folders.pop()
-            inner = []
-            for facts in sorted(self._ask("ls", folder, detail=True), key=lambda facts: facts["name"]):
-                name = facts["name"].rstrip(_FOLDER_MARK).rpartition(_FOLDER_MARK)[2]
-                if facts["type"] == "directory":
-                    inner.append(f"{folder}/{name}")
-                elif facts["type"] == "file" and not facts["name"].endswith(_FOLDER_MARK):
-                    yield _entry(f"{self._scheme}://{folder}/{name}", facts)
-            folders += reversed(inner)
+    def page(self, inside: str, is_deep: bool, place: object = None) -> Page:
+        """See Source. A page is a folder, whose own files come before what lies in its folders."""
+        *folders, folder = cast("list[str]", place) if place else [inside]
+        entries, inner = [], []
+        for facts in sorted(self._ask("ls", folder, detail=True), key=lambda facts: facts["name"]):
+            name = facts["name"].rstrip(_FOLDER_MARK).rpartition(_FOLDER_MARK)[2]
+            if facts["type"] == "directory":
+                inner.append(f"{folder}/{name}")
+            elif facts["type"] == "file" and not facts["name"].endswith(_FOLDER_MARK):
+                entries.append(_entry(f"{self._scheme}://{folder}/{name}", facts))
+        folders += reversed(inner if is_deep else [])
+        return Page(entries, folders or None)
 
     def read(self, inside: str, start: int, end: int) -> Read:
         """See Source."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 
 from facesearch.photos import remote
-from facesearch.photos.addresses import is_remote
+from facesearch.photos.addresses import is_remote, name_of
 from facesearch.photos.file import PhotoFile
 
 
@@ -37,6 +37,13 @@ def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.exists(path)
     return _holds(lambda: remote.file_at(path) is not None or remote.is_folder(path))
+
+
+def names_in(folder: str) -> list[str]:
+    """The names of what lies in a folder; at an address those of files alone. Raises OSError."""
+    if not is_remote(folder):
+        return os.listdir(folder)
+    return [name_of(entry.path) for entry in remote.files_in(folder, is_deep=False)]
 
 
 def _holds(ask: Callable[[], bool]) -> bool:

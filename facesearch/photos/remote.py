@@ -8,46 +8,49 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from typing import BinaryIO, TypeVar
 
 from facesearch.photos.addresses import ON_THE_WEB, inside_of, scheme_of
 from facesearch.photos.formats import looks_like_photo
-from facesearch.photos.sources import Entry, Read, Source
+from facesearch.photos.sources import Entry, Page, Read, Source
 
 _FIRST = 4 << 20  # bytes that are asked for at first of what is named like a photo: most are smaller, and then whole
 _FIRST_OF_OTHERS = 1 << 16  # of anything else: its beginning says whether it is a photo
 _MOST_AT_ONCE = 16 << 20  # bytes in one request
-_TRIES = 3  # requests without an answer, after which nothing is asked for a while
-_PAUSE = 30.0  # seconds
+_LONGEST, _REST, _BETWEEN = 30.0, 30.0, 1.0  # seconds: see _Patience
 NO_ANSWER = (errno.ETIMEDOUT, errno.ECONNREFUSED, errno.EHOSTUNREACH)
+Answer = TypeVar("Answer")
 _SETTINGS = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_", "GCSFS_")  # environment: with other ones it is another source
 
 
 def is_folder(address: str) -> bool:
     """Whether anything lies below an address. Raises OSError where that cannot be told."""
-    with _answering(address) as source:
-        return source.holds(inside_of(address))
+    return _asked(address, lambda source: source.holds(inside_of(address)))
 
 
 def file_at(address: str) -> Entry | None:
     """The object at an address; None where there is none. Raises OSError where that cannot be told."""
-    with _answering(address) as source:
-        return source.file(inside_of(address))
+    return _asked(address, lambda source: source.file(inside_of(address)))
 
 
-def files_in(address: str) -> Iterator[Entry]:
-    """All that lies below an address, in the order of its names. Raises OSError, also in mid-list."""
-    with _answering(address) as source:
-        found = source.files(inside_of(address))
+def files_in(address: str, is_deep: bool = True) -> Iterator[Entry]:
+    """All that lies below an address, or directly in it, in the order of its names. Raises OSError, in mid-list
+    too."""
+    place: object = None
     while True:
-        with _answering(address):
-            entry = next(found, None)
-        if entry is None:
+        page = _asked(address, partial(_page, address, is_deep, place))
+        yield from page.entries
+        if page.place is None:
             return
-        yield entry
+        if page.place == place:
+            raise OSError(errno.EIO, "its list does not end")
+        place = page.place
+
+
+def _page(address: str, is_deep: bool, place: object, source: Source) -> Page:
+    return source.page(inside_of(address), is_deep, place)
 
 
 def opened(address: str) -> BinaryIO:
@@ -100,42 +103,59 @@ class RemoteFile(io.RawIOBase):
         return found.data
 
     def _read(self, start: int, end: int) -> Read:
-        with _answering(self._address) as source:
-            return source.read(inside_of(self._address), start, end)
+        return _asked(self._address, lambda source: source.read(inside_of(self._address), start, end))
 
 
 class _Patience:
-    """What did not answer several times is not asked for a while, or each photo of a thousand would wait in vain."""
+    """How long a place that does not answer is asked again: not at all where it has never answered, half a minute
+    where it has; then nothing asks it for a while, or each photo of a thousand would wait in vain."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._failed, self._until = 0, 0.0
+        self._has_answered = False
+        self._failing_since: float | None = None
+        self._rests_until, self._said = 0.0, ""
 
     def check(self) -> None:
         """Raises OSError while it is not asked."""
-        if self._failed >= _TRIES and time.monotonic() < self._until:
-            raise OSError(errno.ETIMEDOUT, "it did not answer a moment ago")
+        if time.monotonic() < self._rests_until:
+            raise OSError(errno.ETIMEDOUT, self._said)
 
-    def note(self, has_answered: bool) -> None:
-        """Counts whether a request had an answer."""
+    def answered(self) -> None:
+        """Notes an answer, be it a refusal."""
         with self._lock:
-            self._failed = 0 if has_answered else self._failed + 1
-            self._until = time.monotonic() + _PAUSE
+            self._has_answered, self._failing_since = True, None
+
+    def is_over(self, began: float, said: str) -> bool:
+        """Whether it is to be given up, when what began then was not answered."""
+        with self._lock:
+            self._failing_since = min(self._failing_since or began, began)
+            is_over = not self._has_answered or time.monotonic() - self._failing_since > _LONGEST
+            if is_over:
+                self._rests_until, self._said = time.monotonic() + _REST, said
+            return is_over
 
 
-@contextmanager
-def _answering(address: str) -> Iterator[Source]:
-    """The source of an address, as long as it answers. Raises OSError, whatever a package raises."""
+def _asked(address: str, ask: Callable[[Source], Answer]) -> Answer:
+    """The answer of the source of an address. Raises OSError, whatever a package raises."""
     source, patience = _source(scheme_of(address), _settings())
-    patience.check()
-    try:
-        yield source
-        patience.note(True)
-    except OSError as error:
-        patience.note(error.errno not in NO_ANSWER)
-        raise
-    except ValueError as error:  # of a name that no request can hold
-        raise OSError(errno.EINVAL, f"{type(error).__name__}: {error}") from error
+    while True:
+        patience.check()
+        began = time.monotonic()
+        try:
+            found = ask(source)
+        except OSError as error:
+            if error.errno not in NO_ANSWER:
+                patience.answered()
+                raise
+            if patience.is_over(began, error.strerror or ""):
+                raise
+            time.sleep(_BETWEEN)
+        except ValueError as error:  # of a name that no request can hold
+            raise OSError(errno.EINVAL, f"{type(error).__name__}: {error}") from error
+        else:
+            patience.answered()
+            return found
 
 
 def _settings() -> tuple[tuple[str, str], ...]:

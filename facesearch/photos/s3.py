@@ -8,17 +8,18 @@ import calendar
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from facesearch import libraries
 from facesearch.files import printable
 from facesearch.packages import how_to_install
-from facesearch.photos.sources import Entry, Read
+from facesearch.photos.sources import Entry, Page, Read
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 10
 _TRIES = 3  # so that silence ends after half a minute
+_MOST_OF_A_PAGE = 1000  # objects: more S3 gives at no time
 _MOST_SECONDS = 90  # for one request with all its tries, however slowly its answer trickles
 _CODES = {
     "NoSuchBucket": (errno.ENXIO, "there is no bucket of that name"),
@@ -28,6 +29,7 @@ _CODES = {
     "301": (errno.EREMCHG, "the bucket lies in another region; set AWS_REGION to it"),
     "InvalidObjectState": (errno.EACCES, "it lies in an archive, and must be restored first"),
 }
+_BUSY = ("InternalError", "ServiceUnavailable", "SlowDown", "500", "502", "503", "504")
 _DENIED = "permission is denied ({code}); see that these credentials may list the bucket and read its objects"
 _NO_CREDENTIALS = (
     "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or "
@@ -51,13 +53,13 @@ class S3:
         config: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
             "read_timeout": _READ_SECONDS,
-            "retries": {"max_attempts": 0},  # s3fs tries again by itself
+            "retries": {"total_max_attempts": _TRIES, "mode": "standard"},
         }
         if _endpoint():  # the name of a bucket is a part of no other machine's name
             config["s3"] = {"addressing_style": "path"}
         self._sync = sync
         self._fs = S3FileSystem(config_kwargs=config, use_listings_cache=False, skip_instance_cache=True)
-        self._fs.retries = _TRIES
+        self._fs.retries = 1  # its own, which would be beside those
 
     def holds(self, inside: str) -> bool:
         """See Source."""
@@ -77,21 +79,15 @@ class S3:
             raise
         return _entry(f"s3://{inside}", found["ContentLength"], found)
 
-    def files(self, inside: str) -> Iterator[Entry]:
+    def page(self, inside: str, is_deep: bool, place: object = None) -> Page:
         """See Source. Names that end with a slash stand for folders, as some programs make them."""
         bucket, prefix = _folder(inside)
-        more: dict[str, str] = {}
-        while True:
-            page = self._list(bucket, prefix, **more)
-            for each in page.get("Contents", ()):
-                if not each["Key"].endswith("/"):
-                    yield _entry(f"s3://{bucket}/{each['Key']}", each["Size"], each)
-            token = page.get("NextContinuationToken") if page.get("IsTruncated") else None
-            if not token:
-                return
-            if token == more.get("ContinuationToken"):
-                raise OSError(errno.EIO, "its list of objects does not end")
-            more = {"ContinuationToken": token}
+        more = {} if place is None else {"ContinuationToken": place}
+        shallow = {} if is_deep else {"Delimiter": "/"}
+        found = self._list(bucket, prefix, MaxKeys=_MOST_OF_A_PAGE, **more, **shallow)
+        listed = (each for each in found.get("Contents", ()) if not each["Key"].endswith("/"))
+        entries = [_entry(f"s3://{bucket}/{each['Key']}", each["Size"], each) for each in listed]
+        return Page(entries, found.get("NextContinuationToken") if found.get("IsTruncated") else None)
 
     def read(self, inside: str, start: int, end: int) -> Read:
         """See Source."""
@@ -174,6 +170,8 @@ def _of_answer(said: Mapping[str, Any], error: Exception) -> OSError:
         return OSError(*_CODES[code])
     if code in ("InvalidRange", "416"):
         return OSError(errno.ERANGE, "it is shorter than that")
+    if code in _BUSY:
+        return OSError(errno.ETIMEDOUT, f"{_endpoint() or 'S3'} is too busy ({printable(code)})")
     from s3fs.errors import ERROR_CODE_TO_EXCEPTION
 
     if ERROR_CODE_TO_EXCEPTION.get(code) is PermissionError:
@@ -184,10 +182,11 @@ def _of_answer(said: Mapping[str, Any], error: Exception) -> OSError:
 def _without_answer(error: Exception) -> OSError:
     from aiohttp import ClientError
     from botocore.exceptions import BotoCoreError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnectionError
 
     if isinstance(error, OSError) and error.errno and not isinstance(error, TimeoutError | ConnectionError):
         return error
-    if isinstance(error, HTTPClientError | ClientError | TimeoutError | ConnectionError):
+    if isinstance(error, HTTPClientError | NoConnectionError | ClientError | TimeoutError | ConnectionError):
         return OSError(errno.ETIMEDOUT, f"{_endpoint() or 'S3'} does not answer")
     if isinstance(error, BotoCoreError | ValueError):
         return OSError(errno.EINVAL, _short(error))

@@ -1,6 +1,5 @@
 """What can be asked of a place that is read over a network, and what it answers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +24,14 @@ class Read:
     tag: int
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, and the place at which it goes on; None at its end."""
+
+    entries: list[Entry]
+    place: object = None
+
+
 class Source(Protocol):
     """What lies behind addresses of one scheme. `inside` is an address without it. All raise OSError."""
 
@@ -34,8 +41,9 @@ class Source(Protocol):
     def file(self, inside: str) -> Entry | None:
         """What lies at this very address; None where nothing does, or a folder."""
 
-    def files(self, inside: str) -> Iterator[Entry]:
-        """All that lies in a folder and below it, in the order of its names, as it is asked for."""
+    def page(self, inside: str, is_deep: bool, place: object = None) -> Page:
+        """A part of what lies in a folder and below it, or without `is_deep` in the folder itself: the first one, or
+        the one at the place that the page before gave. All together are in the order of their names."""
 
     def read(self, inside: str, start: int, end: int) -> Read:
         """The bytes from `start` up to `end`, fewer where it is shorter."""

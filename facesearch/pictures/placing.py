@@ -1,7 +1,6 @@
 """Photos of an answer, copied or linked into a folder of the user's; nothing that is there is ever replaced."""
 
 import errno
-import filecmp
 import os
 import shutil
 from collections.abc import Iterable
@@ -12,10 +11,15 @@ from typing import Literal
 
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import folder_for, new_file, printable
-from facesearch.photos.file import open_regular
+from facesearch.photos.addresses import absolute, is_remote, name_of
+from facesearch.photos.file import open_regular, size_of
+from facesearch.photos.places import examined
 
 Way = Literal["copy", "link"]
 _DONE = {"copy": "copied", "link": "linked"}
+_NO_NAME = '\\:*?"<>|'  # signs that some disks take in no name
+_BLOCK = 1 << 20  # bytes
+_LONGEST_STEM, _LONGEST_SUFFIX = 60, 10  # characters of a key that name a copy: 4 bytes each at most, of 255
 _MOST_OF_A_NAME = 100_000  # photos of one name in a folder
 
 
@@ -47,11 +51,12 @@ def place(photos: Iterable[str], folder: Path, way: Way) -> Placed:
     failed = []
     try:
         folder_for(folder / "photo")
-        for photo in dict.fromkeys(map(os.path.abspath, photos)):
-            reason = _why_unreadable(photo)
+        for photo in dict.fromkeys(map(absolute, photos)):
+            reason = _why_unlinkable(photo) if way == "link" else None
+            reason = reason or _why_unreadable(photo)
             if reason:
                 failed.append((photo, reason))
-            elif _placed(Path(photo), folder, way):
+            elif _placed(photo, folder, way):
                 new += 1
             else:
                 known += 1
@@ -63,9 +68,16 @@ def place(photos: Iterable[str], folder: Path, way: Way) -> Placed:
     return Placed(new, known, tuple(failed))
 
 
+def _why_unlinkable(photo: str) -> str | None:
+    return "no link leads to an address; copy it" if is_remote(photo) else None
+
+
 def _why_unreadable(photo: str) -> str | None:
     try:
-        open_regular(photo).close()
+        if is_remote(photo):
+            examined(photo)  # which does not read it
+        else:
+            open_regular(photo).close()
     except OSError as error:
         return error.strerror or str(error)
     except FaceSearchError as error:
@@ -73,10 +85,11 @@ def _why_unreadable(photo: str) -> str | None:
     return None
 
 
-def _placed(photo: Path, folder: Path, way: Way) -> bool:
+def _placed(photo: str, folder: Path, way: Way) -> bool:
     """Whether the photo is new there. Raises OSError."""
+    stem, suffix = _name_of(photo)
     for number in range(1, _MOST_OF_A_NAME):
-        target = folder / (photo.name if number == 1 else f"{photo.stem}-{number}{photo.suffix}")
+        target = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
         try:
             _make(photo, target, way)
         except FileExistsError:
@@ -84,26 +97,45 @@ def _placed(photo: Path, folder: Path, way: Way) -> bool:
                 return False
             continue
         return True
-    raise FileExistsError(errno.EEXIST, f"{_MOST_OF_A_NAME:,} files have the name {photo.name}")
+    raise FileExistsError(errno.EEXIST, f"{_MOST_OF_A_NAME:,} files have the name {stem}{suffix}")
 
 
-def _make(photo: Path, target: Path, way: Way) -> None:
+def _name_of(photo: str) -> tuple[str, str]:
+    """The name that a photo's copy gets, and its ending: its own; a key may end in what is no file's name."""
+    name = name_of(photo)
+    if not is_remote(photo):
+        return Path(name).stem, Path(name).suffix
+    kept = Path("".join(sign if sign.isprintable() and sign not in _NO_NAME else "_" for sign in name).lstrip("."))
+    return kept.stem[:_LONGEST_STEM] or "photo", kept.suffix[:_LONGEST_SUFFIX]
+
+
+def _make(photo: str, target: Path, way: Way) -> None:
     if way == "link":
         target.symlink_to(photo)
         return
-    with open_regular(str(photo)) as source, new_file(target) as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+    with open_regular(photo) as source, new_file(target) as copy:
+        shutil.copyfileobj(source, copy, _BLOCK)
     with suppress(OSError):  # some disks keep no dates
-        status = photo.stat()
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        written = examined(photo).mtime_ns
+        os.utime(target, ns=(written, written))
 
 
-def _is_there(photo: Path, target: Path, way: Way) -> bool:
+def _is_there(photo: str, target: Path, way: Way) -> bool:
     """Whether what has the name is this photo's copy or link, or the photo itself."""
     with suppress(OSError):
         if way == "link" and target.is_symlink():
-            return target.readlink() == photo
-        if target.samefile(photo):
+            return target.readlink() == Path(photo)
+        if not is_remote(photo) and target.samefile(photo):
             return True
-        return way == "copy" and not target.is_symlink() and filecmp.cmp(photo, target, shallow=False)
+        return way == "copy" and not target.is_symlink() and _has_same_bytes(photo, target)
     return False
+
+
+def _has_same_bytes(photo: str, target: Path) -> bool:
+    with open_regular(photo) as source, open_regular(str(target)) as copy:
+        if size_of(source) != size_of(copy):
+            return False
+        while block := source.read(_BLOCK):
+            if block != copy.read(len(block)):
+                return False
+    return True

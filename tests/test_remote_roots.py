@@ -1,0 +1,401 @@
+"""Photos in a bucket are found as those in a folder are; what a network does to them loses nothing."""
+
+import io
+import json
+import os
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesearch.errors import PhotoError, RootError, UsageError
+from facesearch.home import gallery_dir
+from facesearch.photos import remote, s3
+from facesearch.photos import whereabouts as whereabouts_module
+from facesearch.photos.addresses import absolute, parts_inside
+from facesearch.photos.exclusions import Exclusions, Rules
+from facesearch.photos.file import PhotoFile, load, load_named_photo, open_regular
+from facesearch.photos.walk import walk
+from facesearch.photos.whereabouts import whereabouts
+from tests import buckets
+from tests.buckets import Bucket, Server
+from tests.conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """An S3 for all tests here."""
+    made = Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def bucket(server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket that this process reaches."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    buckets.opened_gate(server.gate)
+    remote._source.cache_clear()
+    return buckets.made(server, request.node.name)
+
+
+def _counted(cli: Cli, *words: object) -> tuple[int, Any]:
+    said = cli("index", *words, "--json")
+    return said.code, json.loads(said.out)["photos"] if said.out else said.err
+
+
+def _known(gallery: str, root: str) -> list[tuple[Any, ...]]:
+    """All that was found, with the paths from the root on."""
+    with sqlite3.connect(gallery_dir(gallery) / "faces.db") as conn:
+        rows = conn.execute(
+            "SELECT path, photos.size, digest, status, width, height, taken, face_count, box_left, box_top, "
+            "box_right, box_bottom, landmarks, score, quality, embedding, people.name FROM photos "
+            "LEFT JOIN faces ON photo_id = photos.id LEFT JOIN people "
+            "ON people.id = person_id ORDER BY path, box_left, box_top"
+        ).fetchall()
+    return [(row[0].removeprefix(root), *row[1:]) for row in rows]
+
+
+def _names(root: str, rules: Rules | None = None) -> list[str]:
+    return [file.path.removeprefix(f"{root}/") for file in walk(root, rules=rules)]
+
+
+def test_a_bucket_gives_the_gallery_that_its_folder_gives_in_every_bit(
+    cli: Cli, album: Path, bucket: Bucket, tmp_path: Path
+) -> None:
+    there = bucket.fill(album, "2024/all")
+    assert _counted(cli, album, "--gallery", "here", "--people-from", "folder")[0] == 0
+    assert _counted(cli, f"{there}/", "--gallery", "there", "--people-from", "folder") == (0, {"ok": 9})
+    found = _known("there", there)
+    assert len(found) >= 9
+    assert found == _known("here", str(album))
+    assert len(bucket.gate.read()) >= 9
+    assert _counted(cli, "--gallery", "there") == (0, {"unchanged": 9})
+    assert bucket.gate.read() == []  # the second run reads nothing
+    asked = f"{there}/Tiger_Woods/Tiger_Woods_0001.jpg"
+    out = tmp_path / "out"
+    said = cli("query", asked, "--gallery", "there", "--all", "--json", "--copy-to", out, "--in", there)
+    photos = [photo for match in json.loads(said.out)["matches"] for photo in (match["photo"], *match["alike"])]
+    assert said.code == 0
+    assert photos
+    assert all(photo.startswith(f"{there}/") for photo in photos)
+    for photo in photos:
+        assert (out / Path(photo).name).read_bytes() == (album / photo.removeprefix(f"{there}/")).read_bytes()
+    assert cli("query", asked, "--gallery", "there", "--all", "--copy-to", out).code == 0
+    assert len(list(out.iterdir())) == len(photos)  # which are there already
+    assert cli("check", "--gallery", "there", "--photos").code == 0
+    assert cli("forget", asked, "--gallery", "there", "--yes").code == 0
+    assert _counted(cli, "--gallery", "there") == (0, {"unchanged": 9})
+    assert asked not in cli("query", f"{there}/Tiger_Woods/Tiger_Woods_0002.jpg", "--gallery", "there", "--paths").out
+
+
+def test_what_is_changed_deleted_copied_or_written_again_in_a_bucket_is_noticed(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    first, second, third = (photo_of("Tiger_Woods", number).read_bytes() for number in (1, 2, 3))
+    root = f"s3://{bucket.name}"  # a whole bucket
+    for name, data in (("a/1.jpg", first), ("a/2.jpg", second), ("b.jpg", third)):
+        bucket.put(name, data)
+    assert _counted(cli, root) == (0, {"ok": 3})
+    bucket.put("a/1.jpg", third)
+    bucket.put("c.jpg", second)
+    bucket.delete("a/2.jpg")
+    bucket.gate.read()
+    plan = json.loads(cli("index", "--dry-run", "--json").out)["photos"]
+    assert (plan["gone"], plan["unchanged"]) == (0, 1)  # a/2.jpg has moved
+    code, counted = _counted(cli)
+    assert (code, counted) == (0, {"copied": 1, "moved": 1, "unchanged": 1})
+    bucket.delete("b.jpg")
+    assert _counted(cli) == (0, {"unchanged": 2, "missing": 1})
+    assert _counted(cli) == (0, {"unchanged": 2})
+    assert cli("forget", "--missing", "--yes").code == 0
+    assert [row[0] for row in _known("default", root)] == ["/a/1.jpg", "/c.jpg"]
+
+
+def test_photos_of_a_bucket_that_is_gone_or_emptied_stay_known(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    root = bucket.put("in/1.jpg", photo_of("Tiger_Woods", 1).read_bytes()).removesuffix("/1.jpg")
+    assert _counted(cli, root) == (0, {"ok": 1})
+    before = _known("default", root)
+    bucket.put("else.txt", b"x")
+    bucket.delete("in/1.jpg")
+    said = cli("index")
+    assert said.code == 3
+    assert f"There is nothing at {root}; nothing was marked missing" in said.err
+    bucket.delete()
+    said = cli("index")
+    assert said.code == 3
+    assert "there is no bucket of that name" in said.err
+    said = cli("forget", "--missing", "--yes")
+    assert "so its 1 photo may only be away" in said.err
+    assert _known("default", root) == before
+
+
+def test_a_connection_that_breaks_for_a_while_costs_nothing(
+    cli: Cli, album: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = bucket.fill(album, "p")
+    monkeypatch.setattr(remote, "_BETWEEN", 0.01)
+    broken = iter(range(7))  # requests, each of which is tried three times
+
+    def hangs_up(request: str) -> bool:
+        return "Jolie" in request and next(broken, None) is not None
+
+    bucket.gate.hangs_up = hangs_up
+    assert _counted(cli, root) == (0, {"ok": 9})
+    assert next(broken, None) is None
+
+
+def test_what_was_read_before_a_server_went_down_is_kept_and_the_rest_is_read_when_it_is_back(
+    cli: Cli, album: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = bucket.fill(album, "p")
+    monkeypatch.setattr(remote, "_LONGEST", 0.0)
+    bucket.gate.read()
+    bucket.gate.hangs_up = lambda request: any("Tiger" in asked for asked in bucket.gate.asked)
+    said = cli("index", root)
+    assert said.code == 3
+    assert "cannot be reached any more; nothing was marked missing" in said.err
+    assert "does not answer" in cli("info", "--failures").out
+    buckets.opened_gate(bucket.gate)
+    remote._source.cache_clear()  # as in a later process
+    code, counted = _counted(cli)
+    assert (code, counted["unchanged"] + counted["ok"]) == (0, 9)
+    assert len(set(bucket.gate.read())) == counted["ok"] < 9
+
+
+def test_a_list_that_breaks_off_marks_nothing_missing_and_is_an_error(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        bucket.put(f"p/{number}.jpg", photo_of("Tiger_Woods", number).read_bytes())
+    root = f"s3://{bucket.name}/p"
+    monkeypatch.setattr(s3, "_MOST_OF_A_PAGE", 1)
+    monkeypatch.setattr(remote, "_LONGEST", 0.0)
+    bucket.gate.hangs_up = lambda request: request.startswith("LIST") and len(bucket.gate.lists()) > 4
+    files = remote.files_in(root)
+    assert next(files).path == f"{root}/1.jpg"
+    bucket.gate.asked.extend(["LIST"] * 4)
+    with pytest.raises(OSError, match="does not answer"):
+        next(files)
+    buckets.opened_gate(bucket.gate)
+    remote._source.cache_clear()
+    unseen: list[str] = []
+    found = walk(root, lambda path, _: unseen.append(path), Rules(root))
+    assert next(found).path == f"{root}/1.jpg"
+    bucket.gate.denies = lambda request: True
+    assert list(found) == []
+    assert unseen == [root]
+
+
+def test_only_what_a_whole_list_lacks_is_gone(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, gone = bucket.put("p/1.jpg", b"x"), f"s3://{bucket.name}/p/none.jpg"
+    for most in (100, 0):  # one by one, and by a list
+        monkeypatch.setattr(whereabouts_module, "_FEW", most)
+        buckets.opened_gate(bucket.gate)
+        found = whereabouts([here, gone], f"s3://{bucket.name}/p")
+        assert (found.there, found.gone, found.away) == ((here,), (gone,), ())
+        bucket.gate.denies = lambda request: request.startswith(("LIST", "HEAD"))
+        (away,) = whereabouts([here, gone], f"s3://{bucket.name}/p").away
+        assert (away.photos, "permission is denied" in away.reason) == (2, True)
+
+
+def test_keys_of_any_kind_are_listed_read_and_stored_as_they_are(bucket: Bucket, astronaut_file: Path) -> None:
+    keys = [
+        "with space.jpg",
+        "plus+and%20percent%.jpg",
+        "esc\x1b[31m.jpg",
+        "李雷😀.jpg",
+        "a//b.jpg",
+        "q?versionId=3.jpg",
+        "#hash&amp;.jpg",
+        "arn:aws.jpg",
+    ]
+    for number, key in enumerate(keys):
+        bucket.put(f"p/{key}", astronaut_file.read_bytes() + bytes([number]))
+    bucket.put("p/folder.jpg/", b"")  # only looks like a photo: what consoles make of a new folder
+    root = f"s3://{bucket.name}/p"
+    found = list(walk(root))
+    assert sorted(_names(root)) == sorted(keys)
+    for file in found:
+        photo = load(file)
+        assert photo is not None
+        assert photo.data[-1] == keys.index(file.path.removeprefix(f"{root}/"))
+
+
+def test_a_folder_ends_at_a_slash_and_a_single_object_is_a_root(bucket: Bucket) -> None:
+    for key in ("2020/a.jpg", "2020-01/b.jpg", "2020", "c.jpg"):
+        bucket.put(key, b"x")
+    root = f"s3://{bucket.name}"
+    assert _names(f"{root}/2020") == ["a.jpg"]
+    assert [file.path for file in walk(f"{root}/c.jpg")] == [f"{root}/c.jpg"]
+    with pytest.raises(RootError, match="There is nothing at"):
+        list(walk(f"{root}/202"))
+
+
+def test_patterns_and_ignore_files_count_in_a_bucket_and_are_asked_for_where_they_may_be(bucket: Bucket) -> None:
+    kept = ("a/1.jpg", "a/b/2.jpg", "z.jpg")
+    for key in (*kept, "a/no/3.jpg", "a/4.png", ".hidden/5.jpg", "@eaDir/6.jpg", "c/7.jpg", "c/8.jpg"):
+        bucket.put(f"p/{key}", b"x")
+    bucket.put("p/a/.facesearchignore", b"no/\n*.png\n")
+    bucket.put(".facesearchignore", b"*.jpg\n")  # above the folder that was named: not heard of
+    root = f"s3://{bucket.name}/p"
+    rules = Rules(root, Exclusions((f"{root}/c",)))
+    assert _names(root, rules) == list(kept)
+    assert (rules.folders, rules.files) == (4, 2)
+    assert bucket.gate.read() == [f"/{bucket.name}/p/a/.facesearchignore"]
+    bucket.put("p/!early.jpg", b"x")
+    assert "!early.jpg" in _names(root)
+    assert f"/{bucket.name}/p/.facesearchignore" in bucket.gate.read()  # it would come later in the list
+    assert rules.leave_out(f"{root}/a/no/3.jpg")
+    assert not rules.leave_out(f"{root}/a/1.jpg")
+
+
+def test_a_refusal_is_said_and_tried_again_when_it_is_taken_back(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    for number in (1, 2):
+        bucket.put(f"p/{number}.jpg", photo_of("Tiger_Woods", number).read_bytes())
+    root = f"s3://{bucket.name}/p"
+    bucket.gate.denies = lambda request: "2.jpg" in request
+    assert _counted(cli, root) == (7, {"ok": 1, "unreadable": 1})
+    assert "permission is denied (AccessDenied)" in cli("info", "--failures").out
+    bucket.gate.denies = lambda request: True
+    said = cli("index")
+    assert said.code == 3
+    assert "permission is denied" in said.err
+    assert cli("query", f"{root}/1.jpg").code != 0
+    buckets.opened_gate(bucket.gate)
+    assert _counted(cli) == (0, {"unchanged": 1, "ok": 1})
+
+
+def test_without_credentials_nobody_else_is_asked_for_them(
+    cli: Cli, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    met: list[Any] = []
+    is_listening = [True]
+    sys.addaudithook(
+        lambda event, args: met.append(args[1]) if event == "socket.connect" and is_listening[0] else None
+    )
+    said = cli("index", f"s3://{bucket.name}/p")
+    is_listening.clear()
+    is_listening.append(False)
+    assert said.code == 3
+    assert "there are no credentials; set AWS_ACCESS_KEY_ID" in said.err
+    assert [address for address in met if address[0] != "127.0.0.1"] == []
+
+
+def test_silence_ends_in_a_sentence(cli: Cli, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "_READ_SECONDS", 0.1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        said = cli("index", f"s3://{bucket.name}/p")
+    assert said.code == 3
+    assert "does not answer" in said.err
+
+
+def test_a_package_that_is_missing_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    remote._source.cache_clear()
+    said = cli("index", "s3://bucket/p")
+    assert said.code == 3
+    assert "pip install s3fs" in said.err
+    said = cli("index", "nosuch://bucket/p")
+    assert said.code == 3
+    assert "nosuch://" in said.err
+
+
+def test_a_large_object_is_read_in_parts_and_must_not_change_meanwhile(bucket: Bucket) -> None:
+    data = os.urandom(1000) * 40_000
+    address = bucket.put("large.jpg", data)
+    with open_regular(address) as opened:
+        assert opened.read(10) == data[:10]
+        opened.seek(30_000_000)
+        assert opened.read(1000) == data[30_000_000:30_001_000]
+        opened.seek(-5, io.SEEK_END)
+        assert opened.read() == data[-5:]
+        opened.seek(0)
+        assert opened.read() == data
+    assert len(bucket.gate.read()) < 12
+    with open_regular(address) as opened:
+        bucket.put("large.jpg", data[::-1])
+        opened.seek(30_000_000)
+        with pytest.raises(OSError, match="changed while it was read"):
+            opened.read(10)
+
+
+def test_what_is_named_like_no_photo_is_not_read_and_an_empty_object_is_said_to_be_empty(bucket: Bucket) -> None:
+    files = {Path(name).name: PhotoFile(bucket.put(name, b""), 0, 0) for name in ("a.mov", "b.txt", "c", "d.jpg")}
+    assert [load(files[name]) for name in ("a.mov", "b.txt", "c")] == [None, None, None]
+    assert bucket.gate.read() == [f"/{bucket.name}/c"]
+    with pytest.raises(PhotoError, match="the file is empty"):
+        load(files["d.jpg"])
+    with pytest.raises(PhotoError, match="there is no such object"):
+        load_named_photo(PhotoFile(f"s3://{bucket.name}/none.jpg", 0, 0))
+
+
+def test_names_that_lie_beside_a_photo_in_a_bucket_are_taken_over(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    address = bucket.put("p/1.jpg", photo_of("Tiger_Woods", 1).read_bytes())
+    bucket.put(
+        "p/1.jpg.xmp",
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+        b"<rdf:Description xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/'><Iptc4xmpExt:PersonInImage>"
+        b"<rdf:Bag><rdf:li>Tiger</rdf:li></rdf:Bag></Iptc4xmpExt:PersonInImage></rdf:Description></rdf:RDF></x:xmpmeta>",
+    )
+    assert _counted(cli, address) == (0, {"ok": 1})
+    assert json.loads(cli("people", "import", "--json").out)["named"] == 1
+    said = cli("people", "export", "--xmp", "beside")
+    assert said.code == 7
+    assert "nothing is written to an address" in said.err
+
+
+def test_addresses_are_told_from_paths_and_those_that_cannot_be_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a") == str(tmp_path / "a")
+    assert absolute("s3:/a") == str(tmp_path / "s3:" / "a")
+    assert absolute("S3A://bucket/a//b/") == "s3://bucket/a//b"
+    assert absolute(Path("s3://bucket/a")) == "s3://bucket/a"
+    assert absolute("file:///a/b") == os.path.abspath("/a/b")  # noqa: PTH100
+    assert parts_inside("s3://b/a//../c.jpg", "s3://b/a") == ["..", "c.jpg"]
+    for refused in ("https://example.org/a.jpg", "s3://", "s3:///a", "sftp://me:secret@host/a", "file://host/a"):
+        with pytest.raises(UsageError):
+            absolute(refused)
+
+
+def test_other_addresses_that_fsspec_knows_are_folders_too(cli: Cli, astronaut_file: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for name in ("b/2.jpg", "1.jpg", "b/c/3.jpg", "line\nbreak.jpg"):
+        memory.pipe_file(f"/there/{name}", astronaut_file.read_bytes())
+    assert _names("memory://there") == ["1.jpg", "line\nbreak.jpg", "b/2.jpg", "b/c/3.jpg"]
+    photo = load(next(walk("memory://there/b/c/3.jpg")))
+    assert photo is not None
+    assert photo.data == astronaut_file.read_bytes()
+    assert _counted(cli, "memory://there/b/c")[0] == 0
+    assert _counted(cli) == (0, {"unchanged": 1})
+    said = cli("index", "--watch")
+    assert said.code == 2
+    assert "cannot be watched" in said.err
+
+
+def test_an_error_that_nobody_foresaw_is_no_sign_that_a_photo_is_gone(bucket: Bucket) -> None:
+    half = f"s3://{bucket.name}/\udce9.jpg"  # of a character: no request can hold it
+    assert whereabouts([half], half.rpartition("/")[0]).gone == ()
