@@ -266,6 +266,16 @@ def test_a_store_that_lost_faces_is_found_out_by_the_next_sync(trial: Trial, ser
     trial.assert_right(by=_ADDRESS)
 
 
+def test_check_asks_the_store_and_calls_nothing_of_it_damage(trial: Trial, server: Server, command: Cli) -> None:
+    assert json.loads(command("check", "--json").out)["store"] is None
+    del server.collections["faces"][7]
+    said = command("check")
+    assert (said.code, "59 faces where 60" in said.err) == (0, True)
+    assert command("store", "info").code == 3
+    server.is_away = True
+    assert "cannot be reached" in command("check").err
+
+
 def test_embeddings_of_another_model_are_not_asked(trial: Trial) -> None:
     with trial.gallery.writing() as db, db.transaction():
         db.settings.change_model(replace(SETTINGS, model="another"))
@@ -410,7 +420,7 @@ def test_a_silent_server_is_waited_for_so_long_and_no_longer(monkeypatch: pytest
     monkeypatch.setattr(milvus, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(StoreError, match="cannot be reached"):
+        with pytest.raises(StoreError, match="has not answered"):
             MilvusFaces(StoreAddress.parse(f"milvus://127.0.0.1:{port}/faces"))
 
 

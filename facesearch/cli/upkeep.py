@@ -34,6 +34,8 @@ def check(
         show.as_json(json_forms.soundness(found))
     for name in found.other_files:
         show.note(f"{name} in {opened.directory} is not part of the gallery; it is left alone.")
+    if found.store:
+        show.note(found.store)
     if found.unfinished:
         show.note("An interrupted command left files or bytes behind; the next command that writes removes them.")
     for fault in found.faults:

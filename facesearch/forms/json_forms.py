@@ -236,6 +236,7 @@ def soundness(record: "Soundness") -> Json:
         "away": None if record.away is None else [_away(each) for each in record.away],
         "other_files": record.other_files,
         "unfinished": record.unfinished,
+        "store": record.store or None,
     }
 
 

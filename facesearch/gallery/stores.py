@@ -116,13 +116,28 @@ def facts(storage: Storage, asks: bool = True) -> StoreFacts:
         with connected(found.stamp.address) as remote:
             collection = remote.facts()
             has_mark = collection is not None and bool(remote.below_zero() & _marks(found.stamp))
+            count = remote.count() - 1 if has_mark else 0
     except FaceSearchError as error:
         return replace(found, fault=str(error))
     if collection is None:
         return replace(found, fault=f"{found.stamp.address} is not there.")
     if not has_mark and found.stamp.state != "empty":
         return replace(found, collection=collection, fault=str(_strange(found.stamp, words(storage.name))))
+    if found.stamp.state == "ready" and count != found.stamp.count:
+        return replace(found, collection=collection, fault=_other_count(found.stamp, count, words(storage.name)))
     return replace(found, collection=collection)
+
+
+def wrong(storage: Storage) -> str:
+    """What is wrong with the gallery's store, a sentence; empty where nothing is, or it has none. Its server is
+    asked."""
+    with storage.reading() as (db, _):
+        if db.store.read() is None:
+            return ""
+    found = facts(storage)
+    if found.state in ("empty", "syncing") and not found.fault:
+        return f"{found.stamp.address} is not filled to its end: facesearch store sync{words(storage.name)}."
+    return found.fault
 
 
 def known(storage: Storage, db: Database) -> StoreFacts | None:
@@ -254,10 +269,7 @@ class _Sync:
         if there != count + 1 or self._remote.below_zero() != {-stamp.next_token}:
             with self._db.transaction():
                 self._db.store.empty()
-            raise StoreError(
-                f"{stamp.address} has {there - 1:,} faces where {count:,} were sent, so it is not used; fill it "
-                f"anew: facesearch store sync{self._which}."
-            )
+            raise StoreError(_other_count(replace(stamp, count=count), there - 1, self._which))
         newest, token = self._db.faces.newest(), stamp.next_token
         with self._db.transaction():
             self._db.store.write(
@@ -285,6 +297,11 @@ def _strange(stamp: StoreStamp, which: str) -> StrangeStoreError:
         f"{stamp.address} follows another gallery, or a copy or another state of this one, so nothing was written "
         f"there; where it is to follow this one, fill it anew: facesearch store sync --again{which}."
     )
+
+
+def _other_count(stamp: StoreStamp, count: int, which: str) -> str:
+    command = f"facesearch store sync --again{which}"
+    return f"{stamp.address} has {count:,} faces where {stamp.count:,} were sent; fill it anew: {command}."
 
 
 def _to_be_filled(stamp: StoreStamp, which: str) -> _OthersTurnError:

@@ -19,7 +19,7 @@ from facesearch.gallery.records import IndexStamp, RunSummary
 from facesearch.gallery.replacement import replace_database
 from facesearch.gallery.salvage import salvage
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.stores import follow
+from facesearch.gallery.stores import follow, wrong
 from facesearch.gallery.vectors_file import belongs, ids_in
 from facesearch.people.folders import people_from
 from facesearch.photos.exclusions import Rules
@@ -40,7 +40,8 @@ class Soundness:
     """What `check` found. `faults` are half sentences; of a gallery that is damaged `photos` and `faces` may be None.
     `new`, `changed` and `gone` are photos that differ on disk from what the gallery knows, `roots_gone` folders that
     have vanished and `away` what cannot be seen at the moment, None when it was not asked for. `other_files` lie in
-    the gallery's folder and are not a part of it; `unfinished` says that bytes of forgotten faces may be there."""
+    the gallery's folder and are not a part of it; `unfinished` says that bytes of forgotten faces may be there.
+    `store` says what is wrong with its vector store, which is no fault of the gallery; empty where nothing is."""
 
     gallery: str
     faults: tuple[str, ...]
@@ -53,6 +54,7 @@ class Soundness:
     away: tuple[Away, ...] | None = None
     other_files: tuple[str, ...] = ()
     unfinished: bool = False
+    store: str = ""
 
     @property
     def differences(self) -> int:
@@ -75,6 +77,11 @@ class Repaired:
 def check(storage: Storage, photos: bool = False) -> Soundness:
     """Whether all that a gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
     Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
+    found = _soundness(storage, photos)
+    return found if found.faults else replace(found, store=wrong(storage))
+
+
+def _soundness(storage: Storage, photos: bool) -> Soundness:
     if not storage.database.exists():
         with storage.reading():  # says that there is none
             pass
@@ -180,7 +187,7 @@ def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
     Raises GalleryError when there is no gallery or a newer facesearch wrote it, GalleryLockedError while another
     process writes, FaceSearchError when the disk refuses."""
     _refuse_other_networks(storage)
-    before = check(storage)
+    before = _soundness(storage, photos=False)
     if not before.faults:
         return Repaired(())
     with storage.locked():

@@ -62,11 +62,16 @@ def search(service: Service, asked: Asked[Search, Nothing]) -> Json:
         raise UsageError("Give either face_id or upload.")
     if query.upload is not None:
         return {"answer": _answer(service, service.uploads.get(query.upload), query)}
-    return {"answer": answer(service.gallery.query_face(query.face_id or 0, QueryOptions(query.k, query.group)))}
+    return {"answer": answer(service.gallery.query_face(query.face_id or 0, _options(query)))}
 
 
 def _answer(service: Service, upload: Upload, query: NewSearch) -> Json:
-    return answer(service.gallery.query_seen(upload.seen, query.face, QueryOptions(query.k, query.group)))
+    return answer(service.gallery.query_seen(upload.seen, query.face, _options(query)))
+
+
+def _options(query: NewSearch) -> QueryOptions:
+    """The page needs nobody but this machine, so no vector store is asked."""
+    return QueryOptions(query.k, query.group, here=True)
 
 
 def answer(record: Answer) -> Json:

@@ -98,6 +98,7 @@ class GalleryFacts(msgspec.Struct, frozen=True):
     detector: str
     min_face: float
     index: dict[str, Any] | None
+    store: dict[str, Any] | None
     threshold: dict[str, Any] | None
     cohort: int
     engines: list[dict[str, Any]]

@@ -79,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True):
     by_chance: float | None
     matches: list[Match]
     undated: int
+    store: str | None
 
 
 class Found(msgspec.Struct, frozen=True):
