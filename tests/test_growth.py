@@ -4,8 +4,10 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +46,11 @@ _STATEMENTS = (
 _FEW = r" USING (COVERING )?INDEX (photos_of_note|photos_without_date|faces_that_are_none)"
 _READS_ALL = re.compile(rf"SCAN (photos|faces|other)(?!{_FEW})")
 _PHOTOS = {f"/p/{i}.jpg": 2 for i in range(6)}  # faces 1 to 12
+
+
+def _astronaut() -> bytes:
+    """A photo with one face, which facesearch ships."""
+    return (resources.files("facesearch") / "astronaut.jpg").read_bytes()
 
 
 def _synced() -> Gallery:
@@ -271,3 +278,29 @@ def test_what_is_asked_about_few_of_millions_looks_at_no_others() -> None:
         for statement in asked:
             steps = [step for *_, step in db.connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert not [step for step in steps if _READS_ALL.match(step)], statement
+
+
+def _with_one_more(gallery: Gallery, photo: Path, number: int) -> int:
+    """Indexes one more photo, whose face is the newest; how many faces the file of vectors has then."""
+    photo.parent.mkdir(exist_ok=True)
+    photo.write_bytes(_astronaut() + bytes([number]))  # or it would be a copy
+    gallery.index([photo.parent])
+    with gallery.reading() as (db, _):
+        stamp = db.stamp.read()
+        assert stamp is not None
+        ids = vectors_file.ids_in(gallery.vectors, stamp)
+        assert ids is not None
+        return len(ids)
+
+
+def test_one_more_photo_in_a_large_gallery_is_found_and_the_file_of_vectors_not_written_again(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = _synced()
+    assert _with_one_more(gallery, tmp_path / "photos" / "1.jpg", 1) == 13
+    monkeypatch.setattr("facesearch.gallery.passes.index_recipes", lambda: [SimpleNamespace(name="of fewer faces")])
+    assert _with_one_more(gallery, tmp_path / "photos" / "2.jpg", 2) == 13
+    with gallery.reading() as (db, settings), gallery.searching(db, settings) as faces:
+        ids, rows = db.faces.embeddings_of([14], DIM)
+        assert set(faces.search(rows, 2)[1][0].tolist()) == {13, 14}
+        assert ids.tolist() == [14]

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError
+from facesearch.gallery import vectors_file
 from facesearch.gallery.records import IndexStamp
 from facesearch.gallery.vectors import NONE, choose_recipe
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
@@ -83,8 +86,6 @@ def _noisy(faces: Faces, count: int) -> Embeddings:
 
 def _recipe(name: str) -> tuple[IndexRecipe, ...]:
     """The shipped recipes with this one for any count."""
-    import msgspec
-
     (chosen,) = (recipe for recipe in index_recipes() if recipe.name == name)
     flat = index_recipes()[0]
     never = msgspec.structs.replace(flat, up_to_faces=-1)
@@ -142,10 +143,8 @@ def test_an_approximate_index_measures_and_keeps_its_recall(tmp_path: Path, name
 
 def test_a_poor_index_is_measured_as_poor(tmp_path: Path) -> None:
     """The measured recall is no constant: one list of many probed finds little."""
-    import msgspec
-
     never, ivf = _recipe("ivf-pq")
-    poor = msgspec.structs.replace(ivf, search={"nprobe": 1}, lists_per_root=8)
+    poor = msgspec.structs.replace(ivf, search={"nprobe": 1}, probed=0, lists_per_root=8)
     rng = np.random.default_rng(3)
     rows = rng.standard_normal((3000, _DIM)).astype(np.float32)  # without people, neighbours are anywhere
     faces = Faces(rows / np.linalg.norm(rows, axis=1, keepdims=True))
@@ -263,3 +262,58 @@ def test_another_model_means_another_index(tmp_path: Path) -> None:
     stamp = _synced(path, faces, None, index_recipes())
     assert sync(path, stamp, faces, "model", _DIM, index_recipes(), lambda _: None) is None
     assert sync(path, stamp, faces, "other", _DIM, index_recipes(), lambda _: None) is not None
+
+
+def _with_few_clusters(**facts: object) -> tuple[IndexRecipe, ...]:
+    """As many as the root of the count: FAISS reads no small file of many."""
+    never, ivf = _recipe("ivf-pq")
+    return never, msgspec.structs.replace(ivf, lists_per_root=1, **facts)
+
+
+def _clusters_in(path: Path) -> Any:
+    import faiss
+
+    return faiss.extract_index_ivf(faiss.read_index(str(path)))
+
+
+@pytest.mark.parametrize(("share", "probed"), [(0.1, 10), (0.4, 16)])
+def test_a_search_looks_into_a_share_of_the_clusters_and_into_no_fewer_than_the_least(
+    tmp_path: Path, share: float, probed: int
+) -> None:
+    import faiss
+
+    recipes = _with_few_clusters(probed=share, search={"nprobe": 10})
+    faces, path = Faces(_people(370)), tmp_path / "faces.faiss"  # 38 clusters
+    index = open_index(path, _synced(path, faces, None, recipes), faces, _DIM, recipes)
+    assert index is not None
+    assert faiss.extract_index_ivf(index._index).nprobe == probed
+
+
+def test_an_index_that_has_outgrown_its_clusters_is_built_again(tmp_path: Path) -> None:
+    faces, path, recipes = Faces(_people(100)), tmp_path / "faces.faiss", _with_few_clusters()
+    stamp = _synced(path, faces, None, recipes)
+    faces.rows.update(Faces(_people(275, seed=1), first=401).rows)  # 1,500: 39 clusters are not twice as many as 20
+    stamp = _synced(path, faces, stamp, recipes)
+    assert _clusters_in(path).nlist == 20
+    faces.rows.update(Faces(_people(50, seed=2), first=1501).rows)
+    _synced(path, faces, stamp, recipes)
+    assert _clusters_in(path).nlist == 41
+
+
+def test_recall_is_measured_again_only_where_the_index_has_changed_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces, path, recipes = Faces(_people(260)), tmp_path / "faces.faiss", _with_few_clusters()
+    stamp = _synced(path, faces, None, recipes)
+    measured: list[int] = []
+
+    def measure(*_: object) -> float:
+        measured.append(1)
+        return 0.5
+
+    monkeypatch.setattr(vectors_file, "_measured_recall", measure)
+    faces.rows.update(Faces(_people(1, seed=1), first=2001).rows)
+    stamp = _synced(path, faces, stamp, recipes)
+    assert (stamp.recall != 0.5, measured) == (True, [])
+    faces.rows.update(Faces(_people(40, seed=2), first=3001).rows)
+    assert _synced(path, faces, stamp, recipes).recall == 0.5

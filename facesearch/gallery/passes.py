@@ -27,6 +27,7 @@ from facesearch.gallery.tally import Tally, recorded_run
 from facesearch.gallery.vectors import import_faiss
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
+from facesearch.models.cards import index_recipes
 
 if TYPE_CHECKING:
     from facesearch.gallery.on_cluster import Machines
@@ -73,7 +74,7 @@ class Passes:
             level = self.options.name_level
             folders = None if level is None else PeopleFromFolders(db, parts, level)
             named = folders.name_alone() if folders else 0
-            lags = is_one_of_many and self._is_close(db)
+            lags = self._may_lag(db, is_one_of_many)
             if not lags:
                 self.storage.sync(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
@@ -84,7 +85,7 @@ class Passes:
                 named += self._name_who_fits(db, settings, folders) if folders else 0
                 self._group(db, settings, tally)
                 self._group_by_names(db, settings, tally, named)
-            if not lags or back:
+            if not (lags and is_one_of_many) or back:  # a store takes few faces at once
                 with at_once():
                     follow(self.storage, db, settings)
             recommended = advice(settings.model, before, db.faces.count(), self.storage.name)
@@ -130,10 +131,13 @@ class Passes:
                 synced += tally.unsynced
                 tally.unsynced = 0
 
-    def _is_close(self, db: Database) -> bool:
-        """Whether the file of vectors lacks so few faces that queries can look at them one by one."""
+    def _may_lag(self, db: Database, is_one_of_many: bool) -> bool:
+        """Whether the file of vectors may lack what is new: so few faces that queries can look at them one by one,
+        where another pass follows, or where the file is one of very many faces, so that to write it takes longer."""
         stamp = db.stamp.read()
-        return stamp is not None and db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
+        if stamp is None or not (is_one_of_many or stamp.recipe != index_recipes()[0].name):
+            return False
+        return db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
 
     def _catch_up(self, db: Database, settings: GallerySettings) -> None:
         """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""

@@ -145,7 +145,7 @@ def build(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
         inner.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))
     index = faiss.IndexIDMap(inner)
     add(index, source, dim, after=0)
-    set_parameters(index, recipe.search)
+    set_search(index, recipe)
     return index
 
 
@@ -160,6 +160,18 @@ def add(index: Any, source: Source, dim: int, after: int) -> None:
     """Adds the source's faces that are newer than `after`."""
     for ids, rows in source.embeddings(dim, after):
         index.add_with_ids(rows, ids)
+
+
+def set_search(index: Any, recipe: IndexRecipe) -> None:
+    """Sets what the recipe says of a search, for an index that has as many clusters as it has."""
+    probed = math.ceil(recipe.probed * lists_of(index, recipe))
+    least = recipe.search.get("nprobe", 0)
+    set_parameters(index, {**recipe.search, "nprobe": max(probed, least)} if probed else recipe.search)
+
+
+def lists_of(index: Any, recipe: IndexRecipe) -> int:
+    """How many clusters an index has that was made after this recipe; 0 where it has none."""
+    return int(import_faiss().extract_index_ivf(index).nlist) if recipe.lists_per_root else 0
 
 
 def set_parameters(index: Any, parameters: Mapping[str, float]) -> None:

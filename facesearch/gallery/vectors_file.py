@@ -1,6 +1,7 @@
 """The file of vectors: built, extended, written, opened. It is a cache: every vector comes from the database."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,9 @@ from facesearch.gallery.vectors import (
     build,
     choose_recipe,
     import_faiss,
-    set_parameters,
+    lists_of,
+    plan,
+    set_search,
 )
 from facesearch.models.cards import IndexRecipe
 
@@ -27,6 +30,8 @@ from facesearch.models.cards import IndexRecipe
 _HASHED_UP_TO = 512 << 20
 _MMAP_FROM = 64 << 20  # bytes: a smaller file is read faster than it is mapped
 _MOST_REMOVED = 0.1  # share of faces that are gone, from which an index that cannot forget is built again
+_MOST_OUTGROWN = 2  # times as many clusters as it has: four times as many faces as it was built of
+_AS_MEASURED = 0.1  # share of faces that come or go before recall is measured again, at the most
 _BLOCK = 1 << 20  # bytes
 _SAMPLE = 500  # faces whose nearest neighbour is compared with exact search
 _TOLERANCE = 1e-5  # of a similarity: FAISS sums in another order, in float32
@@ -51,12 +56,13 @@ def sync(
     usable = stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model) and belongs(path, stamp)
     if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest()):
         return None
-    index = _extended(path, stamp, source, dim) if stamp is not None and usable else None
+    index = _extended(path, stamp, source, dim, recipe) if stamp is not None and usable else None
+    before = stamp if index is not None else None
     if index is None:
         if count > _SAMPLE and recipe.up_to_faces != recipes[0].up_to_faces:
             note(f"Building the {recipe.name} index of {count:,} faces.")
         index = build(recipe, source, dim, count)
-    recall = None if recipe == recipes[0] else _measured_recall(index, recipe, source, dim)
+    recall = None if recipe == recipes[0] else _recall(index, before, recipe, source, dim)
     sha256 = _save(index, path, before_replacing)
     status = path.stat()
     return IndexStamp(
@@ -84,7 +90,7 @@ def open_index(
     index = _read(path, stamp, faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
     if index is None:
         return None
-    set_parameters(index, recipe.search)
+    set_search(index, recipe)
     return FaceIndex(index, recipe, source, dim, stamp.newest_id)
 
 
@@ -132,11 +138,12 @@ def _read(path: Path, stamp: IndexStamp, flags: int) -> Any:
         faiss.set_deserialization_loop_limit(limits[1])
 
 
-def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int) -> Any:
+def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int, recipe: IndexRecipe) -> Any:
     """The index in the file without the faces that are gone and with those that are new; None when it cannot
-    forget faces and too many are gone (search leaves those out, but they cost time)."""
+    forget faces and too many are gone (search leaves those out, but they cost time), or when so many came that they
+    want more clusters."""
     index = _read(path, stamp, 0)
-    if index is None:
+    if index is None or plan(recipe, dim, source.count())[1] > _MOST_OUTGROWN * lists_of(index, recipe) > 0:
         return None
     gone = _gone(index, stamp, source)
     if len(gone):
@@ -156,6 +163,20 @@ def _gone(index: Any, stamp: IndexStamp, source: Source) -> Ids:
 
 def _ids_of(index: Any) -> Ids:
     return np.asarray(import_faiss().vector_to_array(index.id_map), np.int64)
+
+
+def _recall(index: Any, before: IndexStamp | None, recipe: IndexRecipe, source: Source, dim: int) -> float:
+    """What `_measured_recall` says; of an index that was extended what was measured before, until it has grown or
+    shrunk by some share: to measure reads every embedding."""
+    set_search(index, recipe)
+    if before is not None and before.recall is not None and _step(before.count) == _step(source.count()):
+        return before.recall
+    return _measured_recall(index, recipe, source, dim)
+
+
+def _step(count: int) -> int:
+    """The same number for counts that are nearly the same."""
+    return int(math.log(max(count, 1)) / math.log1p(_AS_MEASURED))
 
 
 def _measured_recall(index: Any, recipe: IndexRecipe, source: Source, dim: int) -> float:

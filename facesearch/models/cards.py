@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -46,7 +46,8 @@ _LARGEST = 1 << 18  # bytes: a card has some thousand
 class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
     """How an index is built and searched. `factory` is FAISS's own description, with `{lists}` for the number of
     clusters, `{dims}` for that of principal components (no more than the embeddings have numbers) and `{codes}` for
-    half of those; `search` are FAISS's parameters; `candidates` are compared again (0: what is found is exact);
+    half of those; `search` are FAISS's parameters; a search looks into the share `probed` of the clusters, and into
+    no fewer than `search` says; `candidates` are compared again (0: what is found is exact);
     `up_to_faces` is None where there is no limit. On a GPU what counts is its memory: `bytes_a_number` for each
     number of an embedding."""
 
@@ -60,6 +61,7 @@ class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
     train_per_list: int = 0
     dims: int = 0
     candidates: int = 0
+    probed: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     search: dict[str, int] = {}  # noqa: RUF012 (msgspec copies it)
 
 
