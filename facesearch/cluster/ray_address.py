@@ -16,6 +16,7 @@ _MOST_PORT = 65_535
 # How a client of HTTP/2 begins, in which Ray's processes speak: a server answers with its settings (type 4).
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _HEADER, _TYPE, _SETTINGS = 9, 3, 4  # bytes, a place in them, and what stands there
+_OTHERS = ("192.0.2.1", 9)  # an address that nobody has, by RFC 5737
 HOW_TO_START = "ray start --head --disable-usage-stats"
 
 
@@ -78,6 +79,15 @@ class RayAddress:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def is_elsewhere_too(self) -> bool:
+        """Whether the same port answers at the address by which others reach this machine."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            try:
+                asked.connect(_OTHERS)  # nothing is sent: the system chooses from where it would be
+            except OSError:
+                return False
+            return RayAddress(asked.getsockname()[0], self.port).answers()
 
 
 def of_environment() -> RayAddress | None:

@@ -212,7 +212,7 @@ class RayCrew:
             num_gpus=self._plan.cluster.gpu_share or 0,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=_AT_ONCE,
+            max_concurrency=_AT_ONCE + 1,  # one to end it by
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         ).remote()
         versions = platform.python_version(), import_module("facesearch").__version__

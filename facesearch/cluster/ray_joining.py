@@ -30,10 +30,17 @@ def is_node(head: RayAddress) -> bool:
     from ray._private import services
 
     here: set[str] = set(services.find_node_ids())  # type: ignore[no-untyped-call]
-    return bool(here and here & _living(head))
+    sockets = [socket for node_id, socket in _living(head).items() if node_id in here] if here else []
+    if sockets and not any(os.access(socket, os.W_OK) for socket in sockets):
+        raise FaceSearchError(
+            f"The node of the Ray cluster {head} on this machine is another user's ({sockets[0]} cannot be written); "
+            "run it as that user, or start a node of your own."
+        )
+    return bool(sockets)
 
 
-def _living(head: RayAddress) -> set[str]:
+def _living(head: RayAddress) -> dict[str, str]:
+    """The nodes that live, each with the path of its socket."""
     from ray._private.services import canonicalize_bootstrap_address
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
@@ -45,7 +52,7 @@ def _living(head: RayAddress) -> set[str]:
             f"What answers at {head} is no Ray cluster that this Ray understands; name the port of its head, which "
             "is 6379 by default."
         ) from error
-    return {node_id.hex() for node_id, each in found.items() if each.state == 0}
+    return {node_id.hex(): each.raylet_socket_name for node_id, each in found.items() if each.state == 0}
 
 
 @contextmanager

@@ -99,8 +99,8 @@ def connected(address: str, note: Note) -> Iterator[Session]:
 
 def _imported(head: RayAddress | None) -> Any:
     libraries.settle("ray")
-    if head and head.is_loopback:
-        # Ray would go on to this machine's other address, at which a head that was started at this one is not.
+    if head and head.is_loopback and not head.is_elsewhere_too():
+        # Ray would go on to this machine's other address, at which this head is not.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     return required("ray")
 

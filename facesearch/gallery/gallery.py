@@ -117,7 +117,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         are left out from now on, beside those of before unless `no_exclude` forgets them, and what
         `default_excludes` says. `thumbnails` says whether small pictures of faces in large photos are made for the
         web page; None: where its packages are installed. With a `cluster` what is new is looked at there, and
-        `threads` is of no use. `on_outcome` hears of each photo once it is stored. A folder
+        its `cores` count in place of `threads`. `on_outcome` hears of each photo once it is stored. A folder
         that is absent or holds no photo is named in what is returned, and the others are indexed.
         With `on_pass` this is the first of many passes, of each of which it hears: the folders are watched for what
         changes until that is interrupted, and all that was done is returned (see watching.watch).
@@ -136,6 +136,8 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         passes = Passes(self, self._load, requested, options, Pace.of_machine(self._device, threads, batch))
         tally = Tally(self.name)
         looked_at = self.roots(paths, exclusions)
+        if on_pass and cluster:
+            raise UsageError("A cluster is not watched from; index again whenever something is new.")
         if on_pass:
             return self._watch(passes, looked_at, on_outcome, on_pass)
         with ExitStack() as stack:
