@@ -76,6 +76,9 @@ class HeldFaces(AbstractContextManager["HeldFaces"]):
     def flush(self) -> None:
         self._asked("flush")
 
+    def settle(self, patience: float) -> None:
+        self._asked("settle")
+
     def nearest(self, queries: Embeddings, k: int) -> Ids:
         self._asked("nearest")
         held = self._held()

@@ -2,10 +2,12 @@
 file of vectors is; what it is worth in which state is in `store_index`.
 
 A sync notes in the database that it goes on, with a new mark; has the collection bear that mark and no other; sends
-what is newer and deletes what is gone; counts; and notes that all is there. Cut off at whatever step, it goes on:
-each step may be done twice. A collection whose mark is neither that of the database nor the one that it was to get
-follows another database, and nothing is written there unless somebody says so."""
+what is newer and deletes what is gone; where that is much, waits for the index; counts; and notes that all is there.
+Cut off at whatever step, it goes on: each step may be done twice. A collection whose mark is neither that of the
+database nor the one that it was to get follows another database, and nothing is written there unless somebody says
+so."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +25,8 @@ from facesearch.gallery.store_table import StoreFacts, StoreStamp, new_token, wo
 
 OnProgress = Callable[[int, int], None]  # how many faces are sent, of how many
 
-_WORTH_FLUSHING = 10_000  # faces; Milvus writes fewer itself, in its time, and many small segments are slow
+_WORTH_FLUSHING = 10_000  # faces; of fewer Milvus compares each, and many small segments are slow
+_PATIENCE = 60.0  # seconds that a run of indexing waits for the index of the store
 KEPT_BYTES = (
     "What is deleted there is found no longer, but Milvus keeps its bytes in its logs and segments until it has "
     "compacted them and collected its garbage: hours to days, as its operator has set it."
@@ -97,7 +100,8 @@ def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: 
         if stamp.state == "empty" and not may_fill:
             raise _to_be_filled(stamp, which)
         with connected(stamp.address) as remote:
-            _Sync(storage.name, db, settings, remote).run(again=False, may_fill=may_fill)
+            patience = math.inf if may_fill else _PATIENCE
+            _Sync(storage.name, db, settings, remote, patience=patience).run(again=False, may_fill=may_fill)
     except _OthersTurnError as error:
         storage.note(str(error))
     except FaceSearchError as error:
@@ -185,9 +189,10 @@ class _Sync:
         settings: GallerySettings,
         remote: MilvusFaces,
         on_progress: OnProgress = lambda done, total: None,
+        patience: float = math.inf,
     ) -> None:
         self._which, self._db, self._settings = words(gallery), db, settings
-        self._remote, self._on_progress = remote, on_progress
+        self._remote, self._on_progress, self._patience = remote, on_progress, patience
 
     def run(self, again: bool, may_fill: bool = True) -> Synced:
         """Does it; see `sync` and `follow`."""
@@ -204,13 +209,12 @@ class _Sync:
             return Synced(stamp.address, stamp.count, 0, 0, 0.0)
         if is_whole and not may_fill:
             raise _to_be_filled(stamp, self._which)
-        started = time.perf_counter()
+        started, was_cut_off = time.perf_counter(), stamp.state == "syncing"
         stamp = self._begin(stamp, removed, marks or set(), is_whole)
         gone = np.empty(0, np.int64) if is_whole else self._db.removed.after(stamp.removed)
         sent = self._send(stamp)
         self._remote.delete(gone.tolist())
-        if sent > _WORTH_FLUSHING:
-            self._remote.flush()
+        self._settle(sent, was_cut_off)
         self._finish(replace(stamp, removed=removed))
         return Synced(stamp.address, self._db.faces.count(), sent, len(gone), time.perf_counter() - started)
 
@@ -261,6 +265,16 @@ class _Sync:
             sent += len(ids)
             self._on_progress(sent, total)
         return sent
+
+    def _settle(self, sent: int, was_cut_off: bool) -> None:
+        """Has what was sent indexed, and waits for that where it is much, or may be: until then the store is worse
+        than the local file. What comes in small parts is written each time that the ids pass a round number."""
+        newest = self._db.faces.newest()
+        is_much = sent > _WORTH_FLUSHING or (was_cut_off and newest > _WORTH_FLUSHING)
+        if is_much or newest // _WORTH_FLUSHING != (newest - sent) // _WORTH_FLUSHING:
+            self._remote.flush()
+        if is_much:
+            self._remote.settle(self._patience)
 
     def _finish(self, stamp: StoreStamp) -> None:
         """Notes that all is there, once that is so. The count is of this moment, so that whoever asks from now on
