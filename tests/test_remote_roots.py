@@ -364,6 +364,22 @@ def test_names_that_lie_beside_a_photo_in_a_bucket_are_taken_over(
     assert "nothing is written to an address" in said.err
 
 
+def test_a_library_that_moves_into_a_bucket_is_not_embedded_again(
+    cli: Cli, bucket: Bucket, tmp_path: Path, photo_of: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / f"{number}.jpg").write_bytes(photo_of("Tiger_Woods", number).read_bytes())
+    assert _counted(cli, folder) == (0, {"ok": 2})
+    before = _known("default", str(folder))
+    root = bucket.fill(folder, "moved")
+    assert cli("galleries", "move", folder, root).code == 0
+    assert _known("default", root) == before
+    assert _counted(cli) == (0, {"unchanged": 2})
+    assert json.loads(cli("info", "--json").out)["folders"] == [root]
+
+
 def test_addresses_are_told_from_paths_and_those_that_cannot_be_read_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
