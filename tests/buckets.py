@@ -23,12 +23,15 @@ class Gate:
 
     app: Any
     asked: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)  # all of them that are no questions
     denies: Callable[[str], bool] = lambda request: False
     hangs_up: Callable[[str], bool] = lambda request: False
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         request = _request(environ)
         self.asked.append(request)
+        if not request.startswith(("GET ", "HEAD ", "LIST ")):
+            self.writes.append(request)
         if self.hangs_up(request):
             start("200 OK", [])
             environ["werkzeug.socket"].shutdown(2)

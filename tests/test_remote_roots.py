@@ -72,6 +72,7 @@ def test_a_bucket_gives_the_gallery_that_its_folder_gives_in_every_bit(
     cli: Cli, album: Path, bucket: Bucket, tmp_path: Path
 ) -> None:
     there = bucket.fill(album, "2024/all")
+    bucket.gate.writes.clear()
     assert _counted(cli, album, "--gallery", "here", "--people-from", "folder")[0] == 0
     assert _counted(cli, f"{there}/", "--gallery", "there", "--people-from", "folder") == (0, {"ok": 9})
     found = _known("there", there)
@@ -95,6 +96,7 @@ def test_a_bucket_gives_the_gallery_that_its_folder_gives_in_every_bit(
     assert cli("forget", asked, "--gallery", "there", "--yes").code == 0
     assert _counted(cli, "--gallery", "there") == (0, {"unchanged": 9})
     assert asked not in cli("query", f"{there}/Tiger_Woods/Tiger_Woods_0002.jpg", "--gallery", "there", "--paths").out
+    assert bucket.gate.writes == []  # a bucket is read and nothing else
 
 
 def test_what_is_changed_deleted_copied_or_written_again_in_a_bucket_is_noticed(
