@@ -12,7 +12,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.references import AmbiguousNameError, several
 from facesearch.gallery.removal import Removal, StoredPhoto
-from facesearch.gallery.sqlite import BUSY_SECONDS
+from facesearch.gallery.sqlite import BUSY_SECONDS, temporary_files_in
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.stores import KEPT_BYTES, follow
 from facesearch.photos import places
@@ -138,7 +138,7 @@ def finish(storage: Storage) -> bool:
             return False
     with storage.writing() as db:  # tries it
         if db.removal.is_unfinished():
-            _scrub(storage, db)
+            _erase(storage, db)
     return True
 
 
@@ -258,11 +258,10 @@ def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> For
     with storage.reading() as (_, settings):
         pass
     with storage.writing() as db:
-        storage.vectors.unlink(missing_ok=True)  # first, for nothing would tell later that it was to go
-        with db.transaction():
+        with temporary_files_in(storage.directory), db.transaction():
             done = delete(db)
         try:
-            _scrub(storage, db)
+            _erase(storage, db)
         finally:
             storage.sync(db, settings)
             follow(storage, db, settings)
@@ -275,10 +274,9 @@ def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> For
     return done
 
 
-def _scrub(storage: Storage, db: Database) -> None:
+def _erase(storage: Storage, db: Database) -> None:
     try:
-        storage.delete_pictures(db)
-        db.removal.scrub(db.journal == "wal", BUSY_SECONDS)
+        storage.erase(db, BUSY_SECONDS)
     except FaceSearchError as error:
         raise LeftBehindError(
             f"What was to be forgotten is found no longer, but its bytes are still in {storage.directory}: {error} "

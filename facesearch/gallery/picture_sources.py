@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,12 +74,6 @@ class PictureSources:
     def of_photo(self, photo: int) -> dict[int, FaceSource]:
         """The faces of a photo, by id."""
         return self._faces("photo_id IN ({marks})", [photo])
-
-    def all_faces(self) -> Iterator[FaceSource]:
-        """All faces."""
-        for table in self._tables:
-            for row in self._conn.execute(_FACE.format(table=table)):
-                yield _face(row)
 
     def photo(self, photo: int) -> PhotoSource | None:
         """The photo with this id; None where there is none."""

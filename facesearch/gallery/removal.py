@@ -150,17 +150,16 @@ class Removal:
         self._conn.executemany("DELETE FROM roots WHERE path = ?", [(to_sql(root),) for root in roots])
 
     def _tidy(self) -> None:
-        """Deletes people of whom there is no face any more, what was said of all that is gone, the stamp of a file of
-        vectors that would still hold the faces, and each root that is itself a forgotten photo: `repair` would index
-        it again."""
-        tables = (*self._tables, "marks")
-        shown = " UNION ".join(f"SELECT person_id FROM {table} WHERE person_id NOTNULL" for table in tables)
+        """Deletes people of whom there is no face any more, what was said of all that is gone, and each root that is
+        itself a forgotten photo: `repair` would index it again."""
+        shown = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} WHERE person_id = people.id)" for table in (*self._tables, "marks")
+        )
         self._conn.execute(  # the id of who was joined into somebody still answers
-            f"WITH RECURSIVE kept (id) AS ({shown} UNION SELECT people.id FROM people JOIN kept ON "
-            "joined_into = kept.id) DELETE FROM people WHERE id NOT IN kept"
+            f"WITH RECURSIVE kept (id) AS (SELECT id FROM people WHERE {shown} UNION SELECT people.id FROM people "
+            "JOIN kept ON joined_into = kept.id) DELETE FROM people WHERE id NOT IN kept"
         )
         forget_in_log(self._conn)
-        self._conn.execute("DELETE FROM index_stamp")
         self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
         self.begin_scrubbing()
 

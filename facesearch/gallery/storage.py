@@ -21,7 +21,7 @@ from facesearch.gallery.store_index import StoreIndex, advised, connected, lag, 
 from facesearch.gallery.store_table import StoreStamp, words
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import Search, Searchable
-from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
+from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync, without_removed
 from facesearch.home import gallery_dir, is_running, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import index_recipes
@@ -101,16 +101,33 @@ class Storage:
         if not db.removal.is_unfinished():
             return
         try:
-            if db.stamp.read() is None:
-                self.delete_vectors()
-            self.delete_pictures(db)
-            db.removal.scrub(db.journal == "wal", wait_seconds=0)
+            self.erase(db, wait_seconds=0)
         except FaceSearchError as error:
             self.note(
                 f"Bytes of what was forgotten or replaced are still there: {error} The next command tries again."
             )
             return
         self.note("The bytes of what was forgotten or replaced before are now gone from all files.")
+
+    def erase(self, db: Database, wait_seconds: float) -> None:
+        """Removes the bytes of what was deleted from all files: from the file of vectors, which is deleted where that
+        is not possible, the pictures, and the database's own. Raises FaceSearchError while somebody reads what was
+        there before, for longer than these seconds, and when the disk refuses."""
+        self._erase_from_vectors(db)
+        self.delete_pictures(db)
+        db.removal.scrub(db.journal == "wal", wait_seconds)
+
+    def _erase_from_vectors(self, db: Database) -> None:
+        stamp = db.stamp.read()
+        if stamp and stamp.removed == db.removed.newest():
+            return
+        stamp = without_removed(self.vectors, stamp, db.faces) if stamp else None
+        if stamp is None:
+            self.delete_vectors()
+            return
+        with db.transaction():
+            db.stamp.write(stamp)
+            db.removed.drop_followed()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -197,7 +214,7 @@ class Storage:
         """Deletes the pictures of faces that are not stored any more: the contact sheet, and thumbnails. Raises as
         `delete_vectors`."""
         _delete(self.sheet)
-        self.thumbnails.sweep(db.pictures.all_faces())
+        self.thumbnails.sweep(db.pictures.faces)
 
     @contextmanager
     def searching(self, db: Database, settings: GallerySettings, here: bool = False) -> Iterator[Searchable]:

@@ -8,7 +8,7 @@ SQLite deletes and no write-ahead log, in which bytes of what was forgotten coul
 import hashlib
 import sqlite3
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -23,6 +23,7 @@ Current: TypeAlias = Callable[[Sequence[int]], Mapping[int, FaceSource]]  # thos
 _FORMAT = f"{FACE_SIDE} px, {AROUND} around. ".encode()  # another one's pictures are never found
 _OURS = 0x46536874  # in the file's header, as its application's number
 _PAGE = 16384  # bytes: no picture lies in two pages, and a tenth of the file is left empty; at 4096 a third
+_REWRITTEN_UP_TO = 256 << 20  # bytes: 70,000 pictures, two seconds
 _SECONDS = 2  # that reading and writing wait for others: it is a cache
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _TABLE = """CREATE TABLE thumbnails (
@@ -69,15 +70,16 @@ class Thumbnails:
             conn.executemany("DELETE FROM thumbnails WHERE face_id = ?", ((face,) for face in gone))
             conn.executemany("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", rows)
 
-    def sweep(self, faces: Iterable[FaceSource]) -> None:
-        """Deletes all pictures but those of these faces, which are all that are stored, and each byte of what is
-        deleted. Raises FaceSearchError when the disk refuses that."""
-        if not self.path.exists():
+    def sweep(self, current: Current) -> None:
+        """Deletes all pictures but those of faces that are as they were, and each byte of what is deleted; or the
+        file, where it is so large that to draw again what is looked at takes less. Raises FaceSearchError when the
+        disk refuses that."""
+        if not self.path.exists() or self.path.stat().st_size > _REWRITTEN_UP_TO:
             self.delete()  # a journal may be left of it
             return
         try:
             with temporary_files_in(self.path.parent), closing(self._to_write(BUSY_SECONDS)) as conn:
-                _delete_all_but(conn, faces)
+                _delete_all_but(conn, current)
                 conn.execute("VACUUM")  # pages keep copies of rows that have moved to others
         except (OSError, *OF_SQLITE):
             self.delete()
@@ -151,12 +153,10 @@ def _make(conn: sqlite3.Connection) -> None:
         conn.execute(f"PRAGMA application_id = {_OURS}")
 
 
-def _delete_all_but(conn: sqlite3.Connection, faces: Iterable[FaceSource]) -> None:
+def _delete_all_but(conn: sqlite3.Connection, current: Current) -> None:
     with conn:
-        conn.execute("CREATE TEMP TABLE stored (face_id INTEGER PRIMARY KEY, stamp BLOB NOT NULL)")
         conn.execute("BEGIN IMMEDIATE")
-        conn.executemany("INSERT INTO stored VALUES (?, ?)", ((face.face_id, stamp_of(face)) for face in faces))
-        conn.execute(
-            "DELETE FROM thumbnails WHERE NOT EXISTS (SELECT 1 FROM stored WHERE stored.face_id = "
-            "thumbnails.face_id AND stored.stamp = thumbnails.stamp)"
-        )
+        for part in parts(conn.execute("SELECT face_id, stamp FROM thumbnails").fetchall()):
+            there = {face: stamp_of(source) for face, source in current([face for face, _ in part]).items()}
+            gone = [(face,) for face, stamp in part if there.get(face) != stamp]
+            conn.executemany("DELETE FROM thumbnails WHERE face_id = ?", gone)

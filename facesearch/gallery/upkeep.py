@@ -203,7 +203,7 @@ def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
             storage.sync(db, settings)
             follow(storage, db, settings)
         with suppress(FaceSearchError):  # pictures of faces that could not be kept; the next `forget` tries it again
-            storage.thumbnails.sweep(db.pictures.all_faces())
+            storage.thumbnails.sweep(db.pictures.faces)
         kept = sum(db.photos.counts().values()), db.faces.count()
     runs = tuple(_indexed_again(storage, roots, index_again)) if backup else ()
     return Repaired(found or before.faults, backup, *kept, runs)

@@ -1,9 +1,9 @@
 """The file of vectors: built, extended, written, opened. It is a cache: every vector comes from the database."""
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from facesearch.gallery.vectors import (
     plan,
     set_search,
 )
+from facesearch.gallery.vectors_erasing import erase, erase_in_file
 from facesearch.models.cards import IndexRecipe
 
 # Bytes: half a second. Of a larger file size and time are believed, and `check` reads it all.
@@ -78,6 +79,31 @@ def sync(
     )
 
 
+def without_removed(path: Path, stamp: IndexStamp, source: Source) -> IndexStamp | None:
+    """The stamp of the file after the codes of the faces that were deleted since were overwritten in it: a
+    fraction of the time of writing it anew. None where the file is not the stamped one, or of a type in which that is
+    not possible: it is then as it was. Raises FaceSearchError when the disk refuses."""
+    if stamp.removed is None or not belongs(path, stamp):
+        return None
+    index = _mapped(path, stamp)
+    if index is None:
+        return None
+    gone, newest = _gone(index, stamp, source), source.newest()
+    try:
+        if not erase_in_file(path, index, gone):
+            return None
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise FaceSearchError(f"{path} cannot be written ({error.strerror}).") from error
+    return dataclasses.replace(
+        stamp,
+        count=stamp.count - len(gone),
+        newest_id=min(stamp.newest_id, newest),
+        sha256=sha256,
+        removed=source.newest_removed(),
+    )
+
+
 def open_index(
     path: Path, stamp: IndexStamp, source: Source, dim: int, recipes: Sequence[IndexRecipe]
 ) -> FaceIndex | None:
@@ -86,8 +112,7 @@ def open_index(
     recipe = next((recipe for recipe in recipes if recipe.name == stamp.recipe), None)
     if recipe is None or not belongs(path, stamp):
         return None
-    faiss = import_faiss()
-    index = _read(path, stamp, faiss.IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+    index = _mapped(path, stamp)
     if index is None:
         return None
     set_search(index, recipe)
@@ -122,6 +147,11 @@ def ids_in(path: Path, stamp: IndexStamp) -> Ids | None:
     return None if index is None else np.sort(_ids_of(index))
 
 
+def _mapped(path: Path, stamp: IndexStamp) -> Any:
+    """As `_read`, mapped rather than read where it is large."""
+    return _read(path, stamp, import_faiss().IO_FLAG_MMAP_IFC if stamp.size >= _MMAP_FROM else 0)
+
+
 def _read(path: Path, stamp: IndexStamp, flags: int) -> Any:
     """FAISS's index; None where FAISS cannot read it, as one of another version. No header may ask for more memory
     than the file has."""
@@ -146,11 +176,19 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int, recipe: I
     if index is None or plan(recipe, dim, source.count())[1] > _MOST_OUTGROWN * lists_of(index, recipe) > 0:
         return None
     gone = _gone(index, stamp, source)
-    if len(gone):
-        with suppress(RuntimeError):  # not every type can forget
-            index.remove_ids(gone)
+    if len(gone) and not _is_without(index, gone):
+        return None
     add(index, source, dim, after=stamp.newest_id)
     return None if index.ntotal - source.count() > _MOST_REMOVED * index.ntotal else index
+
+
+def _is_without(index: Any, gone: Ids) -> bool:
+    """Takes faces out of an index, or at least the bytes that say what they are like; whether that is possible."""
+    try:
+        index.remove_ids(gone)
+    except RuntimeError:  # not every type can
+        return erase(index, gone)
+    return True
 
 
 def _gone(index: Any, stamp: IndexStamp, source: Source) -> Ids:
