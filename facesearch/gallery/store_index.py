@@ -66,7 +66,7 @@ class StoreIndex:
         self._newer = np.concatenate([rows for _, rows in newer]) if newer else np.empty((0, stamp.dim), np.float32)
 
     def __len__(self) -> int:
-        return self._stamp.count + len(self._newer)
+        return self._stamp.count - self._gone + len(self._newer)
 
     @property
     def answered_by(self) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from facesearch.cluster.milvus import CollectionFacts
+from facesearch.cluster.milvus import CollectionFacts, IndexKind
 from facesearch.gallery.sqlite import OF_SQLITE, columns, complete, first_row, has_table
 
 State: TypeAlias = Literal["empty", "syncing", "ready"]
@@ -26,7 +26,7 @@ class StoreStamp:
     `empty` must be filled from the first face on."""
 
     address: str
-    kind: str
+    kind: IndexKind
     model: str = ""
     dim: int = 0
     state: State = "empty"
@@ -117,4 +117,4 @@ def keep_store(conn: sqlite3.Connection, into: sqlite3.Connection) -> None:
             Stores(into, Path()).write(dataclasses.replace(StoreStamp(*row), state="empty"))
 
 
-_USUAL = dataclasses.astuple(StoreStamp("", ""))
+_USUAL = dataclasses.astuple(StoreStamp("", "hnsw"))

@@ -25,8 +25,11 @@ from facesearch.gallery.store_table import StoreFacts, StoreStamp, new_token, wo
 
 OnProgress = Callable[[int, int], None]  # how many faces are sent, of how many
 
-_WORTH_FLUSHING = 10_000  # faces; of fewer Milvus compares each, and many small segments are slow
+# Faces; of fewer Milvus compares each. From 128 x 39 on, as many as its lists must have, it would answer by an index
+# that it makes in passing.
+_WORTH_FLUSHING = 4_000
 _PATIENCE = 60.0  # seconds that a run of indexing waits for the index of the store
+_WORTH_A_NOTE = 10_000  # faces: a second
 KEPT_BYTES = (
     "What is deleted there is found no longer, but Milvus keeps its bytes in its logs and segments until it has "
     "compacted them and collected its garbage: hours to days, as its operator has set it."
@@ -99,6 +102,8 @@ def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: 
     try:
         if stamp.state == "empty" and not may_fill:
             raise _to_be_filled(stamp, which)
+        if (lacks := lag(db, stamp)[0]) > _WORTH_A_NOTE:
+            storage.note(f"Sending {lacks:,} faces to {stamp.address}.")
         with connected(stamp.address) as remote:
             patience = math.inf if may_fill else _PATIENCE
             _Sync(storage.name, db, settings, remote, patience=patience).run(again=False, may_fill=may_fill)
@@ -196,7 +201,7 @@ class _Sync:
 
     def run(self, again: bool, may_fill: bool = True) -> Synced:
         """Does it; see `sync` and `follow`."""
-        stamp = self._db.store.read() or StoreStamp("", "")
+        stamp = self._db.store.read() or StoreStamp("", "hnsw")
         removed = self._db.removed.newest()
         marks = self._marks_there()
         is_ours = again or marks is None or (marks <= _marks(stamp) and (marks or stamp.state != "ready"))
@@ -238,8 +243,7 @@ class _Sync:
         begun = replace(stamp, token=token, next_token=new_token())
         if is_whole:
             self._note(begun)  # empty until its making is over
-            kind: IndexKind = begun.kind  # type: ignore[assignment]
-            self._remote.make(begun.dim, kind, self._db.faces.count())
+            self._remote.make(begun.dim, begun.kind, self._db.faces.count())
             self._mark(begun)
         begun = replace(begun, state="syncing")
         self._note(begun)
