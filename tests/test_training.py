@@ -181,9 +181,7 @@ def test_too_few_people_are_refused(crops: Path, tmp_path: Path) -> None:
 _FAST = ("--people", 4, "--per-person", 2, "--steps", 3, "--held-out", 0)
 
 
-def test_a_model_is_trained_and_served_by_its_name(
-    cli: Cli, crops: Path, home: Path, photo_of: Callable[..., Path]
-) -> None:
+def test_a_model_is_trained_and_served_by_its_name(cli: Cli, crops: Path, home: Path, eager: None) -> None:
     said = cli("train", crops, "--out", "mine", "--epochs", 2, *_FAST)
     assert said.code == 0, said.err
     assert re.search(r"epoch 1 \(softmax\): loss \d", said.out)
@@ -195,7 +193,7 @@ def test_a_model_is_trained_and_served_by_its_name(
     curves = (home / "models" / "mine" / "curves.csv").read_text().splitlines()
     assert curves[0].startswith("epoch,phase,loss")
     assert len(curves) == 3
-    assert cli("index", crops, "--model", "mine", "-g", "mine").code == 0
+    assert cli("index", crops, "--model", "mine", "-g", "mine", "--precision", "float32").code == 0
     again = cli("train", crops, "--out", "mine", *_FAST)
     assert again.code == 2
     assert "There is a model 'mine' already" in again.err
@@ -216,18 +214,27 @@ _PLAN: dict[str, Any] = {
 
 
 @pytest.fixture
-def shallow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The small network with one bottleneck in place of each row of them, whose few steps TensorFlow does not trace:
-    that would take longer than they do. Tests of the command train the whole network, and trace it."""
-    import_keras()
-    import tensorflow as tf
-
+def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the small network one bottleneck in place of each row of them."""
     from facesearch.models.networks import small
 
     monkeypatch.setattr(small, "_BODY", tuple((wider, channels, 1, 2) for wider, channels, _, _ in small._BODY[:3]))
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """TensorFlow traces nothing: that takes longer than a few steps do."""
+    import_keras()
+    import tensorflow as tf
+
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def shallow(few_layers: None, eager: None) -> None:
+    """The small network with few layers, untraced."""
 
 
 @pytest.fixture
@@ -351,7 +358,7 @@ def test_training_goes_on_from_the_default_model(cli: Cli, upright: Path, tmp_pa
     assert list(listed["tuned"]["accuracy"]) == ["pairs.csv (train = test)"]
     assert "pairs.csv (train = test)" in cli("models", "show", "tuned").out
     assert " - " in next(line for line in cli("models", "list").out.splitlines() if "tuned" in line)  # nothing on LFW
-    assert cli("index", upright, "--model", "tuned").code == 0
+    assert cli("index", upright, "--model", "tuned", "--precision", "float32").code == 0
     assert "(16 numbers a face)" in cli("info").out
 
 
@@ -410,11 +417,12 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
     assert "There is no checkpoint" in missing.err
 
 
-def test_an_interrupted_training_says_what_is_kept(crops: Path, home: Path) -> None:
+def test_an_interrupted_training_says_what_is_kept(crops: Path, home: Path, few_layers: None) -> None:
     from facesearch.training.plan import Plan
     from facesearch.training.run import Listeners, TrainingOptions, train
 
-    options = TrainingOptions(crops, "cut", Plan(**_PLAN), size=64, dim=32, held_out=0.0, device="cpu")
+    plan = Plan(**_PLAN | {"recipe": "softmax-then-triplet", "epochs": 2})
+    options = TrainingOptions(crops, "cut", plan, size=64, dim=32, held_out=0.0, device="cpu")
     folder = home / "models" / "cut"
 
     def interrupt(*_: object) -> None:
@@ -434,17 +442,23 @@ def test_an_interrupted_training_says_what_is_kept(crops: Path, home: Path) -> N
         train(options, Listeners())
 
 
+_SHALLOW = """
+import sys
+from facesearch.cli import main
+from facesearch.models.engines.keras import import_keras
+from facesearch.models.networks import small
+import_keras()
+import tensorflow
+tensorflow.config.run_functions_eagerly(True)
+small._BODY = tuple((wider, channels, 1, 2) for wider, channels, _, _ in small._BODY[:3])
+sys.argv = ["facesearch", *sys.argv[1:]]
+main()
+"""
+
+
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> None:
-    command = [
-        str(Path(sys.executable).with_name("facesearch")),
-        "train",
-        str(crops),
-        "--out",
-        "cut",
-        "--epochs",
-        "500",
-    ]
-    command += [*map(str, _FAST), "--recipe", "triplet", "--size", "64"]
+    words = ("train", crops, "--out", "cut", "--epochs", 500, *_FAST, "--recipe", "triplet", "--size", 64)
+    command = [sys.executable, "-c", _SHALLOW, *map(str, words)]
     run = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
