@@ -225,7 +225,7 @@ def browser() -> Iterator["Browser"]:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def family_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a gallery that no test changes."""
     home = tmp_path_factory.mktemp("made")

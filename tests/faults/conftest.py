@@ -184,11 +184,6 @@ def trusted() -> Trusted:
     return Trusted(assert_sound, assert_whole, dump, Album.of)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kept() -> None:
-    """Nothing: what is killed here is started here."""
-
-
 @pytest.fixture(autouse=True)
 def sound_afterwards(tmp_path: Path) -> Iterator[None]:
     """Whatever a test has done to the gallery of its own home."""

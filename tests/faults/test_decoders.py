@@ -38,6 +38,11 @@ _SOME = 40  # photos of a run that is disturbed
 _needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc tells who started whom")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> None:
+    """Nothing: decoders that fail here are started here."""
+
+
 @pytest.fixture
 def gallery(home: Path) -> Gallery:
     return Gallery.open(device="cpu")

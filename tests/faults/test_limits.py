@@ -12,6 +12,11 @@ from facesearch import Gallery, cli
 from facesearch.errors import UsageError
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> None:
+    """Nothing: decoders that fail here are started here."""
+
+
 def _numbers(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """All options that take a number, with the command's words."""
     for name, inner in getattr(command, "commands", {}).items():

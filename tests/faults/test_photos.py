@@ -41,6 +41,11 @@ _MB = 1 << 20
 _needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc tells the memory")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> None:
+    """Nothing: decoders that fail here are started here."""
+
+
 @pytest.fixture
 def gallery(home: Path) -> Gallery:
     return Gallery.open(device="cpu")
