@@ -13,7 +13,8 @@ from facesearch.errors import FaceSearchError
 from facesearch.gallery import vectors_file
 from facesearch.gallery.records import IndexStamp
 from facesearch.gallery.vectors import NONE, choose_recipe
-from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync
+from facesearch.gallery.vectors_erasing import erase, erase_in_file
+from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync, without_removed
 from facesearch.models.cards import IndexRecipe, index_recipes
 
 _DIM = 32
@@ -175,7 +176,7 @@ def test_new_and_deleted_faces_are_followed(tmp_path: Path, name: str) -> None:
     assert index is not None
     target = faces.rows[5003]
     assert index.search(target[None], 1)[1][0, 0] == 5003
-    assert not np.isin(index.search(queries, 50)[1], range(1, 9)).any()  # codes stay until many are deleted
+    assert not np.isin(index.search(queries, 50)[1], range(1, 9)).any()
     assert again.count == faces.count()
     assert sync(path, again, faces, "model", _DIM, recipes, lambda _: None) is None
 
@@ -186,6 +187,72 @@ def test_an_index_with_many_deleted_faces_is_built_again(tmp_path: Path) -> None
     for i in range(1, 601):
         del faces.rows[i]
     assert _synced(path, faces, stamp, recipes).count == faces.count()
+
+
+def _codes(path: Path, faces: Sequence[int]) -> list[bytes]:
+    """What the file holds of these faces, the first of which is 1: their codes of 8 bits a number, and of 4 bits."""
+    import faiss
+
+    index = faiss.read_index(str(path))
+    again = faiss.downcast_index(faiss.downcast_index(index.index).refine_index)
+    exact = faiss.vector_to_array(again.codes).reshape(index.ntotal, -1)
+    lists = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
+    found = {}
+    for each in range(lists.nlist):
+        ids = faiss.rev_swig_ptr(lists.get_ids(each), lists.list_size(each)).tolist()
+        blocks = -(-len(ids) // lists.packer.nvec)
+        packed = faiss.rev_swig_ptr(lists.get_codes(each), blocks * lists.block_size).reshape(blocks, -1)
+        found.update({face + 1: lists.packer.unpack_1(packed, i).tobytes() for i, face in enumerate(ids)})
+    return [exact[face - 1].tobytes() + found[face] for face in faces]
+
+
+def test_codes_of_deleted_faces_are_overwritten_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors_file, "_MMAP_FROM", 0)  # as those of large files are
+    monkeypatch.setattr(vectors_file, "_HASHED_UP_TO", 0)
+    faces, path, recipes = Faces(_people(800)), tmp_path / "faces.faiss", _recipe("ivf-pq")
+    stamp = _synced(path, faces, None, recipes)
+    gone = [3, 4, 77, *range(1000, 1400), 3200]
+    kept = sorted(set(range(1, 3201)) - set(gone))
+    before, queries = _codes(path, kept), _noisy(faces, 300)
+    assert all(any(code) for code in _codes(path, gone))
+    for face in gone:
+        del faces.rows[face]
+    fresh = without_removed(path, stamp, faces)
+    assert fresh is not None
+    assert not any(any(code) for code in _codes(path, gone))
+    assert _codes(path, kept) == before
+    assert belongs(path, fresh)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (stamp.size, stamp.mtime_ns)
+    assert (fresh.count, fresh.newest_id) == (faces.count(), 3199)
+    assert sync(path, fresh, faces, "model", _DIM, recipes, lambda _: None) is None
+    index = open_index(path, fresh, faces, _DIM, recipes)
+    assert index is not None
+    found = index.search(queries, 3)[1]
+    assert not np.isin(found, gone).any()
+    assert (found[:, 0] == _exact(faces, queries, 1)[:, 0]).mean() > 0.99
+    assert without_removed(path, stamp, faces) == fresh  # by the next, where the first was killed before it noted it
+
+
+def test_codes_of_deleted_faces_are_overwritten_when_an_index_is_extended(tmp_path: Path) -> None:
+    faces, path, recipes = Faces(_people(800)), tmp_path / "faces.faiss", _recipe("ivf-pq")
+    stamp = _synced(path, faces, None, recipes)
+    del faces.rows[77]
+    faces.rows.update(Faces(_people(1, seed=9), first=5000).rows)
+    _synced(path, faces, stamp, recipes)
+    assert not any(_codes(path, [77])[0])
+    assert any(_codes(path, [78])[0])
+
+
+def test_a_file_in_which_a_code_is_not_found_is_not_written(tmp_path: Path) -> None:
+    import faiss
+
+    faces, path = Faces(_people(800)), tmp_path / "faces.faiss"
+    _synced(path, faces, None, _recipe("ivf-pq"))
+    index = faiss.read_index(str(path))
+    before = path.read_bytes()
+    assert erase(index, np.array([12]))  # in memory alone
+    assert not erase_in_file(path, index, np.array([12, 13]))
+    assert path.read_bytes() == before
 
 
 def test_faces_newer_than_the_file_are_found(tmp_path: Path) -> None:
