@@ -1,17 +1,21 @@
 """What is forgotten leaves no byte, also in a database that is too large to be rewritten for it."""
 
+import os
+import signal
 import sqlite3
 import struct
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from facesearch.gallery import removal
+from facesearch.gallery import forgetting, free_space, removal
 from facesearch.gallery.database import Database
-from facesearch.gallery.forgetting import forget
-from facesearch.gallery.free_space import sweep
+from facesearch.gallery.forgetting import LeftBehindError, forget
+from facesearch.gallery.free_space import InUseError, NotUnderstoodError, sweep
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.storage import Storage
@@ -152,3 +156,98 @@ def test_sqlite_leaves_copies_of_rows_and_they_are_overwritten(tmp_path: Path) -
         assert conn.execute("SELECT * FROM unfinished").fetchall() == []
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert sweep(path) == 0
+
+
+def test_an_unusual_file_is_left_to_be_rewritten(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("PRAGMA auto_vacuum = FULL")
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("CREATE TABLE unfinished (only INTEGER)")
+    with pytest.raises(NotUnderstoodError):
+        sweep(path)
+
+
+def test_nothing_is_written_while_the_log_is_not_empty(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("CREATE TABLE unfinished (only INTEGER)")
+        with pytest.raises(InUseError):
+            sweep(path)
+
+
+def test_what_is_forgotten_while_somebody_reads_goes_with_the_next_command(
+    home: Path, never_rewritten: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = _made(16)
+    traces = _traces(storage)
+    gone = {path for path in traces if _name(7) in path}
+    monkeypatch.setattr(forgetting, "BUSY_SECONDS", 0)
+    with storage.reading() as (db, _), db.snapshot():
+        with pytest.raises(LeftBehindError):
+            forget(storage, _name(7))
+        with Database.open(storage.database) as db:
+            assert db.removal.is_unfinished()
+    with storage.writing() as db:
+        assert not db.removal.is_unfinished()
+    assert _found(storage.directory, _of(traces, gone, gone)) == 0
+
+
+_STEPS = (
+    (free_space, "_write_zeros"),
+    (removal.Removal, "_empty_log"),
+    (Storage, "delete_pictures"),
+    (Storage, "delete_vectors"),
+    (Storage, "sync"),
+)
+
+
+def _counted(step: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function between two steps."""
+
+    def call(*words: Any) -> Any:
+        step()
+        result = function(*words)
+        step()
+        return result
+
+    return call
+
+
+def _forget_and_die(storage: Storage, what: str, at: int) -> int:
+    """Forgets in a process that is killed at that step; how it ended."""
+    if process := os.fork():
+        return os.waitpid(process, 0)[1]
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        signal.alarm(100)
+        with pytest.MonkeyPatch.context() as patched:
+            for where, name in _STEPS:
+                patched.setattr(where, name, _counted(step, getattr(where, name)))
+            patched.setattr(removal, "sweep_apart", lambda path: sweep(path) >= 0)  # it dies with the process
+            forget(storage, what)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_a_forget_that_is_killed_at_any_step_is_finished_by_the_next_command(
+    home: Path, never_rewritten: None
+) -> None:
+    storage = _made(16)
+    traces = _traces(storage)
+    for who, at in enumerate((1, 2, 4, 5, 8, 9, 30)):
+        assert os.waitstatus_to_exitcode(_forget_and_die(storage, _name(who), at)) == -signal.SIGKILL
+        with storage.writing() as db:
+            assert not db.removal.is_unfinished()
+            assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        gone = {path for path in traces if any(_name(each) in path for each in range(who + 1))}
+        assert _found(storage.directory, _of(traces, gone, gone)) == 0

@@ -12,7 +12,7 @@ from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError
 from facesearch.gallery import vectors_file
 from facesearch.gallery.records import IndexStamp
-from facesearch.gallery.vectors import NONE, choose_recipe
+from facesearch.gallery.vectors import NONE, choose_recipe, import_faiss
 from facesearch.gallery.vectors_erasing import erase, erase_in_file
 from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync, without_removed
 from facesearch.models.cards import IndexRecipe, index_recipes
@@ -191,8 +191,7 @@ def test_an_index_with_many_deleted_faces_is_built_again(tmp_path: Path) -> None
 
 def _codes(path: Path, faces: Sequence[int]) -> list[bytes]:
     """What the file holds of these faces, the first of which is 1: their codes of 8 bits a number, and of 4 bits."""
-    import faiss
-
+    faiss: Any = import_faiss()
     index = faiss.read_index(str(path))
     again = faiss.downcast_index(faiss.downcast_index(index.index).refine_index)
     exact = faiss.vector_to_array(again.codes).reshape(index.ntotal, -1)
@@ -244,11 +243,9 @@ def test_codes_of_deleted_faces_are_overwritten_when_an_index_is_extended(tmp_pa
 
 
 def test_a_file_in_which_a_code_is_not_found_is_not_written(tmp_path: Path) -> None:
-    import faiss
-
     faces, path = Faces(_people(800)), tmp_path / "faces.faiss"
     _synced(path, faces, None, _recipe("ivf-pq"))
-    index = faiss.read_index(str(path))
+    index = import_faiss().read_index(str(path))
     before = path.read_bytes()
     assert erase(index, np.array([12]))  # in memory alone
     assert not erase_in_file(path, index, np.array([12, 13]))
