@@ -63,9 +63,9 @@ def add(storage: Storage, address: str, kind: IndexKind = "hnsw", replace_it: bo
     collection is there or the store cannot be reached, GalleryError when there is no gallery."""
     where = StoreAddress.parse(address)
     with storage.reading() as (db, _):
-        _refuse_second(storage, db)
+        _refuse_second(storage, db, str(where))
     with connected(address) as remote, storage.writing() as db:
-        _refuse_second(storage, db)
+        _refuse_second(storage, db, str(where))
         found = remote.facts()
         if found and not found.dim:
             raise StoreError(f"{where} holds something else than faces; choose another name for the collection.")
@@ -165,7 +165,10 @@ def drop(storage: Storage, keeps_collection: bool = False) -> bool:
     Returns whether the collection was dropped: one that follows another database is left alone. Raises as `sync`."""
     with storage.writing() as db:
         stamp = _stamp(storage, db)
-        is_dropped = not keeps_collection and drop_collection(stamp)
+        try:
+            is_dropped = not keeps_collection and drop_collection(stamp)
+        except FaceSearchError as error:
+            raise type(error)(f"{error} With --keep-there only the gallery forgets it.") from error
         with db.transaction():
             db.store.delete()
             db.removed.drop_followed()
@@ -326,8 +329,14 @@ def _to_be_filled(stamp: StoreStamp, which: str) -> _OthersTurnError:
     return _OthersTurnError(f"{stamp.address} is to be filled with all faces: facesearch store sync{which}.")
 
 
-def _refuse_second(storage: Storage, db: Database) -> None:
-    if stamp := db.store.read():
+def _refuse_second(storage: Storage, db: Database, address: str) -> None:
+    stamp = db.store.read()
+    if stamp and stamp.address == address:
+        raise UsageError(
+            f"The gallery '{storage.name}' has this store already; to fill it: facesearch store "
+            f"sync{words(storage.name)}."
+        )
+    if stamp:
         raise UsageError(
             f"The gallery '{storage.name}' has a store, {stamp.address}; drop it first: facesearch store "
             f"drop{words(storage.name)}."
