@@ -9,7 +9,15 @@ import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import NONE, CollectionFacts, Ids, IndexKind, NoCollectionError, StoreError
+from facesearch.cluster.milvus import (
+    NONE,
+    CollectionFacts,
+    Ids,
+    IndexKind,
+    NoCollectionError,
+    OddAnswerError,
+    StoreError,
+)
 
 
 class CutOffError(Exception):
@@ -82,6 +90,8 @@ class HeldFaces(AbstractContextManager["HeldFaces"]):
     def nearest(self, queries: Embeddings, k: int) -> Ids:
         self._asked("nearest")
         held = self._held()
+        if queries.shape[1] != self._server.dims[self._name]:
+            raise OddAnswerError("They are of another size.")
         found = np.full((len(queries), k), NONE, np.int64)
         if held:
             ids, rows = np.array(list(held)), np.stack(list(held.values()))  # (n,), (n, dim)

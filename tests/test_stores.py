@@ -242,6 +242,11 @@ def test_a_store_that_somebody_dropped_or_made_again_is_not_believed(trial: Tria
     trial.assert_right(by=_ADDRESS)
 
 
+def test_one_that_was_made_anew_for_embeddings_of_another_size_is_not_believed(trial: Trial, server: Server) -> None:
+    server.collections["faces"], server.dims["faces"] = {1: np.zeros(64, np.float32)}, 64
+    trial.assert_right(by=None)
+
+
 def test_a_store_that_is_filled_anew_while_it_is_asked_is_not_believed(
     trial: Trial, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

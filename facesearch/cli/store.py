@@ -119,7 +119,7 @@ def info(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     else:
         there = found.collection
         lines = [("store", found.stamp.address), ("gallery", gallery), ("index", found.stamp.kind)]
-        lines += [("state", text(found)), ("faces", f"{found.stamp.count:,}")]
+        lines += [("state", "cannot be used" if found.fault else text(found)), ("faces", f"{found.stamp.count:,}")]
         if there:
             lines += [("server", f"Milvus {there.server}"), ("not indexed yet", f"{there.waiting:,}")]
         show.facts(lines)

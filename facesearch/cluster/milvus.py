@@ -62,6 +62,10 @@ class NoCollectionError(StoreError):
     """The store has no collection of that name."""
 
 
+class OddAnswerError(StoreError):
+    """The server answers, by an error of its own."""
+
+
 class _NotLoadedError(StoreError):
     """The store has the collection on its disk alone, as after its start."""
 
@@ -309,7 +313,7 @@ def _as_sentence(address: StoreAddress, error: Exception, token: str) -> StoreEr
     if "fail connecting" in words or "unavailable" in words:
         return StoreError(f"{address} cannot be reached.")
     said = text.replace(token, "...") if token else text
-    return StoreError(f"{address} answers: {' '.join(said.split())[:300]}")
+    return OddAnswerError(f"{address} answers: {' '.join(said.split())[:300]}")
 
 
 def _pymilvus() -> Any:

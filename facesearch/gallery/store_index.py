@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces, NoCollectionError, StoreError
+from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces, NoCollectionError, OddAnswerError, StoreError
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.database import Database
 from facesearch.gallery.store_table import StoreStamp
@@ -91,9 +91,14 @@ class StoreIndex:
     def _found(self, queries: Embeddings, wanted: int) -> Ids | None:
         """What the store finds, (m, wanted); None where it is not the one that the stamp is of."""
         with advised(), suppress(NoCollectionError):
-            ids = self._remote.nearest(queries, wanted)
-            if self._remote.has(-self._stamp.token):
-                return ids
+            try:
+                ids = self._remote.nearest(queries, wanted)
+            except OddAnswerError:  # as of a collection that somebody made for embeddings of another size
+                if self._remote.has(-self._stamp.token):
+                    raise
+            else:
+                if self._remote.has(-self._stamp.token):
+                    return ids
         self._on_other()
         return None
 
