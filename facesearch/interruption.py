@@ -12,6 +12,8 @@ from typing import Any
 
 from facesearch.errors import ExitCode
 
+STUCK = "stuck"  # the name of a thread that may never come back from a library
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
@@ -53,6 +55,11 @@ def _watch(heard: int, say: Callable[[str], None]) -> None:
 def _wait_for_a_signal(heard: int) -> None:
     while os.read(heard, 1)[0] not in _SIGNALS:
         pass
+
+
+def is_stuck() -> bool:
+    """Whether a thread is in a library that does not answer: the process is to end without waiting for it."""
+    return any(thread.name == STUCK for thread in threading.enumerate())
 
 
 def is_raised() -> bool:

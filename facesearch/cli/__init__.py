@@ -185,7 +185,7 @@ def main() -> None:
     exits.prepare_process()
     interruption.watch(show.warn)
     code = run()
-    if code == ExitCode.INTERRUPTED:
+    if code == ExitCode.INTERRUPTED or interruption.is_stuck():
         os._exit(code)  # without waiting for threads that are still computing
     sys.exit(code)
 

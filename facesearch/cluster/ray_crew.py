@@ -89,7 +89,7 @@ class RayCrew:
         self._doubts: Counter[str] = Counter()
         self._most: Counter[str] = Counter()  # workers that were ready at once, by node
         self._nodes: list[Node] = []
-        self._counted = self._answered = float("-inf")
+        self._counted, self._answered = float("-inf"), time.monotonic()
         self._usable = time.monotonic()
         self._count()
 
@@ -158,7 +158,7 @@ class RayCrew:
 
     def close(self) -> None:
         """Ends all workers; what they were given stays undone."""
-        if self._session.is_cut or not self._session.address.answers():
+        if not self._session.is_usable:
             return
         ends = [worker.actor.end.remote() for worker in self._workers if worker.is_ready]
         if ends:
@@ -184,12 +184,12 @@ class RayCrew:
         now = time.monotonic()
         if now - self._counted < _BETWEEN_COUNTS:
             return
-        if not self._session.address.answers():
-            if now - self._answered > _MOST_GONE and self._answered > 0:
+        nodes = self._session.nodes() if self._session.address.answers() else None
+        if nodes is None:
+            if now - self._answered > _MOST_GONE:
                 raise self._session.gone()
             return
-        self._answered = self._counted = now
-        self._nodes = self._session.nodes()
+        self._nodes, self._answered, self._counted = nodes, now, now
         self._staff()
 
     def _staff(self) -> None:
@@ -272,7 +272,7 @@ class RayCrew:
         self._workers.remove(worker)
         self._kill(worker)
         self._counted = float("-inf")  # another follows
-        is_there = any(node.id == worker.node.id for node in self._session.nodes())
+        is_there = any(node.id == worker.node.id for node in self._session.nodes() or ())
         if is_there and not worker.is_ready:
             self._failed_starts[worker.node.id] += 1
             if self._failed_starts[worker.node.id] >= _MOST_STARTS:

@@ -48,6 +48,11 @@ def _living(head: RayAddress) -> dict[str, str]:
         client = GcsClient(address=canonicalize_bootstrap_address(str(head)))
         found = client.get_all_node_info(timeout=10)
     except Exception as error:
+        if type(error).__name__ == "AuthenticationError":
+            raise FaceSearchError(
+                f"The Ray cluster {head} lets nobody in without its token; set RAY_AUTH_MODE=token, and "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH."
+            ) from error
         raise FaceSearchError(
             f"What answers at {head} is no Ray cluster that this Ray understands; name the port of its head, which "
             "is 6379 by default."

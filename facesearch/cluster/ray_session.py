@@ -6,7 +6,7 @@ import platform
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,11 @@ from facesearch import libraries
 from facesearch.cluster.ray_address import HOW_TO_START, RayAddress, of_environment
 from facesearch.errors import FaceSearchError, Note
 from facesearch.files import printable
+from facesearch.interruption import STUCK
 from facesearch.packages import required
 
 _TO_PART = 5.0  # seconds: from a cluster that is gone Ray parts slowly
+_TO_ANSWER = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Session:
     def __init__(self, ray: Any, address: RayAddress) -> None:
         self.ray, self.address = ray, address
         self._line = _to_own_node()
+        self._is_gone = False
 
     def refuse_cut(self) -> None:
         """Raises FaceSearchError where the node on this machine, by which all is said, has ended. Whoever calls Ray
@@ -52,8 +55,14 @@ class Session:
         except OSError:
             return True
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether Ray can be called without waiting for minutes, as far as is known."""
+        return not self._is_gone and not self.is_cut and self.address.answers()
+
     def gone(self) -> FaceSearchError:
-        """What is to be said of a cluster that went."""
+        """What is to be said of a cluster that went. Nothing is asked of it any more."""
+        self._is_gone = True
         return FaceSearchError(
             f"The Ray cluster {self.address} is gone; what came before is stored: when it is there again, run the "
             "same command."
@@ -61,19 +70,28 @@ class Session:
 
     def part(self) -> None:
         """Ends the connection; one to a cluster that is gone is left behind."""
-        is_gone = self.is_cut or not self.address.answers()
+        is_usable = self.is_usable
         if self._line is not None:
             self._line.close()
-        if is_gone:
-            atexit.unregister(self.ray.shutdown)
-            return
-        parting = threading.Thread(target=_shut_down, args=(self.ray,), daemon=True)
-        parting.start()
-        parting.join(_TO_PART)
+        parting = threading.Thread(target=_shut_down, args=(self.ray,), name=STUCK, daemon=True)
+        if is_usable:
+            parting.start()
+            parting.join(_TO_PART)
+        if not is_usable or parting.is_alive():
+            atexit.unregister(self.ray.shutdown)  # which would wait when this process ends
 
-    def nodes(self) -> list[Node]:
-        """The nodes that live."""
-        return [_node(each) for each in self.ray.nodes() if each["Alive"]]
+    def nodes(self) -> list[Node] | None:
+        """The nodes that live; None where the cluster does not say so in time: Ray itself would ask for minutes."""
+        found: list[list[Node]] = []
+
+        def ask() -> None:
+            with suppress(Exception):
+                found.append([_node(each) for each in self.ray.nodes() if each["Alive"]])
+
+        asking = threading.Thread(target=ask, name=STUCK, daemon=True)
+        asking.start()
+        asking.join(_TO_ANSWER)
+        return found[0] if found else None
 
 
 @contextmanager
@@ -99,6 +117,7 @@ def connected(address: str, note: Note) -> Iterator[Session]:
 
 def _imported(head: RayAddress | None) -> Any:
     libraries.settle("ray")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # or a call after a failed connection starts a cluster here
     if head and head.is_loopback and not head.is_elsewhere_too():
         # Ray would go on to this machine's other address, at which this head is not.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
@@ -128,7 +147,15 @@ def _connect(ray: Any, head: RayAddress) -> None:
     """Raises FaceSearchError with the first line of what Ray says."""
     handler = signal.getsignal(signal.SIGTERM) if _is_main_thread() else None
     try:
-        ray.init(address=str(head), log_to_driver=False, configure_logging=False, logging_level="CRITICAL")
+        config = ray.job_config.JobConfig()
+        config._py_driver_sys_path = _Nowhere()
+        ray.init(
+            address=str(head),
+            job_config=config,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level="CRITICAL",
+        )
     except Exception as error:
         raise FaceSearchError(_why_not(head, error)) from error
     finally:
@@ -151,6 +178,14 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = printed
+
+
+class _Nowhere(list[str]):
+    """The folders from which workers import before all others: none. Ray would add the current one of this process,
+    where a stranger's json.py may lie among the photos."""
+
+    def extend(self, _: Iterable[str]) -> None:
+        return
 
 
 def _why_not(head: RayAddress, error: Exception) -> str:

@@ -105,5 +105,5 @@ class Machines:
         share = self.cluster.gpu_share
         if share is None or self.cluster.cores > 1:
             return self.cluster.cores
-        by_node = [int(node.cpus * share / node.gpus) for node in self.session.nodes() if node.gpus >= 1]
+        by_node = [int(node.cpus * share / node.gpus) for node in self.session.nodes() or () if node.gpus >= 1]
         return max(1, min([*by_node, MOST_WORKERS]))
