@@ -382,6 +382,12 @@ def overwritten_when_deleted(db: sqlite_utils.Database) -> None:
     db.execute("INSERT INTO overwritten SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM photos)")
 
 
+@migrations()
+def questions_by_their_first_face(db: sqlite_utils.Database) -> None:
+    """A face that is deleted takes the questions about it along, without a look at all of them."""
+    db.execute("CREATE INDEX suggestions_by_a ON suggestions (face_a)")
+
+
 def triggers_of_migrations() -> dict[str, str]:
     """The statement of each trigger that a gallery has, by its name."""
     with closing(sqlite3.connect(":memory:")) as fresh:
