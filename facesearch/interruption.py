@@ -68,6 +68,12 @@ def is_raised() -> bool:
     return _is_raised
 
 
+def is_asked() -> bool:
+    """Whether this process was interrupted, also where its work is still being ended in order: whoever waits for
+    something far away need not wait any longer."""
+    return _is_asked
+
+
 @contextmanager
 def orderly(stop: Callable[[], None]) -> Iterator[None]:
     """Inside, an interruption calls `stop`, between two steps of the main thread, and does not raise

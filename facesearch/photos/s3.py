@@ -4,22 +4,27 @@ Nothing is written, and nothing contacted but the endpoint: the one of AWS_ENDPO
 Amazon's. Credentials are those that every program of Amazon's finds, but for the address inside of Amazon's own
 machines that would give some (see `libraries`)."""
 
+import asyncio
 import calendar
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Mapping
+from concurrent.futures import wait
 from datetime import datetime
 from typing import Any
 
 from facesearch import libraries
 from facesearch.files import printable
+from facesearch.interruption import is_asked
 from facesearch.packages import how_to_install
 from facesearch.photos.sources import Entry, Page, Read
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 10
 _TRIES = 3  # so that silence ends after half a minute
 _MOST_OF_A_PAGE = 1000  # objects: more S3 gives at no time
+_BETWEEN_LOOKS = 0.1  # seconds between two looks whether an answer is still wanted
 _MOST_SECONDS = 90  # for one request with all its tries, however slowly its answer trickles
 _CODES = {
     "NoSuchBucket": (errno.ENXIO, "there is no bucket of that name"),
@@ -44,7 +49,6 @@ class S3:
         """Raises OSError where s3fs is not installed."""
         libraries.settle("s3fs")
         try:
-            from fsspec.asyn import sync
             from s3fs import S3FileSystem
         except ImportError as error:
             raise OSError(
@@ -57,7 +61,6 @@ class S3:
         }
         if _endpoint():  # the name of a bucket is a part of no other machine's name
             config["s3"] = {"addressing_style": "path"}
-        self._sync = sync
         self._fs = S3FileSystem(config_kwargs=config, use_listings_cache=False, skip_instance_cache=True)
         self._fs.retries = 1  # its own, which would be beside those
 
@@ -119,9 +122,15 @@ class S3:
         return found
 
     def _ask(self, function: Any, *args: Any, **more: Any) -> Any:
-        """The answer of one request. Raises OSError."""
+        """The answer of one request, for which an interrupted process does not wait. Raises OSError."""
+        answer = asyncio.run_coroutine_threadsafe(function(*args, **more), self._fs.loop)
+        end = time.monotonic() + _MOST_SECONDS
+        while not wait((answer,), _BETWEEN_LOOKS).done:
+            if is_asked() or time.monotonic() > end:
+                answer.cancel()
+                raise OSError(errno.EINTR if is_asked() else errno.ETIMEDOUT, f"{_place()} does not answer")
         try:
-            return self._sync(self._fs.loop, function, *args, timeout=_MOST_SECONDS, **more)
+            return answer.result()
         except Exception as error:
             raise _explained(error) from error
 
@@ -145,6 +154,10 @@ def _tag(facts: Mapping[str, Any]) -> int:
 
 def _endpoint() -> str:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def _place() -> str:
+    return _endpoint() or "S3"
 
 
 def _explained(error: Exception) -> OSError:
@@ -171,7 +184,7 @@ def _of_answer(said: Mapping[str, Any], error: Exception) -> OSError:
     if code in ("InvalidRange", "416"):
         return OSError(errno.ERANGE, "it is shorter than that")
     if code in _BUSY:
-        return OSError(errno.ETIMEDOUT, f"{_endpoint() or 'S3'} is too busy ({printable(code)})")
+        return OSError(errno.ETIMEDOUT, f"{_place()} is too busy ({printable(code)})")
     from s3fs.errors import ERROR_CODE_TO_EXCEPTION
 
     if ERROR_CODE_TO_EXCEPTION.get(code) is PermissionError:
@@ -187,7 +200,7 @@ def _without_answer(error: Exception) -> OSError:
     if isinstance(error, OSError) and error.errno and not isinstance(error, TimeoutError | ConnectionError):
         return error
     if isinstance(error, HTTPClientError | NoConnectionError | ClientError | TimeoutError | ConnectionError):
-        return OSError(errno.ETIMEDOUT, f"{_endpoint() or 'S3'} does not answer")
+        return OSError(errno.ETIMEDOUT, f"{_place()} does not answer")
     if isinstance(error, BotoCoreError | ValueError):
         return OSError(errno.EINVAL, _short(error))
     return OSError(errno.EIO, f"{type(error).__name__}: {_short(error)}")
