@@ -31,6 +31,7 @@ _PACKAGES = (
     "keras",
     "sqlite-utils",
     "pymilvus",
+    "ray",
     "s3fs",
 )
 _ROUNDS = 40  # photos: about a second

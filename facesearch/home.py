@@ -16,7 +16,7 @@ from facesearch.errors import UsageError
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST = 100  # characters: a file's name has 255 bytes, and a name gets endings
 _OTHERS = 0o077  # the rights of others
-_OURS = ("models", "indexes", "cache", "web")
+_OURS = ("models", "indexes", "cache", "web", "cluster", "ray")
 
 
 def home() -> Path:

@@ -101,8 +101,8 @@ class Crew:
                 rows.append(Found(place, file, _digest(file), (1, 1), (1, 1), "", 0.0, _NOTHING))
         return Answer(tuple(rows), tuple(unseen))
 
-    def doubt(self, node: str, path: str) -> None:
-        self.doubted.append(f"{node}: {path}")
+    def doubt(self, node: str, path: str, why: str) -> None:
+        self.doubted.append(f"{node}: {path} ({why})")
 
     def sentence(self) -> str:
         return "2 of 2 workers are ready"
@@ -227,7 +227,7 @@ def test_a_node_that_sees_none_of_its_photos_is_doubted_where_they_are_here(tmp_
         Path(path).touch()
     crew = Crew(unseen=frozenset(here))
     assert _paths(_run(crew, [_job(path) for path in here])) == here
-    assert crew.doubted == [f"one: {here[0]}"]
+    assert crew.doubted == [f"one: {here[0]} (No such file or directory)"]
     crew = Crew(unseen=frozenset({"gone"}))
     _run(crew, [_job("gone")])
     assert crew.doubted == []

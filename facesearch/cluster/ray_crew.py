@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from facesearch.cluster.ray_cluster import Cluster
-from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use
+from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use, unseen
 from facesearch.cluster.ray_session import Node, Session
 from facesearch.errors import FaceSearchError, Note
 from facesearch.models.engines import Engine
@@ -147,13 +147,12 @@ class RayCrew:
         self._refuse_where_none_is_left()
         return found
 
-    def doubt(self, node: str, path: str) -> None:
+    def doubt(self, node: str, path: str, why: str) -> None:
         """As `Crew.doubt`."""
         self._doubts[node] += 1
         for worker in self._workers:
             if worker.node.id == node and self._doubts[node] >= _MOST_DOUBTS:
-                reason = f"does not see {path}, which this machine sees; mount its folder there, at the same path"
-                self._left += self._refuse(worker.node, Refused(reason))
+                self._left += self._refuse(worker.node, Refused(unseen(path, why)))
                 return
 
     def close(self) -> None:

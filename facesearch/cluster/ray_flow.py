@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 from facesearch.cluster.ray_ledger import Ledger
 from facesearch.cluster.ray_records import Batch, Done, Item, Lost
 from facesearch.errors import Note, PhotoError
-from facesearch.files import printable
 from facesearch.flow.pace import LOADED_AHEAD
 from facesearch.flow.stages import Failed, Found, Job, Leave, Loaded, Read, Recognise
 from facesearch.flow.stream import threads
@@ -56,8 +55,8 @@ class Crew(Protocol):
         """What has come until now, or, where that is nothing, within so many seconds."""
         ...
 
-    def doubt(self, node: str, path: str) -> None:
-        """A node saw none of a batch's photos, of which this is one, and this machine does."""
+    def doubt(self, node: str, path: str, why: str) -> None:
+        """A node saw none of a batch's photos, of which this is one that this machine sees, and why not."""
         ...
 
     def sentence(self) -> str:
@@ -290,7 +289,7 @@ class _Course:
         if self._crew and items and len(items) == len(done.batch.items):
             path = _file_of(items[0]).path
             if exists(path):
-                self._crew.doubt(done.node, printable(path))
+                self._crew.doubt(done.node, path, done.answer.unseen[0][1])
 
     def _bury(self, lost: Lost) -> None:
         guilty = self._ledger.died(lost.batch, lost.is_of_node)

@@ -4,15 +4,26 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from facesearch.faces.analyser import Analysed
+from facesearch.files import printable
 from facesearch.flow.pace import Pace
 from facesearch.flow.stages import Failed, Found, Job, Loaded
 from facesearch.models.cards import DetectorCard, EmbedderCard
 from facesearch.models.device import Precision
 from facesearch.models.engines import Engine
+from facesearch.photos.addresses import is_remote
 from facesearch.photos.file import PhotoFile
 
 Item: TypeAlias = Job[Any] | Loaded[Any]  # of a photo that no node sees, the bytes travel
 Row: TypeAlias = Found[Any, Analysed] | Failed[Any]
+
+
+def unseen(path: str, why: str) -> str:
+    """Half a sentence, behind a node's name, about a photo that this machine sees and the node does not."""
+    if is_remote(path):
+        remedy = "set in the environment of its ray start what is needed to read that address"
+    else:
+        remedy = "mount its folder there, at the same path"
+    return f"does not see {printable(path)} as this machine does ({why}); {remedy}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from facesearch.cluster.node_folder import NodeFolder
-from facesearch.cluster.ray_records import Answer, Batch, Order, Ready, Refused
+from facesearch.cluster.ray_records import Answer, Batch, Order, Ready, Refused, unseen
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.faces.analyser import Analysed, Analyser
-from facesearch.files import printable
 from facesearch.flow.analysis import analysis
 from facesearch.flow.stages import Failed, Job, Loaded, Stages, Work
 from facesearch.models.device import Device
@@ -115,10 +114,7 @@ def _refuse_unseen(sights: tuple[PhotoFile, ...]) -> None:
     wrong = [(file, why) for file in sights if (why := _why_not_seen(file))]
     if 2 * len(wrong) > len(sights):
         file, why = wrong[0]
-        raise FaceSearchError(
-            f"does not see {printable(file.path)} as this machine does ({why}); mount its folder there, at the same "
-            "path"
-        )
+        raise FaceSearchError(unseen(file.path, why))
 
 
 def _why_not_seen(file: PhotoFile) -> str:
