@@ -278,6 +278,7 @@ def test_what_is_asked_about_few_of_millions_looks_at_no_others() -> None:
         for statement in asked:
             steps = [step for *_, step in db.connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert not [step for step in steps if _READS_ALL.match(step)], statement
+            assert not [step for step in steps if "faces_by_person" in step], statement
 
 
 def _with_one_more(gallery: Gallery, photo: Path, number: int) -> int:
