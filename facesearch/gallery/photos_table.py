@@ -190,9 +190,10 @@ class Photos:
 
     # What a run writes
 
-    def save(self, row: PhotoRow) -> int:
-        """Stores what was found in a photo, in place of what its path held before; its id."""
-        photo = self._insert(row, len(row.faces))
+    def save(self, row: PhotoRow, is_new: bool = False) -> int:
+        """Stores what was found in a photo, in place of what its path held before; its id. With `is_new` the caller
+        knows that it held nothing."""
+        photo = self._insert(row, len(row.faces), is_new)
         self._faces.add(photo, self._people.id_of(row.person), row.faces, row.embeddings)
         return photo
 
@@ -219,9 +220,10 @@ class Photos:
         self._faces.copy(known.id, photo, who)
         self._without_embedding.copy(known.id, photo, who)
 
-    def _insert(self, row: PhotoRow, face_count: int) -> int:
+    def _insert(self, row: PhotoRow, face_count: int, is_new: bool = False) -> int:
         file = row.file
-        self._set_aside(file.path)
+        if not is_new:
+            self._set_aside(file.path)
         lies = (to_sql(file.path), file.size, file.mtime_ns, file.ctime_ns)
         why = (row.reason, row.cause, row.needs or None)
         width, height = row.size or (None, None)
@@ -231,7 +233,7 @@ class Photos:
             (*lies, row.digest, row.status, *why, width, height, row.taken, face_count),
         )
         photo = int(cursor.lastrowid or 0)
-        self._mark_seen([photo])
+        self._conn.execute("INSERT OR IGNORE INTO seen VALUES (?)", (photo,))
         return photo
 
     def _set_aside(self, path: str) -> None:

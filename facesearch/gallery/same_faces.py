@@ -81,6 +81,11 @@ def _lost_repeats(conn: sqlite3.Connection, kept: set[int]) -> Iterator[tuple[ob
 _SAID_OF_FACES = _SAID.replace("id IN", "faces.id IN")
 
 
+def is_any_awaited(conn: sqlite3.Connection) -> bool:
+    """Whether `take_up` has something to look for."""
+    return conn.execute("SELECT EXISTS (SELECT 1 FROM awaited)").fetchone()[0] == 1
+
+
 def take_up(conn: sqlite3.Connection, photo: int, digest: bytes | None) -> None:
     """What was written down by `set_down` of the faces in a photo that has been looked at holds for them again.
     Inside of the caller's transaction."""

@@ -11,7 +11,7 @@ from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.picture_sources import FaceSource
 from facesearch.gallery.records import Outcome
-from facesearch.gallery.same_faces import carry_over, take_up
+from facesearch.gallery.same_faces import carry_over, is_any_awaited, take_up
 from facesearch.gallery.selection import outcome_of
 from facesearch.geometry.face import Box
 from facesearch.models.cards import DetectorCard
@@ -26,6 +26,7 @@ class Writer:
     def __init__(self, db: Database, options: IndexOptions, detector: DetectorCard) -> None:
         self._db, self._options, self._detector = db, options, detector
         self._replaced: list[int] = []  # faces of photos of this batch that have changed
+        self._is_any_awaited = False
 
     def write(self, rows: Sequence[Row]) -> list[Outcome]:
         """Stores a batch whole or not at all; one outcome a row. What passed by is stored already."""
@@ -33,6 +34,7 @@ class Writer:
             return [row for row in rows if isinstance(row, Outcome)]
         self._replaced = []
         with self._db.transaction():
+            self._is_any_awaited = is_any_awaited(self._db.connection)
             outcomes = [self._write(row) for row in rows]
         self._keep_pictures([row for row in rows if isinstance(row, Found)])
         return outcomes
@@ -58,9 +60,11 @@ class Writer:
                 taken=row.taken,
                 faces=found.faces,
                 embeddings=found.embeddings,
-            )
+            ),
+            is_new=before is None,
         )
-        take_up(self._db.connection, photo, row.digest)
+        if self._is_any_awaited:
+            take_up(self._db.connection, photo, row.digest)
         if before is not None:
             carry_over(self._db.connection, before, photo, self._model)
         return Outcome(file.path, status, len(found.faces), reason=reason)
