@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -364,8 +363,6 @@ def test_what_a_killed_worker_left_is_deleted_by_the_next_and_what_another_uses_
     used.enter({})
     left.mkdir()
     (left / "in-use").touch()
-    for folder in (tmp_path / "cluster").iterdir():
-        os.utime(folder, (time.time() - 3600,) * 2)
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
     NodeFolder().enter({})
     assert not left.exists()

@@ -6,16 +6,14 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from facesearch.errors import FaceSearchError
 from facesearch.home import home, private_folder
 
 _LOCK = "in-use"  # held by the worker; the system gives it back when a process ends, however
-_NEW = 60  # seconds in which a folder may not have its lock yet
 
 
 class NodeFolder:
@@ -30,8 +28,10 @@ class NodeFolder:
         where the disk refuses it."""
         try:
             clusters = private_folder(home() / "cluster")
-            _sweep(clusters)
-            self._lock, self._at = _new_folder(clusters)
+            with _alone(clusters) as is_alone:
+                if is_alone:
+                    _sweep(clusters)
+                self._lock, self._at = _new_folder(clusters)
             for name, data in files.items():
                 path = self._at / name
                 private_folder(path.parent)
@@ -63,12 +63,25 @@ def _new_folder(clusters: Path) -> tuple[int, Path]:
     return handle, folder
 
 
+@contextmanager
+def _alone(clusters: Path) -> Iterator[bool]:
+    """While it is so, no other worker of this node makes its folder or deletes those of others."""
+    handle = os.open(clusters, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        is_alone = True
+    except OSError:  # of a folder of a network's disk
+        is_alone = False
+    try:
+        yield is_alone
+    finally:
+        os.close(handle)
+
+
 def _sweep(clusters: Path) -> None:
     """Deletes the folders whose workers have ended."""
     for folder in clusters.iterdir():
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime < _NEW:
-                continue
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
