@@ -83,7 +83,7 @@ _SAID_OF_FACES = _SAID.replace("id IN", "faces.id IN")
 
 def is_any_awaited(conn: sqlite3.Connection) -> bool:
     """Whether `take_up` has something to look for."""
-    return conn.execute("SELECT EXISTS (SELECT 1 FROM awaited)").fetchone()[0] == 1
+    return bool(conn.execute("SELECT EXISTS (SELECT 1 FROM awaited)").fetchone()[0])
 
 
 def take_up(conn: sqlite3.Connection, photo: int, digest: bytes | None) -> None:
