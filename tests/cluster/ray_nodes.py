@@ -40,7 +40,7 @@ class Nodes:
         self.home, self.gate = folder / "home", folder / "shut"
         self._waits, self._on_nodes = folder / "shut.waits", folder / "on-nodes"
         for made in (self.home, self._on_nodes):
-            made.mkdir()
+            made.mkdir(parents=True)
         (self._on_nodes / "sitecustomize.py").write_text(f"GATE = {str(self.gate)!r}\n{_ON_NODES}")
         self._keeper = subprocess.Popen(
             [sys.executable, str(_KEEPER)],
@@ -54,10 +54,6 @@ class Nodes:
         )
         self._there: set[str] = set()
         self.address = self._answer()
-
-    @property
-    def keeper(self) -> "subprocess.Popen[str]":
-        return self._keeper
 
     def have(self, *names: str) -> None:
         """From now on the cluster has these nodes and no other."""

@@ -241,7 +241,7 @@ def test_photos_that_were_moved_or_copied_need_no_worker(
     index(photos, "--ray", cluster.address)
     before = _contents(home, "ray")
     (photos / "000.jpg").rename(photos / "moved.jpg")
-    shutil.copy(photos / "001.jpg", photos / "copy.jpg")
+    shutil.copy2(photos / "001.jpg", photos / "copy.jpg")
     again = index(photos, "--ray", cluster.address)
     assert again.summary["photos"] == {"unchanged": 7, "moved": 1, "copied": 1}
     assert again.summary["cluster"] is None
@@ -288,15 +288,16 @@ def test_a_node_without_the_mount_and_one_of_another_version_refuse_by_name_and_
 def test_a_cluster_that_ends_for_good_is_said_and_the_same_command_goes_on_alone(
     index: Callable[..., Driver], home: Path, tmp_path: Path, sixty: Sixty
 ) -> None:
-    nodes = Nodes(tmp_path)
+    nodes = Nodes(tmp_path / "cluster")
     try:
         nodes.add("one")
         with nodes.shut():
             driver = Driver(home, "--gallery", "ray", sixty.folder, "--ray", nodes.address)
             _until(lambda: _stored(home) >= 15 and nodes.somebody_waits(), driver)
-            nodes.keeper.kill()
+            nodes.kill("head")
+            nodes.kill("one")
             driver.ended()
-        assert driver.code == ExitCode.ERROR
+        assert driver.code == ExitCode.ERROR, driver.err
         assert nodes.address in driver.err.splitlines()[-1]
         stored = _stored(home)
         assert 15 <= stored < 60
