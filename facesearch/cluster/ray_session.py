@@ -77,6 +77,8 @@ class Session:
         if is_usable:
             parting.start()
             parting.join(_TO_PART)
+        else:  # threads of Ray that still ask for the cluster crash a process that takes them down as it ends
+            threading.Thread(target=threading.Event().wait, name=STUCK, daemon=True).start()
         if not is_usable or parting.is_alive():
             atexit.unregister(self.ray.shutdown)  # which would wait when this process ends
 
