@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from facesearch.errors import PhotoError, RootError, UsageError
+from facesearch.gallery.picture_sources import PhotoGoneError, PhotoSource, load_source
 from facesearch.home import gallery_dir
 from facesearch.photos import remote, s3
 from facesearch.photos import whereabouts as whereabouts_module
 from facesearch.photos.addresses import absolute, parts_inside
 from facesearch.photos.exclusions import Exclusions, Rules
-from facesearch.photos.file import PhotoFile, load, load_named_photo, open_regular
+from facesearch.photos.file import PhotoFile, digest_of, load, load_named_photo, open_regular
+from facesearch.photos.status import Status
 from facesearch.photos.walk import walk
 from facesearch.photos.whereabouts import whereabouts
 from tests import buckets
@@ -398,6 +400,11 @@ def test_a_library_that_moves_into_a_bucket_is_not_embedded_again(
     assert _known("default", root) == before
     assert _counted(cli) == (0, {"unchanged": 2})
     assert json.loads(cli("info", "--json").out)["folders"] == [root]
+    data = (folder / "1.jpg").read_bytes()
+    shown = PhotoSource(1, f"{root}/1.jpg", digest_of(data), Status.OK, (250, 250))
+    assert load_source(shown, [root]).data == data  # for the page
+    with pytest.raises(PhotoGoneError, match="in none of the gallery's folders"):
+        load_source(shown, [f"{root}2"])
 
 
 def test_addresses_are_told_from_paths_and_those_that_cannot_be_read_are_refused(
