@@ -91,7 +91,7 @@ def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None"
     from facesearch.gallery import forgetting
 
     try:
-        opened.to_forget(what)
+        forgetting.kind_of(opened, what)
     except forgetting.AmbiguousError:
         if is_not_asked or not _is_terminal():
             raise
@@ -102,10 +102,11 @@ def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None"
 
 def _ask_who(opened: "Gallery", what: str, kind: "Kind | None", is_not_asked: bool) -> str:
     """Asks who is meant by a name that several people have; what was typed where nothing is to be asked."""
+    from facesearch.gallery import forgetting
     from facesearch.gallery.references import AmbiguousNameError
 
     try:
-        opened.to_forget(what, kind)
+        forgetting.kind_of(opened, what, kind)
     except AmbiguousNameError as error:
         if is_not_asked:
             raise

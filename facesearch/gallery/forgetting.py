@@ -87,6 +87,12 @@ def to_forget(storage: Storage, what: str, kind: Kind | None = None) -> ToForget
         return _choose(storage, db, what, kind).counted()
 
 
+def kind_of(storage: Storage, what: str, kind: Kind | None = None) -> Kind:
+    """What `forget` would take this for. Raises as `to_forget`, and looks at no photo for that."""
+    with storage.reading() as (db, _), db.snapshot():
+        return _meant(storage, db, what, kind)[0]
+
+
 def forget(storage: Storage, what: str, kind: Kind | None = None) -> Forgotten:
     """Deletes all faces of the person with this name or id (such as @17); or all faces of the photo with this path
     and of its copies; or all that is known of the photos under this folder: from the database, from its log and from
@@ -96,14 +102,11 @@ def forget(storage: Storage, what: str, kind: Kind | None = None) -> Forgotten:
 
     Raises as `to_forget`, and LeftBehindError where bytes must stay for the time being."""
     try:
-        to_forget(storage, what, kind)
+        kind = kind_of(storage, what, kind)
     except UnknownError:
         if finish(storage):
             return Forgotten(0, 0, finished=True)
         raise
-    if kind is None:
-        with storage.reading() as (db, _):
-            (kind,) = kinds(db.removal, what)
 
     def delete(db: Database) -> Forgotten:
         choice = _choose(storage, db, what, kind)
@@ -153,6 +156,14 @@ def kinds(removal: Removal, what: str) -> tuple[Kind, ...]:
 
 
 def _choose(storage: Storage, db: Database, what: str, kind: Kind | None) -> _Choice:
+    kind, people = _meant(storage, db, what, kind)
+    if kind == "person":
+        return _Choice([], db.removal.photos_of(people), people=people)
+    return _choose_path(db, absolute(what))
+
+
+def _meant(storage: Storage, db: Database, what: str, kind: Kind | None) -> tuple[Kind, tuple[int, ...]]:
+    """What is meant, and who where it is a person. Raises as `to_forget`."""
     found = kinds(db.removal, what)
     if kind is not None:
         found = tuple(each for each in found if each == kind)
@@ -166,23 +177,20 @@ def _choose(storage: Storage, db: Database, what: str, kind: Kind | None) -> _Ch
         raise AmbiguousError(
             f"{printable(what)} is a person and also a photo or folder; say which is meant: --person or --photo."
         )
-    if found == ("person",):
-        people = db.removal.people_called(what)
-        if len(people) > 1:
-            raise AmbiguousNameError(several(what, people), people)
-        return _Choice([], db.removal.photos_of(people), people=tuple(people))
-    return _choose_path(db, absolute(what))
+    people = db.removal.people_called(what) if found == ("person",) else []
+    if len(people) > 1:
+        raise AmbiguousNameError(several(what, people), people)
+    return found[0], tuple(people)
 
 
 def _choose_path(db: Database, path: str) -> _Choice:
     """A folder's photos go altogether when no other root would bring them back; of those that a root still holds,
     the ones that are gone. A photo goes with its copies."""
-    roots = db.roots.paths()
-    if any(photo.path == path for photo in db.removal.under(path)) and not places.is_folder(path):
+    roots, photos = db.roots.paths(), db.removal.under(path)
+    if any(photo.path == path for photo in photos) and not places.is_folder(path):
         photos = db.removal.photo(path)
         gone = set(whereabouts([photo.path for photo in photos], os.path.dirname(path)).gone)
         return _parted(photos, gone, tuple(root for root in roots if root == path))
-    photos = db.removal.under(path)
     inner = tuple(root for root in roots if is_under(root, path))
     holding = [root for root in roots if root not in inner and is_under(path, root)]
     gone = {photo.path for photo in photos}

@@ -37,7 +37,8 @@ _UNDER = f"(path = ? OR {BELOW[1:]}"
 
 @dataclass(frozen=True, slots=True)
 class StoredPhoto:
-    """A photo as far as it matters for its removal; `has_twin` says that its content lies at another path, too."""
+    """A photo as far as it matters for its removal; `has_twin` says of a missing one that its content lies at another
+    path, too."""
 
     id: int
     path: str
@@ -97,13 +98,15 @@ class Removal:
 
     def missing(self) -> list[StoredPhoto]:
         """The photos that were missing when they were last looked for."""
-        return self._photos("status = 'missing' AND status NOT IN ('ok', 'no_face')")  # as the index photos_of_note
+        twin = (
+            "EXISTS (SELECT 1 FROM photos AS other WHERE other.digest = photos.digest AND other.id != photos.id "
+            "AND other.status != 'missing')"
+        )
+        return self._photos("status = 'missing'", has_twin=twin)
 
-    def _photos(self, where: str, *values: object) -> list[StoredPhoto]:
+    def _photos(self, where: str, *values: object, has_twin: str = "0") -> list[StoredPhoto]:
         rows = self._conn.execute(
-            f"SELECT id, path, {faces_of_photo(self._conn)}, EXISTS (SELECT 1 FROM photos "
-            "AS other WHERE other.digest = photos.digest AND other.id != photos.id AND other.status != 'missing') "
-            f"FROM photos WHERE {where} ORDER BY path",
+            f"SELECT id, path, {faces_of_photo(self._conn)}, {has_twin} FROM photos WHERE {where} ORDER BY path",
             values,
         )
         return [StoredPhoto(photo, from_sql(path), faces, bool(twin)) for photo, path, faces, twin in rows]
