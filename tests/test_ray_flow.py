@@ -21,10 +21,10 @@ from facesearch.cluster.node_folder import NodeFolder
 from facesearch.cluster.ray_actor import Actor
 from facesearch.cluster.ray_address import RayAddress
 from facesearch.cluster.ray_cluster import Cluster
-from facesearch.cluster.ray_crew import Plan
 from facesearch.cluster.ray_flow import Likeness, Means, OnRay
 from facesearch.cluster.ray_joining import _LONGEST, _folder
 from facesearch.cluster.ray_ledger import MOST_DEATHS
+from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Row
 from facesearch.cluster.ray_session import Node
 from facesearch.errors import FaceSearchError, PhotoError, UsageError

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from facesearch.errors import FaceSearchError
+from facesearch.cluster.ray_records import UnfitError
 from facesearch.home import home, private_folder
 
 _LOCK = "in-use"  # held by the worker; the system gives it back when a process ends, however
@@ -24,7 +24,7 @@ class NodeFolder:
         self._at: Path | None = None
 
     def enter(self, files: Mapping[str, bytes]) -> None:
-        """Makes the folder the home of this process, with these files in it, by their paths. Raises FaceSearchError
+        """Makes the folder the home of this process, with these files in it, by their paths. Raises UnfitError
         where the disk refuses it."""
         try:
             clusters = private_folder(home() / "cluster")
@@ -39,7 +39,7 @@ class NodeFolder:
                 path.chmod(0o600)
         except OSError as error:
             where = error.filename or home()
-            raise FaceSearchError(f"cannot write {where} ({error.strerror}); make room or rights there") from error
+            raise UnfitError(f"cannot write {where} ({error.strerror}); make room or rights there") from error
         os.environ["FACESEARCH_HOME"] = str(self._at)
 
     def are_loaded(self) -> None:

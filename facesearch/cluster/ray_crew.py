@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from facesearch.cluster.ray_cluster import Cluster
+from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use, unseen
 from facesearch.cluster.ray_session import Node, Session
 from facesearch.errors import FaceSearchError, Note
@@ -22,7 +22,7 @@ from facesearch.models.engines import Engine
 _AT_ONCE = 2  # batches with a worker: one that it works on, one that waits there
 _BETWEEN_COUNTS = 2.0  # seconds between two looks at which nodes there are
 _MOST_GONE = 10.0  # seconds in which a cluster may not answer
-_TO_COME = 60.0  # seconds in which a node may yet join where none can work
+_TO_COME = 60.0  # seconds in which a node may yet join where all that worked have gone
 _MOST_STARTS = 3  # of a node on which workers end before they are ready
 _MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
 
@@ -40,26 +40,6 @@ class _Worker:
     def room(self) -> bool:
         has_suspect = any(batch.is_suspect for batch in self.batches.values())
         return self.is_ready and not has_suspect and len(self.batches) < _AT_ONCE
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many workers of how many processors, and of which part of a GPU, fit on which nodes."""
-
-    cluster: Cluster
-    cpus: int
-
-    def places(self, node: Node) -> int:
-        """How many workers a node has room for."""
-        by_cpus = int(node.cpus // self.cpus)
-        share = self.cluster.gpu_share
-        return by_cpus if share is None else min(by_cpus, int(node.gpus) * int(1 / share + 1e-9))
-
-    def wanted(self, nodes: list[Node]) -> list[str]:
-        """The ids of the nodes on which workers are to be, one for each worker: spread over all of them."""
-        rounds = max((self.places(node) for node in nodes), default=0)
-        spread = [node.id for turn in range(rounds) for node in nodes if self.places(node) > turn]
-        return spread[: self.cluster.workers]
 
 
 class RayCrew:
@@ -90,7 +70,7 @@ class RayCrew:
         self._most: Counter[str] = Counter()  # workers that were ready at once, by node
         self._nodes: list[Node] = []
         self._counted, self._answered = float("-inf"), time.monotonic()
-        self._usable = time.monotonic()
+        self._usable = float("-inf")  # when there was a worker
         self._count()
 
     @property
@@ -134,6 +114,7 @@ class RayCrew:
             return left
         pending = [ref for worker in self._workers for ref in worker.batches]
         starting = [worker.start for worker in self._workers if not worker.is_ready]
+        self._refuse_where_none_is_left()
         if not pending and not starting:
             time.sleep(seconds)
             return []
@@ -144,7 +125,6 @@ class RayCrew:
         found: list[Done | Lost] = []
         for ref in ready:
             found += self._heard(ref)
-        self._refuse_where_none_is_left()
         return found
 
     def doubt(self, node: str, path: str, why: str) -> None:
@@ -290,11 +270,7 @@ class RayCrew:
             node, refused = self._first
             raise FaceSearchError(f"The node {node.name} {refused.reason}.")
         if time.monotonic() - self._usable > _TO_COME:
-            what = "GPU" if self._plan.cluster.gpu_share else "processor"
-            raise FaceSearchError(
-                f"No node of the Ray cluster {self._session.address} has a {what} for a worker; add one with: "
-                f"ray start --address={self._session.address} --disable-usage-stats"
-            )
+            raise self._plan.no_room(self._session)
 
 
 def _actor_by_value(ray: Any) -> type:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from facesearch.errors import FaceSearchError
 from facesearch.faces.analyser import Analysed
 from facesearch.files import printable
 from facesearch.flow.pace import Pace
@@ -15,6 +16,10 @@ from facesearch.photos.file import PhotoFile
 
 Item: TypeAlias = Job[Any] | Loaded[Any]  # of a photo that no node sees, the bytes travel
 Row: TypeAlias = Found[Any, Analysed] | Failed[Any]
+
+
+class UnfitError(FaceSearchError):
+    """A node cannot work for a run. The message is half a sentence, behind the node's name."""
 
 
 def unseen(path: str, why: str) -> str:

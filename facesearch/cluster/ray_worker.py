@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from facesearch.cluster.node_folder import NodeFolder
-from facesearch.cluster.ray_records import Answer, Batch, Order, Ready, Refused, unseen
+from facesearch.cluster.ray_records import Answer, Batch, Order, Ready, Refused, UnfitError, unseen
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow.analysis import analysis
@@ -31,13 +31,14 @@ def start(order: bytes, files: Mapping[str, bytes]) -> tuple["Worker | None", by
         _refuse_unseen(wanted.sights)
         worker = Worker(wanted, folder)
         if wanted.engine and _facts(worker.engine) != _facts(wanted.engine):
-            raise FaceSearchError(
+            raise UnfitError(
                 f"embeds with {_named(worker.engine)}, and this run with {_named(wanted.engine)}; install the same "
                 "there, or choose --precision float32"
             )
     except FaceSearchError as error:
         folder.leave()
-        return None, pickle.dumps(Refused(_half(error)))
+        reason = str(error) if isinstance(error, UnfitError) else f"cannot begin: {error}"
+        return None, pickle.dumps(Refused(reason.rstrip(".")))
     return worker, pickle.dumps(Ready(worker.engine))
 
 
@@ -101,12 +102,12 @@ def _refuse_other_exports(order: Order) -> None:
     for card in (order.detector, order.embedder):
         here = exported_to(card).name
         if here != order.exports[card.name]:
-            raise FaceSearchError(
+            raise UnfitError(
                 f"makes another graph of '{card.name}' ({here}) than this machine ({order.exports[card.name]}); "
                 "install the same facesearch there"
             )
         if not order.on_gpu and not is_prepared(card):
-            raise FaceSearchError(f"did not get the networks of '{card.name}' whole; look whether its disk is full")
+            raise UnfitError(f"did not get the networks of '{card.name}' whole; look whether its disk is full")
 
 
 def _refuse_unseen(sights: tuple[PhotoFile, ...]) -> None:
@@ -114,7 +115,7 @@ def _refuse_unseen(sights: tuple[PhotoFile, ...]) -> None:
     wrong = [(file, why) for file in sights if (why := _why_not_seen(file))]
     if 2 * len(wrong) > len(sights):
         file, why = wrong[0]
-        raise FaceSearchError(unseen(file.path, why))
+        raise UnfitError(unseen(file.path, why))
 
 
 def _why_not_seen(file: PhotoFile) -> str:
@@ -131,8 +132,3 @@ def _facts(engine: Any) -> tuple[str, str]:
 
 def _named(engine: Any) -> str:
     return f"{engine.name} in {engine.precision}"
-
-
-def _half(error: FaceSearchError) -> str:
-    """A sentence as the half of one."""
-    return str(error).rstrip(".")

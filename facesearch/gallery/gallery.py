@@ -156,7 +156,9 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
         from facesearch.gallery.on_cluster import Machines
 
         session = stack.enter_context(connected(cluster.address, self.note))
-        return Machines(session, cluster, self._precision, batch, self.note)
+        machines = Machines(session, cluster, self._precision, batch, self.note)
+        machines.refuse_without_room()
+        return machines
 
     def _thumbnails_of_run(self, are_wanted: bool | None) -> Thumbnails | None:
         """Where a run keeps pictures, if it does. Without them the page makes each when it is seen."""

@@ -8,8 +8,9 @@ from functools import partial
 
 from facesearch.cluster.ray_bundle import packed, settled
 from facesearch.cluster.ray_cluster import Cluster
-from facesearch.cluster.ray_crew import Plan, RayCrew
+from facesearch.cluster.ray_crew import RayCrew
 from facesearch.cluster.ray_flow import Means, OnRay
+from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Order
 from facesearch.cluster.ray_session import Session
 from facesearch.errors import Note
@@ -75,7 +76,7 @@ class Machines:
         detector, embedder = settled(detector_of(settings)), settled(embedder_card(settings.model))
         on_gpu = self.cluster.gpu_share is not None
         prepare([detector, embedder], self.note)
-        plan = Plan(self.cluster, self._cores())
+        plan = self._plan()
         order = Order(
             detector,
             embedder,
@@ -95,6 +96,13 @@ class Machines:
             tally.begin_working()
 
         return RayCrew(self.session, plan, order, packed([detector, embedder], on_gpu), self.note, begin)
+
+    def refuse_without_room(self) -> None:
+        """Raises FaceSearchError where no node of the cluster has room for a worker."""
+        self._plan().refuse_without_room(self.session)
+
+    def _plan(self) -> Plan:
+        return Plan(self.cluster, self._cores())
 
     def _engine(self, detector: DetectorCard, embedder: EmbedderCard) -> Engine:
         """What this machine would embed with on a CPU, as the workers have to."""
