@@ -338,6 +338,33 @@ def test_one_that_cannot_be_reached_is_an_error_and_here_answers(trial: Trial, s
     assert trial.answers(here=True)[1] is None
 
 
+def test_without_the_library_the_sentence_says_what_to_install(
+    trial: Trial, command: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_index, "MilvusFaces", MilvusFaces)
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    (person,) = group(trial.gallery, [1, 2, 3])
+    said = command("query", "--person", f"@{person}")
+    assert (said.code, "pip install pymilvus; or ask with --here" in said.err) == (3, True)
+    assert command("query", "--person", f"@{person}", "--here").code == 0
+    assert "pip install pymilvus" in command("check").err
+    with trial.gallery.writing() as db, db.transaction():
+        db.store.lack(60)
+    with trial.gallery.writing() as db:
+        stores.follow(trial.gallery, db, SETTINGS)
+    assert "pip install pymilvus" in trial.notes[-1]
+
+
+def test_a_gallery_without_faces_may_have_one(server: Server, bare_home: Path) -> None:
+    bare = Trial()
+    with bare.gallery.writing() as db, db.transaction():
+        db.settings.write(SETTINGS)
+    stores.add(bare.gallery, _ADDRESS)
+    assert stores.sync(bare.gallery).faces == 0
+    found, by = bare.answers(3)
+    assert (by, (found == -1).all()) == (_ADDRESS, True)
+
+
 def test_a_collection_that_is_there_is_taken_only_where_that_is_said(
     trial: Trial, server: Server, tmp_path: Path
 ) -> None:

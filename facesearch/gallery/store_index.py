@@ -15,7 +15,8 @@ find, and each state in which it may lack a face is one in which it is not asked
 | cannot be reached, is silent, refuses | nobody: an error with its address; `here` asks the local file |
 
 The mark is a face below 0, which each sync replaces before it changes anything. Whoever finds the mark after an
-answer knows that this was of the state that the database has noted: reads of a Milvus never go back in time."""
+answer knows that this was of the state that the database has noted: reads of a collection that is loaded in one
+copy, as facesearch has it loaded, never go back in time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
