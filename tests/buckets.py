@@ -1,6 +1,7 @@
 """A real S3 on this machine, moto's, behind a gate that counts what is asked, and refuses or hangs up when it is told
 to."""
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -76,6 +77,17 @@ class Server:
         self.client = boto3.client(
             "s3", endpoint_url=self.address, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
         )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment with which a process reaches it, and nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
 
     def stop(self) -> None:
         """Ends it."""

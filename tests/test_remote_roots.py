@@ -39,11 +39,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def bucket(server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """An empty bucket that this process reaches."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for name, value in server.settings.items():
+        monkeypatch.setenv(name, value)
     buckets.opened_gate(server.gate)
     remote._source.cache_clear()
     return buckets.made(server, request.node.name)

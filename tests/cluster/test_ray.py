@@ -21,6 +21,7 @@ import pytest
 
 from facesearch.arrays import Pixels
 from facesearch.errors import ExitCode
+from tests.buckets import Bucket, Server, made
 from tests.cluster.ray_nodes import Nodes
 
 pytestmark = pytest.mark.cluster
@@ -30,7 +31,18 @@ _PRECISION = "--precision=float32"  # the same on any processor of one kind
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iterator[Nodes]:
+def bucket() -> Iterator[Bucket]:
+    """An S3 that this process and all that it starts reach."""
+    server = Server()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.settings.items():
+            patch.setenv(name, value)
+        yield made(server, "photos")
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path, bucket: Bucket) -> Iterator[Nodes]:
     nodes = Nodes(tmp_path_factory.mktemp("cluster"))
     yield nodes
     nodes.end()
@@ -283,6 +295,25 @@ def test_a_node_without_the_mount_and_one_of_another_version_refuse_by_name_and_
     assert refused.err.splitlines()[-1].startswith("The node ")  # one of the two, by name
     assert {photo[4] for photo, _ in _contents(home, "ray").values()} == {"ok"}
     assert _stored(home) == 12  # nothing was called unreadable or missing
+
+
+def test_photos_in_a_bucket_are_read_by_the_nodes_themselves_and_once(
+    cluster: Nodes,
+    index: Callable[..., Driver],
+    home: Path,
+    bucket: Bucket,
+    photo_of: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    address = bucket.fill(_some(photo_of, tmp_path / "some", 8), "2024")
+    cluster.have("b", "c")
+    bucket.gate.read()
+    done = index(address, "--ray", cluster.address)
+    assert done.code == ExitCode.DONE, done.err
+    assert done.summary["cluster"]["nodes"] == 2
+    assert sorted(bucket.gate.read()) == [f"/photos/2024/{i:03}.jpg" for i in range(8)]
+    assert index(address, gallery="alone").code == ExitCode.DONE
+    assert _contents(home, "ray") == _contents(home, "alone")
 
 
 def test_a_cluster_that_ends_for_good_is_said_and_the_same_command_goes_on_alone(
