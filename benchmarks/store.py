@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.cluster.milvus import IndexKind, StoreError
+from facesearch.cluster.milvus import IndexKind
+from facesearch.cluster.milvus_errors import StoreError
 from facesearch.evaluation.synthetic import DIM, Identities
 from facesearch.gallery import stores
 from facesearch.gallery.gallery import Gallery

@@ -9,15 +9,8 @@ import numpy as np
 
 from facesearch.arrays import Embeddings
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import (
-    NONE,
-    CollectionFacts,
-    Ids,
-    IndexKind,
-    NoCollectionError,
-    OddAnswerError,
-    StoreError,
-)
+from facesearch.cluster.milvus import NONE, CollectionFacts, Ids, IndexKind
+from facesearch.cluster.milvus_errors import NoCollectionError, OddAnswerError, StoreError
 
 
 class CutOffError(Exception):

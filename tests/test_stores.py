@@ -18,7 +18,8 @@ from facesearch import Gallery
 from facesearch.arrays import Embeddings
 from facesearch.cluster import milvus
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces, StoreError
+from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces
+from facesearch.cluster.milvus_errors import StoreError
 from facesearch.errors import UsageError
 from facesearch.gallery import store_index, stores
 from facesearch.gallery.backup import back_up, restore
@@ -26,6 +27,7 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.narrowed import Narrowed
 from facesearch.gallery.salvage import salvage
 from facesearch.gallery.store_index import StoreIndex, answered_by
+from facesearch.gallery.store_sync import StrangeStoreError
 from facesearch.gallery.store_table import StoreStamp
 from facesearch.gallery.vectors import Ids
 from tests.conftest import Cli, Said
@@ -221,7 +223,7 @@ def test_a_restored_backup_does_not_believe_a_store_that_went_on(
     restored.sync_file()
     restored.assert_right(by=None)
     assert "sync --again --gallery again" in restored.notes[-1]
-    with pytest.raises(stores.StrangeStoreError):
+    with pytest.raises(StrangeStoreError):
         stores.sync(restored.gallery)
     trial.assert_right(by=_ADDRESS)  # nothing was written there
     stores.sync(restored.gallery, again=True)
@@ -235,7 +237,7 @@ def test_a_store_that_somebody_dropped_or_made_again_is_not_believed(trial: Tria
     server.collections["faces"] = {face: row for face, row in faces.items() if face > 30}
     trial.assert_right(by=None)
     assert "sync --again" in trial.notes[-1]
-    with pytest.raises(stores.StrangeStoreError):
+    with pytest.raises(StrangeStoreError):
         stores.sync(trial.gallery)
     del server.collections["faces"]
     assert stores.sync(trial.gallery).sent == 60

@@ -11,8 +11,8 @@ from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import store_forms
 
 if TYPE_CHECKING:
+    from facesearch.gallery.store_sync import Synced
     from facesearch.gallery.store_table import StoreFacts
-    from facesearch.gallery.stores import Synced
 
 _STATES = {
     "empty": "not filled; facesearch store sync{} does it",

@@ -18,6 +18,15 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.cluster.addresses import StoreAddress
+from facesearch.cluster.milvus_errors import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    TOKEN,
+    NoCollectionError,
+    NotLoadedError,
+    StoreError,
+    as_sentence,
+)
 from facesearch.errors import FaceSearchError
 from facesearch.libraries import settle
 from facesearch.packages import required
@@ -27,10 +36,8 @@ IndexKind: TypeAlias = Literal["hnsw", "ivf-sq8", "diskann"]
 
 NONE: Final = -1  # where a query has fewer answers
 MOST_AT_ONCE: Final = 16_384  # answers to a query that Milvus gives at most
-CONNECT_SECONDS: Final = 10.0
-ANSWER_SECONDS: Final = 30.0  # of silence, then a call has failed
+_STALLED_SECONDS = 900.0  # without a face put into the index; a segment of a million took minutes on two cores
 _LOAD_SECONDS = 300.0  # it says how far it is meanwhile; a million faces took 10
-TOKEN: Final = "MILVUS_TOKEN"  # the variable of the environment: USER:PASSWORD or a key
 
 _IMPORTING = threading.Lock()
 _NO_DOTENV = "PYTHON_DOTENV_DISABLED"
@@ -39,35 +46,6 @@ _CALL_BYTES = 16 << 20  # of embeddings that are sent at once; Milvus takes 64 M
 _ANSWERS_A_CALL = 100_000
 _IDS_A_CALL = 5_000  # that are deleted at once: they travel as a text
 _LEAST_EF = 512  # of HNSW: more is slower and finds more
-_NO_COLLECTION = 100  # Milvus' code; what follows are the words of the releases before they had codes
-_NO_CONNECTION = 2  # pymilvus' own
-_NO_COLLECTION_WORDS = ("can't find collection", "collection not found")
-_OTHER_DIM_WORDS = ("dimension mismatch", "should divide the dim")
-_NOT_LOADED_WORDS = ("not loaded", "not fully loaded")
-_NO_ACCESS_WORDS = (
-    "auth check failed",
-    "unauthenticated",
-    "permission deny",
-    "permission_denied",
-    "permissiondenied",
-)
-_NO_ANSWER_WORDS = ("deadline_exceeded", "retry timeout", "retry run out", "timed out")
-
-
-class StoreError(FaceSearchError):
-    """A vector store does not do what it was asked for."""
-
-
-class NoCollectionError(StoreError):
-    """The store has no collection of that name."""
-
-
-class OddAnswerError(StoreError):
-    """The server answers, by an error of its own."""
-
-
-class _NotLoadedError(StoreError):
-    """The store has the collection on its disk alone, as after its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +151,13 @@ class MilvusFaces:
     def settle(self, patience: float) -> None:
         """Waits until all that was flushed is in the index, and has it searched by that: until then Milvus does so by
         one that it makes in passing, which misses every tenth nearest face. Raises StoreError where that takes longer
-        than so many seconds."""
-        began = time.monotonic()
+        than so many seconds, or where it does not go on."""
+        began = moved = time.monotonic()
+        before = 0
         while waiting := self._waiting():
-            if time.monotonic() - began > patience:
+            if waiting != before:
+                before, moved = waiting, time.monotonic()
+            if time.monotonic() - began > patience or time.monotonic() - moved > _STALLED_SECONDS:
                 raise StoreError(f"{self.address} has yet to put {waiting:,} faces into its index.")
             time.sleep(0.5)
         with self._explained():
@@ -230,7 +211,7 @@ class MilvusFaces:
         try:
             with self._explained():
                 return ask()
-        except _NotLoadedError:
+        except NotLoadedError:
             self._load()
             with self._explained():
                 return ask()
@@ -238,7 +219,7 @@ class MilvusFaces:
     def _nearest_loaded(self, queries: Embeddings, k: int) -> list[list[int]]:
         try:
             return self._nearest(queries, k)
-        except _NotLoadedError:
+        except NotLoadedError:
             self._load()
             return self._nearest(queries, k)
 
@@ -269,7 +250,7 @@ class MilvusFaces:
         except FaceSearchError:
             raise
         except Exception as error:
-            raise _as_sentence(self.address, error, self._token) from error
+            raise as_sentence(self.address, error, self._token) from error
 
 
 def _index_parameters(kind: IndexKind, count: int) -> dict[str, Any]:
@@ -289,31 +270,6 @@ def _search_parameters(index: dict[str, Any], k: int) -> dict[str, int]:
     if kind == "DISKANN":
         return {"search_list": max(k, 200)}
     return {"ef": max(_LEAST_EF, 2 * k)}
-
-
-def _as_sentence(address: StoreAddress, error: Exception, token: str) -> StoreError:
-    code = getattr(error, "code", None)
-    code = code() if callable(code) else code  # gRPC's is a method
-    details = getattr(error, "details", None)
-    text = str(getattr(error, "message", None) or (details() if callable(details) else "") or error)
-    words = f"{code} {text} {error.__cause__ or ''}".lower()  # why it does not connect is in what made it fail
-    if code == _NO_COLLECTION or any(each in words for each in _NO_COLLECTION_WORDS):
-        return NoCollectionError(f"{address.server} has no collection {address.collection}.")
-    if any(each in words for each in _OTHER_DIM_WORDS):  # somebody made it anew
-        return NoCollectionError(f"{address} is a collection of embeddings of another size.")
-    if any(each in words for each in _NOT_LOADED_WORDS):
-        return _NotLoadedError(f"{address} is being loaded by its server; try again in a minute.")
-    if any(each in words for each in _NO_ACCESS_WORDS):
-        return StoreError(f"{address} refuses access; set {TOKEN}=USER:PASSWORD of a user who may write there.")
-    if "unimplemented" in words:
-        return StoreError(f"What answers at {address.server} is no Milvus; see that the port is that of its gRPC.")
-    if any(each in words for each in _NO_ANSWER_WORDS):
-        seconds = CONNECT_SECONDS if code == _NO_CONNECTION else ANSWER_SECONDS
-        return StoreError(f"{address} has not answered in {seconds:.0f} seconds.")
-    if "fail connecting" in words or "unavailable" in words:
-        return StoreError(f"{address} cannot be reached.")
-    said = text.replace(token, "...") if token else text
-    return OddAnswerError(f"{address} answers: {' '.join(said.split())[:300]}")
 
 
 def _pymilvus() -> Any:

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces, NoCollectionError, OddAnswerError, StoreError
+from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces
+from facesearch.cluster.milvus_errors import NoCollectionError, OddAnswerError, StoreError
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.database import Database
 from facesearch.gallery.store_table import StoreStamp
