@@ -82,11 +82,11 @@ def test_more_faces_than_a_gpu_finds_come_from_the_cpu(gpu: list[Any]) -> None:
 
 
 def test_clusters_are_trained_where_the_faces_do_not_fit(gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    count = 6000
+    count = 4500  # in a few more lists than are looked into
     monkeypatch.setattr(vectors_gpu, "_free_memory", lambda: int(count * DIM * 1.2))
     faces = Identities(count, 0.5)
     fallback = build_in_memory(faces, DIM, index_recipes())
-    recipes = [structs.replace(recipe, dims=min(recipe.dims, 32)) for recipe in index_recipes("gpu")]  # shorter codes
+    recipes = [structs.replace(recipe, dims=min(recipe.dims, 16)) for recipe in index_recipes("gpu")]  # shorter codes
     index = on_gpu(faces, DIM, recipes, fallback)
     assert isinstance(index, GpuIndex)
     assert gpu[0].nlist == round(4 * count**0.5)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facesearch import Gallery
-from tests.web_trial import DESK, Served, Watched, entered, serving
+from tests.web_trial import DESK, PATIENCE, Served, Watched, entered, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -76,7 +76,7 @@ def opened(browser: "Browser", gallery: str, *words: str, **options: Any) -> Ite
     another host."""
     with serving(gallery, *words) as served:
         context = browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce", **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(1000 * PATIENCE)
         watched = Watched(served.origin)
         page = entered(context, served, watched)
         yield Opened(page, context, served, watched)

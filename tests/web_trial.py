@@ -23,7 +23,7 @@ SCREENSHOTS = "FACESEARCH_TEST_SCREENSHOTS"  # the folder to leave them in
 _KNOWN = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _OPTIONS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
-_PATIENCE = 60  # seconds for a server on a machine with much other work
+PATIENCE = 60  # seconds for a server, and for a page to show what is waited for, on a machine with much other work
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
@@ -50,8 +50,9 @@ def _is_snap(path: Path) -> bool:
 def browsing() -> Iterator["Browser"]:
     """A browser, for as long as it is needed. As root Chromium runs without its sandbox only."""
     path = chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * PATIENCE)  # its own, 5 seconds, is that of a machine with nothing else to do
     options = [*_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
@@ -112,7 +113,7 @@ class Served:
         """Waits for its end; the exit code."""
         assert self._process is not None
         try:
-            return self._process.wait(_PATIENCE)
+            return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
@@ -123,7 +124,7 @@ class Served:
 
     def _said(self, process: "subprocess.Popen[str]") -> str:
         assert process.stdout is not None
-        giving_up = threading.Timer(_PATIENCE, process.kill)
+        giving_up = threading.Timer(PATIENCE, process.kill)
         giving_up.start()
         said = ""
         for line in process.stdout:
@@ -172,7 +173,7 @@ class Watched:
 def entered(context: "BrowserContext", served: Served, watched: Watched | None = None) -> "Page":
     """A page of this context, let in by the address that the server printed."""
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * PATIENCE)
     if watched:
         watched.watch(page)
     page.goto(served.address)
