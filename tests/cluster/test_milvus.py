@@ -22,7 +22,7 @@ from facesearch import Gallery
 from facesearch.cluster import milvus as client
 from facesearch.cluster.addresses import StoreAddress
 from facesearch.cluster.milvus import MilvusFaces
-from facesearch.gallery import faces_table, stores
+from facesearch.gallery import faces_table, store_sync
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.store_index import answered_by
 from tests.cluster.milvus_server import CannotRunError, Milvus, milvus
@@ -173,7 +173,7 @@ def _album(portraits: Faces, tmp_path: Path) -> Path:
 
 def test_a_store_that_is_behind_lacks_nothing(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also not when all is in the index of the store, for which a sync of many faces waits."""
-    monkeypatch.setattr(stores, "_WORTH_FLUSHING", _FACES - 1)
+    monkeypatch.setattr(store_sync, "_WORTH_FLUSHING", _FACES - 1)
     assert trial.run("store", "add", trial.address).code == 0
     trial.assert_right(0, 77)
     trial.grow(_PEOPLE)
