@@ -383,6 +383,22 @@ def test_names_that_lie_beside_a_photo_in_a_bucket_are_taken_over(
     assert "nothing is written to an address" in said.err
 
 
+def test_a_photo_is_forgotten_with_its_copies_on_a_disk_and_in_a_bucket(
+    cli: Cli, bucket: Bucket, tmp_path: Path, photo_of: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / f"{number}.jpg").write_bytes(photo_of("Tiger_Woods", number).read_bytes())
+    root = bucket.fill(folder, "p")
+    assert _counted(cli, folder, root) == (0, {"ok": 2, "copied": 2})
+    assert cli("forget", folder / "1.jpg", "--yes").code == 0
+    assert cli("forget", f"{root}/2.jpg", "--yes").code == 0
+    _counted(cli, "--retry-failed")
+    assert {(row[3], row[7]) for row in _known("default", root)} == {("forgotten", 0)}
+    assert len(_known("default", root)) == 4
+
+
 def test_a_library_that_moves_into_a_bucket_is_not_embedded_again(
     cli: Cli, bucket: Bucket, tmp_path: Path, photo_of: Callable[..., Path]
 ) -> None:

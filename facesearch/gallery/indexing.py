@@ -291,9 +291,8 @@ def _all_left_out(root: str) -> RootError:
 
 
 def _no_photo(root: str) -> RootError:
-    return RootError(
-        f"There is no photo in {printable(root)}; nothing was marked missing: check the path, or mount its disk."
-    )
+    advice = "check the bucket and the folder" if is_remote(root) else "check the path, or mount its disk"
+    return RootError(f"There is no photo in {printable(root)}; nothing was marked missing: {advice}.")
 
 
 def _unreadable(root: str, error: OSError) -> RootError:

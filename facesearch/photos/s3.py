@@ -30,8 +30,8 @@ _CODES = {
     "NoSuchBucket": (errno.ENXIO, "there is no bucket of that name"),
     "NoSuchKey": (errno.ENOENT, "there is no such object"),
     "404": (errno.ENOENT, "there is no such object"),
-    "PermanentRedirect": (errno.EREMCHG, "the bucket lies in another region; set AWS_REGION to it"),
-    "301": (errno.EREMCHG, "the bucket lies in another region; set AWS_REGION to it"),
+    "PermanentRedirect": (errno.EIO, "the bucket lies in another region; set AWS_REGION to it"),
+    "301": (errno.EIO, "the bucket lies in another region; set AWS_REGION to it"),
     "InvalidObjectState": (errno.EACCES, "it lies in an archive, and must be restored first"),
 }
 _BUSY = ("InternalError", "ServiceUnavailable", "SlowDown", "500", "502", "503", "504")

@@ -2,11 +2,11 @@
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from facesearch.photos import remote
-from facesearch.photos.addresses import is_remote
+from facesearch.photos.addresses import is_remote, is_under
 
 VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may well be there
 
@@ -49,8 +49,26 @@ def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | Non
     """What became of photos under a root. Only what has vanished from a folder that can be seen and holds something
     is gone. `unseen` are files and folders that could not be seen a moment ago, each with the reason. At an address
     all is gone that is not in a list that could be read to its end."""
-    if is_remote(root):
-        return _remote_whereabouts(list(paths), root)
+    elsewhere: dict[str, list[str]] = {}  # by folder: copies that are reached in another way
+
+    def here() -> Iterator[str]:
+        for path in paths:
+            if is_under(path, root) if is_remote(root) else not is_remote(path):
+                yield path
+            else:
+                elsewhere.setdefault(os.path.dirname(path), []).append(path)
+
+    found = [_whereabouts_there(list(here()), root) if is_remote(root) else _whereabouts_here(here(), root, unseen)]
+    for folder, copies in elsewhere.items():
+        found.append(whereabouts(copies, folder))
+    return Whereabouts(
+        tuple(path for each in found for path in each.gone),
+        tuple(path for each in found for path in each.there),
+        tuple(away for each in found for away in each.away),
+    )
+
+
+def _whereabouts_here(paths: Iterable[str], root: str, unseen: Mapping[str, str] | None) -> Whereabouts:
     places: dict[str, _Found] = {path: _Hidden(path, reason) for path, reason in (unseen or {}).items()}
     gone: list[str] = []
     there: list[str] = []
@@ -82,15 +100,15 @@ def is_gone(root: str) -> bool:
     return not os.path.lexists(root) and why_away(root) is None
 
 
-def _remote_whereabouts(paths: list[str], root: str) -> Whereabouts:
+def _whereabouts_there(paths: list[str], root: str) -> Whereabouts:
     if not paths:
         return Whereabouts((), (), ())
     try:
         there = _there_still(paths, root)
+        if not there and not _is_there(root):  # all at once, as when a bucket was emptied or the wrong one was named
+            return Whereabouts((), (), (Away(root, "holds nothing now", len(paths)),))
     except OSError as error:
         return Whereabouts((), (), (Away(root, _unreadable(error), len(paths)),))
-    if not there and not _is_there(root):  # all at once, as when a bucket was emptied or the wrong one was named
-        return Whereabouts((), (), (Away(root, "holds nothing now", len(paths)),))
     gone = (path for path in paths if path not in there)
     return Whereabouts(tuple(gone), tuple(path for path in paths if path in there), ())
 
