@@ -32,7 +32,8 @@ os.open = _guarded
 class Nodes:
     """A running cluster. Its nodes have one CPU each, and a home of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """With settings of Ray that begin with RAY_."""
         if sys.platform != "linux":
             pytest.skip("the cluster of the tests needs Linux")
         if os.environ.get(MUST) != "must":
@@ -49,7 +50,7 @@ class Nodes:
             stderr=(folder / "keeper.log").open("w"),
             text=True,
             cwd=folder,
-            env=os.environ | {"FACESEARCH_HOME": str(self.home)},
+            env=os.environ | {"FACESEARCH_HOME": str(self.home)} | settings,
             start_new_session=True,  # Ctrl-C in a terminal is for pytest
         )
         self._there: set[str] = set()

@@ -11,7 +11,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -316,23 +316,66 @@ def test_photos_in_a_bucket_are_read_by_the_nodes_themselves_and_once(
     assert _contents(home, "ray") == _contents(home, "alone")
 
 
-def test_a_cluster_that_ends_for_good_is_said_and_the_same_command_goes_on_alone(
-    index: Callable[..., Driver], home: Path, tmp_path: Path, sixty: Sixty
+_FILLER = """
+import sys, numpy, ray
+ray.init(sys.argv[1], log_to_driver=False, logging_level="CRITICAL")
+kept = [ray.put(numpy.zeros(10 << 20, numpy.uint8)) for _ in range(14)]
+used = [ray.get(each) for each in kept]
+print("full", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def _filled(nodes: Nodes) -> Iterator[None]:
+    """For the time of a block, another program has all memory for objects of the cluster's head."""
+    env = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-c", _FILLER, nodes.address]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+    ) as filler:
+        assert filler.stdin
+        assert filler.stdout
+        assert filler.stdout.readline() == b"full\n"
+        yield
+        filler.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iterator[Nodes]:
+    """A cluster of one node, whose disks count as full: objects that find no room in memory are refused."""
+    nodes = Nodes(tmp_path_factory.mktemp("weak"), RAY_local_fs_capacity_threshold="0.0")
+    nodes.add("one")
+    yield nodes
+    nodes.end()
+
+
+def test_a_cluster_without_room_for_the_networks_is_said(
+    weak: Nodes, index: Callable[..., Driver], home: Path, sixty: Sixty
 ) -> None:
-    nodes = Nodes(tmp_path / "cluster")
-    try:
-        nodes.add("one")
-        with nodes.shut():
-            driver = Driver(home, "--gallery", "ray", sixty.folder, "--ray", nodes.address)
-            _until(lambda: _stored(home) >= 15 and nodes.somebody_waits(), driver)
-            nodes.kill("head")
-            nodes.kill("one")
-            driver.ended()
-        assert driver.code == ExitCode.ERROR, driver.err
-        assert nodes.address in driver.err.splitlines()[-1]
-        stored = _stored(home)
-        assert 15 <= stored < 60
-        assert index(sixty.folder).summary["photos"]["unchanged"] >= stored - 5  # bad ones are tried again
-        assert _contents(home, "ray") == sixty.contents
-    finally:
-        nodes.end()
+    with _filled(weak):
+        done = index(sixty.folder, "--ray", weak.address)
+    assert done.code == ExitCode.ERROR
+    assert "--object-store-memory" in done.err
+    assert not _stored(home)
+
+
+def test_a_cluster_that_ends_for_good_is_said_and_the_same_command_goes_on_alone(
+    weak: Nodes, index: Callable[..., Driver], home: Path, sixty: Sixty
+) -> None:
+    with weak.shut():
+        driver = Driver(home, "--gallery", "ray", sixty.folder, "--ray", weak.address)
+        _until(lambda: _stored(home) >= 15 and weak.somebody_waits(), driver)
+        weak.kill("head")
+        weak.kill("one")
+        driver.ended()
+    assert driver.code == ExitCode.ERROR, driver.err
+    assert weak.address in driver.err.splitlines()[-1]
+    stored = _stored(home)
+    assert 15 <= stored < 60
+    assert index(sixty.folder).summary["photos"]["unchanged"] >= stored - 5  # bad ones are tried again
+    assert _contents(home, "ray") == sixty.contents
