@@ -31,17 +31,25 @@ _SETTINGS = {
 
 def main() -> None:
     os.environ.update(_SETTINGS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     libc = ctypes.CDLL(None)
     libc.prctl(_SIGNAL_AT_PARENTS_END, signal.SIGTERM, 0, 0, 0)  # should it be killed while a node is being started
     libc.prctl(_ADOPT, 1, 0, 0, 0)  # what a process that ended had begun becomes ours, and is found at the end
     folder = tempfile.mkdtemp(prefix="fs", dir="/tmp")  # the path of a socket has at most 107 bytes
     os.environ["RAY_TMPDIR"] = folder  # with it goes the note which cluster is the newest
     try:
-        _keep()
+        try:
+            _keep()
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes with the end of the input
     finally:
         _end_all()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing breaks off what follows
+    sys.exit(1)
 
 
 def _keep() -> None:
