@@ -21,7 +21,7 @@ from facesearch.cluster.node_folder import NodeFolder
 from facesearch.cluster.ray_actor import Actor
 from facesearch.cluster.ray_address import RayAddress
 from facesearch.cluster.ray_cluster import Cluster
-from facesearch.cluster.ray_flow import Likeness, Means, OnRay
+from facesearch.cluster.ray_flow import Likeness, Means, OnRay, _Course
 from facesearch.cluster.ray_joining import _LONGEST, _folder
 from facesearch.cluster.ray_ledger import MOST_DEATHS
 from facesearch.cluster.ray_plan import Plan
@@ -63,6 +63,8 @@ class Crew:
     deaths: Counter[str] = field(default_factory=Counter)
     out: list[Batch] = field(default_factory=list)
     together: int = 0  # suspects that were out beside another batch
+    silent: int = 0  # how many times it has nothing to say, once it has batches
+    when_asked: Callable[[], None] = lambda: None  # what happens whenever it is asked
 
     @property
     def busy(self) -> int:
@@ -78,6 +80,10 @@ class Crew:
 
     def wait(self, seconds: float) -> list[Done | Lost]:
         if not self.out:
+            return []
+        self.when_asked()
+        if self.silent:
+            self.silent -= 1
             return []
         batch = self.out.pop()
         event = self.events.popleft() if self.events else "answers"
@@ -244,18 +250,31 @@ def test_a_content_that_has_become_known_is_recognised_when_its_row_arrives() ->
     assert _paths(rows) == ["known copied", "new"]
 
 
-def test_what_is_interrupted_sends_no_batch_more_and_keeps_what_comes() -> None:
-    crew = Crew(size=1)
-    from facesearch.cluster.ray_flow import _Course
-
+def _interrupted(crew: Crew) -> list[Any]:
+    """The rows of a run that is interrupted while its crew works on its first batches, all three there are."""
     course = _Course(lambda _: crew, Means(_read, lambda _: "no", 1, lambda _: None), None, lambda _: None)
-    rows = course.rows(iter(_job(str(number)) for number in range(50)), lambda *_: None)
-    first = next(rows)
-    sent = len(crew.got)
-    course.stop()
-    rest = [row for part in rows for row in part]
-    assert len(crew.got) == sent
-    assert len(first) + len(rest) == sent
+
+    def source() -> Iterator[Job[None]]:
+        for number in range(50):
+            if number == 3:
+                crew.when_asked = course.stop
+            yield _job(str(number))
+
+    return [row for part in course.rows(source(), lambda *_: None) for row in part]
+
+
+def test_what_is_interrupted_sends_no_batch_more_and_keeps_what_comes() -> None:
+    crew = Crew(size=3, silent=5)
+    rows = _interrupted(crew)
+    assert len(crew.got) == len(rows) > 0
+    assert crew.silent == 0
+
+
+def test_what_is_interrupted_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesearch.cluster.ray_flow.GRACE", 0.05)
+    crew = Crew(size=3, silent=1 << 60)
+    assert _interrupted(crew) == []
+    assert len(crew.got) > 0
 
 
 def test_an_error_of_a_photo_comes_whole_from_another_machine() -> None:

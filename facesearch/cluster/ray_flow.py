@@ -126,7 +126,7 @@ class _Course:
 
     def stop(self) -> None:
         """No batch goes out any more; what is out may come back for some seconds."""
-        self._stopped = time.monotonic()
+        self._stopped = self._stopped or time.monotonic()
 
     def rows(self, source: Iterator[Any], submit: Callable[..., Any]) -> Iterator[list[Any]]:
         """Rows as they come, some at a time."""
