@@ -357,6 +357,17 @@ def test_without_the_library_the_sentence_says_what_to_install(
     assert "pip install pymilvus" in trial.notes[-1]
 
 
+def test_programs_have_the_same_verbs(server: Server, bare_home: Path, tmp_path: Path) -> None:
+    trial = Trial()
+    trial.fill(tmp_path / "photos")
+    assert trial.gallery.add_store(_ADDRESS).sent == 60
+    trial.add("new.jpg", _NEW)
+    assert trial.gallery.store_facts().lacks == 4
+    assert trial.gallery.sync_store().sent == 4
+    assert trial.gallery.drop_store()
+    assert server.collections == {}
+
+
 def test_a_gallery_without_faces_may_have_one(server: Server, bare_home: Path) -> None:
     bare = Trial()
     with bare.gallery.writing() as db, db.transaction():

@@ -38,6 +38,7 @@ from facesearch.gallery.records import (
     skipped,
 )
 from facesearch.gallery.showing import Showing
+from facesearch.gallery.storing import Storing
 from facesearch.gallery.tally import Tally, Unread
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors import import_faiss
@@ -62,10 +63,10 @@ def _silent(_: str) -> None:
     """No note is shown."""
 
 
-class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing):
+class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing):
     """One gallery by its name. `Gallery.open` costs nothing; the first `index` makes the directory. What it can be
     asked is in `Questions` and `Probing`, what is seen of it in `Browsing`, `Looking` and `Showing`, what it can be
-    told about people in `Deciding`, `Placing` and `Exchanging`."""
+    told about people in `Deciding`, `Placing` and `Exchanging`, and about a store in `Storing`."""
 
     def __init__(
         self, name: str, device: Device = "auto", note: Note = _silent, precision: Precision = "auto"
