@@ -1,6 +1,7 @@
 """What is forgotten leaves no byte, also in a database that is too large to be rewritten for it."""
 
 import os
+import re
 import signal
 import sqlite3
 import struct
@@ -14,7 +15,7 @@ import pytest
 
 from facesearch.gallery import forgetting, free_space, removal
 from facesearch.gallery.database import Database
-from facesearch.gallery.forgetting import LeftBehindError, forget
+from facesearch.gallery.forgetting import LeftBehindError, forget, forget_missing
 from facesearch.gallery.free_space import InUseError, NotUnderstoodError, sweep
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
@@ -24,6 +25,7 @@ from facesearch.photos.status import Status
 from tests.made_up_gallery import DETECTOR, MODEL, face
 
 _PEOPLE, _EACH = 24, 15  # people, and photos of each; every photo shows two of their faces
+_READS_ALL = re.compile(r"SCAN (photos|faces|other)")
 _TRACE = 8  # bytes by which something is recognised
 
 
@@ -251,3 +253,28 @@ def test_a_forget_that_is_killed_at_any_step_is_finished_by_the_next_command(
             assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         gone = {path for path in traces if any(_name(each) in path for each in range(who + 1))}
         assert _found(storage.directory, _of(traces, gone, gone)) == 0
+
+
+def test_no_statement_reads_all_photos_or_faces(
+    home: Path, never_rewritten: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, asked = _made(16), set[str]()
+
+    class Watched(Database):
+        def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+            super().__init__(conn, path)
+            conn.set_trace_callback(asked.add)
+
+    monkeypatch.setattr("facesearch.gallery.storage.Database", Watched)
+    monkeypatch.setattr(Storage, "sync", lambda *_: None)  # of a few faces it reads all
+    forget(storage, _path(2, 3))
+    forget(storage, _name(5))
+    forget(storage, "/photos/1")
+    forget_missing(storage)
+    begins = ("SELECT", "WITH", "DELETE", "UPDATE")
+    with Database.open(storage.database) as db:
+        read = [each for each in asked if each.startswith(begins) and not each.startswith("SELECT EXISTS")]
+        assert len(read) > 40
+        for statement in read:
+            steps = [step for *_, step in db.connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert not [step for step in steps if _READS_ALL.match(step)], statement

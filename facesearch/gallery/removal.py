@@ -32,6 +32,7 @@ LOST_A_FACE = (
     "a forgotten face"  # in the column `needs` of a photo that still shows others: `--again-forgotten` brings it back
 )
 _REWRITTEN_UP_TO = 64 << 20  # bytes: half a second
+_OF_NOTE = "status NOT IN ('ok', 'no_face')"  # as the index of those few says it
 _UNDER = f"(path = ? OR {BELOW[1:]}"
 
 
@@ -102,11 +103,12 @@ class Removal:
             "EXISTS (SELECT 1 FROM photos AS other WHERE other.digest = photos.digest AND other.id != photos.id "
             "AND other.status != 'missing')"
         )
-        return self._photos("status = 'missing'", has_twin=twin)
+        return self._photos(f"status = 'missing' AND {_OF_NOTE}", has_twin=twin)
 
     def _photos(self, where: str, *values: object, has_twin: str = "0") -> list[StoredPhoto]:
         rows = self._conn.execute(
-            f"SELECT id, path, {faces_of_photo(self._conn)}, {has_twin} FROM photos WHERE {where} ORDER BY path",
+            # +: sorted afterwards, or SQLite would look through the paths of all photos in their order
+            f"SELECT id, path, {faces_of_photo(self._conn)}, {has_twin} FROM photos WHERE {where} ORDER BY +path",
             values,
         )
         return [StoredPhoto(photo, from_sql(path), faces, bool(twin)) for photo, path, faces, twin in rows]
@@ -163,7 +165,9 @@ class Removal:
             "JOIN kept ON joined_into = kept.id) DELETE FROM people WHERE id NOT IN kept"
         )
         forget_in_log(self._conn)
-        self._conn.execute("DELETE FROM roots WHERE path IN (SELECT path FROM photos WHERE status = 'forgotten')")
+        self._conn.execute(
+            "DELETE FROM roots WHERE EXISTS (SELECT 1 FROM photos WHERE path = roots.path AND status = 'forgotten')"
+        )
         self.begin_scrubbing()
 
     def begin_scrubbing(self) -> None:

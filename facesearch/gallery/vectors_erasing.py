@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facesearch.gallery.vectors import Ids, import_faiss
 
+_AT_ONCE = 1 << 20  # bytes that are compared at once
 _PROBE = 64  # bytes of an array by which its place in a file is looked for
 
 Bytes = NDArray[np.uint8]
@@ -135,11 +136,11 @@ def _place(mapped: mmap.mmap, codes: _Codes, at: int) -> int | None:
 
 
 def _is_at(mapped: mmap.mmap, place: int, array: Bytes) -> bool:
-    there = np.frombuffer(mapped, np.uint8, len(array), place)
-    try:
-        return bool(np.array_equal(there, array))
-    finally:
-        del there  # or the file could not be unmapped
+    parts = range(0, len(array), _AT_ONCE)
+    return all(
+        mapped[place + at : place + at + len(part)] == part.tobytes()
+        for at, part in ((at, array[at : at + _AT_ONCE]) for at in parts)
+    )
 
 
 def _write(file: int, new: bytes, place: int) -> None:
