@@ -61,6 +61,8 @@ class Layout:
 def sweep_apart(path: Path) -> bool:
     """Runs the program; whether it could tell what is free in the file. Raises FaceSearchError while somebody uses
     the file, and when the disk refuses."""
+    if not hasattr(os, "pwrite"):  # Windows
+        return False
     command = [sys.executable, "-P", "-m", __name__, str(path.absolute())]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode not in (DONE, NOT_UNDERSTOOD):

@@ -46,7 +46,7 @@ def erase_in_file(path: Path, index: Any, gone: Ids) -> bool:
     each of the codes is found in it. The file keeps its size and its time: who has it open, or is about to open it,
     finds the same faces in it but for those that are gone. Raises OSError."""
     found = _codes_of(index, gone)
-    if found is None:
+    if found is None or not hasattr(os, "pwrite"):  # Windows has no such call
         return False
     with path.open("r+b") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
