@@ -24,6 +24,7 @@ from facesearch.cluster.milvus_errors import (
     TOKEN,
     NoCollectionError,
     NotLoadedError,
+    OddAnswerError,
     StoreError,
     as_sentence,
 )
@@ -162,7 +163,7 @@ class MilvusFaces:
             time.sleep(0.5)
         with self._explained():
             self._client.release_collection(self._name, timeout=ANSWER_SECONDS)
-        self._load()
+        self._load(_LOAD_SECONDS)
 
     def nearest(self, queries: Embeddings, k: int) -> Ids:
         """The ids of the k nearest of each of m queries, (m, dim): (m, k), NONE where there are fewer. They may be
@@ -238,9 +239,12 @@ class MilvusFaces:
             )
         return [list(hits.ids) for hits in found]
 
-    def _load(self) -> None:
-        with self._explained():
-            self._client.load_collection(self._name, timeout=_LOAD_SECONDS)
+    def _load(self, seconds: float = ANSWER_SECONDS) -> None:
+        try:
+            with self._explained():
+                self._client.load_collection(self._name, timeout=seconds)
+        except OddAnswerError as error:  # it takes longer
+            raise NotLoadedError(f"{self.address} is being loaded by its server; try again in a minute.") from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
