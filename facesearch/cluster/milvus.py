@@ -46,7 +46,9 @@ _ID, _EMBEDDING = "face_id", "embedding"
 _CALL_BYTES = 16 << 20  # of embeddings that are sent at once; Milvus takes 64 MB
 _ANSWERS_A_CALL = 100_000
 _IDS_A_CALL = 5_000  # that are deleted at once: they travel as a text
-_LEAST_EF = 512  # of HNSW: more is slower and finds more
+# Of HNSW. At 200,000 faces in one segment 256 finds 0.988 of the nearest and 512 all; at a million in five segments
+# 256 and 384 find 0.997, and 384 takes half the time of 512.
+_LEAST_EF = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +282,7 @@ def _search_parameters(index: dict[str, Any], k: int) -> dict[str, int]:
         return {"nprobe": max(32, lists // 8)}
     if kind == "DISKANN":
         return {"search_list": max(k, 200)}
-    return {"ef": max(_LEAST_EF, 2 * k)}
+    return {"ef": max(_LEAST_EF, k + k // 2)}
 
 
 def _pymilvus() -> Any:
