@@ -378,14 +378,29 @@ def test_what_a_killed_worker_left_is_deleted_by_the_next_and_what_another_uses_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
-    used, left = NodeFolder(), tmp_path / "cluster" / "left"
+    used, clusters = NodeFolder(), tmp_path / "cluster"
     used.enter({})
-    left.mkdir()
-    (left / "in-use").touch()
+    this_node = next(clusters.iterdir()).name.rpartition("-")[0]
+    left, of_another_node = clusters / f"{this_node}-left", clusters / f"{this_node}2-left"
+    for folder in (left, of_another_node):  # whose locks are not seen here, where the home is on a share
+        folder.mkdir()
+        (folder / "in-use").touch()
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
     NodeFolder().enter({})
     assert not left.exists()
-    assert len(list((tmp_path / "cluster").iterdir())) == 2
+    assert of_another_node.exists()
+    assert len(list(clusters.iterdir())) == 3
+
+
+def test_a_home_whose_path_is_relative_serves_processes_in_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACESEARCH_HOME", "here")
+    with _folder() as folder:
+        assert folder.is_absolute()
+    NodeFolder().enter({})
+    assert Path(os.environ["FACESEARCH_HOME"]).parent == tmp_path / "here" / "cluster"
 
 
 def test_rays_files_lie_under_the_home_however_long_its_path_is(
@@ -414,3 +429,9 @@ def test_options_that_do_not_fit_cost_nothing(cli: Cli, tmp_path: Path, words: l
     said = cli("index", str(tmp_path), *words)
     assert said.code == 2
     assert sentence in said.err
+
+
+def test_a_root_that_is_not_there_costs_no_cluster(cli: Cli, tmp_path: Path) -> None:
+    said = cli("index", str(tmp_path / "not" / "there"), "--ray", "127.0.0.1:1")
+    assert str(tmp_path / "not" / "there") in said.err
+    assert "Ray" not in said.err

@@ -4,6 +4,8 @@ one that was killed has left is deleted by the next one there."""
 
 import fcntl
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,7 @@ from facesearch.cluster.ray_records import UnfitError
 from facesearch.home import home, private_folder
 
 _LOCK = "in-use"  # held by the worker; the system gives it back when a process ends, however
+_LONGEST = 64  # characters of a machine's name, as Linux has them
 
 
 class NodeFolder:
@@ -27,11 +30,12 @@ class NodeFolder:
         """Makes the folder the home of this process, with these files in it, by their paths. Raises UnfitError
         where the disk refuses it."""
         try:
-            clusters = private_folder(home() / "cluster")
+            clusters = private_folder(home().absolute() / "cluster")
+            prefix = f"{_this_node()}-"
             with _alone(clusters) as is_alone:
                 if is_alone:
-                    _sweep(clusters)
-                self._lock, self._at = _new_folder(clusters)
+                    _sweep(clusters, prefix)
+                self._lock, self._at = _new_folder(clusters, prefix)
             for name, data in files.items():
                 path = self._at / name
                 private_folder(path.parent)
@@ -55,9 +59,14 @@ class NodeFolder:
             self._lock = None
 
 
-def _new_folder(clusters: Path) -> tuple[int, Path]:
+def _this_node() -> str:
+    """The machine's name as a file's may be: its home may lie on a share where locks of others are not seen."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", platform.node())[:_LONGEST] or "_"
+
+
+def _new_folder(clusters: Path, prefix: str) -> tuple[int, Path]:
     """A folder of this process's own, and the handle of its lock."""
-    folder = Path(tempfile.mkdtemp(dir=clusters))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=clusters))
     handle = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     return handle, folder
@@ -78,9 +87,11 @@ def _alone(clusters: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _sweep(clusters: Path) -> None:
-    """Deletes the folders whose workers have ended."""
+def _sweep(clusters: Path, prefix: str) -> None:
+    """Deletes the folders of this machine whose workers have ended."""
     for folder in clusters.iterdir():
+        if folder.name.rpartition("-")[0] + "-" != prefix:
+            continue
         with suppress(OSError):
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
             try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from facesearch import limits
+from facesearch.cluster.ray_address import RayAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class Cluster:
     cores: int = 1
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a number that is out of range."""
+        """Raises UsageError for what is no address, and for a number that is out of range."""
+        if self.address != "auto":
+            RayAddress.parse(self.address)
         limits.check("workers", self.workers, limits.WORKERS)
         limits.check("gpu_share", self.gpu_share, limits.GPU_SHARE)
         limits.check("threads", self.cores, limits.THREADS)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from facesearch.interruption import out_of_its_reach
 _TO_JOIN = 60.0  # seconds
 _TO_END = 15.0
 _STORE = 200_000_000  # bytes of shared memory: networks go out, small rows come in
+_AS_PATHS = ("RAY_AUTH_TOKEN_PATH", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 # A socket's path has 107 bytes at most; below its folder Ray adds a session's name, "sockets" and a name.
 _LONGEST = 107 - len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store_1")
 
@@ -101,7 +103,7 @@ def _wait_until_joined(head: RayAddress, keeper: subprocess.Popen[bytes], output
 def _folder() -> Iterator[Path]:
     """An empty folder under the home for Ray's files; where its path is too long for a socket, a short link to it."""
     try:
-        made = Path(tempfile.mkdtemp(prefix="r", dir=private_folder(home() / "ray")))
+        made = Path(tempfile.mkdtemp(prefix="r", dir=private_folder(home().absolute() / "ray")))
     except OSError as error:
         raise FaceSearchError(f"{error.filename or home()} cannot be written: {error.strerror}.") from error
     link = Path(tempfile.gettempdir()) / f"facesearch-{os.getpid()}-{made.name}"
@@ -117,16 +119,29 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _keep(head: str, folder: str) -> int:
-    """Runs the node until the standard input ends, or it ends itself; its exit code."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={head}", "--block"]
-    none = ["--num-cpus=0", "--num-gpus=0", "--disable-usage-stats", f"--temp-dir={folder}"]
-    memory = [f"--object-store-memory={_STORE}"]
-    with subprocess.Popen([*command, *none, *memory], stdin=subprocess.DEVNULL) as node:
-        import threading
+def _keep(head: str, folder: Path) -> int:
+    """Runs the node until the standard input ends, or it ends itself, and deletes its folder; its exit code."""
+    try:
+        with subprocess.Popen(_command(head, folder), stdin=subprocess.DEVNULL, cwd=folder, env=_settings()) as node:
+            threading.Thread(target=_end_with_input, args=(node,), daemon=True).start()
+            return node.wait()
+    finally:  # whoever made it may have been killed
+        shutil.rmtree(folder.resolve(), ignore_errors=True)
+        if folder.is_symlink():
+            folder.unlink(missing_ok=True)
 
-        threading.Thread(target=_end_with_input, args=(node,), daemon=True).start()
-        return node.wait()
+
+def _command(head: str, folder: Path) -> list[str]:
+    start = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", f"--address={head}", "--block"]
+    none = ["--num-cpus=0", "--num-gpus=0", "--disable-usage-stats", f"--temp-dir={folder}"]
+    return [*start, *none, f"--object-store-memory={_STORE}"]
+
+
+def _settings() -> dict[str, str]:
+    """The environment of a node whose processes run in another folder than this one. Nothing runs on it, so it has
+    nothing to wait for when it ends."""
+    paths = {name: str(Path(os.environ[name]).absolute()) for name in _AS_PATHS if os.environ.get(name)}
+    return os.environ | paths | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
 
 
 def _end_with_input(node: "subprocess.Popen[bytes]") -> None:
@@ -135,4 +150,4 @@ def _end_with_input(node: "subprocess.Popen[bytes]") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_keep(sys.argv[1], sys.argv[2]))
+    sys.exit(_keep(sys.argv[1], Path(sys.argv[2])))

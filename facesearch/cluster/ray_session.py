@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,15 @@ class Session:
             "same command."
         )
 
+    def close(self) -> None:
+        """Leaves the connection to whoever opened it."""
+        if self._line is not None:
+            self._line.close()
+
     def part(self) -> None:
         """Ends the connection; one to a cluster that is gone is left behind."""
         is_usable = self.is_usable
-        if self._line is not None:
-            self._line.close()
+        self.close()
         parting = threading.Thread(target=_shut_down, args=(self.ray,), name=STUCK, daemon=True)
         if is_usable:
             parting.start()
@@ -105,7 +109,8 @@ def connected(address: str, note: Note) -> Iterator[Session]:
     ray = _imported(head)
     with ExitStack() as stack:
         if ray.is_initialized():  # by the program that calls us
-            yield Session(ray, RayAddress.parse(ray.get_runtime_context().gcs_address))
+            with closing(Session(ray, RayAddress.parse(ray.get_runtime_context().gcs_address))) as session:
+                yield session
             return
         head = head or _of_this_machine()
         head.refuse_silent()

@@ -142,10 +142,10 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         if on_pass:
             return self._watch(passes, looked_at, on_outcome, on_pass)
         with ExitStack() as stack:
-            if cluster:
-                passes = replace(passes, machines=self._machines(stack, cluster, batch))
             roots, failed = usable_roots(looked_at, exclusions, self._knows)
             tally.roots_failed += failed
+            if roots and cluster:
+                passes = replace(passes, machines=self._machines(stack, cluster, batch))
             if roots:
                 passes.run(whole(roots), on_outcome, tally)
         if len(tally.roots_failed) >= len(looked_at):

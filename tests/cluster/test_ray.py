@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -314,6 +315,30 @@ def test_photos_in_a_bucket_are_read_by_the_nodes_themselves_and_once(
     assert sorted(bucket.gate.read()) == [f"/photos/2024/{i:03}.jpg" for i in range(8)]
     assert index(address, gallery="alone").code == ExitCode.DONE
     assert _contents(home, "ray") == _contents(home, "alone")
+
+
+def test_a_node_made_of_this_machine_runs_no_strangers_code_and_goes_with_all_its_files_when_its_program_is_killed(
+    cluster: Nodes, tmp_path: Path
+) -> None:
+    photos, files, link = tmp_path / "photos", Path(tempfile.mkdtemp(prefix="fs")), tmp_path / "link"
+    photos.mkdir()
+    (photos / "json.py").write_text("open('ran', 'w').close()")
+    link.symlink_to(files)
+    keeper = subprocess.Popen(
+        [sys.executable, "-P", "-m", "facesearch.cluster.ray_joining", cluster.address, str(link)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=photos,
+        env=os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+    )
+    assert keeper.stdin
+    _until(lambda: any(files.glob("session_*/sockets/raylet*")) or keeper.poll() is not None)
+    keeper.stdin.close()  # as the system does for a program that is killed
+    keeper.wait(_LONG)
+    assert [path.name for path in photos.iterdir()] == ["json.py"]
+    assert not files.exists()
+    assert not link.is_symlink()
 
 
 _FILLER = """
