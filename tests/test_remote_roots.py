@@ -6,18 +6,20 @@ import os
 import socket
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from facesearch.cli.delivery import in_its_folder
 from facesearch.errors import PhotoError, RootError, UsageError
 from facesearch.gallery.picture_sources import PhotoGoneError, PhotoSource, load_source
 from facesearch.home import gallery_dir
-from facesearch.photos import remote, s3
+from facesearch.photos import places, remote, s3
 from facesearch.photos import whereabouts as whereabouts_module
-from facesearch.photos.addresses import absolute, parts_inside
+from facesearch.photos.addresses import absolute, folder_of, parts_inside
 from facesearch.photos.exclusions import Exclusions, Rules
 from facesearch.photos.file import PhotoFile, digest_of, load, load_named_photo, open_regular
 from facesearch.photos.status import Status
@@ -139,6 +141,55 @@ def test_photos_of_a_bucket_that_is_gone_or_emptied_stay_known(
     said = cli("forget", "--missing", "--yes")
     assert "so its 1 photo may only be away" in said.err
     assert _known("default", root) == before
+
+
+def test_missing_photos_are_not_forgotten_of_a_folder_of_a_bucket_that_holds_nothing_or_a_mark(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    root = bucket.put("in/a/1.jpg", photo_of("Tiger_Woods", 1).read_bytes()).removesuffix("/a/1.jpg")
+    bucket.put("else.txt", b"x")
+    assert _counted(cli, root) == (0, {"ok": 1})
+    before = _known("default", root)
+    bucket.delete("in/a/1.jpg")
+    for mark in ("", "in/", "in/a/"):  # as consoles make of a folder
+        if mark:
+            bucket.put(mark, b"")
+        said = cli("forget", "--missing", "--yes")
+        assert f"{root} holds nothing now, so its 1 photo may only be away" in said.err
+        assert f"There is nothing at {root}" in cli("index").err
+        assert _known("default", root) == before
+    assert json.loads(cli("check", "--photos", "--json").out)["away"]
+    assert cli("forget", root, "--yes").code == 0
+    assert _known("default", root) == []
+
+
+def test_a_folder_that_holds_more_marks_than_are_asked_for_at_first_holds_something_if_a_photo_follows(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_FIRST_OF_FOLDER", 1)
+    monkeypatch.setattr(s3, "_MOST_OF_A_PAGE", 1)
+    for key in ("p/", "p/a/", "p/b/"):
+        bucket.put(key, b"")
+    assert not remote.is_folder(f"s3://{bucket.name}/p")
+    bucket.put("p/c.jpg", b"x")
+    assert remote.is_folder(f"s3://{bucket.name}/p")
+
+
+def test_a_copy_of_a_photo_whose_bucket_does_not_answer_is_a_copy(
+    cli: Cli, bucket: Bucket, tmp_path: Path, photo_of: Callable[..., Path]
+) -> None:
+    data = photo_of("Tiger_Woods", 1).read_bytes()
+    there, here = bucket.put("p/1.jpg", data), tmp_path / "1.jpg"
+    here.write_bytes(data)
+    assert _counted(cli, there) == (0, {"ok": 1})
+    bucket.gate.denies = lambda request: True
+    plan = json.loads(cli("index", here, "--dry-run", "--json").out)["photos"]
+    assert (plan["copied"], plan["moved"]) == (1, 0)
+    assert _counted(cli, here) == (0, {"copied": 1})
+    assert [row[0] for row in _known("default", "")] == [str(here), there]
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")  # nor can anybody say what is there
+    assert places.may_exist(str(tmp_path / "loop.jpg"))
+    assert not places.may_exist(str(tmp_path / "none.jpg"))
 
 
 def test_a_connection_that_breaks_for_a_while_costs_nothing(
@@ -269,6 +320,35 @@ def test_patterns_and_ignore_files_count_in_a_bucket_and_are_asked_for_where_the
     assert not rules.leave_out(f"{root}/a/1.jpg")
 
 
+def test_nothing_is_found_in_a_folder_of_a_bucket_whose_ignore_file_is_refused(
+    cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
+) -> None:
+    data = [photo_of("Tiger_Woods", number).read_bytes() for number in (1, 2, 3)]
+    root = bucket.put("in/1.jpg", data[0]).removesuffix("/1.jpg")
+    bucket.put("in/a/deep/2.jpg", data[1])
+    bucket.put("in/a/private.jpg", data[2])
+    bucket.put("in/a/.facesearchignore", b"private*\n")
+    refused = f"What is in {root}/a cannot be read (its .facesearchignore cannot be read: permission is denied"
+    bucket.gate.denies = lambda request: "/a/.facesearchignore" in request
+    bucket.gate.read()
+    said = cli("index", root)
+    assert said.code == 0
+    assert said.err.count(refused) == 1
+    assert [row[0] for row in _known("default", root)] == ["/1.jpg"]
+    assert len([each for each in bucket.gate.read() if "/a/" in each]) <= 4  # asked once a walk, not for each photo
+    buckets.opened_gate(bucket.gate)
+    assert _counted(cli) == (0, {"unchanged": 1, "ok": 1})
+    bucket.delete("in/a/deep/2.jpg")
+    bucket.gate.denies = lambda request: "/a/.facesearchignore" in request
+    said = cli("index")
+    assert said.code == 0
+    assert refused in said.err
+    assert [row[3] for row in _known("default", root)] == ["ok", "ok"]  # what nobody can see is not missing
+    assert json.loads(cli("index", "--dry-run", "--json").out)["photos"]["away"] == 1
+    buckets.opened_gate(bucket.gate)
+    assert _counted(cli) == (0, {"unchanged": 1, "missing": 1})
+
+
 def test_a_refusal_is_said_and_tried_again_when_it_is_taken_back(
     cli: Cli, bucket: Bucket, photo_of: Callable[..., Path]
 ) -> None:
@@ -322,8 +402,11 @@ def test_who_interrupts_does_not_wait_for_an_answer(bucket: Bucket, monkeypatch:
         silent.listen()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(s3, "is_asked", lambda: True)
-        with pytest.raises(InterruptedError):
-            remote.is_folder(f"s3://{bucket.name}/p")
+        for _ in range(2):
+            with pytest.raises(InterruptedError):
+                remote.is_folder(f"s3://{bucket.name}/p")
+        patience = remote._source("s3", remote._settings())[1]
+        assert patience.is_over(time.monotonic(), "")  # it has never answered
 
 
 def test_a_package_that_is_missing_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,9 +513,30 @@ def test_addresses_are_told_from_paths_and_those_that_cannot_be_read_are_refused
     assert absolute(Path("s3://bucket/a")) == "s3://bucket/a"
     assert absolute("file:///a/b") == os.path.abspath("/a/b")  # noqa: PTH100
     assert parts_inside("s3://b/a//../c.jpg", "s3://b/a") == ["..", "c.jpg"]
-    for refused in ("https://example.org/a.jpg", "s3://", "s3:///a", "sftp://me:secret@host/a", "file://host/a"):
-        with pytest.raises(UsageError):
+    azure = "abfs://container@account.dfs.core.windows.net/a"
+    assert absolute(f"{azure}/") == absolute(Path(azure)) == azure
+    for refused in (
+        "https://me:secret@example.org/a.jpg?X-Amz-Signature=secret#secret",
+        "s3://",
+        "s3:///a?secret",
+        "sftp://me:secret@host/a",
+        "sftp://me@host/a",
+        "abfs://container:secret@account.dfs.core.windows.net/a",
+        "abfs://@account/a",
+        "file://me:secret@host/a?secret",
+    ):
+        with pytest.raises(UsageError) as error:
             absolute(refused)
+        assert "secret" not in str(error.value)
+    assert folder_of("memory://1.jpg") == "memory://"
+    assert folder_of("s3://b/a/1.jpg") == "s3://b/a"
+
+
+def test_a_photo_is_delivered_under_a_name_even_if_its_key_has_none() -> None:
+    roots = ["s3://b/p", "s3://b/.."]
+    assert in_its_folder("s3://b/p/..", roots[:1]) == "photo"
+    assert in_its_folder("s3://b/..", roots) == "photo"
+    assert in_its_folder("s3://b/p/../c/1.jpg", roots) == os.path.join("p", "c", "1.jpg")  # noqa: PTH118
 
 
 def test_other_addresses_that_fsspec_knows_are_folders_too(cli: Cli, astronaut_file: Path) -> None:
@@ -447,6 +551,12 @@ def test_other_addresses_that_fsspec_knows_are_folders_too(cli: Cli, astronaut_f
     assert photo.data == astronaut_file.read_bytes()
     assert _counted(cli, "memory://there/b/c")[0] == 0
     assert _counted(cli) == (0, {"unchanged": 1})
+    for name in ("1.jpg", "2.jpg"):
+        memory.pipe_file(f"/{name}", astronaut_file.read_bytes())
+    found = whereabouts(["memory://1.jpg", "memory://none.jpg"], "memory://there")
+    assert (found.there, found.gone, found.away) == (("memory://1.jpg",), ("memory://none.jpg",), ())
+    memory.makedirs("/bare/inner")
+    assert not remote.is_folder("memory://bare")
     said = cli("index", "--watch")
     assert said.code == 2
     assert "cannot be watched" in said.err

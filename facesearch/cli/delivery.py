@@ -16,7 +16,7 @@ import typer
 from facesearch.cli import show
 from facesearch.cli.options import place
 from facesearch.errors import ExitCode, UsageError
-from facesearch.photos.addresses import is_under, parts_inside
+from facesearch.photos.addresses import is_under, name_of, parts_inside
 
 Paths = Annotated[bool, typer.Option("--paths", help="Print the paths of the photos alone, one a line.")]
 Nul = Annotated[bool, typer.Option("--print0", "-0", help="As --paths, each ended by a NUL, for xargs -0.")]
@@ -112,11 +112,14 @@ def in_its_folder(photo: str, roots: Sequence[str]) -> str:
     """The path of a photo from the gallery's folder on that it is in; with the name of that folder where the gallery
     has several."""
     above = [root for root in roots if photo != root and is_under(photo, root)]
-    if not above:
-        return Path(photo).name if photo in roots else photo
-    root = max(above, key=len)
-    names = [name for name in parts_inside(photo, root) if name not in (".", "..")]  # which a key may hold
-    inside = os.path.join(*names)  # noqa: PTH118
+    if not above and photo not in roots:
+        return photo
+    root = max(above, key=len, default="")
+    named = parts_inside(photo, root) if root else [name_of(photo)]
+    names = [name for name in named if name not in (".", "..")]  # which a key may hold, be it alone
+    inside = os.path.join(*(names or ["photo"]))  # noqa: PTH118
+    if not root:
+        return inside
     return inside if len(roots) == 1 else str(Path(Path(root).name, inside))
 
 

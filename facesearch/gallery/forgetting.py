@@ -16,7 +16,7 @@ from facesearch.gallery.sqlite import BUSY_SECONDS, temporary_files_in
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.stores import KEPT_BYTES, follow
 from facesearch.photos import places
-from facesearch.photos.addresses import absolute, is_absolute, is_under
+from facesearch.photos.addresses import absolute, folder_of, is_absolute, is_under
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 Kind: TypeAlias = Literal["person", "photo"]
@@ -189,7 +189,7 @@ def _choose_path(db: Database, path: str) -> _Choice:
     roots, photos = db.roots.paths(), db.removal.under(path)
     if any(photo.path == path for photo in photos) and not places.is_folder(path):
         photos = db.removal.photo(path)
-        gone = set(whereabouts([photo.path for photo in photos], os.path.dirname(path)).gone)
+        gone = set(whereabouts([photo.path for photo in photos], folder_of(path)).gone)
         return _parted(photos, gone, tuple(root for root in roots if root == path))
     inner = tuple(root for root in roots if is_under(root, path))
     holding = [root for root in roots if root not in inner and is_under(path, root)]
@@ -241,7 +241,7 @@ def _merged(away: Iterable[Away]) -> tuple[Away, ...]:
 
 def _outermost(path: str, roots: set[str]) -> str:
     """The highest root that holds a photo; where none does, its own folder."""
-    chosen = above = os.path.dirname(path)
+    chosen = above = folder_of(path)
     while True:
         if above in roots:
             chosen = above

@@ -71,8 +71,6 @@ def index_photos(
     with db.transaction():
         db.photos.delete_displaced()
         for root in db.roots.paths():
-            if is_remote(root) and all(part.root != root for part in parts):
-                continue  # nobody asked for it: it may take long to answer
             if is_gone(root) and db.removal.is_found_elsewhere(root):
                 db.removal.moved_root(root)
         db.removal.roots([root for root in failed if not db.removal.under(root)])
@@ -224,7 +222,8 @@ class _Run:
         self._others.add(file.path)
 
     def _cannot_see(self, unseen: dict[str, str], path: str, error: OSError) -> None:
-        place = path if path in self._rules or os.path.isdir(path) else os.path.dirname(path)
+        is_folder = is_remote(path) or path in self._rules or os.path.isdir(path)
+        place = path if is_folder else os.path.dirname(path)
         if place not in self._noted:  # one note for all that it holds
             self._note(f"What is in {printable(place)} cannot be read ({error.strerror}); photos there stay known.")
         self._noted.add(place)

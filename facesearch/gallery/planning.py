@@ -95,7 +95,7 @@ class _Planner:
             return "new" if has is None or has.status in ABSENT else "changed"
         if known.path == file.path:
             return "unchanged" if known.status not in ABSENT else "moved"
-        is_there = known.status != Status.MISSING and places.exists(known.path)
+        is_there = known.status != Status.MISSING and places.may_exist(known.path)
         self._met.add("" if is_there else known.path)
         return "copied" if is_there else "moved"
 

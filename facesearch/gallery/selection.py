@@ -79,7 +79,7 @@ class Selection:
         known = self._db.photos.known_content(item.photo.digest, file.path)
         if known is None or self._is_wanted_again(known):
             return None
-        if known.path != file.path and known.status != Status.MISSING and places.exists(known.path):
+        if known.path != file.path and known.status != Status.MISSING and places.may_exist(known.path):
             self._db.photos.copy(known, file)
             return outcome_of(file, known, "copied")
         self._db.photos.move(known, file)

@@ -1,10 +1,10 @@
 """Photos of a gallery that cannot be reached at the moment and may only be away, as on a disk that is not mounted."""
 
-import os
 from collections.abc import Iterator
 
 from facesearch.flow.stream import chunks
 from facesearch.gallery.database import Database
+from facesearch.photos.addresses import folder_of
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
 
 _AT_ONCE = 10_000  # photos
@@ -19,7 +19,7 @@ def unreachable(db: Database) -> list[Away]:
 
 
 def _under(db: Database, root: str) -> Iterator[Away]:
-    folder = os.path.dirname(root) if db.photos.known([root]) else root  # a photo may have been named itself
+    folder = folder_of(root) if db.photos.known([root]) else root  # a photo may have been named itself
     reason = "is not there" if is_gone(folder) else why_away(folder)
     if reason:
         yield Away(folder, reason, len(db.removal.under(root)))

@@ -8,9 +8,10 @@ from facesearch.errors import UsageError
 from facesearch.files import printable
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # of two letters or more: C:// is a disk
-_AS_PATH = re.compile(r"(s3|s3a|gs|gcs|az|abfs|memory|file):/(?!/)")  # what a `Path` makes of an address
+_AS_PATH = re.compile(r"(s3|s3a|gs|gcs|az|abfss?|memory|file):/(?!/)")  # what a `Path` makes of an address
 _ONE_NAME = {"s3a": "s3", "gcs": "gs"}
 ON_THE_WEB = ("http", "https", "ftp")
+_OF_ACCOUNTS = ("az", "abfs", "abfss")  # Azure's addresses are CONTAINER@ACCOUNT.dfs.core.windows.net
 
 
 def is_remote(path: str) -> bool:
@@ -31,12 +32,17 @@ def absolute(typed: str | os.PathLike[str]) -> str:
     if scheme == "file":
         return _of_this_machine(text, rest)
     if scheme in ON_THE_WEB:
-        raise UsageError(f"{printable(text)} is a page's address, which nothing here opens; download it first.")
+        raise UsageError(
+            f"{_without_secrets(text)} is a page's address, which nothing here opens; download it first."
+        )
     inside = rest.rstrip("/")
     first = inside.partition("/")[0]
     if not first:
-        raise UsageError(f"{printable(text)} names no bucket; write {scheme}://BUCKET or {scheme}://BUCKET/FOLDER.")
-    if "@" in first:
+        raise UsageError(
+            f"{_without_secrets(text)} names no bucket; write {scheme}://BUCKET or {scheme}://BUCKET/FOLDER."
+        )
+    name, at, _ = first.rpartition("@")
+    if at and (scheme not in _OF_ACCOUNTS or not name or ":" in name):
         raise UsageError(
             f"An address of {scheme}:// with a name or a password in it is not stored; leave out what stands before "
             "the @, and put it where the package that reads such addresses looks for it."
@@ -46,8 +52,16 @@ def absolute(typed: str | os.PathLike[str]) -> str:
 
 def _of_this_machine(text: str, rest: str) -> str:
     if not rest.startswith("/"):
-        raise UsageError(f"{printable(text)} names no file of this machine; write file:///FOLDER, or the path alone.")
+        raise UsageError(
+            f"{_without_secrets(text)} names no file of this machine; write file:///FOLDER, or the path alone."
+        )
     return os.path.abspath(rest)
+
+
+def _without_secrets(text: str) -> str:
+    """An address as it may be shown: without a password before the @, and without what a signed one has behind the
+    question mark."""
+    return printable(re.sub(r"://[^/]*@", "://", re.split(r"[?#]", text)[0]))
 
 
 def is_absolute(path: str) -> bool:
@@ -76,6 +90,14 @@ def parts_inside(path: str, folder: str) -> list[str]:
 def name_of(path: str) -> str:
     """The last name in a path or an address."""
     return os.path.basename(path)
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path or an address lies in; of an address without any, such as memory://1.jpg, all that has
+    its scheme."""
+    if is_remote(path) and "/" not in inside_of(path):
+        return path[: -len(inside_of(path)) or None]
+    return os.path.dirname(path)
 
 
 def scheme_of(address: str) -> str:

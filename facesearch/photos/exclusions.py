@@ -86,6 +86,7 @@ class Rules:
         self._given = _layer(self.root, [_literal(_within(self.root, each)) for each in chosen.patterns])
         self._layers: dict[str, tuple[_Layer, ...]] = {}  # by folder, innermost first
         self._without: set[str] = set()  # folders that are known to hold no ignore file
+        self._refused: dict[str, tuple[int | None, str, str]] = {}  # by folder: why its ignore file cannot be read
 
     def admitted(self, folder: str, entries: Iterable["os.DirEntry[str]"]) -> list["os.DirEntry[str]"]:
         """The entries of a folder without those that are left out. Raises OSError where an ignore file cannot be
@@ -128,7 +129,7 @@ class Rules:
         root, in the order of its names: `path` is the next of it."""
         folder = os.path.dirname(path)
         while folder not in self._layers and folder not in self._without and len(folder) >= len(self.root):
-            if path > os.path.join(folder, IGNORE_FILE):
+            if path > os.path.join(folder, IGNORE_FILE) and folder not in self._refused:
                 self._without.add(folder)
             folder = os.path.dirname(folder)
 
@@ -156,10 +157,22 @@ class Rules:
                 upwards = () if is_remote(folder) else _upwards(above)
                 outer = tuple(layer for each in upwards if (layer := self._read(each)))
                 outer = (self._given, *outer) if self._given else outer
-            own = None if has_file is False or folder in self._without else self._read(folder)
+            own = None if has_file is False or folder in self._without else self._read_once(folder)
             given = outer[:1] if self._given else ()
             self._layers[folder] = (*given, own, *outer[len(given) :]) if own else outer
         return self._layers[folder]
+
+    def _read_once(self, folder: str) -> _Layer | None:
+        """As `_read`; what was refused is not asked for again with each photo of a folder. Raises OSError with the
+        ignore file's name."""
+        if folder not in self._refused:
+            try:
+                return self._read(folder)
+            except OSError as error:
+                said = error.strerror or str(error)
+                reason = said if IGNORE_FILE in said else f"its {IGNORE_FILE} cannot be read: {said}"
+                self._refused[folder] = error.errno, reason, os.path.join(folder, IGNORE_FILE)
+        raise OSError(*self._refused[folder])
 
     def _read(self, folder: str) -> _Layer | None:
         path = os.path.join(folder, IGNORE_FILE)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from facesearch import libraries
 from facesearch.packages import how_to_install
-from facesearch.photos.sources import Entry, Page, Read
+from facesearch.photos.sources import Entry, Page, Read, holds_something
 
 _TIMES = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
 _TAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "sha256")
@@ -36,7 +36,7 @@ class FileSystem:
     def holds(self, inside: str) -> bool:
         """See Source."""
         try:
-            return self._kind(inside) == "directory" and bool(self._ask("ls", inside, detail=False))
+            return self._kind(inside) == "directory" and holds_something(self, inside)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return False

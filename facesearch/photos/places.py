@@ -7,6 +7,7 @@ from collections.abc import Callable
 from facesearch.photos import remote
 from facesearch.photos.addresses import is_remote, name_of
 from facesearch.photos.file import PhotoFile
+from facesearch.photos.whereabouts import VANISHED
 
 
 def examined(path: str) -> PhotoFile:
@@ -37,6 +38,16 @@ def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.exists(path)
     return _holds(lambda: remote.file_at(path) is not None or remote.is_folder(path))
+
+
+def may_exist(path: str) -> bool:
+    """Whether a file is there, or nobody can say: a folder that is not to be looked into, a disk that fails, a bucket
+    that does not answer."""
+    try:
+        examined(path)
+    except OSError as error:
+        return error.errno not in VANISHED
+    return True
 
 
 def names_in(folder: str) -> list[str]:

@@ -26,7 +26,7 @@ _SETTINGS = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_", "GCSFS_")  # environment: w
 
 
 def is_folder(address: str) -> bool:
-    """Whether anything lies below an address. Raises OSError where that cannot be told."""
+    """Whether anything but marks of folders lies below an address. Raises OSError where that cannot be told."""
     return _asked(address, lambda source: source.holds(inside_of(address)))
 
 
@@ -146,7 +146,8 @@ def _asked(address: str, ask: Callable[[Source], Answer]) -> Answer:
             found = ask(source)
         except OSError as error:
             if error.errno not in NO_ANSWER:
-                patience.answered()
+                if error.errno != errno.EINTR:  # nobody waited for the answer
+                    patience.answered()
                 raise
             if patience.is_over(began, error.strerror or ""):
                 raise

@@ -19,11 +19,12 @@ from facesearch import libraries
 from facesearch.files import printable
 from facesearch.interruption import is_asked
 from facesearch.packages import how_to_install
-from facesearch.photos.sources import Entry, Page, Read
+from facesearch.photos.sources import Entry, Page, Read, holds_something
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 10
 _TRIES = 3  # so that silence ends after half a minute
 _MOST_OF_A_PAGE = 1000  # objects: more S3 gives at no time
+_FIRST_OF_FOLDER = 10  # objects that are asked for to see that there is one: the first may be a folder's mark
 _BETWEEN_LOOKS = 0.1  # seconds between two looks whether an answer is still wanted
 _MOST_SECONDS = 90  # for one request with all its tries, however slowly its answer trickles
 _CODES = {
@@ -67,7 +68,10 @@ class S3:
     def holds(self, inside: str) -> bool:
         """See Source."""
         bucket, prefix = _folder(inside)
-        return bool(self._list(bucket, prefix, MaxKeys=1).get("Contents"))
+        first = self._list(bucket, prefix, MaxKeys=_FIRST_OF_FOLDER)
+        if not first.get("IsTruncated") or not all(map(_is_mark, first["Contents"])):
+            return not all(map(_is_mark, first.get("Contents", ())))
+        return holds_something(self, inside)
 
     def file(self, inside: str) -> Entry | None:
         """See Source."""
@@ -88,7 +92,7 @@ class S3:
         more = {} if place is None else {"ContinuationToken": place}
         shallow = {} if is_deep else {"Delimiter": "/"}
         found = self._list(bucket, prefix, MaxKeys=_MOST_OF_A_PAGE, **more, **shallow)
-        listed = (each for each in found.get("Contents", ()) if not each["Key"].endswith("/"))
+        listed = (each for each in found.get("Contents", ()) if not _is_mark(each))
         entries = [_entry(f"s3://{bucket}/{each['Key']}", each["Size"], each) for each in listed]
         return Page(entries, found.get("NextContinuationToken") if found.get("IsTruncated") else None)
 
@@ -133,6 +137,11 @@ class S3:
             return answer.result()
         except Exception as error:
             raise _explained(error) from error
+
+
+def _is_mark(listed: Mapping[str, Any]) -> bool:
+    """Whether an object only stands for a folder, as consoles make one."""
+    return bool(listed["Key"].endswith("/"))
 
 
 def _folder(inside: str) -> tuple[str, str]:

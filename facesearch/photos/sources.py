@@ -36,7 +36,7 @@ class Source(Protocol):
     """What lies behind addresses of one scheme. `inside` is an address without it. All raise OSError."""
 
     def holds(self, inside: str) -> bool:
-        """Whether anything lies in a folder."""
+        """Whether anything lies in a folder or below it; what only stands for a folder is nothing."""
 
     def file(self, inside: str) -> Entry | None:
         """What lies at this very address; None where nothing does, or a folder."""
@@ -47,3 +47,13 @@ class Source(Protocol):
 
     def read(self, inside: str, start: int, end: int) -> Read:
         """The bytes from `start` up to `end`, fewer where it is shorter."""
+
+
+def holds_something(source: Source, inside: str) -> bool:
+    """Whether the pages of a folder have an entry: they are looked through until one has. Raises OSError."""
+    place: object = None
+    while True:
+        page = source.page(inside, True, place)
+        if page.entries or page.place is None or page.place == place:
+            return bool(page.entries)
+        place = page.place

@@ -13,6 +13,7 @@ from facesearch.photos.exclusions import Rules
 from facesearch.photos.file import PhotoFile, open_regular
 from facesearch.photos.formats import looks_like_photo
 from facesearch.photos.header import HEAD
+from facesearch.photos.sources import Entry
 from facesearch.photos.whereabouts import VANISHED
 
 CannotSee = Callable[[str, OSError], None]
@@ -95,29 +96,31 @@ def _walk_remote(root: str, cannot_see: CannotSee, rules: Rules) -> Iterator[Pho
 
 
 def _listed(root: str, cannot_see: CannotSee, rules: Rules) -> Iterator[PhotoFile]:
-    left_out: set[str] = set()  # folders
-    files = remote.files_in(root)
-    while True:
-        path = root
+    passed: set[str] = set()  # folders that are left out, or whose ignore file cannot be read
+    for entry in _all_of(root, cannot_see):
         try:
-            entry = next(files, None)
-            if entry is None:
-                return
-            path = entry.path
-            rules.hear_of(path)
-            hidden = rules.left_out_at(path)
-        except OSError as error:
-            cannot_see(path, error)
-            if path == root:
-                return
+            rules.hear_of(entry.path)
+            hidden = rules.left_out_at(entry.path)
+        except OSError as error:  # of an ignore file, which may leave out whatever is in its folder
+            folder = os.path.dirname(os.fsdecode(error.filename))
+            if folder not in passed:
+                passed.add(folder)
+                cannot_see(folder, error)
             continue
         if hidden is None:
             yield PhotoFile.from_entry(entry)
-        elif hidden == path:
+        elif hidden == entry.path:
             rules.files += 1
-        elif hidden not in left_out:
-            left_out.add(hidden)
+        elif hidden not in passed:
+            passed.add(hidden)
             rules.folders += 1
+
+
+def _all_of(root: str, cannot_see: CannotSee) -> Iterator[Entry]:
+    try:
+        yield from remote.files_in(root)
+    except OSError as error:
+        cannot_see(root, error)
 
 
 def _unless_vanished(path: str, error: OSError, cannot_see: CannotSee) -> None:

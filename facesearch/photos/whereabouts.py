@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from facesearch.photos import remote
-from facesearch.photos.addresses import is_remote, is_under
+from facesearch.photos.addresses import folder_of, is_remote, is_under
 
 VANISHED = (errno.ENOENT, errno.ENOTDIR)  # any other error says that a file may well be there
 
@@ -42,13 +42,14 @@ class _Hidden:
 
 
 _GONE, _THERE = "gone", "there"
+_NOTHING = "holds nothing now"  # of an address
 _Found = _Hidden | str
 
 
 def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | None = None) -> Whereabouts:
     """What became of photos under a root. Only what has vanished from a folder that can be seen and holds something
     is gone. `unseen` are files and folders that could not be seen a moment ago, each with the reason. At an address
-    all is gone that is not in a list that could be read to its end."""
+    all else is gone that is not in a list that could be read to its end, if that holds something."""
     elsewhere: dict[str, list[str]] = {}  # by folder: copies that are reached in another way
 
     def here() -> Iterator[str]:
@@ -56,9 +57,10 @@ def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | Non
             if is_under(path, root) if is_remote(root) else not is_remote(path):
                 yield path
             else:
-                elsewhere.setdefault(os.path.dirname(path), []).append(path)
+                elsewhere.setdefault(folder_of(path), []).append(path)
 
-    found = [_whereabouts_there(list(here()), root) if is_remote(root) else _whereabouts_here(here(), root, unseen)]
+    look = _whereabouts_there if is_remote(root) else _whereabouts_here
+    found = [look(here(), root, unseen or {})]
     for folder, copies in elsewhere.items():
         found.append(whereabouts(copies, folder))
     return Whereabouts(
@@ -68,8 +70,8 @@ def whereabouts(paths: Iterable[str], root: str, unseen: Mapping[str, str] | Non
     )
 
 
-def _whereabouts_here(paths: Iterable[str], root: str, unseen: Mapping[str, str] | None) -> Whereabouts:
-    places: dict[str, _Found] = {path: _Hidden(path, reason) for path, reason in (unseen or {}).items()}
+def _whereabouts_here(paths: Iterable[str], root: str, unseen: Mapping[str, str]) -> Whereabouts:
+    places: dict[str, _Found] = {path: _Hidden(path, reason) for path, reason in unseen.items()}
     gone: list[str] = []
     there: list[str] = []
     away: dict[_Hidden, int] = {}
@@ -79,11 +81,16 @@ def _whereabouts_here(paths: Iterable[str], root: str, unseen: Mapping[str, str]
             away[found] = away.get(found, 0) + 1
         else:
             (gone if found == _GONE else there).append(path)
-    return Whereabouts(tuple(gone), tuple(there), tuple(Away(h.folder, h.reason, n) for h, n in away.items()))
+    return Whereabouts(tuple(gone), tuple(there), _folders(away))
+
+
+def _folders(away: Mapping[_Hidden, int]) -> tuple[Away, ...]:
+    return tuple(Away(hidden.folder, hidden.reason, photos) for hidden, photos in away.items())
 
 
 def why_away(root: str) -> str | None:
-    """Why a root cannot be seen, half a sentence; None where it can be, and where it is gone."""
+    """Why a root cannot be seen, half a sentence; None where it can be, and where it is gone. An address that holds
+    nothing cannot be."""
     if is_remote(root):
         return _why_unanswered(root)
     found = _of_folder(root, root, {})
@@ -93,24 +100,37 @@ def why_away(root: str) -> str | None:
 
 
 def is_gone(root: str) -> bool:
-    """Whether a root has vanished, as far as the file system can tell; of an address, whether a bucket that
-    answers holds nothing there."""
-    if is_remote(root):
-        return _holds_nothing(root)
-    return not os.path.lexists(root) and why_away(root) is None
+    """Whether a root has vanished, as far as the file system can tell; never so of an address, where nothing tells
+    an emptied folder from one of another bucket."""
+    return not is_remote(root) and not os.path.lexists(root) and why_away(root) is None
 
 
-def _whereabouts_there(paths: list[str], root: str) -> Whereabouts:
-    if not paths:
-        return Whereabouts((), (), ())
+def _whereabouts_there(paths: Iterable[str], root: str, unseen: Mapping[str, str]) -> Whereabouts:
+    away: dict[_Hidden, int] = {}
+    asked: list[str] = []
+    for path in paths:
+        if hidden := _hidden_there(path, root, unseen):
+            away[hidden] = away.get(hidden, 0) + 1
+        else:
+            asked.append(path)
+    there: set[str] = set()
     try:
-        there = _there_still(paths, root)
-        if not there and not _is_there(root):  # all at once, as when a bucket was emptied or the wrong one was named
-            return Whereabouts((), (), (Away(root, "holds nothing now", len(paths)),))
+        there = _there_still(asked, root) if asked else there
+        if asked and not there and not _is_there(root):  # all at once, as when the wrong bucket is named
+            return Whereabouts((), (), (*_folders(away), Away(root, _NOTHING, len(asked))))
     except OSError as error:
-        return Whereabouts((), (), (Away(root, _unreadable(error), len(paths)),))
-    gone = (path for path in paths if path not in there)
-    return Whereabouts(tuple(gone), tuple(path for path in paths if path in there), ())
+        return Whereabouts((), (), (*_folders(away), Away(root, _unreadable(error), len(asked))))
+    gone = tuple(path for path in asked if path not in there)
+    return Whereabouts(gone, tuple(path for path in asked if path in there), _folders(away))
+
+
+def _hidden_there(path: str, root: str, unseen: Mapping[str, str]) -> _Hidden | None:
+    """The outermost folder at or below an address that could not be seen and holds a path."""
+    found = None
+    while unseen and len(path) >= len(root):
+        found = _Hidden(path, unseen[path]) if path in unseen else found
+        path = os.path.dirname(path)
+    return found
 
 
 def _there_still(paths: list[str], root: str) -> set[str]:
@@ -124,16 +144,9 @@ def _there_still(paths: list[str], root: str) -> set[str]:
 
 def _why_unanswered(root: str) -> str | None:
     try:
-        return "is empty now" if not _is_there(root) and "/" not in root.partition("://")[2] else None
+        return None if _is_there(root) else _NOTHING
     except OSError as error:
         return _unreadable(error)
-
-
-def _holds_nothing(root: str) -> bool:
-    try:
-        return not _is_there(root) and _why_unanswered(root) is None
-    except OSError:
-        return False
 
 
 def _is_there(root: str) -> bool:
