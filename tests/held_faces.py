@@ -25,6 +25,7 @@ class Server:
     collections: dict[str, dict[int, Embeddings]] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    writes: list[dict[int, Embeddings]] = field(default_factory=list)  # what a collection held after each
     kills_after: int | None = None
     is_away: bool = False
 
@@ -68,11 +69,13 @@ class HeldFaces(AbstractContextManager["HeldFaces"]):
             held[face] = row
             if number == len(ids) // 2:
                 self._asked("upsert the other half")
+        self._server.writes.append(dict(held))
 
     def delete(self, ids: Sequence[int]) -> None:
         self._asked("delete")
         for face in ids:
             self._held().pop(face, None)
+        self._server.writes.append(dict(self._held()))
 
     def flush(self) -> None:
         self._asked("flush")

@@ -18,14 +18,15 @@ from facesearch import Gallery
 from facesearch.arrays import Embeddings
 from facesearch.cluster import milvus
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import MOST_AT_ONCE, MilvusFaces
+from facesearch.cluster.milvus import MOST_AT_ONCE, NONE, MilvusFaces
 from facesearch.cluster.milvus_errors import StoreError
-from facesearch.errors import UsageError
-from facesearch.gallery import store_index, stores
+from facesearch.errors import FaceSearchError, UsageError
+from facesearch.gallery import galleries, store_index, stores
 from facesearch.gallery.backup import back_up, restore
 from facesearch.gallery.database import Database
 from facesearch.gallery.narrowed import Narrowed
 from facesearch.gallery.salvage import salvage
+from facesearch.gallery.storage import Storage
 from facesearch.gallery.store_index import StoreIndex, answered_by
 from facesearch.gallery.store_sync import StrangeStoreError
 from facesearch.gallery.store_table import StoreStamp
@@ -129,8 +130,7 @@ def trial(server: Server, bare_home: Path, tmp_path: Path) -> Trial:
 def test_a_store_in_step_answers_as_the_gallery_does(trial: Trial, server: Server) -> None:
     trial.assert_right(by=_ADDRESS)
     assert trial.notes == []
-    server.collections["faces"] = {face: row for face, row in server.collections["faces"].items() if face < 0}
-    assert (trial.answers()[0] == -1).all()  # it was really asked
+    assert server.calls[-2:] == ["nearest", "has"]
 
 
 def test_newer_faces_are_compared_too_and_gone_ones_leave_no_gap(trial: Trial) -> None:
@@ -210,14 +210,33 @@ def test_a_sync_that_is_cut_off_twice_goes_on(trial: Trial, server: Server, tmp_
             trial.assert_right(by=_ADDRESS)
 
 
-def test_a_restored_backup_does_not_believe_a_store_that_went_on(
-    trial: Trial, server: Server, tmp_path: Path
-) -> None:
+def test_a_restored_backup_has_no_store_and_says_which_it_had(trial: Trial, server: Server, tmp_path: Path) -> None:
     back_up(trial.gallery, tmp_path / "b.zip")
+    notes: list[str] = []
+    restore(tmp_path / "b.zip", "again", notes.append)
+    restored = Trial("again")
+    restored.assert_right(by=None)
+    assert _ADDRESS in notes[-1]
+    assert "store add ADDRESS --gallery again" in notes[-1]
+    with pytest.raises(UsageError, match="no vector store"):
+        restored.gallery.drop_store()
+    galleries.delete("again", notes.append)
+    trial.assert_right(by=_ADDRESS)
+
+
+def test_an_address_that_is_none_is_not_asked(trial: Trial, server: Server) -> None:
+    with trial.gallery.writing() as db, db.transaction():
+        db.connection.execute("UPDATE store SET address = 'milvus://a/b?token=secret'")
+    server.calls = []
+    trial.assert_right(by=None)
+    assert (server.calls, trial.gallery.facts().store) == ([], None)
+
+
+def test_a_copy_does_not_believe_a_store_that_went_on(trial: Trial, server: Server) -> None:
+    shutil.copytree(trial.gallery.directory, trial.gallery.directory.parent / "again")
     trial.remove(5)
     trial.add("new.jpg", _NEW[:3])
     stores.sync(trial.gallery)
-    restore(tmp_path / "b.zip", "again", lambda _: None)
     restored = Trial("again")
     restored.add("other.jpg", -_NEW[:3])  # which get the ids of those three
     restored.sync_file()
@@ -273,6 +292,68 @@ def test_a_store_that_lost_faces_is_found_out_by_the_next_sync(trial: Trial, ser
     trial.assert_right(by=_ADDRESS)
 
 
+def test_a_server_that_loses_the_end_of_what_it_was_sent_is_not_believed(
+    trial: Trial, server: Server, tmp_path: Path
+) -> None:
+    trial.add("new.jpg", _NEW[:3])
+    trial.remove(1, 2)
+    server.writes.clear()
+    stores.sync(trial.gallery)
+    pristine, mark = shutil.copytree(trial.gallery.directory, tmp_path / "pristine"), -trial.stamp().token
+    lost = [held for held in server.writes if mark not in held]
+    assert len(lost) >= 4
+    for held in lost:
+        server.collections["faces"] = dict(held)
+        trial.assert_right(by=None)
+        try:
+            stores.sync(trial.gallery)
+        except StoreError as found_out:
+            stores.sync(trial.gallery, again=isinstance(found_out, StrangeStoreError))
+        assert len(server.collections["faces"]) == 62
+        trial.assert_right(by=_ADDRESS)
+        shutil.rmtree(trial.gallery.directory)
+        shutil.copytree(pristine, trial.gallery.directory)
+
+
+def test_a_store_in_step_is_counted_by_a_sync(trial: Trial, server: Server) -> None:
+    del server.collections["faces"][7]
+    with pytest.raises(StoreError, match="59 faces where 60"):
+        stores.sync(trial.gallery)
+    trial.assert_right(by=None)
+    assert stores.sync(trial.gallery).sent == 60
+    trial.assert_right(by=_ADDRESS)
+
+
+def test_fewer_faces_than_there_are_do_not_pass_for_all_of_them(trial: Trial, server: Server) -> None:
+    held = server.collections["faces"]
+    server.collections["faces"] = {
+        face: row for face, row in held.items() if face < 9
+    }  # as an index that misses some
+    trial.assert_right(by=None)
+    assert "found fewer faces than it was asked for" in trial.notes[-1]
+
+
+def test_a_collection_without_a_mark_is_nobodys_to_drop(trial: Trial, server: Server) -> None:
+    stamp, faces = trial.stamp(), {face: row for face, row in server.collections["faces"].items() if face > 0}
+    server.collections["faces"] = dict(faces)
+    assert not stores.drop_collection(stamp)
+    with trial.gallery.writing() as db, db.transaction():
+        db.store.empty()
+    with pytest.raises(StrangeStoreError):
+        stores.sync(trial.gallery)
+    with pytest.raises(StoreError, match="no mark of facesearch"):
+        stores.add(_other_gallery(), _ADDRESS, replace_it=True)
+    assert server.collections["faces"] == faces
+    server.collections["faces"].clear()
+    assert stores.drop_collection(stamp)
+
+
+def _other_gallery() -> Gallery:
+    with (other := Trial("other")).gallery.writing() as db, db.transaction():
+        db.settings.write(SETTINGS)
+    return other.gallery
+
+
 def test_check_asks_the_store_and_calls_nothing_of_it_damage(trial: Trial, server: Server, command: Cli) -> None:
     assert json.loads(command("check", "--json").out)["store"] is None
     del server.collections["faces"][7]
@@ -312,6 +393,15 @@ def test_a_repaired_gallery_knows_where_its_store_is_and_fills_it_anew(
     salvage(trial.gallery.database, tmp_path / "faces.db")
     with Database.open(tmp_path / "faces.db") as db:
         assert db.store.read() == replace(trial.stamp(), state="empty")
+
+
+def test_repair_fills_the_store_anew(trial: Trial, server: Server, command: Cli) -> None:
+    with trial.gallery.writing() as db, db.transaction():
+        db.connection.execute("UPDATE faces SET embedding = x'00' WHERE id = 7")
+    assert command("repair").code == 0
+    assert trial.stamp().state == "ready"
+    assert len(server.collections["faces"]) == 60  # 59 and the mark
+    trial.assert_right(by=_ADDRESS)
 
 
 def test_a_run_brings_the_store_in_step_and_goes_on_without_it(trial: Trial, server: Server) -> None:
@@ -422,11 +512,37 @@ def test_what_is_forgotten_is_deleted_there_and_what_stays_is_said(
     assert len(server.collections["faces"]) == 60  # 59 and the mark
     server.is_away = True
     (photo,) = [path for path in _paths(trial) if path.endswith("/0-2.jpg")]
-    assert "It is behind until" in command("forget", photo, "--yes").err
+    said = command("forget", photo, "--yes")
+    assert "It is behind until" in said.err
+    assert f"{_ADDRESS} still holds the forgotten faces, until this has been done: facesearch store sync." in said.err
+    assert "found no longer" not in said.err
     server.is_away = False
     assert json.loads(command("store", "sync", "--json").out)["deleted"] == 1
     said = command("galleries", "delete", "default", "--yes")
     assert (said.code, server.collections) == (0, {})
+
+
+@pytest.mark.parametrize("state", ["empty", "strange"])
+def test_faces_that_stay_there_are_not_called_deleted(trial: Trial, server: Server, command: Cli, state: str) -> None:
+    if state == "strange":
+        server.collections["faces"][-(1 << 50)] = _ROWS[0][0]
+    else:
+        with trial.gallery.writing() as db, db.transaction():
+            db.store.empty()
+    said = command("forget", _paths(trial)[0], "--yes")
+    assert (said.code, "still holds the forgotten faces" in said.err) == (0, True)
+    assert "found no longer" not in said.err
+
+
+def test_what_milvus_keeps_is_said_where_bytes_stay_here_too(
+    trial: Trial, server: Server, command: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise FaceSearchError("The disk is full.")
+
+    monkeypatch.setattr(Storage, "erase", refuse)
+    said = command("forget", _paths(trial)[0], "--yes")
+    assert (said.code, "Milvus keeps its bytes" in said.err, len(server.collections["faces"])) == (3, True, 60)
 
 
 def _paths(trial: Trial) -> list[str]:
@@ -505,19 +621,19 @@ def test_galleries_of_before_have_no_store(bare_home: Path, tmp_path: Path) -> N
 
 
 class _Partial:
-    """Finds what it is told."""
+    """Finds what it is told, or no more than it has."""
 
     def __init__(self, found: list[int]) -> None:
         self._found = found
 
     def nearest(self, queries: Embeddings, k: int) -> Ids:
-        return np.array([self._found] * len(queries), np.int64)
+        return np.array([(self._found + [NONE] * k)[:k]] * len(queries), np.int64)
 
     def has(self, face: int) -> bool:
         return True
 
 
-def _not_called() -> NoReturn:
+def _not_called(*_: str) -> NoReturn:
     pytest.fail("The store is what it should be.")
 
 

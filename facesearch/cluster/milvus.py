@@ -169,12 +169,15 @@ class MilvusFaces:
 
     def nearest(self, queries: Embeddings, k: int) -> Ids:
         """The ids of the k nearest of each of m queries, (m, dim): (m, k), NONE where there are fewer. They may be
-        some seconds old. `k` is at most MOST_AT_ONCE."""
+        some seconds old. `k` is at most MOST_AT_ONCE. Where fewer than k are found, all lists are looked into."""
         ids = np.full((len(queries), k), NONE, np.int64)
         at_once = max(1, _ANSWERS_A_CALL // k)
         for start in range(0, len(queries), at_once):
             part = queries[start : start + at_once]
-            for row, hits in zip(ids[start:], self._nearest_loaded(part, k), strict=False):
+            found = self._nearest_loaded(part, k)
+            if self._has_lists() and min(map(len, found)) < k:
+                found = self._nearest(part, k, in_all_lists=True)
+            for row, hits in zip(ids[start:], found, strict=False):
                 row[: len(hits)] = hits
         return ids
 
@@ -226,7 +229,10 @@ class MilvusFaces:
             self._load()
             return self._nearest(queries, k)
 
-    def _nearest(self, queries: Embeddings, k: int) -> list[list[int]]:
+    def _has_lists(self) -> bool:
+        return (self._search or {}).get("index_type") == "IVF_SQ8"
+
+    def _nearest(self, queries: Embeddings, k: int, in_all_lists: bool = False) -> list[list[int]]:
         with self._explained():
             if self._search is None:
                 self._search = self._index()
@@ -235,7 +241,7 @@ class MilvusFaces:
                 data=list(np.ascontiguousarray(queries, np.float32)),
                 limit=k,
                 output_fields=[_ID],
-                search_params={"metric_type": "IP", "params": _search_parameters(self._search, k)},
+                search_params={"metric_type": "IP", "params": _search_parameters(self._search, k, in_all_lists)},
                 consistency_level="Bounded",
                 timeout=ANSWER_SECONDS,
             )
@@ -275,11 +281,11 @@ def _index_parameters(kind: IndexKind, count: int) -> dict[str, Any]:
     return {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}}
 
 
-def _search_parameters(index: dict[str, Any], k: int) -> dict[str, int]:
+def _search_parameters(index: dict[str, Any], k: int, in_all_lists: bool) -> dict[str, int]:
     kind = index.get("index_type")
     if kind == "IVF_SQ8":
         lists = int(index.get("nlist") or index.get("params", {}).get("nlist") or 1024)
-        return {"nprobe": max(32, lists // 8)}
+        return {"nprobe": lists if in_all_lists else max(32, lists // 8)}
     if kind == "DISKANN":
         return {"search_list": max(k, 200)}
     return {"ef": max(_LEAST_EF, k + k // 2)}

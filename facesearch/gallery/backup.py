@@ -24,8 +24,9 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.faults import faults
 from facesearch.gallery.galleries import refuse_absent, refuse_taken
 from facesearch.gallery.schema import triggers_of_migrations
-from facesearch.gallery.sqlite import explained, now, to_read, triggers
+from facesearch.gallery.sqlite import explained, has_table, now, to_read, triggers
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.store_table import words
 from facesearch.home import gallery_dir, valid_name
 
 _FORMAT = 1
@@ -240,12 +241,32 @@ def _restore_into(storage: Storage, archive: zipfile.ZipFile, manifest: Manifest
                 if _unpack(archive, unfinished) != manifest.sha256:
                     raise zipfile.BadZipFile("its database is not as it was written")
                 _refuse_strange(unfinished, file)
+                store = _without_store(unfinished)
                 unfinished.rename(storage.database)
             sync_folder(storage.directory)
+        if store:
+            storage.note(
+                f"The gallery that was backed up had a vector store, {printable(store)}, which stays that gallery's; "
+                f"for one of this gallery's own: facesearch store add ADDRESS{words(storage.name)}."
+            )
     except BaseException:
         if not was_there and not storage.database.exists():
             shutil.rmtree(storage.directory, ignore_errors=True)
         raise
+
+
+def _without_store(database: Path) -> str:
+    """Has the gallery know no vector store: what that holds is another gallery's, and an archive may name any server.
+    Returns where it was; empty where it had none."""
+    with closing(sqlite3.connect(database)) as conn:
+        try:
+            if not has_table(conn, database, "store"):  # an earlier facesearch's
+                return ""
+            with conn:
+                row = conn.execute("DELETE FROM store RETURNING address").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise zipfile.BadZipFile(str(error)) from error
+    return str(row[0]) if row else ""
 
 
 def _unpack(archive: zipfile.ZipFile, to: Path) -> str:

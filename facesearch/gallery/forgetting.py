@@ -14,7 +14,7 @@ from facesearch.gallery.references import AmbiguousNameError, several
 from facesearch.gallery.removal import Removal, StoredPhoto
 from facesearch.gallery.sqlite import BUSY_SECONDS, temporary_files_in
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.stores import KEPT_BYTES, follow
+from facesearch.gallery.stores import follow, follow_forgotten
 from facesearch.photos import places
 from facesearch.photos.addresses import absolute, folder_of, is_absolute, is_under
 from facesearch.photos.whereabouts import Away, is_gone, whereabouts, why_away
@@ -272,10 +272,7 @@ def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> For
             _erase(storage, db)
         finally:
             storage.sync(db, settings)
-            follow(storage, db, settings)
-        stamp = db.store.read()
-    if stamp and done.faces:
-        storage.note(f"{stamp.address}: {KEPT_BYTES}")
+            (follow_forgotten if done.faces else follow)(storage, db, settings)
     backups = contents.backups(storage.directory)
     if backups:
         storage.note(f"Backups still hold what was there before: {', '.join(map(str, backups))}; delete them too.")

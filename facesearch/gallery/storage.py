@@ -246,7 +246,7 @@ class Storage:
                 db.faces,
                 lag(db, now)[1],
                 lambda: self._opened(db, settings) or Narrowed(db.faces, db.faces.ids(), settings.dim),
-                partial(self._answer_in_place_of, stamp, "does not hold what was stored there", " --again"),
+                partial(self._answer_in_place_of, stamp),
             )
 
     def _answer_in_place_of(self, stamp: StoreStamp, why: str, how: str = "") -> None:

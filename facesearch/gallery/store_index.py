@@ -10,6 +10,8 @@ find, and each state in which it may lack a face is one in which it is not asked
 | has another model's embeddings | the local file, until it is filled anew |
 | follows another gallery, a copy or a restored backup | the local file: the mark is not the database's |
 | was dropped, or made again by somebody | the local file: there is no mark |
+| lost the end of what it was sent | the local file: the mark of a filled one was sent last |
+| finds fewer faces than it holds and was asked for | the local file |
 | is filled anew while it is asked | the local file: the mark is looked for after each answer |
 | gives 16,384 answers at most, and more are wanted | the local file |
 | cannot be reached, is silent, refuses | nobody: an error with its address; `here` asks the local file |
@@ -56,10 +58,11 @@ class StoreIndex:
         source: Source,
         gone: int,
         here: Callable[[], Searchable],
-        on_other: Callable[[], None],
+        on_other: Callable[[str, str], None],
     ) -> None:
         """`gone` faces are in the store and no longer in the database; `here` gives what answers in the store's
-        place. `on_other` is called where the store turns out to be none of the stamp's."""
+        place. `on_other` is called where that must be, with what the store does and the option of a sync that mends
+        it."""
         self._remote, self._stamp, self._source, self._gone = remote, stamp, source, gone
         self._make_here, self._on_other = here, on_other
         self._here: Searchable | None = None
@@ -100,9 +103,17 @@ class StoreIndex:
                     raise
             else:
                 if self._remote.has(-self._stamp.token):
-                    return ids
-        self._on_other()
+                    return None if self._is_short(ids) else ids
+        self._on_other("does not hold what was stored there", " --again")
         return None
+
+    def _is_short(self, ids: Ids) -> bool:
+        """Whether less was found than there is, which would look as if there were no more."""
+        least = min(ids.shape[1] - _MARKS, self._stamp.count)  # the gone ones are there too
+        is_short = bool(((ids != NONE).sum(axis=1) < least).any())
+        if is_short:
+            self._on_other("found fewer faces than it was asked for", "")
+        return is_short
 
 
 @contextmanager

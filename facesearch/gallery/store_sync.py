@@ -1,10 +1,11 @@
 """Bringing a collection in step with a database.
 
 A sync notes in the database that it goes on, with a new mark; has the collection bear that mark and no other; sends
-what is newer and deletes what is gone; where that is much, waits for the index; counts; and notes that all is there.
-Cut off at whatever step, it goes on: each step may be done twice. A collection whose mark is neither that of the
-database nor the one that it was to get follows another database, and nothing is written there unless somebody says
-so."""
+what is newer and deletes what is gone; where that is much, waits for the index; counts; has the collection bear the
+mark of one that is filled, so that a server that loses the end of what it was sent loses this first; and notes that
+all is there. Cut off at whatever step, it goes on: each step may be done twice. A collection whose mark is neither
+that of the database nor the one that it was to get follows another database, and nothing is written there unless
+somebody says so."""
 
 import math
 import time
@@ -64,13 +65,13 @@ class Sync:
         stamp = self._db.store.read() or StoreStamp("", "hnsw")
         removed = self._db.removed.newest()
         marks = self._marks_there()
-        is_ours = again or marks is None or (marks <= marks_of(stamp) and (marks or stamp.state != "ready"))
-        if not is_ours:
+        if not (again or self._is_ours(stamp, marks)):
             raise strange(stamp, self._which)
         is_whole = (
             again or not marks or stamp.state == "empty" or not stamp.is_of(self._settings.model, self._settings.dim)
         )
-        if not is_whole and is_in_step(self._db, self._settings, stamp):
+        if not is_whole and marks == {-stamp.token} and is_in_step(self._db, self._settings, stamp):
+            self._refuse_lost(stamp, stamp.count)
             return Synced(stamp.address, stamp.count, 0, 0, 0.0)
         if is_whole and not may_fill:
             raise to_be_filled(stamp, self._which)
@@ -80,8 +81,15 @@ class Sync:
         sent = self._send(stamp)
         self._remote.delete(gone.tolist())
         self._settle(sent, was_cut_off)
+        stamp = self._fill(stamp)
         self._finish(replace(stamp, removed=removed))
         return Synced(stamp.address, self._db.faces.count(), sent, len(gone), time.perf_counter() - started)
+
+    def _is_ours(self, stamp: StoreStamp, marks: set[int] | None) -> bool:
+        """Whether nobody else's faces are there: one without a mark may be anybody's, unless it is empty."""
+        if marks is None or marks:
+            return marks is None or marks <= marks_of(stamp)
+        return stamp.state != "ready" and not self._remote.count()
 
     def _marks_there(self) -> set[int] | None:
         """The marks of the collection; None where there is no collection."""
@@ -94,7 +102,7 @@ class Sync:
 
     def _begin(self, stamp: StoreStamp, removed: int, marks: set[int], is_whole: bool) -> StoreStamp:
         """From here on the collection bears a new mark alone, and the database knows it."""
-        token = stamp.next_token if -stamp.next_token in marks else stamp.token
+        token = next((-mark for mark in _latest_first(stamp) if mark in marks), stamp.token)
         if cut_off := sorted((marks - {-token}) & marks_of(stamp)):  # between two marks
             self._remote.delete(cut_off)
         if is_whole:
@@ -104,16 +112,16 @@ class Sync:
         if is_whole:
             self._note(begun)  # empty until its making is over
             self._remote.make(begun.dim, begun.kind, self._db.faces.count())
-            self._mark(begun)
+            self._mark(begun, begun.next_token)
         begun = replace(begun, state="syncing")
         self._note(begun)
         if not is_whole:
-            self._mark(begun)
+            self._mark(begun, begun.next_token)
             self._remote.delete([-token])
         return begun
 
-    def _mark(self, stamp: StoreStamp) -> None:
-        self._remote.upsert(np.array([-stamp.next_token]), np.zeros((1, stamp.dim), np.float32))
+    def _mark(self, stamp: StoreStamp, token: int) -> None:
+        self._remote.upsert(np.array([-token]), np.zeros((1, stamp.dim), np.float32))
 
     def _note(self, stamp: StoreStamp) -> None:
         with self._db.transaction():
@@ -140,20 +148,31 @@ class Sync:
         if is_much:
             self._remote.settle(self._patience)
 
+    def _fill(self, stamp: StoreStamp) -> StoreStamp:
+        """Once all is there, has the collection bear the mark of that alone."""
+        filled = replace(stamp, token=filled_token(stamp))
+        self._refuse_lost(replace(stamp, token=stamp.next_token), self._db.faces.count())
+        self._mark(filled, filled.token)
+        self._remote.delete([-filled.next_token])
+        return filled
+
     def _finish(self, stamp: StoreStamp) -> None:
-        """Notes that all is there, once that is so. The count is of this moment, so that whoever asks from now on
-        sees what was sent."""
-        count, there = self._db.faces.count(), self._remote.count()
-        if there != count + 1 or self._remote.below_zero() != {-stamp.next_token}:
-            with self._db.transaction():
-                self._db.store.empty()
-            raise StoreError(other_count(replace(stamp, count=count), there - 1, self._which))
-        newest, token = self._db.faces.newest(), stamp.next_token
+        """Notes that all is there. It is counted as of this moment, so that whoever asks from now on sees what was
+        sent, and the mark."""
+        count, newest = self._db.faces.count(), self._db.faces.newest()
+        self._refuse_lost(stamp, count)
         with self._db.transaction():
-            self._db.store.write(
-                replace(stamp, state="ready", token=token, next_token=token, count=count, newest_id=newest)
-            )
+            self._db.store.write(replace(stamp, state="ready", count=count, newest_id=newest))
             self._db.removed.drop_followed()
+
+    def _refuse_lost(self, stamp: StoreStamp, count: int) -> None:
+        """Raises StoreError where not so many faces and the mark are there, and notes that all must be sent."""
+        there = self._remote.count()
+        if there == count + 1 and self._remote.below_zero() == {-stamp.token}:
+            return
+        with self._db.transaction():
+            self._db.store.empty()
+        raise StoreError(other_count(replace(stamp, count=count), there - 1, self._which))
 
 
 def is_in_step(db: Database, settings: GallerySettings, stamp: StoreStamp) -> bool:
@@ -168,8 +187,17 @@ def is_in_step(db: Database, settings: GallerySettings, stamp: StoreStamp) -> bo
 
 
 def marks_of(stamp: StoreStamp) -> set[int]:
-    """The marks that the collection of this stamp may bear."""
-    return {-stamp.token, -stamp.next_token}
+    """The marks that the collection of this stamp may bear; none where it was never filled."""
+    return set(_latest_first(stamp)) if stamp.next_token else set()
+
+
+def filled_token(stamp: StoreStamp) -> int:
+    """The mark of a collection that a sync has filled, which bears `next_token` before."""
+    return stamp.next_token + 1
+
+
+def _latest_first(stamp: StoreStamp) -> tuple[int, int, int]:
+    return -filled_token(stamp), -stamp.next_token, -stamp.token
 
 
 def strange(stamp: StoreStamp, which: str) -> StrangeStoreError:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from facesearch.cluster.addresses import StoreAddress
 from facesearch.cluster.milvus import CollectionFacts, IndexKind
+from facesearch.errors import UsageError
 from facesearch.gallery.sqlite import OF_SQLITE, columns, complete, first_row, has_table
 
 State: TypeAlias = Literal["empty", "syncing", "ready"]
@@ -22,8 +24,8 @@ _MOST_TOKEN = 1 << 62
 class StoreStamp:
     """What a collection must hold to belong to the database: the faces up to `newest_id` but for those deleted up to
     number `removed` (of `Removed`), `count` in all, embedded by `model` in `dim` numbers, and the mark `token`, which
-    every sync renews. While it is `syncing` the mark is `token` or `next_token`, and `newest_id` how far that is;
-    `empty` must be filled from the first face on."""
+    every sync renews. While it is `syncing` the mark is `token`, `next_token` or the one after that, which is that of
+    a filled one, and `newest_id` how far that is; `empty` must be filled from the first face on."""
 
     address: str
     kind: IndexKind
@@ -66,6 +68,11 @@ def new_token() -> int:
     return _LEAST_TOKEN + secrets.randbelow(_MOST_TOKEN - _LEAST_TOKEN)
 
 
+def is_mark(face: int) -> bool:
+    """Whether this id of a face is that of a mark."""
+    return -_MOST_TOKEN - 1 <= face <= -_LEAST_TOKEN
+
+
 def words(gallery: str) -> str:
     """The option that names this gallery in a command that is shown; nothing for the usual one."""
     return "" if gallery == "default" else f" --gallery {gallery}"
@@ -78,11 +85,17 @@ class Stores:
         self._conn, self._path = conn, path
 
     def read(self) -> StoreStamp | None:
-        """The stamp; None where the gallery has no store."""
+        """The stamp; None where the gallery has no store, or one whose address is none, so that nothing is sent
+        there."""
         if not has_table(self._conn, self._path, "store"):  # an earlier facesearch's
             return None
         row = first_row(self._conn, self._path, f"SELECT {_COLUMNS} FROM store")
-        return StoreStamp(*complete(row, "what it knows of its vector store")) if row else None
+        if not row:
+            return None
+        stamp = StoreStamp(*complete(row, "what it knows of its vector store"))
+        with suppress(UsageError):
+            return dataclasses.replace(stamp, address=str(StoreAddress.parse(stamp.address)))
+        return None
 
     def write(self, stamp: StoreStamp) -> None:
         """Notes it in place of the one before."""

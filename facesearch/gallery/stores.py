@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 from facesearch.cluster.addresses import StoreAddress
-from facesearch.cluster.milvus import IndexKind
+from facesearch.cluster.milvus import IndexKind, MilvusFaces
 from facesearch.cluster.milvus_errors import StoreError
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.gallery.database import Database
@@ -23,7 +23,7 @@ from facesearch.gallery.store_sync import (
     strange,
     to_be_filled,
 )
-from facesearch.gallery.store_table import StoreFacts, StoreStamp, words
+from facesearch.gallery.store_table import StoreFacts, StoreStamp, is_mark, words
 
 _PATIENCE = 60.0  # seconds that a run of indexing waits for the index of the store
 _WORTH_A_NOTE = 10_000  # faces: a second
@@ -51,6 +51,8 @@ def add(storage: Storage, address: str, kind: IndexKind = "hnsw", replace_it: bo
             raise StoreError(
                 f"There is a collection {where} already; choose another name, or with --replace it is dropped."
             )
+        if found and not _is_free(remote):
+            raise StoreError(f"{where} bears no mark of facesearch; choose another name for the collection.")
         if found:
             remote.drop()
         stamp = StoreStamp(str(where), kind)
@@ -69,13 +71,13 @@ def sync(storage: Storage, again: bool = False, on_progress: OnProgress = lambda
         return Sync(storage.name, db, settings, remote, on_progress).run(again)
 
 
-def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: bool = False) -> None:
+def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: bool = False) -> bool:
     """Brings the store in step after the database was changed, if there is one; `db` is open for writing. A store
     that does not take it is left behind, with a note. To fill it from the first face on takes long, and is done with
-    `may_fill` alone."""
+    `may_fill` alone. Returns whether it has followed."""
     stamp = db.store.read()
     if stamp is None or is_in_step(db, settings, stamp):
-        return
+        return True
     which = words(storage.name)
     try:
         if stamp.state == "empty" and not may_fill:
@@ -85,10 +87,22 @@ def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: 
         with connected(stamp.address) as remote:
             patience = math.inf if may_fill else _PATIENCE
             Sync(storage.name, db, settings, remote, patience=patience).run(again=False, may_fill=may_fill)
+        return True
     except AskUserError as error:
         storage.note(str(error))
     except FaceSearchError as error:
         storage.note(f"{error} It is behind until: facesearch store sync{which}.")
+    return False
+
+
+def follow_forgotten(storage: Storage, db: Database, settings: GallerySettings) -> None:
+    """As `follow`, after faces were forgotten; what the store keeps of them is said."""
+    has_followed, stamp = follow(storage, db, settings), db.store.read()
+    if stamp and has_followed:
+        storage.note(f"{stamp.address}: {KEPT_BYTES}")
+    elif stamp:
+        command = f"facesearch store sync{words(storage.name)}"
+        storage.note(f"{stamp.address} still holds the forgotten faces, until this has been done: {command}.")
 
 
 def facts(storage: Storage, asks: bool = True) -> StoreFacts:
@@ -102,17 +116,22 @@ def facts(storage: Storage, asks: bool = True) -> StoreFacts:
     try:
         with connected(found.stamp.address) as remote:
             collection = remote.facts()
-            has_mark = collection is not None and bool(remote.below_zero() & marks_of(found.stamp))
-            count = remote.count() - 1 if has_mark else 0
+            marks = remote.below_zero() & marks_of(found.stamp) if collection else set()
+            count = remote.count() - len(marks) if marks else 0
     except FaceSearchError as error:
         return replace(found, fault=str(error))
     if collection is None:
         return replace(found, fault=f"{found.stamp.address} is not there.")
-    if not has_mark and found.stamp.state != "empty":
-        return replace(found, collection=collection, fault=str(strange(found.stamp, words(storage.name))))
-    if found.stamp.state == "ready" and count != found.stamp.count:
-        return replace(found, collection=collection, fault=other_count(found.stamp, count, words(storage.name)))
-    return replace(found, collection=collection)
+    return replace(found, collection=collection, fault=_fault(found.stamp, marks, count, words(storage.name)))
+
+
+def _fault(stamp: StoreStamp, marks: set[int], count: int, which: str) -> str:
+    """Why a collection with these marks and so many faces is not the stamp's; empty where it is."""
+    if stamp.state == "empty":
+        return ""
+    if marks and stamp.state == "ready" and count != stamp.count:
+        return other_count(stamp, count, which)
+    return "" if marks and (stamp.state != "ready" or -stamp.token in marks) else str(strange(stamp, which))
 
 
 def wrong(storage: Storage) -> str:
@@ -159,10 +178,19 @@ def drop_collection(stamp: StoreStamp) -> bool:
         found = remote.facts()
         if found is None:
             return True
-        if not found.dim or remote.below_zero() - marks_of(stamp):
+        if not found.dim or not _is_free(remote, marks_of(stamp)):
             return False
         remote.drop()
     return True
+
+
+def _is_free(remote: MilvusFaces, ours: set[int] | None = None) -> bool:
+    """Whether a collection may be dropped: it bears marks, which are `ours`, or whoever's that facesearch made; one
+    without a mark may be anybody's, unless it is empty."""
+    marks = remote.below_zero()
+    if not marks:
+        return not remote.count()
+    return marks <= ours if ours is not None else all(is_mark(mark) for mark in marks)
 
 
 def _refuse_second(storage: Storage, db: Database, address: str) -> None:

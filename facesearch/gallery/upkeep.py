@@ -201,7 +201,7 @@ def repair(storage: Storage, index_again: IndexAgain) -> Repaired:
                 storage.vectors.unlink(missing_ok=True)
         if settings:
             storage.sync(db, settings)
-            follow(storage, db, settings)
+            follow(storage, db, settings, may_fill=True)
         with suppress(FaceSearchError):  # pictures of faces that could not be kept; the next `forget` tries it again
             storage.thumbnails.sweep(db.pictures.faces)
         kept = sum(db.photos.counts().values()), db.faces.count()
