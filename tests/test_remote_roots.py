@@ -532,6 +532,17 @@ def test_addresses_are_told_from_paths_and_those_that_cannot_be_read_are_refused
     assert folder_of("s3://b/a/1.jpg") == "s3://b/a"
 
 
+def test_no_command_repeats_the_secrets_of_an_address_that_it_refuses(cli: Cli) -> None:
+    address = "https://me:secret@example.org/a.jpg?X-Amz-Signature=secret"
+    for words in (("index", address), ("query", address), ("verify", "a.jpg", address), ("forget", address)):
+        said = cli(*words)
+        assert said.code != 0
+        assert "secret" not in said.err + said.out
+    said = cli("verify", "a.jpg", address)
+    assert said.code == 2
+    assert "https://example.org/a.jpg is a page's address" in said.err
+
+
 def test_a_photo_is_delivered_under_a_name_even_if_its_key_has_none() -> None:
     roots = ["s3://b/p", "s3://b/.."]
     assert in_its_folder("s3://b/p/..", roots[:1]) == "photo"

@@ -7,7 +7,7 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion
-from facesearch.photos.addresses import is_remote
+from facesearch.photos.addresses import absolute, is_remote
 
 GalleryName = Annotated[
     str,
@@ -63,8 +63,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 def place(typed: str) -> str:
     """A path of this machine as `Path` writes it, or an address as it was typed: to two slashes in it a `Path` would
-    be blind."""
-    return typed if is_remote(typed) else str(Path(typed))
+    be blind. Raises UsageError for an address that no photo can be read from, before a password in it is repeated."""
+    if not is_remote(typed):
+        return str(Path(typed))
+    absolute(typed)
+    return typed
 
 
 def gallery_words(name: str) -> str:
