@@ -140,7 +140,7 @@ def test_what_one_cache_has_not_followed_stays() -> None:
         assert db.removed.after(0).tolist() == [2, 3]
 
 
-def test_a_file_of_an_earlier_facesearch_is_compared_with_all_faces_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_an_earlier_facesearch_is_made_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
     gallery = _synced()
     _delete(gallery, "UPDATE index_stamp SET removed = NULL")
     _delete(gallery, "DELETE FROM faces WHERE id = 7")
@@ -299,7 +299,7 @@ def test_one_more_photo_in_a_large_gallery_is_found_and_the_file_of_vectors_not_
 ) -> None:
     gallery = _synced()
     assert _with_one_more(gallery, tmp_path / "photos" / "1.jpg", 1) == 13
-    monkeypatch.setattr("facesearch.gallery.passes.index_recipes", lambda: [SimpleNamespace(name="of fewer faces")])
+    monkeypatch.setattr("facesearch.gallery.lagging.index_recipes", lambda: [SimpleNamespace(name="of fewer faces")])
     assert _with_one_more(gallery, tmp_path / "photos" / "2.jpg", 2) == 13
     with gallery.reading() as (db, settings), gallery.searching(db, settings) as faces:
         ids, rows = db.faces.embeddings_of([14], DIM)

@@ -9,6 +9,7 @@ from facesearch.errors import FaceSearchError, UsageError
 from facesearch.files import printable
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
+from facesearch.gallery.lagging import has_followed
 from facesearch.gallery.records import Forgotten
 from facesearch.gallery.references import AmbiguousNameError, several
 from facesearch.gallery.removal import Removal, StoredPhoto
@@ -271,7 +272,8 @@ def _forgotten(storage: Storage, delete: Callable[[Database], Forgotten]) -> For
         try:
             _erase(storage, db)
         finally:
-            storage.sync(db, settings)
+            if not has_followed(db, storage.vectors):
+                storage.sync(db, settings)
             (follow_forgotten if done.faces else follow)(storage, db, settings)
     backups = contents.backups(storage.directory)
     if backups:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.sqlite import BUSY_SECONDS
 
-DONE, FAILED, NOT_UNDERSTOOD = 0, 1, 3  # exit codes of the program
+DONE, NOT_UNDERSTOOD, FAILED = 0, 3, 4  # exit codes of the program; 1 and 2 are Python's own
 
 _BLOCK = 16 << 20  # bytes read at once
 _HEADER = 100  # bytes at the start of the file, in its first page
@@ -59,13 +59,16 @@ class Layout:
 
 
 def sweep_apart(path: Path) -> bool:
-    """Runs the program; whether it could tell what is free in the file. Raises FaceSearchError while somebody uses
-    the file, and when the disk refuses."""
+    """Runs the program; whether it could begin, and tell what is free in the file. Raises FaceSearchError while
+    somebody uses the file, and when the disk refuses."""
     if not hasattr(os, "pwrite"):  # Windows
         return False
     command = [sys.executable, "-P", "-m", __name__, str(path.absolute())]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode not in (DONE, NOT_UNDERSTOOD):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except OSError:  # the system starts no process
+        return False
+    if done.returncode == FAILED or done.returncode < 0:  # as by a signal
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise FaceSearchError(f"{path} could not be overwritten where nothing is stored any more ({said[-1]}).")
     return done.returncode == DONE

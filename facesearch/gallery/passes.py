@@ -16,6 +16,7 @@ from facesearch.gallery.embedding import Effort
 from facesearch.gallery.grouping import as_they_are, group_all, keep_people, mode_of
 from facesearch.gallery.indexing import Part, flow_here, index_photos
 from facesearch.gallery.judging import keep_up
+from facesearch.gallery.lagging import may_lag
 from facesearch.gallery.migrate import bring_back
 from facesearch.gallery.options import IndexOptions
 from facesearch.gallery.people_from_folders import PeopleFromFolders
@@ -27,7 +28,6 @@ from facesearch.gallery.tally import Tally, recorded_run
 from facesearch.gallery.vectors import import_faiss
 from facesearch.interruption import at_once
 from facesearch.models.advice import advice
-from facesearch.models.cards import index_recipes
 
 if TYPE_CHECKING:
     from facesearch.gallery.on_cluster import Machines
@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)  # what --verbose shows
 OnOutcome = Callable[[Outcome], None]
 
 _SYNC_AFTER = 100_000  # new faces; a query compares with those that are not yet in the index one by one
-
-_FEW = 1_000  # of them cost a query less than a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Passes:
             level = self.options.name_level
             folders = None if level is None else PeopleFromFolders(db, parts, level)
             named = folders.name_alone() if folders else 0
-            lags = self._may_lag(db, is_one_of_many)
+            lags = may_lag(db, self.storage.vectors, is_one_of_many)
             if not lags:
                 self.storage.sync(db, settings)
             effort = Effort(self.pace, settings.max_side, self.options.max_megapixels)
@@ -130,14 +128,6 @@ class Passes:
                 self._catch_up(db, settings)
                 synced += tally.unsynced
                 tally.unsynced = 0
-
-    def _may_lag(self, db: Database, is_one_of_many: bool) -> bool:
-        """Whether the file of vectors may lack what is new: so few faces that queries can look at them one by one,
-        where another pass follows, or where the file is one of very many faces, so that to write it takes longer."""
-        stamp = db.stamp.read()
-        if stamp is None or not (is_one_of_many or stamp.recipe != index_recipes()[0].name):
-            return False
-        return db.faces.newest() - stamp.newest_id < _FEW and self.storage.vectors.exists()
 
     def _catch_up(self, db: Database, settings: GallerySettings) -> None:
         """Brings what is computed from the embeddings up to date: the file of vectors, and own thresholds."""

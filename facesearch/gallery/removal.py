@@ -243,6 +243,8 @@ class Removal:
             return False
         self._conn.execute("PRAGMA secure_delete = OFF")
         dropped = self._conn.execute("DELETE FROM migrated").rowcount
+        if dropped:  # whoever goes on, should this be cut off, must know
+            self._conn.execute("DELETE FROM overwritten")
         self._conn.commit()
         self._conn.execute("PRAGMA secure_delete = ON")
         return dropped > 0

@@ -74,7 +74,7 @@ class Thumbnails:
         """Deletes all pictures but those of faces that are as they were, and each byte of what is deleted; or the
         file, where it is so large that to draw again what is looked at takes less. Raises FaceSearchError when the
         disk refuses that."""
-        if not self.path.exists() or self.path.stat().st_size > _REWRITTEN_UP_TO:
+        if not 0 <= self._size() <= _REWRITTEN_UP_TO:
             self.delete()  # a journal may be left of it
             return
         try:
@@ -83,6 +83,15 @@ class Thumbnails:
                 conn.execute("VACUUM")  # pages keep copies of rows that have moved to others
         except (OSError, *OF_SQLITE):
             self.delete()
+
+    def _size(self) -> int:
+        """The file's size in bytes; -1 where there is none. Raises FaceSearchError when the disk does not say."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            raise FaceSearchError(f"{self.path} cannot be read ({error.strerror}).") from error
 
     def delete(self) -> None:
         """Deletes the file. Raises FaceSearchError when the disk refuses."""

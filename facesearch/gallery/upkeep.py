@@ -115,6 +115,8 @@ def _faults_of_vectors(storage: Storage, db: Database) -> Iterator[str]:
     stamp = db.stamp.read()
     if stamp is None or not storage.vectors.exists():
         return  # the next query makes it
+    if db.removal.is_unfinished():
+        return  # it is written where it lies, or that was cut off: the next that writes finishes it, or makes it anew
     ids = ids_in(storage.vectors, stamp)
     if ids is None:
         yield f"{storage.vectors.name} is not the file that belongs to the database"

@@ -19,6 +19,9 @@ from facesearch.packages import how_to_install
 
 Ids: TypeAlias = NDArray[np.int64]
 NONE = -1  # the id where there are fewer faces than were asked for
+_LEAST_IN_CENTRE = (
+    16  # faces whose mean a cluster's centre is: that of one is this face, and stays when it is forgotten
+)
 
 
 class Source(Protocol):
@@ -56,10 +59,13 @@ Search: TypeAlias = Callable[[Embeddings, int], Ids]  # the ids of the k nearest
 class FaceIndex:
     """Faces to search: those in the file, and the few that are newer than it."""
 
-    def __init__(self, index: Any, recipe: IndexRecipe, source: Source, dim: int, after: int) -> None:
+    def __init__(
+        self, index: Any, recipe: IndexRecipe, source: Source, dim: int, after: int, gone: Ids | None = None
+    ) -> None:
         """`index` is FAISS's, of `dim` numbers a face; `after` is the newest face in it: later ones are read from the
-        source."""
+        source. `gone` are faces in it that are stored no longer."""
         self._index, self._recipe, self._source, self._dim = index, recipe, source, dim
+        self._gone = np.empty(0, np.int64) if gone is None else gone
         newer = list(source.embeddings(dim, after))  # pairs of (n,) and (n, dim)
         self._newer_ids = np.concatenate([ids for ids, _ in newer]) if newer else np.empty(0, np.int64)
         self._newer = np.concatenate([rows for _, rows in newer]) if newer else np.empty((0, dim), np.float32)
@@ -69,17 +75,33 @@ class FaceIndex:
 
     def search(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
         """As Searchable says."""
-        wanted = min(k, max(int(self._index.ntotal), 1))
-        if self._recipe.candidates:
-            set_parameters(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
-        similarities, ids = self._index.search(np.ascontiguousarray(queries, np.float32), wanted)  # (m, wanted) both
-        if self._recipe.candidates:
-            similarities = exact(self._source, self._dim, queries, ids)
-        similarities = np.where(ids == NONE, -np.inf, similarities)
+        similarities, ids = self._found(np.ascontiguousarray(queries, np.float32), k)
         if len(self._newer):
             similarities = np.concatenate([similarities, queries @ self._newer.T], axis=1)  # (m, wanted + newer)
             ids = np.concatenate([ids, np.tile(self._newer_ids, (len(queries), 1))], axis=1)  # the same
         return best(similarities, ids, k)
+
+    def _found(self, queries: Embeddings, k: int) -> tuple[NDArray[np.float32], Ids]:
+        """What the index finds, (m, k or more): k faces that are stored wherever it has so many, for who gets fewer
+        takes them for all. Faces that are gone stand among them with similarity -inf."""
+        whole = max(int(self._index.ntotal), 1)
+        wanted = min(k + len(self._gone), whole)
+        while True:
+            similarities, ids = self._nearest(queries, wanted)
+            is_short = np.isfinite(similarities).sum(axis=1) < min(k, whole)
+            if wanted == whole or not (is_short & (ids[:, -1] != NONE)).any():
+                return similarities, ids
+            wanted = min(2 * wanted, whole)
+
+    def _nearest(self, queries: Embeddings, wanted: int) -> tuple[NDArray[np.float32], Ids]:
+        if self._recipe.candidates:
+            set_parameters(self._index, {"k_factor_rf": max(self._recipe.candidates / wanted, 1.0)})
+        similarities, ids = self._index.search(queries, wanted)  # (m, wanted) both
+        if self._recipe.candidates:
+            similarities = exact(self._source, self._dim, queries, ids)
+        elif len(self._gone):
+            similarities = np.where(np.isin(ids, self._gone), -np.inf, similarities)
+        return np.where(ids == NONE, -np.inf, similarities), ids
 
 
 def exact(source: Source, dim: int, queries: Embeddings, ids: Ids) -> NDArray[np.float32]:
@@ -142,11 +164,44 @@ def build(recipe: IndexRecipe, source: Source, dim: int, count: int) -> Any:
         if gpus(faiss):  # the longest part
             trainer = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(clusters.d))
             clusters.clustering_index = trainer
-        inner.train(sampled(source, dim, min(count, lists * recipe.train_per_list)))
+        sample = sampled(source, dim, min(count, lists * recipe.train_per_list))
+        inner.train(sample)
+        _move_centres(faiss, inner, sample)
     index = faiss.IndexIDMap(inner)
     add(index, source, dim, after=0)
     set_search(index, recipe)
     return index
+
+
+def _move_centres(faiss: Any, index: Any, sample: Embeddings) -> None:
+    """Makes each cluster's centre the mean of those faces of the sample that it was trained on, (n, dim), that are
+    nearest to it, of 16 at the least where there are so many. The codes are of the faces themselves, and not of how
+    they differ from a centre, so that a centre may move."""
+    quantizer = faiss.downcast_index(faiss.extract_index_ivf(index).quantizer)
+    heads = np.ascontiguousarray(sample[:, :2]).view(np.uint64)[:, 0]
+    sample = sample[np.unique(heads, return_index=True)[1]]  # copies of a photo have the same face: each counts once
+    points = _as_clustered(faiss, index, sample)  # (n, d)
+    centres = quantizer.reconstruct_n(0, quantizer.ntotal)  # (lists, d)
+    nearest = quantizer.assign(points, 1)[:, 0]  # (n,)
+    counts = np.bincount(nearest, minlength=len(centres))
+    some = np.flatnonzero(counts)
+    starts = (np.cumsum(counts) - counts)[some]
+    few = counts < _LEAST_IN_CENTRE
+    _, found = faiss.knn(centres[few], points, min(_LEAST_IN_CENTRE, len(points)))  # (few, 16)
+    centres[some] = np.add.reduceat(points[np.argsort(nearest)], starts, axis=0) / counts[some, None]
+    centres[few] = points[found].mean(axis=1)
+    quantizer.reset()
+    quantizer.add(centres)
+
+
+def _as_clustered(faiss: Any, index: Any, rows: Embeddings) -> Embeddings:
+    """What an index forms clusters of: embeddings, (n, dim), or their principal components."""
+    if isinstance(index, faiss.IndexRefine):
+        index = faiss.downcast_index(index.base_index)
+    if isinstance(index, faiss.IndexPreTransform):
+        for i in range(index.chain.size()):
+            rows = index.chain.at(i).apply(rows)
+    return rows
 
 
 def plan(recipe: IndexRecipe, dim: int, count: int) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ def sync(
     Raises FaceSearchError when the disk refuses the file; the file before it is then still whole."""
     count = source.count()
     recipe = choose_recipe(count, recipes)
-    usable = stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model) and belongs(path, stamp)
+    # An earlier facesearch's, which has followed no deletion by its number, has faces as centres of its clusters.
+    usable = stamp is not None and stamp.removed is not None and belongs(path, stamp)
+    usable = usable and stamp is not None and (stamp.recipe, stamp.model) == (recipe.name, model)
     if stamp is not None and usable and (stamp.count, stamp.newest_id) == (count, source.newest()):
         return None
     index = _extended(path, stamp, source, dim, recipe) if stamp is not None and usable else None
@@ -88,17 +91,20 @@ def without_removed(path: Path, stamp: IndexStamp, source: Source) -> IndexStamp
     index = _mapped(path, stamp)
     if index is None:
         return None
-    gone, newest = _gone(index, stamp, source), source.newest()
+    gone, newest = _gone(stamp, source), source.newest()
     try:
         if not erase_in_file(path, index, gone):
             return None
         sha256 = sha256_of(path)
+        os.utime(path)  # a copy of the file as it was before has its size, too
+        mtime_ns = path.stat().st_mtime_ns
     except OSError as error:
         raise FaceSearchError(f"{path} cannot be written ({error.strerror}).") from error
     return dataclasses.replace(
         stamp,
         count=stamp.count - len(gone),
         newest_id=min(stamp.newest_id, newest),
+        mtime_ns=mtime_ns,
         sha256=sha256,
         removed=source.newest_removed(),
     )
@@ -116,7 +122,7 @@ def open_index(
     if index is None:
         return None
     set_search(index, recipe)
-    return FaceIndex(index, recipe, source, dim, stamp.newest_id)
+    return FaceIndex(index, recipe, source, dim, stamp.newest_id, _gone(stamp, source))
 
 
 def build_in_memory(source: Source, dim: int, recipes: Sequence[IndexRecipe]) -> FaceIndex:
@@ -175,7 +181,7 @@ def _extended(path: Path, stamp: IndexStamp, source: Source, dim: int, recipe: I
     index = _read(path, stamp, 0)
     if index is None or plan(recipe, dim, source.count())[1] > _MOST_OUTGROWN * lists_of(index, recipe) > 0:
         return None
-    gone = _gone(index, stamp, source)
+    gone = _gone(stamp, source)
     if len(gone) and not _is_without(index, gone):
         return None
     add(index, source, dim, after=stamp.newest_id)
@@ -191,11 +197,10 @@ def _is_without(index: Any, gone: Ids) -> bool:
     return True
 
 
-def _gone(index: Any, stamp: IndexStamp, source: Source) -> Ids:
-    """The faces in the file that were deleted since it was written."""
-    if stamp.removed is None:  # an earlier facesearch's file
-        return np.setdiff1d(_ids_of(index), source.ids())
-    gone = source.removed_after(stamp.removed)
+def _gone(stamp: IndexStamp, source: Source) -> Ids:
+    """The faces in the file that were deleted since it was written. An earlier facesearch's database numbers the
+    deletions from when this one first writes to it."""
+    gone = source.removed_after(stamp.removed or 0)
     return gone[gone <= stamp.newest_id]
 
 
