@@ -10,10 +10,11 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,14 +24,15 @@ from facesearch.cluster.ray_address import RayAddress
 from facesearch.cluster.ray_cluster import Cluster
 from facesearch.cluster.ray_flow import Likeness, Means, OnRay, _Course
 from facesearch.cluster.ray_joining import _LONGEST, _folder
-from facesearch.cluster.ray_ledger import MOST_DEATHS
+from facesearch.cluster.ray_ledger import MOST_DEATHS, Ledger
 from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Row
 from facesearch.cluster.ray_session import Node
-from facesearch.errors import FaceSearchError, PhotoError, UsageError
+from facesearch.cluster.ray_worker import UnseenError, Worker
+from facesearch.errors import FaceSearchError, PhotoError, RootError, UsageError
 from facesearch.faces.analyser import Analysed
 from facesearch.flow.stages import Failed, Found, Job, Loaded
-from facesearch.photos.file import LoadedPhoto, PhotoFile
+from facesearch.photos.file import MAX_MEGAPIXELS, LoadedPhoto, PhotoFile
 from facesearch.photos.status import Cause, Status
 from tests.conftest import Cli
 
@@ -56,6 +58,7 @@ class Crew:
     end of its worker, by its own (`dies`) or with its node; a photo named deadly ends every worker."""
 
     unseen: frozenset[str] = frozenset()
+    untold: frozenset[str] = frozenset()  # photos that its answers leave out
     events: deque[str] = field(default_factory=deque)
     size: int = 2
     got: list[Batch] = field(default_factory=list)
@@ -97,14 +100,16 @@ class Crew:
 
     def _answer(self, batch: Batch) -> Answer:
         rows: list[Row] = []
-        unseen = []
+        unseen, others = [], []
         for place, item in enumerate(batch.items):
             file = item.photo.file if isinstance(item, Loaded) else item.file
             if file.path in self.unseen and isinstance(item, Job):
                 unseen.append((place, "No such file or directory"))
-            elif not file.path.endswith(".txt"):
+            elif file.path.endswith(".txt"):
+                others.append(place)
+            elif file.path not in self.untold:
                 rows.append(Found(place, file, _digest(file), (1, 1), (1, 1), "", 0.0, _NOTHING))
-        return Answer(tuple(rows), tuple(unseen))
+        return Answer(tuple(rows), tuple(unseen), tuple(others))
 
     def doubt(self, node: str, path: str, why: str) -> None:
         self.doubted.append(f"{node}: {path} ({why})")
@@ -180,8 +185,9 @@ def test_a_photo_that_ends_three_workers_is_named_and_no_other_is() -> None:
     rows = _run(crew, [_job(name) for name in [*names[:10], _DEADLY, *names[10:]]])
     crashed = [row for row in rows if isinstance(row, Failed)]
     assert [(row.file.path, row.error.status, row.error.reason) for row in crashed] == [
-        (_DEADLY, "crashed", "it ended its worker twice")
+        (_DEADLY, "crashed", "it ended its worker three times")
     ]
+    assert crashed[0].error.cause == Cause.MACHINE  # its bytes may be good
     assert _paths(rows) == sorted([*names, _DEADLY])
     assert crew.deaths == {_DEADLY: 3}
 
@@ -195,9 +201,25 @@ def test_what_may_have_ended_a_worker_is_tried_where_nothing_else_is() -> None:
 
 
 def test_nodes_that_go_are_no_photos_fault_however_many_there_are() -> None:
-    crew = Crew(events=deque(["node"] * (3 * MOST_DEATHS)))
-    rows = _run(crew, [_job("a"), _job("b")])
-    assert [type(row) for row in rows] == [Found, Found]
+    names = [str(number) for number in range(3 * MOST_DEATHS)]
+    crew = Crew(events=deque(["node", "node", "answers"] * MOST_DEATHS), size=1)
+    rows = _run(crew, [_job(name) for name in names])
+    assert {type(row) for row in rows} == {Found}
+    assert not any(batch.is_suspect for batch in crew.got)
+
+
+def test_a_photo_that_ends_its_node_is_named_in_the_end() -> None:
+    rows = _run(Crew(events=deque(["node"] * 1000), size=1), [_job("a")])
+    assert [(row.file.path, row.error.status) for row in rows] == [("a", "crashed")]
+
+
+def test_a_worker_that_ends_over_two_batches_has_ended_once() -> None:
+    ledger = Ledger()
+    for _ in range(MOST_DEATHS - 1):
+        for is_next in (False, True):
+            ledger.died(Lost(Batch(1, (_job("a"),)), is_of_node=False, is_next=is_next))
+    with pytest.raises(FaceSearchError, match=f"^{MOST_DEATHS} workers ended"):
+        ledger.died(Lost(Batch(1, (_job("a"),)), is_of_node=False))
 
 
 def test_workers_that_do_nothing_but_end_stop_the_run() -> None:
@@ -226,16 +248,51 @@ def test_a_photo_that_is_not_here_either_fails_as_it_would_without_a_cluster() -
     assert _paths(rows) == ["a", "gone"]
 
 
-def test_a_node_that_sees_none_of_its_photos_is_doubted_where_they_are_here(tmp_path: Path) -> None:
-    here = [str(tmp_path / name) for name in "abc"]
-    for path in here:
-        Path(path).touch()
-    crew = Crew(unseen=frozenset(here))
-    assert _paths(_run(crew, [_job(path) for path in here])) == here
-    assert crew.doubted == [f"one: {here[0]} (No such file or directory)"]
-    crew = Crew(unseen=frozenset({"gone"}))
-    _run(crew, [_job("gone")])
+def test_a_node_that_sees_none_of_its_photos_is_doubted_where_they_can_be_read_here() -> None:
+    crew = Crew(unseen=frozenset("abc"))
+    assert _paths(_run(crew, [_job(name) for name in "abc"])) == ["a", "b", "c"]
+    assert len(crew.doubted) == 1
+    assert crew.doubted[0].endswith(" (No such file or directory)")
+
+
+def test_a_node_is_not_doubted_for_photos_that_nobody_can_read() -> None:
+    names = [f"gone{number}" for number in range(9)]
+    crew = Crew(unseen=frozenset(names))
+    rows = _run(crew, [_job(name) for name in names])
+    assert [row.error.status for row in rows] == ["unreadable"] * 9
     assert crew.doubted == []
+
+
+def test_a_photo_of_which_a_worker_says_nothing_is_not_left_out() -> None:
+    left: list[PhotoFile] = []
+    crew = Crew(untold=frozenset("b"))
+    crew.when_asked = lambda: setattr(crew, "untold", crew.untold if len(crew.got) == 1 else frozenset())
+    assert _paths(_run(crew, [_job("a"), _job("b")], leave=left.append)) == ["a", "b"]
+    assert left == []
+
+
+def test_photos_that_travel_are_in_memory_only_as_far_as_it_bears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesearch.cluster.ray_flow.LOADED_AHEAD", 12)
+    names = [f"photo{number:02}" for number in range(30)]
+    crew = Crew(unseen=frozenset(names), size=8)
+    most = []
+    crew.when_asked = lambda: most.append(sum(batch.loaded for batch in crew.out))
+    assert _paths(_run(crew, [_job(name) for name in names])) == names
+    assert 0 < max(most) <= 12
+
+
+def test_an_error_of_the_source_comes_after_the_rows_of_what_was_taken() -> None:
+    def source() -> Iterator[Job[None]]:
+        yield from (_job(str(number)) for number in range(4))
+        raise RootError("The folder is gone.")
+
+    crew = Crew()
+    rows: list[Any] = []
+    parts = OnRay(lambda _: crew, Means(_read, lambda _: "no", 3, lambda _: None)).run(source())
+    with pytest.raises(RootError, match="The folder is gone"):
+        rows.extend(row for part in parts for row in part)
+    assert _paths(rows) == ["0", "1", "2", "3"]
+    assert crew.busy == 0
 
 
 def test_a_photo_that_is_likely_known_is_read_here_and_is_not_sent() -> None:
@@ -435,3 +492,28 @@ def test_a_root_that_is_not_there_costs_no_cluster(cli: Cli, tmp_path: Path) -> 
     said = cli("index", str(tmp_path / "not" / "there"), "--ray", "127.0.0.1:1")
     assert str(tmp_path / "not" / "there") in said.err
     assert "Ray" not in said.err
+
+
+def test_a_worker_reads_no_other_file_for_the_photo_that_is_meant(tmp_path: Path) -> None:
+    worker = object.__new__(Worker)  # without its networks
+    worker._most, worker._others = MAX_MEGAPIXELS, set()
+    path = tmp_path / "photo.jpg"
+    cv2.imwrite(str(path), np.zeros((9, 9, 3), np.uint8))
+    here = PhotoFile.from_stat(str(path), path.stat())
+    for coarser in (0, 100, 2_000_000_000):  # as shares and FAT have times
+        assert worker._read(replace(here, mtime_ns=here.mtime_ns - coarser))
+    for other in (replace(here, size=here.size + 1), replace(here, mtime_ns=here.mtime_ns - 3_000_000_000)):
+        with pytest.raises(UnseenError, match="another size or time"):
+            worker._read(other)
+
+
+def test_a_worker_names_what_is_no_photo(tmp_path: Path) -> None:
+    worker = object.__new__(Worker)
+    worker._most, worker._others = MAX_MEGAPIXELS, set()
+    path = tmp_path / "text"
+    path.write_text("This is no photo.")
+    job = Job(0, PhotoFile.from_stat(str(path), path.stat()))
+    assert not worker._is_other(job)
+    assert worker._read(job.file) is None
+    assert worker._is_other(job)
+    assert not worker._is_other(job)

@@ -17,6 +17,7 @@ from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use, unseen
 from facesearch.cluster.ray_session import Node, Session
 from facesearch.errors import FaceSearchError, Note
+from facesearch.flow.stages import Job
 from facesearch.models.engines import Engine
 
 _AT_ONCE = 2  # batches with a worker: one that it works on, one that waits there
@@ -25,6 +26,9 @@ _MOST_GONE = 10.0  # seconds in which a cluster may not answer
 _TO_COME = 60.0  # seconds in which a node may yet join where all that worked have gone
 _MOST_STARTS = 3  # of a node on which workers end before they are ready
 _MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
+_SILENT = 30.0  # seconds in which nothing is begun on a node that did not answer, unless the cluster drops it sooner
+_TO_FETCH = 60.0  # seconds for an answer on its way from its node
+_TIMES_LONGER, _LONGER = 2, 300.0  # than all photos of its batches may take, and seconds more: a worker hangs
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class _Worker:
     start: Any
     is_ready: bool = False
     batches: dict[Any, Batch] = field(default_factory=dict)  # by what Ray calls the answer
+    since: float = 0.0  # when it was last heard of, or was given something after it had nothing
 
     def room(self) -> bool:
         has_suspect = any(batch.is_suspect for batch in self.batches.values())
@@ -69,8 +74,10 @@ class RayCrew:
         self._doubts: Counter[str] = Counter()
         self._most: Counter[str] = Counter()  # workers that were ready at once, by node
         self._nodes: list[Node] = []
-        self._counted, self._answered = float("-inf"), time.monotonic()
-        self._usable = float("-inf")  # when there was a worker
+        self._counted = float("-inf")
+        self._unanswered: float | None = None  # since when the cluster has not said which nodes there are
+        self._usable = time.monotonic()  # when there was a worker, or the run began
+        self._silent: dict[str, float] = {}  # nodes that did not answer, and when
         self._count()
 
     @property
@@ -87,7 +94,11 @@ class RayCrew:
 
     def sentence(self) -> str:
         ready = sum(worker.is_ready for worker in self._workers)
-        return f"{ready} of {len(self._workers)} workers are ready, {self.busy} batches are with them"
+        said = f"{ready} of {len(self._workers)} workers are ready, {self.busy} batches are with them"
+        waits = min((worker for worker in self._workers if worker.batches), key=lambda each: each.since, default=None)
+        if waits is None:
+            return said
+        return f"{said}, the longest on the node {waits.node.name} for {time.monotonic() - waits.since:,.0f} seconds"
 
     def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
         """As `Crew.hand_out`: first one to each, then more."""
@@ -100,6 +111,8 @@ class RayCrew:
                         self._give(worker, batch)
 
     def _give(self, worker: _Worker, batch: Batch) -> None:
+        if not worker.batches:
+            worker.since = time.monotonic()
         try:
             worker.batches[worker.actor.work.remote(pickle.dumps(batch, protocol=5))] = batch
         except self._ray.exceptions.RayError as error:
@@ -109,6 +122,7 @@ class RayCrew:
         """As `Crew.wait`."""
         self._session.refuse_cut()
         self._count()
+        self._left += self._stuck()
         if self._left:
             left, self._left = self._left, []
             return left
@@ -128,23 +142,30 @@ class RayCrew:
         return found
 
     def doubt(self, node: str, path: str, why: str) -> None:
-        """As `Crew.doubt`."""
+        """As `Crew.doubt`. The last node stays: what it does not see travels."""
         self._doubts[node] += 1
-        for worker in self._workers:
-            if worker.node.id == node and self._doubts[node] >= _MOST_DOUBTS:
-                self._left += self._refuse(worker.node, Refused(unseen(path, why)))
-                return
+        found = next((worker.node for worker in self._workers if worker.node.id == node), None)
+        has_others = any(worker.is_ready and worker.node.id != node for worker in self._workers)
+        if found and has_others and self._doubts[node] >= _MOST_DOUBTS:
+            self._left += self._refuse(found, Refused(unseen(path, why)))
 
     def close(self) -> None:
         """Ends all workers; what they were given stays undone."""
-        if not self._session.is_usable:
-            return
-        ends = [worker.actor.end.remote() for worker in self._workers if worker.is_ready]
+        if self._session.is_usable:
+            self._end(self._workers)
+            self._workers = []
+
+    def _end(self, workers: list[_Worker]) -> None:
+        """Ends workers, which delete what they have unpacked if they can soon."""
+        ends = []
+        for worker in workers:
+            with suppress(self._ray.exceptions.RayError):
+                if worker.is_ready:
+                    ends.append(worker.actor.end.remote())
         if ends:
             self._ray.wait(ends, num_returns=len(ends), timeout=2)
-        for worker in self._workers:
+        for worker in workers:
             self._kill(worker)
-        self._workers = []
 
     def _put(self, files: dict[str, bytes]) -> Any:
         try:
@@ -165,15 +186,17 @@ class RayCrew:
             return
         nodes = self._session.nodes() if self._session.address.answers() else None
         if nodes is None:
-            if now - self._answered > _MOST_GONE:
+            self._unanswered = self._unanswered or now
+            if now - self._unanswered > _MOST_GONE:
                 raise self._session.gone()
             return
-        self._nodes, self._answered, self._counted = nodes, now, now
+        self._nodes, self._unanswered, self._counted = nodes, None, now
         self._staff()
 
     def _staff(self) -> None:
         """Starts the workers that are not there yet."""
-        open_to_us = [node for node in self._nodes if node.id not in self._refused]
+        silent = {node for node, when in self._silent.items() if time.monotonic() - when < _SILENT}
+        open_to_us = [node for node in self._nodes if node.id not in self._refused and node.id not in silent]
         have = Counter(worker.node.id for worker in self._workers)
         by_id = {node.id: node for node in open_to_us}
         missing = Counter(self._plan.wanted(open_to_us)) - have
@@ -203,17 +226,19 @@ class RayCrew:
         if worker is None:  # it ended with another batch
             return []
         try:
-            answer = self._ray.get(ref)
+            answer = self._ray.get(ref, timeout=_TO_FETCH)
         except self._ray.exceptions.RayTaskError as error:
             return self._refuse(worker.node, Refused(f"failed ({_first_line(error.cause)})"))
         except self._ray.exceptions.RayError as error:
             return self._bury(worker, error)
         if ref == worker.start:
             return self._meet(worker, *answer)
+        worker.since = time.monotonic()
         found: Answer = pickle.loads(answer)
-        if found.rows:
+        batch = worker.batches.pop(ref)
+        if any(isinstance(batch.items[row.key], Job) for row in found.rows):  # what travels any node sees
             self._doubts.pop(worker.node.id, None)
-        return [Done(worker.batches.pop(ref), found, worker.node.id)]
+        return [Done(batch, found, worker.node.id)]
 
     def _meet(self, worker: _Worker, reason: str, answer: bytes) -> list[Done | Lost]:
         found = Refused(reason) if reason else pickle.loads(answer)
@@ -242,8 +267,7 @@ class RayCrew:
                 self._note(f"{self._sentences[-1]} The others go on without it.")
         left = [worker for worker in self._workers if worker.node.id == node.id]
         self._workers = [worker for worker in self._workers if worker.node.id != node.id]
-        for worker in left:
-            self._kill(worker)
+        self._end(left)
         return [Lost(batch, is_of_node=True) for worker in left for batch in worker.batches.values()]
 
     def _bury(self, worker: _Worker, error: Exception) -> list[Done | Lost]:
@@ -251,22 +275,58 @@ class RayCrew:
         self._workers.remove(worker)
         self._kill(worker)
         self._counted = float("-inf")  # another follows
-        is_there = any(node.id == worker.node.id for node in self._session.nodes() or ())
+        is_there = self._is_there(worker.node) and not self._is_of_node(error)
         if is_there and not worker.is_ready:
             self._failed_starts[worker.node.id] += 1
             if self._failed_starts[worker.node.id] >= _MOST_STARTS:
                 return self._refuse(worker.node, Refused(f"starts no worker ({_first_line(error)})"))
-        return [Lost(batch, is_of_node=not is_there) for batch in worker.batches.values()]
+        return _lost(worker, is_of_node=not is_there)
+
+    def _is_there(self, node: Node) -> bool:
+        """Whether a node is. The cluster says so for some time of one that has gone, so that it is asked itself."""
+        if time.monotonic() - self._silent.get(node.id, float("-inf")) < _SILENT:
+            return False
+        listed = self._session.nodes()
+        if (listed is None or any(each.id == node.id for each in listed)) and node.answers():
+            return True
+        self._silent[node.id] = time.monotonic()
+        return False
+
+    def _is_of_node(self, error: Exception) -> bool:
+        """Whether Ray itself takes it for the end of a node, or does not know yet what ended."""
+        kinds = self._ray.exceptions
+        return isinstance(error, kinds.ActorUnavailableError | kinds.NodeDiedError)
+
+    def _stuck(self) -> list[Done | Lost]:
+        """What workers have that are not heard of for longer than any photo may take. They are ended."""
+        found: list[Done | Lost] = []
+        for worker in list(self._workers):
+            photos = sum(len(batch.items) for batch in worker.batches.values())
+            silent = time.monotonic() - worker.since
+            if photos and silent > _TIMES_LONGER * self._order.seconds * photos + _LONGER:
+                self._note(
+                    f"A worker on the node {worker.node.name} has not answered for {silent / 60:,.0f} minutes; "
+                    "another gets its photos."
+                )
+                self._workers.remove(worker)
+                self._kill(worker)
+                found += _lost(worker, is_of_node=False)
+        return found
 
     def _kill(self, worker: _Worker) -> None:
         with suppress(Exception):  # it is gone, or its cluster is
             self._ray.kill(worker.actor)
 
     def _refuse_where_none_is_left(self) -> None:
-        """Raises FaceSearchError where no node can work."""
+        """Raises FaceSearchError where no node can work. Where those that could have gone, others may come."""
         if self._workers:
             return
-        if self._first and all(node.id in self._refused for node in self._nodes if self._plan.places(node)):
+        have_gone = any(node_id not in self._refused for node_id in self._most)
+        if (
+            self._first
+            and not have_gone
+            and all(node.id in self._refused for node in self._nodes if self._plan.places(node))
+        ):
             node, refused = self._first
             raise FaceSearchError(f"The node {node.name} {refused.reason}.")
         if time.monotonic() - self._usable > _TO_COME:
@@ -279,6 +339,10 @@ def _actor_by_value(ray: Any) -> type:
 
     ray.cloudpickle.register_pickle_by_value(ray_actor)
     return ray_actor.Actor
+
+
+def _lost(worker: _Worker, is_of_node: bool) -> list[Done | Lost]:
+    return [Lost(batch, is_of_node, place > 0) for place, batch in enumerate(worker.batches.values())]
 
 
 def _first_line(error: object) -> str:

@@ -18,7 +18,6 @@ from facesearch.flow.stages import Failed, Found, Job, Leave, Loaded, Read, Reco
 from facesearch.flow.stream import threads
 from facesearch.interruption import orderly
 from facesearch.photos.file import LoadedPhoto, PhotoFile
-from facesearch.photos.places import exists
 from facesearch.photos.status import Cause, Status
 
 # That a file's content is known may be told by its size and times: `likely` where both are those of a known photo,
@@ -56,7 +55,7 @@ class Crew(Protocol):
         ...
 
     def doubt(self, node: str, path: str, why: str) -> None:
-        """A node saw none of a batch's photos, of which this is one that this machine sees, and why not."""
+        """A node saw none of a batch's photos, of which this is one that this machine has read, and why not."""
         ...
 
     def sentence(self) -> str:
@@ -101,6 +100,16 @@ class _Reading:
     job: Job[Any]
     travels: bool
     result: "Future[LoadedPhoto | None]"
+    blind: "_Blind | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Blind:
+    """A node saw none of the photos of a batch, and why not."""
+
+    batch: int
+    node: str
+    why: str
 
 
 class _Course:
@@ -118,11 +127,13 @@ class _Course:
         self._ledger = Ledger()
         self._jobs: list[Item] = []  # that make the next batch
         self._readings: deque[_Reading] = deque()
-        self._unread: deque[Job[Any]] = deque()  # that no node sees, to be read here
+        self._unread: deque[tuple[Job[Any], _Blind | None]] = deque()  # that a node does not see, to be read here
+        self._doubted: set[int] = set()  # batches of which a node saw nothing, and this machine something
         self._rows: list[Any] = []
         self._is_at_end = False
         self._stopped: float | None = None
         self._heard = time.monotonic()
+        self._failure: Exception | None = None  # of the source
 
     def stop(self) -> None:
         """No batch goes out any more; what is out may come back for some seconds."""
@@ -140,6 +151,9 @@ class _Course:
             if self._rows:
                 rows, self._rows = self._rows, []
                 yield rows
+                self._heard = time.monotonic()  # whoever takes them takes the time that it takes
+        if self._failure is not None:
+            raise self._failure
 
     def _is_over(self) -> bool:
         busy = self._crew.busy if self._crew else 0
@@ -152,7 +166,11 @@ class _Course:
         """Takes from the source until the workers have enough, or for a moment."""
         until = time.monotonic() + _SLICE
         while self._has_room() and time.monotonic() < until:
-            item = next(source, None)
+            try:
+                item = next(source, None)
+            except Exception as error:  # what is out would come back into the next source's rows
+                self._failure = error
+                item = None
             if item is None:
                 self._is_at_end = True
                 return
@@ -166,6 +184,8 @@ class _Course:
     def _has_room(self) -> bool:
         if self._is_at_end or len(self._rows) >= _PASSING or len(self._readings) >= _AT_ONCE:
             return False
+        if self._readings and self._held() >= LOADED_AHEAD:
+            return False
         size = self._crew.size if self._crew else 1
         return len(self._ledger) < max(size, 1)
 
@@ -175,13 +195,17 @@ class _Course:
         likeness = self._means.likeness(file)
         return likeness == "likely" or (likeness == "perhaps" and len(self._ledger) > 0)
 
+    def _held(self) -> int:
+        """Bytes in memory of photos that are being read here, and of those that travel."""
+        return sum(max(each.job.file.size, 1) for each in self._readings) + self._ledger.loaded
+
     def _take_unread(self, submit: Callable[..., Any]) -> None:
-        """Reads what no node sees, as much at once as the memory bears."""
-        held = sum(each.job.file.size for each in self._readings if each.travels)
-        while self._unread and (not held or held + self._unread[0].file.size <= LOADED_AHEAD):
-            job = self._unread.popleft()
+        """Reads what a node does not see, as much at once as the memory bears."""
+        held = self._held()
+        while self._unread and (not held or held + self._unread[0][0].file.size <= LOADED_AHEAD):
+            job, blind = self._unread.popleft()
             held += max(job.file.size, 1)
-            self._readings.append(_Reading(job, True, submit(self._means.read, job.file)))
+            self._readings.append(_Reading(job, True, submit(self._means.read, job.file), blind))
 
     def _settle_read(self) -> None:
         """What was read here is known, or goes out."""
@@ -199,6 +223,7 @@ class _Course:
             if photo is None:
                 self._leave(each.job.file)
             else:
+                self._doubt(each)
                 read.append((each, Loaded(each.job.key, photo)))
         for (reading, loaded), row in zip(read, self._recognised([each for _, each in read]), strict=True):
             if row is not loaded:
@@ -207,6 +232,13 @@ class _Course:
                 self._ledger.add([loaded])
             else:
                 self._add(reading.job)
+
+    def _doubt(self, read: _Reading) -> None:
+        """A photo is good here that was in a batch of which a node saw nothing."""
+        blind = read.blind
+        if self._crew and blind and blind.batch not in self._doubted:
+            self._doubted.add(blind.batch)
+            self._crew.doubt(blind.node, read.job.file.path, blind.why)
 
     def _recognised(self, loaded: list[Loaded[Any]]) -> list[Any]:
         """What passes by in the place of each photo whose content is known; else the photo."""
@@ -230,7 +262,10 @@ class _Course:
             self._crew = self._assemble(self._ledger.files())
             self._heard = time.monotonic()
         if self._crew:
+            had_nothing = not self._crew.busy
             self._crew.hand_out(self._ledger.next)
+            if had_nothing:
+                self._heard = time.monotonic()
 
     def _collect(self) -> None:
         """What has come back."""
@@ -262,15 +297,14 @@ class _Course:
             self._heard = time.monotonic()
 
     def _accept(self, done: Done) -> None:
-        self._ledger.came_back()
+        self._ledger.came_back(done.batch)
         items, answer = done.batch.items, done.answer
-        unseen = {place for place, _ in answer.unseen}
         rows = {row.key: row for row in answer.rows}
-        for place, item in enumerate(items):
-            if place not in rows and place not in unseen:
-                self._leave(_file_of(item))
+        for place in answer.others:
+            self._leave(_file_of(items[place]))
         self._rows += self._known_or_found([_as_of(items[place], row) for place, row in rows.items()])
-        self._hand_back([items[place] for place in sorted(unseen)], done)
+        told = rows.keys() | set(answer.others)
+        self._hand_back([item for place, item in enumerate(items) if place not in told], done)
 
     def _known_or_found(self, rows: list[Any]) -> list[Any]:
         """The rows, with what passes by in place of those whose content has become known since they went out."""
@@ -284,18 +318,18 @@ class _Course:
         return [passed.get(id(row), row) for row in rows]
 
     def _hand_back(self, items: list[Item], done: Done) -> None:
-        """Photos that a node does not see are read here, which also tells whether they are there at all."""
-        self._unread += [Job(item.key, _file_of(item)) for item in items]
-        if self._crew and items and len(items) == len(done.batch.items):
-            path = _file_of(items[0]).path
-            if exists(path):
-                self._crew.doubt(done.node, path, done.answer.unseen[0][1])
+        """Photos that a node does not see are read here, which also tells whether they can be at all."""
+        unseen, blind = done.answer.unseen, None
+        if unseen and len(unseen) == len(done.batch.items):
+            blind = _Blind(done.batch.number, done.node, unseen[0][1])
+        self._unread += [(Job(item.key, _file_of(item)), blind) for item in items]
 
     def _bury(self, lost: Lost) -> None:
-        guilty = self._ledger.died(lost.batch, lost.is_of_node)
+        guilty = self._ledger.died(lost)
         if guilty is not None:
             digest = guilty.photo.digest if isinstance(guilty, Loaded) else None
-            error = PhotoError(Status.CRASHED, "it ended its worker twice", Cause.FILE)
+            # A worker that ended says nothing of the photo's bytes: its memory may have been wanted for others.
+            error = PhotoError(Status.CRASHED, "it ended its worker three times", Cause.MACHINE)
             self._rows.append(Failed(guilty.key, _file_of(guilty), digest, error))
 
 

@@ -67,24 +67,31 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Photos that a worker gets at once. `deaths` counts the workers that ended over it: it is then given to one that
-    has nothing else to do."""
+    has nothing else to do. `node_ends` counts those that ended with their node, or were left out with it."""
 
     number: int
     items: tuple[Item, ...]
     deaths: int = 0
+    node_ends: int = 0
 
     @property
     def is_suspect(self) -> bool:
         return self.deaths > 0
 
+    @property
+    def loaded(self) -> int:
+        """Bytes of the photos in it that travel."""
+        return sum(len(item.photo.data) for item in self.items if isinstance(item, Loaded))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a worker made of a batch: rows, whose keys are places in the batch, and the places of photos that its node
-    does not see, each with the reason. The places of files that are no photos are in neither."""
+    does not see, each with the reason, and of files that are no photos."""
 
     rows: tuple[Row, ...]
     unseen: tuple[tuple[int, str], ...] = ()
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A batch whose worker ended. That is the fault of its photos, perhaps, where it was not that of its node."""
+    """A batch whose worker ended. That is the fault of its photos, perhaps, where it was not that of its node.
+    `is_next` where it is not the first that this worker had."""
 
     batch: Batch
     is_of_node: bool
+    is_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)

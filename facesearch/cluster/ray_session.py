@@ -24,12 +24,18 @@ _TO_ANSWER = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A machine of a cluster, or what Ray takes for one, with the processors and GPUs that Ray gives out there."""
+    """A machine of a cluster, or what Ray takes for one, with the processors and GPUs that Ray gives out there, and
+    the address at which its own process answers."""
 
     id: str
     name: str
     cpus: float
     gpus: float
+    address: RayAddress | None = None
+
+    def answers(self) -> bool:
+        """Whether it is there: the cluster itself notices much later that a node has gone."""
+        return self.address is None or self.address.answers()
 
 
 class Session:
@@ -249,4 +255,5 @@ def _node(found: dict[str, Any]) -> Node:
         printable(f"{known_as} ({address}, {found['NodeID'][:8]})"),
         resources.get("CPU", 0.0),
         resources.get("GPU", 0.0),
+        RayAddress(address, found["NodeManagerPort"]),
     )

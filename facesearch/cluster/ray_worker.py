@@ -12,9 +12,12 @@ from facesearch.flow.analysis import analysis
 from facesearch.flow.stages import Failed, Job, Loaded, Stages, Work
 from facesearch.models.device import Device
 from facesearch.models.export import exported_to, is_prepared
+from facesearch.photos.addresses import is_remote
 from facesearch.photos.file import LoadedPhoto, PhotoFile, load
 from facesearch.photos.places import examined
 from facesearch.photos.status import Cause, Status
+
+_COARSEST = 2_000_000_000  # nanoseconds between two times of a file, on FAT; shares have others
 
 
 class UnseenError(PhotoError):
@@ -51,6 +54,7 @@ class Worker:
 
         cv2.setNumThreads(1)
         self._folder, self._most = folder, order.max_megapixels
+        self._others: set[str] = set()  # paths of files that are no photos
         device: Device = "gpu" if order.on_gpu else "cpu"
         analyser = Analyser.of_prepared(order.detector, order.embedder, device, 1, order.precision)
         analyse = analysis(analyser, order.makes_pictures)
@@ -77,16 +81,31 @@ class Worker:
                     unseen.append((row.key, row.error.reason))
                 else:
                     rows.append(row)
-        return pickle.dumps(Answer(tuple(rows), tuple(unseen)), protocol=5)
+        others = [place for place, item in enumerate(asked.items) if isinstance(item, Job) and self._is_other(item)]
+        return pickle.dumps(Answer(tuple(rows), tuple(unseen), tuple(others)), protocol=5)
 
     def end(self) -> None:
         """Ends the decoders, and deletes what was unpacked here once nobody needs it."""
         self._stages.stop()
         self._folder.leave()
 
+    def _is_other(self, job: Job[int]) -> bool:
+        """Whether it was read and is no photo. That is told once."""
+        is_other = job.file.path in self._others
+        self._others.discard(job.file.path)
+        return is_other
+
     def _read(self, file: PhotoFile) -> LoadedPhoto | None:
+        """Raises UnseenError where another file is at this path: it would be taken for the one that is meant. What is
+        at an address is the same from everywhere."""
+        why = "" if is_remote(file.path) else _why_not_seen(file)
+        if why:
+            raise UnseenError(Status.UNREADABLE, why, Cause.MACHINE)
         try:
-            return load(file, self._most)
+            photo = load(file, self._most)
+            if photo is None:
+                self._others.add(file.path)
+            return photo
         except PhotoError as error:
             if error.status == Status.UNREADABLE and error.cause == Cause.MACHINE:
                 raise UnseenError(error.status, error.reason, error.cause) from error
@@ -123,7 +142,8 @@ def _why_not_seen(file: PhotoFile) -> str:
         found = examined(file.path)
     except OSError as error:
         return error.strerror or str(error)
-    return "" if (found.size, found.mtime_ns) == (file.size, file.mtime_ns) else "another size or time"
+    is_it = found.size == file.size and abs(found.mtime_ns - file.mtime_ns) <= _COARSEST
+    return "" if is_it else "another size or time"
 
 
 def _facts(engine: Any) -> tuple[str, str]:

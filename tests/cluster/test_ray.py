@@ -221,7 +221,7 @@ def test_a_node_that_is_killed_and_a_photo_that_kills_its_worker_cost_no_other_p
         _until(lambda: _stored(home) >= 15 and cluster.somebody_waits(), driver)
         cluster.kill("a")
     assert driver.ended().code == ExitCode.SOME_UNREAD, driver.err
-    assert (str(guilty), "it ended its worker twice") in _reasons(driver)
+    assert (str(guilty), "it ended its worker three times") in _reasons(driver)
     assert "raylet" not in driver.out + driver.err
     contents = _contents(home, "ray")
     assert contents.pop(str(guilty))[0][4] == "crashed"
