@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -107,6 +108,12 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 hexadecimal digits, read block by block. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def without_secrets(address: str) -> str:
+    """An address as it may be shown: without a password before the @, and without what a signed one has behind the
+    question mark."""
+    return printable(re.sub(r"://[^/]*@", "://", re.split(r"[?#]", address)[0]))
 
 
 def printable(text: str) -> str:

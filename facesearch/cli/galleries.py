@@ -79,8 +79,13 @@ def delete_gallery(
     doomed = to_delete(name, show.note)
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(f"This would delete {_what_goes(doomed)}, and cannot be undone; give --yes to do it.")
+            store = f" and drop {doomed.store}" if doomed.store else ""
+            raise UsageError(
+                f"This would delete {_what_goes(doomed)}{store}, and cannot be undone; give --yes to do it."
+            )
         show.warn(f"To delete: {_what_goes(doomed)}, in {doomed.gallery.directory}. No photo is touched.")
+        if doomed.store:
+            show.warn(f"Dropped too: {doomed.store}, also for copies of this gallery that ask it.")
         if not typer.confirm(f"Delete the gallery '{name}'?", err=True):
             show.note("Nothing was deleted.")
             return ExitCode.NO

@@ -32,15 +32,33 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Drop a collection of that name that facesearch made before.")
     ] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> ExitCode:
     """Add a vector store to a gallery: a collection in a Milvus, which is filled with all faces. From then on it
-    answers queries, and index keeps it in step. What is true stays in the gallery."""
+    answers queries, and index keeps it in step. What is true stays in the gallery.
+
+    Exit code 1: you answered no."""
+    from facesearch.cluster.addresses import StoreAddress
     from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
 
+    if replace and not (yes or _may_drop(str(StoreAddress.parse(address)))):
+        return ExitCode.NO
     stores.add(Storage(gallery, show.note), address, index, replace)
     return _sync(gallery, json)
+
+
+def _may_drop(address: str) -> bool:
+    """Whether the user lets a collection go. Raises UsageError where nobody can be asked."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"This would drop {address} with all faces in it; give --yes to do it.")
+    if typer.confirm(f"Drop {address} with all faces in it?", err=True):
+        return True
+    show.note("Nothing was dropped.")
+    return False
 
 
 def sync(
@@ -85,19 +103,13 @@ def drop(
     this machine's own vectors answer from then on.
 
     Exit code 1: you answered no."""
-    import sys
-
     from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
 
     storage = Storage(gallery, show.note)
     address = stores.facts(storage, asks=False).stamp.address
-    if not (yes or keep_there):
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(f"This would drop {address} with all faces in it; give --yes to do it.")
-        if not typer.confirm(f"Drop {address} with all faces in it?", err=True):
-            show.note("Nothing was dropped.")
-            return ExitCode.NO
+    if not (yes or keep_there or _may_drop(address)):
+        return ExitCode.NO
     if stores.drop(storage, keep_there):
         show.say(f"Dropped {address}.")
         show.note(stores.KEPT_BYTES)

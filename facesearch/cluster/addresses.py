@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from facesearch.errors import UsageError
+from facesearch.files import without_secrets
 
 _SCHEMES: Final = {"milvus": "http", "milvus+tls": "https"}  # and what pymilvus calls them
 _PORT: Final = 19530  # Milvus' own
@@ -40,7 +41,7 @@ class StoreAddress:
         is_whole = parts.scheme in _SCHEMES and _HOST.fullmatch(host) and _NAME.fullmatch(name)
         # Under such a name pymilvus would ask its server for other addresses, and go there.
         if not is_whole or parts.query or parts.fragment or "global-cluster" in host:
-            raise UsageError(f"{text[:200]!a} is not the address of a vector store; {_EXAMPLE}")
+            raise UsageError(f"{without_secrets(text)[:200]!a} is not the address of a vector store; {_EXAMPLE}")
         return cls(parts.scheme, f"{host}:{port}", name)
 
     @property

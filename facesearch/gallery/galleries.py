@@ -14,7 +14,8 @@ from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.known_names import gallery_names
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.stores import KEPT_BYTES, drop_collection
+from facesearch.gallery.store_table import StoreStamp
+from facesearch.gallery.stores import KEPT_BYTES, NOT_OURS, drop_collection
 from facesearch.home import gallery_dir, valid_name
 
 
@@ -38,11 +39,12 @@ class GalleryEntry:
 @dataclass(frozen=True, slots=True)
 class ToDelete:
     """What would go with a gallery. `backups` are copies that `repair` left; `strange` files are not facesearch's and
-    stay."""
+    stay. `store` is the address of its vector store, whose collection goes too; empty without one."""
 
     gallery: GalleryEntry
     backups: tuple[Path, ...]
     strange: tuple[str, ...]
+    store: str = ""
 
 
 def galleries() -> Iterator[GalleryEntry]:
@@ -69,7 +71,10 @@ def to_delete(name: str, note: Note) -> ToDelete:
     storage = Storage(name, note)
     refuse_absent(storage)
     folder = storage.directory
-    return ToDelete(_entry(name), tuple(contents.backups(folder)), contents.unknown(folder))
+    stamp = _store_of(storage)
+    return ToDelete(
+        _entry(name), tuple(contents.backups(folder)), contents.unknown(folder), stamp.address if stamp else ""
+    )
 
 
 def delete(name: str, note: Note) -> ToDelete:
@@ -139,13 +144,18 @@ def _rename(folder: Path, to: Path) -> None:
         ) from error
 
 
-def _leave_store(storage: Storage) -> None:
-    """Drops the faces in the gallery's vector store, or says that they stay."""
+def _store_of(storage: Storage) -> StoreStamp | None:
+    """None also for a damaged database, which goes all the same."""
     try:
         with Database.open(storage.database) as db:
-            stamp = db.store.read()
-    except FaceSearchError:  # of a damaged database, which goes all the same
-        return
+            return db.store.read()
+    except FaceSearchError:
+        return None
+
+
+def _leave_store(storage: Storage) -> None:
+    """Drops the faces in the gallery's vector store, or says that they stay."""
+    stamp = _store_of(storage)
     if stamp is None:
         return
     try:
@@ -153,7 +163,7 @@ def _leave_store(storage: Storage) -> None:
     except FaceSearchError as error:
         storage.note(f"{error} The faces that it holds of this gallery stay there, until its collection is dropped.")
         return
-    storage.note(f"{stamp.address}: {KEPT_BYTES}" if is_dropped else f"{stamp.address} follows others, and stays.")
+    storage.note(f"{stamp.address}: {KEPT_BYTES}" if is_dropped else f"{stamp.address} {NOT_OURS}, and stays.")
 
 
 def _delete_files(folder: Path) -> None:

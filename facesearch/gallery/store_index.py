@@ -1,6 +1,6 @@
 """Search by a vector store beside the gallery. What it finds are ids; every answer is judged again from the database,
 so that whatever the store holds, no similarity is another one than here. What can be wrong is only what it does not
-find, and each state in which it may lack a face is one in which it is not asked:
+find, and each state in which it is known that it may lack a face is one in which it is not asked:
 
 | the store | who answers |
 |---|---|
@@ -12,6 +12,7 @@ find, and each state in which it may lack a face is one in which it is not asked
 | was dropped, or made again by somebody | the local file: there is no mark |
 | lost the end of what it was sent | the local file: the mark of a filled one was sent last |
 | finds fewer faces than it holds and was asked for | the local file |
+| lost other faces than the last | the store, without these, until a sync or `info` counts them |
 | is filled anew while it is asked | the local file: the mark is looked for after each answer |
 | gives 16,384 answers at most, and more are wanted | the local file |
 | cannot be reached, is silent, refuses | nobody: an error with its address; `here` asks the local file |

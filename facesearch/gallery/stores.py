@@ -27,6 +27,7 @@ from facesearch.gallery.store_table import StoreFacts, StoreStamp, is_mark, word
 
 _PATIENCE = 60.0  # seconds that a run of indexing waits for the index of the store
 _WORTH_A_NOTE = 10_000  # faces: a second
+NOT_OURS = "does not bear this gallery's mark"
 KEPT_BYTES = (
     "What is deleted there is found no longer, but Milvus keeps its bytes in its logs and segments until it has "
     "compacted them and collected its garbage: hours to days, as its operator has set it."

@@ -5,7 +5,7 @@ import os
 import re
 
 from facesearch.errors import UsageError
-from facesearch.files import printable
+from facesearch.files import without_secrets
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # of two letters or more: C:// is a disk
 _AS_PATH = re.compile(r"(s3|s3a|gs|gcs|az|abfss?|memory|file):/(?!/)")  # what a `Path` makes of an address
@@ -32,14 +32,12 @@ def absolute(typed: str | os.PathLike[str]) -> str:
     if scheme == "file":
         return _of_this_machine(text, rest)
     if scheme in ON_THE_WEB:
-        raise UsageError(
-            f"{_without_secrets(text)} is a page's address, which nothing here opens; download it first."
-        )
+        raise UsageError(f"{without_secrets(text)} is a page's address, which nothing here opens; download it first.")
     inside = rest.rstrip("/")
     first = inside.partition("/")[0]
     if not first:
         raise UsageError(
-            f"{_without_secrets(text)} names no bucket; write {scheme}://BUCKET or {scheme}://BUCKET/FOLDER."
+            f"{without_secrets(text)} names no bucket; write {scheme}://BUCKET or {scheme}://BUCKET/FOLDER."
         )
     name, at, _ = first.rpartition("@")
     if at and (scheme not in _OF_ACCOUNTS or not name or ":" in name):
@@ -53,15 +51,9 @@ def absolute(typed: str | os.PathLike[str]) -> str:
 def _of_this_machine(text: str, rest: str) -> str:
     if not rest.startswith("/"):
         raise UsageError(
-            f"{_without_secrets(text)} names no file of this machine; write file:///FOLDER, or the path alone."
+            f"{without_secrets(text)} names no file of this machine; write file:///FOLDER, or the path alone."
         )
     return os.path.abspath(rest)
-
-
-def _without_secrets(text: str) -> str:
-    """An address as it may be shown: without a password before the @, and without what a signed one has behind the
-    question mark."""
-    return printable(re.sub(r"://[^/]*@", "://", re.split(r"[?#]", text)[0]))
 
 
 def is_absolute(path: str) -> bool:

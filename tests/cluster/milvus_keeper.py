@@ -4,7 +4,8 @@ Milvus 2.3.5 listens on every address of the machine, its etcd on two fixed port
 So it gets a network of its own, in which there is nothing but a loopback, an empty /run and an empty /tmp; one port
 of the machine's own loopback is forwarded to it. What it prints, a JSON object a line:
 {"port": 40001} at first, then {"pid": 123, "seconds": 2.4} for each line "start" on its standard input, or
-{"refused": "why"}. At the end of its input it ends the server, and the kernel does that where this process is killed.
+{"refused": "why"}, or {"denied": "why"} where it is the machine that does. At the end of its input it ends the
+server, and the kernel does that where this process is killed.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         _move_to_own_network()
     except OSError as error:
-        _say(refused=f"this machine gives no network of its own to a process: {error}")
+        _say(denied=f"this machine gives no network of its own to a process: {error}")
         return
     _say(port=listener.getsockname()[1])
     asyncio.run(_keep(listener))

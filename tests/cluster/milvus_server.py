@@ -26,7 +26,11 @@ _SESSION_S = (
 
 
 class CannotRunError(Exception):
-    """Says why the server cannot run on this machine."""
+    """Says why the server cannot run."""
+
+
+class NoMachineForItError(CannotRunError):
+    """It is the machine that does not let it run, and nothing that could be installed or mended."""
 
 
 class Milvus:
@@ -76,6 +80,8 @@ class Milvus:
     def _reply(self) -> dict[str, Any]:
         line = self._keeper.stdout.readline()  # type: ignore[union-attr]
         reply: dict[str, Any] = json.loads(line or '{"refused": "its keeper ended"}')
+        if "denied" in reply:
+            raise NoMachineForItError(reply["denied"])
         if "refused" in reply:
             raise CannotRunError(reply["refused"])
         return reply
@@ -107,7 +113,7 @@ def milvus(folder: Path, asks_who: bool = False) -> Iterator[Milvus]:
 
 def _package() -> Path:
     if sys.platform != "linux" or os.uname().machine != "x86_64":
-        raise CannotRunError("the package milvus has a server for Linux on x86-64 alone")
+        raise NoMachineForItError("the package milvus has a server for Linux on x86-64 alone")
     spec = util.find_spec("milvus")
     if spec is None or spec.origin is None:
         raise CannotRunError("the package milvus is not installed")
