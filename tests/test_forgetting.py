@@ -12,14 +12,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from facesearch.gallery import forgetting, free_space, removal
+from facesearch.errors import FaceSearchError
+from facesearch.gallery import forgetting, free_space, lagging, removal, vectors_erasing, vectors_file
+from facesearch.gallery import storage as storage_module
 from facesearch.gallery.database import Database
 from facesearch.gallery.forgetting import LeftBehindError, forget, forget_missing
-from facesearch.gallery.free_space import InUseError, NotUnderstoodError, sweep
+from facesearch.gallery.free_space import InUseError, NotUnderstoodError, sweep, sweep_apart
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
 from facesearch.gallery.storage import Storage
+from facesearch.gallery.upkeep import Soundness, check
+from facesearch.models.cards import index_recipes
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from tests.made_up_gallery import DETECTOR, MODEL, face
@@ -39,6 +44,15 @@ def never_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def clustered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of vectors is of clusters, as that of very many faces is."""
+    flat, ivf = index_recipes()
+    recipes = structs.replace(flat, up_to_faces=-1), structs.replace(ivf, up_to_faces=None, lists_per_root=1)
+    for module in (storage_module, lagging):
+        monkeypatch.setattr(module, "index_recipes", lambda: recipes)
 
 
 def _made(dim: int) -> Storage:
@@ -196,6 +210,84 @@ def test_what_is_forgotten_while_somebody_reads_goes_with_the_next_command(
     assert _found(storage.directory, _of(traces, gone, gone)) == 0
 
 
+def test_a_file_of_vectors_that_lags_is_not_written_anew_for_a_forget(
+    home: Path, clustered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = _made(16)
+    row = np.eye(1, 16, dtype=np.float32)
+    with storage.writing() as db, db.transaction():
+        db.photos.save(PhotoRow(PhotoFile("/new.jpg", 1, 1), Status.OK, b"new", faces=[face()], embeddings=row))
+        newest = db.faces.newest()
+    monkeypatch.setattr(vectors_file, "_save", lambda *_: pytest.fail("the file is written anew"))
+    forget(storage, _path(2, 3))
+    forget(storage, _name(5))
+    with storage.reading() as (db, settings), storage.searching(db, settings) as faces:
+        stamp = db.stamp.read()
+        assert stamp is not None
+        assert (stamp.newest_id, stamp.removed) == (newest - 1, db.removed.newest())
+        similarities, ids = faces.search(row, db.faces.count())
+        assert ids[0, 0] == newest
+        assert np.isfinite(similarities).all()
+    assert check(storage).faults == ()
+
+
+def test_a_file_of_vectors_in_which_codes_are_being_overwritten_is_not_damaged(
+    home: Path, clustered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, found = _made(16), list[Soundness]()
+    write = vectors_erasing._write
+
+    def and_look(*words: Any) -> None:
+        write(*words)
+        if not found:
+            found.append(check(storage))
+
+    monkeypatch.setattr(vectors_erasing, "_write", and_look)
+    forget(storage, _path(2, 3))
+    assert [(each.faults, each.unfinished) for each in found] == [((), True)]
+    assert check(storage).faults == ()
+    assert not check(storage).unfinished
+
+
+def test_a_forget_that_is_killed_while_codes_are_overwritten_leaves_no_damage(home: Path, clustered: None) -> None:
+    storage = _made(16)
+    traces = _traces(storage)
+    ended = _forget_and_die(storage, _name(3), 2, ((vectors_erasing, "_write"),))
+    assert os.waitstatus_to_exitcode(ended) == -signal.SIGKILL
+    assert (check(storage).faults, check(storage).unfinished) == ((), True)
+    with storage.reading() as (db, settings), storage.searching(db, settings) as faces:
+        assert len(faces) == db.faces.count()
+    assert (check(storage).faults, check(storage).unfinished) == ((), False)
+    gone = {path for path in traces if _name(3) in path}
+    assert _found(storage.directory, _of(traces, gone, gone)) == 0
+
+
+def test_a_rewriting_of_what_a_migration_left_that_is_cut_off_is_not_forgotten(
+    home: Path, never_rewritten: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = _made(16)
+    with storage.writing() as db:
+        db.connection.execute("INSERT INTO migrated VALUES (1, x'00')")
+        db.connection.commit()
+        monkeypatch.setattr(removal.Removal, "_rewrite", _refuse)
+        with pytest.raises(FaceSearchError, match="no room"):
+            db.removal.scrub(True, 0)
+        assert db.connection.execute("SELECT * FROM migrated").fetchall() == []
+        assert not db.removal._is_overwritten()
+
+
+def _refuse(*_: object) -> None:
+    raise FaceSearchError("no room")
+
+
+@pytest.mark.parametrize(("what", "value"), [("__name__", "facesearch.not_there"), ("sys.executable", "/not/there")])
+def test_a_program_that_cannot_begin_leaves_the_file_to_be_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, value: str
+) -> None:
+    monkeypatch.setattr(f"facesearch.gallery.free_space.{what}", value)
+    assert not sweep_apart(tmp_path / "some.db")
+
+
 _STEPS = (
     (free_space, "_write_zeros"),
     (removal.Removal, "_empty_log"),
@@ -217,7 +309,7 @@ def _counted(step: Callable[[], None], function: Callable[..., Any]) -> Callable
     return call
 
 
-def _forget_and_die(storage: Storage, what: str, at: int) -> int:
+def _forget_and_die(storage: Storage, what: str, at: int, between: tuple[tuple[Any, str], ...] = _STEPS) -> int:
     """Forgets in a process that is killed at that step; how it ended."""
     if process := os.fork():
         return os.waitpid(process, 0)[1]
@@ -232,7 +324,7 @@ def _forget_and_die(storage: Storage, what: str, at: int) -> int:
     try:
         signal.alarm(100)
         with pytest.MonkeyPatch.context() as patched:
-            for where, name in _STEPS:
+            for where, name in between:
                 patched.setattr(where, name, _counted(step, getattr(where, name)))
             patched.setattr(removal, "sweep_apart", lambda path: sweep(path) >= 0)  # it dies with the process
             forget(storage, what)

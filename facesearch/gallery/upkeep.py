@@ -92,7 +92,8 @@ def _soundness(storage: Storage, photos: bool) -> Soundness:
     for _ in range(_TRIES):
         sound, stamp = _checked(storage, photos, others)
         with storage.reading() as (db, _):
-            if not sound.faults or db.stamp.read() == stamp:  # else the file was replaced meanwhile
+            # else the file was replaced meanwhile, or is being written where it lies
+            if not sound.faults or (db.stamp.read() == stamp and not db.removal.is_unfinished()):
                 break
     return sound
 
