@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from facesearch.cluster.ray_nodes import Nodes
 from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use, unseen
 from facesearch.cluster.ray_session import Node, Session
@@ -21,12 +22,10 @@ from facesearch.flow.stages import Job
 from facesearch.models.engines import Engine
 
 _AT_ONCE = 2  # batches with a worker: one that it works on, one that waits there
-_BETWEEN_COUNTS = 2.0  # seconds between two looks at which nodes there are
-_MOST_GONE = 10.0  # seconds in which a cluster may not answer
 _TO_COME = 60.0  # seconds in which a node may yet join where all that worked have gone
 _MOST_STARTS = 3  # of a node on which workers end before they are ready
 _MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
-_SILENT = 30.0  # seconds in which nothing is begun on a node that did not answer, unless the cluster drops it sooner
+_PAUSE = 10.0  # seconds between two times of listening, with which something is wrong here
 _TO_FETCH = 60.0  # seconds for an answer on its way from its node
 _TIMES_LONGER, _LONGER = 2, 300.0  # than all photos of its batches may take, and seconds more: a worker hangs
 
@@ -73,11 +72,9 @@ class RayCrew:
         self._failed_starts: Counter[str] = Counter()
         self._doubts: Counter[str] = Counter()
         self._most: Counter[str] = Counter()  # workers that were ready at once, by node
-        self._nodes: list[Node] = []
-        self._counted = float("-inf")
-        self._unanswered: float | None = None  # since when the cluster has not said which nodes there are
+        self._nodes = Nodes(session)
         self._usable = time.monotonic()  # when there was a worker, or the run began
-        self._silent: dict[str, float] = {}  # nodes that did not answer, and when
+        self._listened = time.monotonic()
         self._count()
 
     @property
@@ -121,8 +118,8 @@ class RayCrew:
     def wait(self, seconds: float) -> list[Done | Lost]:
         """As `Crew.wait`."""
         self._session.refuse_cut()
+        self._forgive_pauses()
         self._count()
-        self._left += self._stuck()
         if self._left:
             left, self._left = self._left, []
             return left
@@ -139,7 +136,7 @@ class RayCrew:
         found: list[Done | Lost] = []
         for ref in ready:
             found += self._heard(ref)
-        return found
+        return found + self._stuck()
 
     def doubt(self, node: str, path: str, why: str) -> None:
         """As `Crew.doubt`. The last node stays: what it does not see travels."""
@@ -181,22 +178,14 @@ class RayCrew:
 
     def _count(self) -> None:
         """Looks which nodes there are, and has workers on them."""
-        now = time.monotonic()
-        if now - self._counted < _BETWEEN_COUNTS:
-            return
-        nodes = self._session.nodes() if self._session.address.answers() else None
-        if nodes is None:
-            self._unanswered = self._unanswered or now
-            if now - self._unanswered > _MOST_GONE:
-                raise self._session.gone()
-            return
-        self._nodes, self._unanswered, self._counted = nodes, None, now
-        self._staff()
+        if self._nodes.look():
+            self._staff()
 
     def _staff(self) -> None:
         """Starts the workers that are not there yet."""
-        silent = {node for node, when in self._silent.items() if time.monotonic() - when < _SILENT}
-        open_to_us = [node for node in self._nodes if node.id not in self._refused and node.id not in silent]
+        open_to_us = [
+            node for node in self._nodes.found if node.id not in self._refused and not self._nodes.is_silent(node)
+        ]
         have = Counter(worker.node.id for worker in self._workers)
         by_id = {node.id: node for node in open_to_us}
         missing = Counter(self._plan.wanted(open_to_us)) - have
@@ -263,7 +252,7 @@ class RayCrew:
             self._refused[node.id] = refused
             self._first = self._first or (node, refused)
             self._sentences.append(f"The node {node.name} {refused.reason}.")
-            if any(self._plan.places(each) and each.id not in self._refused for each in self._nodes):
+            if any(self._plan.places(each) and each.id not in self._refused for each in self._nodes.found):
                 self._note(f"{self._sentences[-1]} The others go on without it.")
         left = [worker for worker in self._workers if worker.node.id == node.id]
         self._workers = [worker for worker in self._workers if worker.node.id != node.id]
@@ -274,28 +263,26 @@ class RayCrew:
         """A worker has ended: with its node, at its start, or over what it had."""
         self._workers.remove(worker)
         self._kill(worker)
-        self._counted = float("-inf")  # another follows
-        is_there = self._is_there(worker.node) and not self._is_of_node(error)
+        self._nodes.look_soon()  # another follows
+        is_there = self._nodes.is_there(worker.node) and not self._is_of_node(error)
         if is_there and not worker.is_ready:
             self._failed_starts[worker.node.id] += 1
             if self._failed_starts[worker.node.id] >= _MOST_STARTS:
                 return self._refuse(worker.node, Refused(f"starts no worker ({_first_line(error)})"))
         return _lost(worker, is_of_node=not is_there)
 
-    def _is_there(self, node: Node) -> bool:
-        """Whether a node is. The cluster says so for some time of one that has gone, so that it is asked itself."""
-        if time.monotonic() - self._silent.get(node.id, float("-inf")) < _SILENT:
-            return False
-        listed = self._session.nodes()
-        if (listed is None or any(each.id == node.id for each in listed)) and node.answers():
-            return True
-        self._silent[node.id] = time.monotonic()
-        return False
-
     def _is_of_node(self, error: Exception) -> bool:
         """Whether Ray itself takes it for the end of a node, or does not know yet what ended."""
         kinds = self._ray.exceptions
         return isinstance(error, kinds.ActorUnavailableError | kinds.NodeDiedError)
+
+    def _forgive_pauses(self) -> None:
+        """Time in which nobody listened is no worker's."""
+        now = time.monotonic()
+        if now - self._listened > _PAUSE:
+            for worker in self._workers:
+                worker.since += now - self._listened
+        self._listened = now
 
     def _stuck(self) -> list[Done | Lost]:
         """What workers have that are not heard of for longer than any photo may take. They are ended."""
@@ -325,7 +312,7 @@ class RayCrew:
         if (
             self._first
             and not have_gone
-            and all(node.id in self._refused for node in self._nodes if self._plan.places(node))
+            and all(node.id in self._refused for node in self._nodes.found if self._plan.places(node))
         ):
             node, refused = self._first
             raise FaceSearchError(f"The node {node.name} {refused.reason}.")

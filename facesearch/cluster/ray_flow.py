@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from facesearch.cluster.ray_ledger import Ledger
-from facesearch.cluster.ray_records import Batch, Done, Item, Lost
+from facesearch.cluster.ray_records import Crew, Done, Item, Lost
 from facesearch.errors import Note, PhotoError
 from facesearch.flow.pace import LOADED_AHEAD
 from facesearch.flow.stages import Failed, Found, Job, Leave, Loaded, Read, Recognise
@@ -31,36 +31,6 @@ _SLICE = 0.2  # seconds of looking for photos between two looks at what has come
 _PASSING = 1024  # rows of photos that need no work, at most, before they are handed on
 _PAUSE, _SHORT = 0.2, 0.01  # seconds
 _SILENCE = 30.0  # seconds, after which somebody would like to know
-
-
-class Crew(Protocol):
-    """The workers of a run. All may raise FaceSearchError: where no node can work, or the cluster is gone."""
-
-    @property
-    def size(self) -> int:
-        """How many workers there are, or are wanted."""
-        ...
-
-    @property
-    def busy(self) -> int:
-        """How many batches are with workers."""
-        ...
-
-    def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
-        """Gives every worker that has room what `next_batch` gives for it, which is asked whether it is idle."""
-        ...
-
-    def wait(self, seconds: float) -> list[Done | Lost]:
-        """What has come until now, or, where that is nothing, within so many seconds."""
-        ...
-
-    def doubt(self, node: str, path: str, why: str) -> None:
-        """A node saw none of a batch's photos, of which this is one that this machine has read, and why not."""
-        ...
-
-    def sentence(self) -> str:
-        """How many workers there are, and what they do."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

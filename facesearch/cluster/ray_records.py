@@ -1,7 +1,8 @@
 """What passes between the driver, the process of the command on its own machine, and the workers on a cluster."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from facesearch.errors import FaceSearchError
 from facesearch.faces.analyser import Analysed
@@ -111,6 +112,36 @@ class Lost:
     batch: Batch
     is_of_node: bool
     is_next: bool = False
+
+
+class Crew(Protocol):
+    """The workers of a run. All may raise FaceSearchError: where no node can work, or the cluster is gone."""
+
+    @property
+    def size(self) -> int:
+        """How many workers there are, or are wanted."""
+        ...
+
+    @property
+    def busy(self) -> int:
+        """How many batches are with workers."""
+        ...
+
+    def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
+        """Gives every worker that has room what `next_batch` gives for it, which is asked whether it is idle."""
+        ...
+
+    def wait(self, seconds: float) -> list[Done | Lost]:
+        """What has come until now, or, where that is nothing, within so many seconds."""
+        ...
+
+    def doubt(self, node: str, path: str, why: str) -> None:
+        """A node saw none of a batch's photos, of which this is one that this machine has read, and why not."""
+        ...
+
+    def sentence(self) -> str:
+        """How many workers there are, and what they do."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
