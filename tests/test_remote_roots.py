@@ -550,7 +550,9 @@ def test_a_photo_is_delivered_under_a_name_even_if_its_key_has_none() -> None:
     assert in_its_folder("s3://b/p/../c/1.jpg", roots) == os.path.join("p", "c", "1.jpg")  # noqa: PTH118
 
 
-def test_other_addresses_that_fsspec_knows_are_folders_too(cli: Cli, astronaut_file: Path) -> None:
+def test_other_addresses_that_fsspec_knows_are_folders_too(
+    cli: Cli, astronaut_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fsspec
 
     memory = fsspec.filesystem("memory")
@@ -564,8 +566,15 @@ def test_other_addresses_that_fsspec_knows_are_folders_too(cli: Cli, astronaut_f
     assert _counted(cli) == (0, {"unchanged": 1})
     for name in ("1.jpg", "2.jpg"):
         memory.pipe_file(f"/{name}", astronaut_file.read_bytes())
-    found = whereabouts(["memory://1.jpg", "memory://none.jpg"], "memory://there")
-    assert (found.there, found.gone, found.away) == (("memory://1.jpg",), ("memory://none.jpg",), ())
+    for most in (100, 0):  # one by one, and by a list
+        monkeypatch.setattr(whereabouts_module, "_FEW", most)
+        found = whereabouts(["memory://1.jpg", "memory://none.jpg"], "memory://there")
+        assert (found.there, found.gone, found.away) == (("memory://1.jpg",), ("memory://none.jpg",), ())
+    assert _counted(cli, "memory://1.jpg", "--gallery", "single")[0] == 0
+    memory.rm("/1.jpg")
+    assert "so its 1 photo may only be away" in cli("forget", "--missing", "--yes", "--gallery", "single").err
+    assert cli("info", "--gallery", "single").code == 0
+    assert cli("forget", "memory://1.jpg", "--yes", "--gallery", "single").code == 0
     memory.makedirs("/bare/inner")
     assert not remote.is_folder("memory://bare")
     said = cli("index", "--watch")

@@ -56,12 +56,13 @@ class FileSystem:
         """See Source. A page is a folder, whose own files come before what lies in its folders."""
         *folders, folder = cast("list[str]", place) if place else [inside]
         entries, inner = [], []
+        above = f"{folder}/" if folder else ""
         for facts in sorted(self._ask("ls", folder, detail=True), key=lambda facts: facts["name"]):
             name = facts["name"].rstrip(_FOLDER_MARK).rpartition(_FOLDER_MARK)[2]
             if facts["type"] == "directory":
-                inner.append(f"{folder}/{name}")
+                inner.append(above + name)
             elif facts["type"] == "file" and not facts["name"].endswith(_FOLDER_MARK):
-                entries.append(_entry(f"{self._scheme}://{folder}/{name}", facts))
+                entries.append(_entry(f"{self._scheme}://{above}{name}", facts))
         folders += reversed(inner if is_deep else [])
         return Page(entries, folders or None)
 
