@@ -119,6 +119,7 @@ def test_dates_and_folders_narrow_a_question(cli: Cli, library: Path) -> None:
 
 def test_dates_of_a_gallery_of_before_are_read_when_they_are_asked_for(home: Path, cli: Cli, library: Path) -> None:
     with closing(sqlite3.connect(home / "indexes" / "default" / "faces.db")) as conn, conn:
+        conn.execute("DROP INDEX photos_without_date")
         conn.execute("ALTER TABLE photos DROP COLUMN taken")
         conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'dates_of_photos'")
     photo = library / "Tiger_Woods" / "Tiger_Woods_0001.jpg"
