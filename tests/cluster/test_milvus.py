@@ -25,6 +25,7 @@ from facesearch.cluster.milvus import MilvusFaces
 from facesearch.gallery import faces_table, store_sync
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.store_index import answered_by
+from tests.cluster.milvus_lite_server import lite
 from tests.cluster.milvus_server import CannotRunError, Milvus, NoMachineForItError, milvus
 from tests.conftest import Cli, Said
 from tests.made_up_gallery import SETTINGS, add_photo, people
@@ -169,6 +170,19 @@ def _album(portraits: Faces, tmp_path: Path) -> Path:
         shutil.copy(path, folder)
     shutil.move(folder / wanted[-1].name, folder / "late.jpg")
     return folder
+
+
+def test_an_index_of_lists_gives_as_many_as_there_are(tmp_path: Path) -> None:
+    """Of its 128 lists a fourth is looked into at first, which holds less than what is asked for."""
+    rows = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
+    with lite(tmp_path) as server, MilvusFaces(StoreAddress.parse(f"{server}/faces")) as remote:
+        remote.make(8, "ivf-sq8", len(rows))
+        remote.upsert(np.arange(1, len(rows) + 1), rows)
+        remote.flush()
+        remote.settle(60)
+        remote._search = {"index_type": "IVF_SQ8", "nlist": 256}  # the real one says it itself
+        assert len(remote._nearest(rows[:1], 2500)[0]) < 2500
+        assert len(set(remote.nearest(rows[:1], 2500)[0]) - {client.NONE}) == 2500
 
 
 def test_a_store_that_is_behind_lacks_nothing(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
