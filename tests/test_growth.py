@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from facesearch import Gallery
-from facesearch.gallery import vectors_file
+from facesearch.gallery import lagging, vectors_file
 from facesearch.gallery.database import Database
 from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.records import GallerySettings
@@ -305,3 +305,19 @@ def test_one_more_photo_in_a_large_gallery_is_found_and_the_file_of_vectors_not_
         ids, rows = db.faces.embeddings_of([14], DIM)
         assert set(faces.search(rows, 2)[1][0].tolist()) == {13, 14}
         assert ids.tolist() == [14]
+
+
+def test_a_file_of_vectors_that_holds_many_who_are_gone_may_not_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = _synced()
+    monkeypatch.setattr(lagging, "index_recipes", lambda: [SimpleNamespace(name="of fewer faces")])
+    monkeypatch.setattr(lagging, "_FEW", 3)
+
+    def may() -> tuple[bool, bool]:
+        with gallery.writing() as db:
+            return lagging.may_lag(db, gallery.vectors), lagging.has_followed(db, gallery.vectors)
+
+    assert may() == (True, True)
+    _delete(gallery, "DELETE FROM faces WHERE id IN (3, 4)")
+    assert may() == (True, False)
+    _delete(gallery, "DELETE FROM faces WHERE id = 5")
+    assert may() == (False, False)
