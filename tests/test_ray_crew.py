@@ -239,7 +239,7 @@ def test_a_worker_that_hangs_is_named_and_what_it_has_is_given_to_another(
     _batches(crew, 1)
     assert crew.wait(0) == []
     assert "the longest on the node a for 0 seconds" in crew.sentence()
-    monkeypatch.setattr("facesearch.cluster.ray_crew._LONGER", -120.0)
+    monkeypatch.setattr("facesearch.cluster.ray_staff._LONGER", -120.0)
     assert _lost(crew.wait(0)) == [(False, False)]
     assert [sentence.split(" has not")[0] for sentence in said] == ["A worker on the node a"]
 

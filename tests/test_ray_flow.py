@@ -272,13 +272,24 @@ def test_a_photo_of_which_a_worker_says_nothing_is_not_left_out() -> None:
 
 
 def test_photos_that_travel_are_in_memory_only_as_far_as_it_bears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesearch.cluster.ray_flow.LOADED_AHEAD", 12)
+    monkeypatch.setattr("facesearch.cluster.ray_flow.LOADED_AHEAD", 14)  # bytes; each file has seven
     names = [f"photo{number:02}" for number in range(30)]
     crew = Crew(unseen=frozenset(names), size=8)
-    most = []
-    crew.when_asked = lambda: most.append(sum(batch.loaded for batch in crew.out))
-    assert _paths(_run(crew, [_job(name) for name in names])) == names
-    assert 0 < max(most) <= 12
+    held, most = Counter[str](), [0]
+
+    def read(file: PhotoFile) -> LoadedPhoto:
+        held["photos"] += 1
+        return LoadedPhoto(file, file.path.encode(), _digest(file), (1, 1))
+
+    def look() -> None:
+        done = sum(batch.loaded for batch in crew.got) - sum(batch.loaded for batch in crew.out)
+        most.append(7 * held["photos"] - done)
+        crew.silent = len(most) % 20 > 0  # so that the crew gets all that it can
+
+    crew.when_asked = look
+    flow = OnRay(lambda _: crew, Means(read, lambda _: "no", 3, lambda _: None))
+    assert _paths([row for part in flow.run(_job(name) for name in names) for row in part]) == names
+    assert 7 <= max(most) <= 14
 
 
 def test_an_error_of_the_source_comes_after_the_rows_of_what_was_taken() -> None:
@@ -332,6 +343,24 @@ def test_what_is_interrupted_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPa
     crew = Crew(size=3, silent=1 << 60)
     assert _interrupted(crew) == []
     assert len(crew.got) > 0
+
+
+def test_a_cluster_that_had_nothing_to_do_is_not_called_silent() -> None:
+    crew = Crew()
+    said: list[str] = []
+    course = _Course(lambda _: crew, Means(_read, lambda _: "no", 1, said.append), None, lambda _: None)
+
+    def source() -> Iterator[Any]:
+        yield _job("a")
+        while not crew.got or crew.busy:
+            yield "passed"
+        course._heard -= 3600  # an hour in which nothing was new
+        crew.silent = 1
+        yield _job("b")
+
+    rows = [row for part in course.rows(source(), lambda *_: None) for row in part]
+    assert _paths([row for row in rows if row != "passed"]) == ["a", "b"]
+    assert said == []
 
 
 def test_an_error_of_a_photo_comes_whole_from_another_machine() -> None:

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -17,33 +16,16 @@ from facesearch.cluster.ray_nodes import Nodes
 from facesearch.cluster.ray_plan import Plan
 from facesearch.cluster.ray_records import Answer, Batch, Done, Lost, Order, Ready, Refused, Use, unseen
 from facesearch.cluster.ray_session import Node, Session
+from facesearch.cluster.ray_staff import AT_ONCE, Employed
 from facesearch.errors import FaceSearchError, Note
 from facesearch.flow.stages import Job
 from facesearch.models.engines import Engine
 
-_AT_ONCE = 2  # batches with a worker: one that it works on, one that waits there
 _TO_COME = 60.0  # seconds in which a node may yet join where all that worked have gone
 _MOST_STARTS = 3  # of a node on which workers end before they are ready
 _MOST_DOUBTS = 2  # batches in a row of which a node sees nothing
 _PAUSE = 10.0  # seconds between two times of listening, with which something is wrong here
 _TO_FETCH = 60.0  # seconds for an answer on its way from its node
-_TIMES_LONGER, _LONGER = 2, 300.0  # than all photos of its batches may take, and seconds more: a worker hangs
-
-
-@dataclass(slots=True)
-class _Worker:
-    """One actor. Its `start` is waited for until it is ready."""
-
-    actor: Any
-    node: Node
-    start: Any
-    is_ready: bool = False
-    batches: dict[Any, Batch] = field(default_factory=dict)  # by what Ray calls the answer
-    since: float = 0.0  # when it was last heard of, or was given something after it had nothing
-
-    def room(self) -> bool:
-        has_suspect = any(batch.is_suspect for batch in self.batches.values())
-        return self.is_ready and not has_suspect and len(self.batches) < _AT_ONCE
 
 
 class RayCrew:
@@ -64,7 +46,7 @@ class RayCrew:
         self._order, self._engine, self._on_ready = order, order.engine, on_ready
         self._files = self._put(files)
         self._actor_class = self._ray.remote(_actor_by_value(self._ray))
-        self._workers: list[_Worker] = []
+        self._workers: list[Employed] = []
         self._refused: dict[str, Refused] = {}  # by the id of the node
         self._first: tuple[Node, Refused] | None = None
         self._sentences: list[str] = []
@@ -95,19 +77,19 @@ class RayCrew:
         waits = min((worker for worker in self._workers if worker.batches), key=lambda each: each.since, default=None)
         if waits is None:
             return said
-        return f"{said}, the longest on the node {waits.node.name} for {time.monotonic() - waits.since:,.0f} seconds"
+        return f"{said}, the longest on the node {waits.node.name} for {waits.silent:,.0f} seconds"
 
     def hand_out(self, next_batch: Callable[[bool], Batch | None]) -> None:
         """As `Crew.hand_out`: first one to each, then more."""
         self._session.refuse_cut()
-        for full in range(_AT_ONCE):
+        for full in range(AT_ONCE):
             for worker in self._workers:
                 if worker.room() and len(worker.batches) <= full:
                     batch = next_batch(not worker.batches)
                     if batch is not None:
                         self._give(worker, batch)
 
-    def _give(self, worker: _Worker, batch: Batch) -> None:
+    def _give(self, worker: Employed, batch: Batch) -> None:
         if not worker.batches:
             worker.since = time.monotonic()
         try:
@@ -152,7 +134,7 @@ class RayCrew:
             self._end(self._workers)
             self._workers = []
 
-    def _end(self, workers: list[_Worker]) -> None:
+    def _end(self, workers: list[Employed]) -> None:
         """Ends workers, which delete what they have unpacked if they can soon."""
         ends = []
         for worker in workers:
@@ -195,7 +177,7 @@ class RayCrew:
         if self._workers:
             self._usable = time.monotonic()
 
-    def _started(self, node: Node) -> _Worker:
+    def _started(self, node: Node) -> Employed:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         actor = self._actor_class.options(
@@ -203,11 +185,11 @@ class RayCrew:
             num_gpus=self._plan.cluster.gpu_share or 0,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=_AT_ONCE + 1,  # one to end it by
+            max_concurrency=AT_ONCE + 1,  # one to end it by
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         ).remote()
         versions = platform.python_version(), import_module("facesearch").__version__
-        return _Worker(actor, node, actor.start.remote(versions, pickle.dumps(self._order), self._files))
+        return Employed(actor, node, actor.start.remote(versions, pickle.dumps(self._order), self._files))
 
     def _heard(self, ref: Any) -> list[Done | Lost]:
         """What a worker has to say, with a batch or at its start."""
@@ -229,7 +211,7 @@ class RayCrew:
             self._doubts.pop(worker.node.id, None)
         return [Done(batch, found, worker.node.id)]
 
-    def _meet(self, worker: _Worker, reason: str, answer: bytes) -> list[Done | Lost]:
+    def _meet(self, worker: Employed, reason: str, answer: bytes) -> list[Done | Lost]:
         found = Refused(reason) if reason else pickle.loads(answer)
         if isinstance(found, Ready) and not self._is_ours(found.engine):
             found = Refused(f"embeds with {found.engine.name} in {found.engine.precision}, and this run does not")
@@ -257,9 +239,9 @@ class RayCrew:
         left = [worker for worker in self._workers if worker.node.id == node.id]
         self._workers = [worker for worker in self._workers if worker.node.id != node.id]
         self._end(left)
-        return [Lost(batch, is_of_node=True) for worker in left for batch in worker.batches.values()]
+        return [lost for worker in left for lost in worker.lost(is_of_node=True)]
 
-    def _bury(self, worker: _Worker, error: Exception) -> list[Done | Lost]:
+    def _bury(self, worker: Employed, error: Exception) -> list[Done | Lost]:
         """A worker has ended: with its node, at its start, or over what it had."""
         self._workers.remove(worker)
         self._kill(worker)
@@ -269,7 +251,7 @@ class RayCrew:
             self._failed_starts[worker.node.id] += 1
             if self._failed_starts[worker.node.id] >= _MOST_STARTS:
                 return self._refuse(worker.node, Refused(f"starts no worker ({_first_line(error)})"))
-        return _lost(worker, is_of_node=not is_there)
+        return worker.lost(is_of_node=not is_there)
 
     def _is_of_node(self, error: Exception) -> bool:
         """Whether Ray itself takes it for the end of a node, or does not know yet what ended."""
@@ -288,19 +270,17 @@ class RayCrew:
         """What workers have that are not heard of for longer than any photo may take. They are ended."""
         found: list[Done | Lost] = []
         for worker in list(self._workers):
-            photos = sum(len(batch.items) for batch in worker.batches.values())
-            silent = time.monotonic() - worker.since
-            if photos and silent > _TIMES_LONGER * self._order.seconds * photos + _LONGER:
+            if worker.hangs(self._order.seconds):
                 self._note(
-                    f"A worker on the node {worker.node.name} has not answered for {silent / 60:,.0f} minutes; "
-                    "another gets its photos."
+                    f"A worker on the node {worker.node.name} has not answered for {worker.silent / 60:,.0f} "
+                    "minutes; another gets its photos."
                 )
                 self._workers.remove(worker)
                 self._kill(worker)
-                found += _lost(worker, is_of_node=False)
+                found += worker.lost(is_of_node=False)
         return found
 
-    def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: Employed) -> None:
         with suppress(Exception):  # it is gone, or its cluster is
             self._ray.kill(worker.actor)
 
@@ -326,10 +306,6 @@ def _actor_by_value(ray: Any) -> type:
 
     ray.cloudpickle.register_pickle_by_value(ray_actor)
     return ray_actor.Actor
-
-
-def _lost(worker: _Worker, is_of_node: bool) -> list[Done | Lost]:
-    return [Lost(batch, is_of_node, place > 0) for place, batch in enumerate(worker.batches.values())]
 
 
 def _first_line(error: object) -> str:
