@@ -603,18 +603,20 @@ def test_a_silent_server_is_waited_for_so_long_and_no_longer(monkeypatch: pytest
             MilvusFaces(StoreAddress.parse(f"milvus://127.0.0.1:{port}/faces"))
 
 
-def test_the_library_reads_no_env_file_and_prints_nothing(tmp_path: Path) -> None:
-    """Its import looks for one in every folder above its own, and above the current one where Python is asked for
-    lines."""
+def test_the_library_reads_no_env_file_prints_nothing_and_leaves_the_programs_log_open(tmp_path: Path) -> None:
+    """Its import looks for such a file in every folder above its own, and above the current one where Python is asked
+    for lines."""
     (tmp_path / ".env").write_text("MILVUS_TOKEN=stolen\n")
     program = (
-        "import os, sys; sys.ps1 = '>'\n"
+        "import logging, os, sys; sys.ps1 = '>'\n"
+        "log = logging.FileHandler('own.log')\n"
         "from facesearch.cluster.milvus import MilvusFaces, StoreError\n"
         "from facesearch.cluster.addresses import StoreAddress\n"
         "assert 'pymilvus' not in sys.modules\n"
         "try: MilvusFaces(StoreAddress.parse('milvus://127.0.0.1:1/faces'))\n"
         "except StoreError as error: print(error)\n"
         "print('pymilvus' in sys.modules, os.environ.get('MILVUS_TOKEN'), os.environ.get('PYTHON_DOTENV_DISABLED'))\n"
+        "print(log.stream is not None)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "GRPC_VERBOSITY": "NONE"}
     environment.pop("MILVUS_TOKEN", None)
@@ -623,7 +625,7 @@ def test_the_library_reads_no_env_file_and_prints_nothing(tmp_path: Path) -> Non
     )
     assert (done.stderr, done.stdout.splitlines()) == (
         "",
-        ["milvus://127.0.0.1:1/faces cannot be reached.", "True None None"],
+        ["milvus://127.0.0.1:1/faces cannot be reached.", "True None None", "True"],
     )
 
 

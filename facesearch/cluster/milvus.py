@@ -5,6 +5,7 @@ pymilvus prints, tries a call again 75 times and reads a .env of the folders abo
 takes longer than it says, and no file is read."""
 
 import logging
+import logging.config
 import os
 import threading
 import time
@@ -293,9 +294,9 @@ def _search_parameters(index: dict[str, Any], k: int, in_all_lists: bool) -> dic
 
 def _pymilvus() -> Any:
     settle("pymilvus")
-    with _IMPORTING, _without_dotenv():
+    with _IMPORTING, _without_dotenv(), _without_its_logging():
         library = required("pymilvus")
-    for name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):  # it has given them what prints
+    for name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):  # it may have given them what prints
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False
@@ -314,3 +315,19 @@ def _without_dotenv() -> Iterator[None]:
             del os.environ[_NO_DOTENV]
         else:
             os.environ[_NO_DOTENV] = before
+
+
+@contextmanager
+def _without_its_logging() -> Iterator[None]:
+    """pymilvus' import sets up logging for the whole program, which closes every handler that was there before."""
+    set_up, thread = logging.config.dictConfig, threading.get_ident()
+
+    def of_others(config: Any) -> None:
+        if threading.get_ident() != thread:
+            set_up(config)
+
+    logging.config.dictConfig = of_others
+    try:
+        yield
+    finally:
+        logging.config.dictConfig = set_up
