@@ -116,7 +116,7 @@ def test_what_a_node_cannot_read_is_handed_back_and_is_no_failure(
     assert worker is not None
     answer = _answer(worker, [PhotoFile("/not/there.jpg", 1, 1), photos[0]])
     worker.end()
-    assert answer.unseen == ((0, "cannot be opened: No such file or directory"),)
+    assert answer.unseen == ((0, "No such file or directory"),)
     assert [row.key for row in answer.rows] == [1]
 
 

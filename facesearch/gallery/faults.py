@@ -85,11 +85,16 @@ def _faults_of_counts(conn: sqlite3.Connection) -> Iterator[str]:
     """Counts that SQLite keeps, beside what is there; none in an earlier facesearch's database."""
     if not columns(conn, "face_counts"):
         return
-    kept = dict(conn.execute("SELECT status, photos FROM photo_counts WHERE photos"))
-    if kept != dict(conn.execute("SELECT status, count(*) FROM photos GROUP BY status")):
+    # Each in one statement, so that what is counted and what is there are of one moment while somebody writes.
+    kept = "SELECT status, photos FROM photo_counts WHERE photos"
+    there = "SELECT status, count(*) FROM photos GROUP BY status"
+    if any(conn.execute(f"SELECT EXISTS ({kept} EXCEPT {there}), EXISTS ({there} EXCEPT {kept})").fetchone()):
         yield "how many photos have which status is not what was counted"
-    (there,) = conn.execute("SELECT count(*), count(*) - count(person_id) FROM faces")
-    if conn.execute("SELECT faces, alone FROM face_counts").fetchone() != there:
+    faces = "SELECT faces, alone FROM face_counts"
+    if (
+        conn.execute(f"{faces} EXCEPT SELECT count(*), count(*) - count(person_id) FROM faces").fetchone()
+        or (conn.execute("SELECT NOT EXISTS (SELECT 1 FROM face_counts)").fetchone()[0])
+    ):
         yield "how many faces there are is not what was counted"
 
 
