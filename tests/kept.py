@@ -28,6 +28,7 @@ _OF_NO_PROCESS = {"FACESEARCH_HOME", "PYTEST_CURRENT_TEST"}  # variables that a 
 
 Key = tuple[object, ...]
 _idle: deque[tuple[Key, Decoder]] = deque()
+_taking = threading.Lock()  # threads of a pool start decoders at the same time
 
 
 class KeptDecoder:
@@ -41,13 +42,15 @@ class KeptDecoder:
         self._is_over = self._is_at_work = False
 
     def _taken(self) -> Decoder | None:
-        for found in tuple(_idle):
-            if found[0] == self._key:
+        while True:
+            with _taking:
+                found = next((each for each in _idle if each[0] == self._key), None)
+                if found is None:
+                    return None
                 _idle.remove(found)
-                if found[1]._process.poll() is None:
-                    return found[1]
-                found[1].close()
-        return None
+            if found[1]._process.poll() is None:
+                return found[1]
+            found[1].close()
 
     def call(
         self, expected: Shape | None, name: str, arguments: tuple[object, ...]
@@ -73,7 +76,8 @@ class KeptDecoder:
         self.kill()
         if self._is_at_work:
             return self._one.close()
-        _idle.append((self._key, self._one))
+        with _taking:
+            _idle.append((self._key, self._one))
         end_idle(_MOST_IDLE)
         return 0
 
@@ -83,8 +87,12 @@ class KeptDecoder:
 
 def end_idle(but: int = 0) -> None:
     """Ends those that wait for the next test, all but so many."""
-    while len(_idle) > but:
-        _idle.popleft()[1].close()
+    while True:
+        with _taking:
+            if len(_idle) <= but:
+                return
+            _, decoder = _idle.popleft()
+        decoder.close()
 
 
 @contextmanager
