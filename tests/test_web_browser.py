@@ -65,7 +65,7 @@ def test_ten_mistakes_are_corrected_by_keys_and_all_is_taken_back(there: Opened)
     assert {each.name: each.faces for each in there.gallery.people() if each.name} == {"Ann": 29, "Moved": 2}
     for _ in verbs:
         there.keys("u")
-    there.is_saved()
+        there.is_saved()
     assert rows(there.gallery) == before, there.page.get_by_role("region", name="Notices").inner_text()
 
 
