@@ -1,9 +1,7 @@
 """Files that are written whole or not at all, their SHA-256, and their names as a terminal may show them."""
 
-import hashlib
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,7 +42,7 @@ def whole_file(
     """A file to write that takes its place at `path` when the block ends: synced, and renamed. If the block raises,
     what was at `path` stays. `private` files are their owner's alone; others follow the umask. `before_replacing` is
     called when the new file is on the disk and the old one is still in its place. Raises OSError."""
-    unfinished = path.with_name(f".{secrets.token_hex(4)}{PART}")
+    unfinished = path.with_name(f".{os.urandom(4).hex()}{PART}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(unfinished, flags, 0o600 if private else 0o666)
     try:
@@ -106,6 +104,8 @@ def sync_folder(folder: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 hexadecimal digits, read block by block. Raises OSError."""
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
