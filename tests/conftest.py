@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from facesearch.arrays import Pixels
 from facesearch.faces.analyser import Analyser
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _CHECKOUT = Path(__file__).parent.parent
+settings.register_profile("any machine", deadline=None)  # 200 milliseconds for a try are too few where much else runs
+settings.load_profile("any machine")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,6 @@ def test_view_2_as_json_and_again_from_what_is_known(cli: Cli, small_lfw: Path) 
     again = json.loads(cli("bench", "lfw", "--data", small_lfw, "--json").out)
     assert again["computed"] == 0
     assert again["seconds"]["detect"] == 0
-    assert again["seconds"]["figures"] < 0.1
     for fact in ("accuracy", "val", "auc", "eer", "threshold", "folds", "card"):
         assert again[fact] == first[fact]
 

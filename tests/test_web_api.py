@@ -1,7 +1,6 @@
 """The JSON interface of the page, through the application itself: what each call answers and how it refuses."""
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -332,17 +331,17 @@ def test_a_change_that_another_builds_on_is_in_the_way(page: TestClient) -> None
 def test_while_another_process_writes_is_read_and_what_would_write_is_refused_at_once(
     gallery: Gallery, page: TestClient
 ) -> None:
+    gallery.patience = 3600  # so who waits is found out
     with gallery.writing() as db:
         with db.transaction():
             db.runs.begin()
-        began = time.perf_counter()
         refused(page.post("/api/people/1/name", json={"name": "Ann"}), 423, "gallery_locked")
-        assert time.perf_counter() - began < 1
         assert page.get("/api/people?list=groups").json()["total"] == 3
     done(page, "/api/people/1/name", {"name": "Ann"})
 
 
 def test_what_another_process_writes_for_a_moment_is_waited_for(gallery: Gallery, page: TestClient) -> None:
+    gallery.patience = 60  # on a machine with much other work a moment is longer
     with ThreadPoolExecutor(1) as other:
         with gallery.writing():
             named = other.submit(page.post, "/api/people/1/name", json={"name": "Ann"})
@@ -350,7 +349,8 @@ def test_what_another_process_writes_for_a_moment_is_waited_for(gallery: Gallery
         assert named.result().status_code == 200
 
 
-def test_many_at_once_are_all_written(page: TestClient) -> None:
+def test_many_at_once_are_all_written(page: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesearch.web.service._WRITE_SECONDS", 60)
     with ThreadPoolExecutor(8) as several:
         names = list(
             several.map(lambda i: page.post(f"/api/faces/{10 + i % 3}/name", json={"name": f"N{i}"}), range(24))

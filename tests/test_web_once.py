@@ -12,6 +12,8 @@ from facesearch.web.once import Once
 from facesearch.web.service import served
 from tests import made_galleries
 
+_PATIENCE = 60  # seconds
+
 
 def test_an_answer_is_given_again_and_nothing_is_done_twice(gallery: Gallery) -> None:
     with served(gallery) as service, TestClient(make_app(service)) as page:
@@ -34,15 +36,15 @@ def test_who_asks_while_it_is_done_waits_for_its_answer() -> None:
 
     def does() -> str:
         asked.set()
-        assert may_end.wait(10)
+        assert may_end.wait(_PATIENCE)
         return "done"
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(once.answer, ("a", "/"), does)
-        assert asked.wait(10)
+        assert asked.wait(_PATIENCE)
         second = pool.submit(once.answer, ("a", "/"), pytest.fail)
         may_end.set()
-        assert (first.result(10), second.result(10)) == ("done", "done")
+        assert (first.result(_PATIENCE), second.result(_PATIENCE)) == ("done", "done")
 
 
 def test_what_failed_may_be_tried_again() -> None:

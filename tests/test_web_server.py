@@ -24,7 +24,7 @@ from tests.web_raw import Client, cookie_of, enter, head
 from tests.web_raw import answer as read_answer
 from tests.web_trial import Served, free_port, serving
 
-_SOON = 3.0  # seconds; it takes 0.2 to 0.6 where two processors have eight times as much to do
+_SOON = 0.8 * PATIENCE.head  # seconds; it takes 0.2, and who waited for what is open would wait so long and longer
 _PATIENCE = 30.0  # seconds for what ends on a machine with much other work
 _SHORT = """
 import sys

@@ -21,7 +21,7 @@ from facesearch.web.people_lists import WhichPeople, which_list
 from facesearch.web.state import State
 from tests import made_galleries, made_up_gallery
 
-_SOON = 20.0  # seconds, for what takes less than one
+_SOON = 60.0  # seconds, for what takes less than one on a machine with nothing else to do
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_page_that_ends_while_people_are_read_ends_at_once(gallery: Gallery) -
     lists(state)
     began = time.monotonic()
     state.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < _SOON
 
 
 def test_faces_that_are_kept_follow_what_is_said(gallery: Gallery, state: State) -> None:

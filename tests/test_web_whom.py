@@ -32,8 +32,11 @@ def _waiting(there: Opened, path: str | re.Pattern[str]) -> "list[Route]":
     return found
 
 
-def _refuse(route: "Route") -> None:
-    route.fulfill(status=423, json={"error": "locked", "message": "Another process writes."})
+def _refuse(there: Opened, waiting: "list[Route]") -> None:
+    """Refuses what waits first, once it has come: the page shows what it asks for before it asks."""
+    while not waiting:
+        there.page.wait_for_timeout(20)
+    waiting[0].fulfill(status=423, json={"error": "locked", "message": "Another process writes."})
 
 
 def test_who_is_clicked_is_named_and_not_who_was_selected_before(there: Opened) -> None:
@@ -63,7 +66,7 @@ def test_a_name_is_typed_to_its_end_for_whom_it_was_begun_where_another_write_is
     waiting = _waiting(there, "**/api/people/1/name")
     there.keys("ArrowRight", "Enter", "=Ann", "Enter", "Enter", "=Bo")
     expect(_panel(there)).to_contain_text("28 faces")
-    _refuse(waiting[0])
+    _refuse(there, waiting)
     _tile(there, 36).wait_for()
     expect(_panel(there)).to_contain_text("28 faces")
     there.keys("=b", "Enter")
@@ -87,7 +90,9 @@ def test_who_has_not_arrived_is_not_shown_as_somebody_else(there: Opened) -> Non
     _tile(there, 36).click()
     _waiting(there, re.compile(r"list=groups&first=100"))
     there.go("/people")
-    _tile(there, 36).wait_for()
+    there.page.get_by_role(
+        "button", name="Faces alone"
+    ).wait_for()  # the last part, without which the end is elsewhere
     there.keys("ArrowRight", "End", "ArrowUp", "n", "=An")
     expect(_panel(there)).to_contain_text("Loading")
     there.page.unroute_all()  # what waits passes, and what is asked for from now on
@@ -116,7 +121,7 @@ def test_what_is_refused_late_draws_nothing_on_another_page(there: Opened) -> No
     expect(there.page.get_by_role("heading", level=1)).to_have_text("Ann")
     there.page.get_by_role("link", name="Log").click()
     expect(there.page).to_have_title(re.compile("Log"))
-    _refuse(waiting[0])
+    _refuse(there, waiting)
     there.page.get_by_role("region", name="Notices").get_by_text("Not done").wait_for()
     expect(there.page).to_have_title(re.compile("Log"))
 
