@@ -11,7 +11,7 @@ def main() -> None:
     """Runs the command line. An interruption while it is still being imported ends it without a word."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: os._exit(ExitCode.INTERRUPTED))
-    # What is imported stays. To look for garbage in it again and again takes an eighth of what --help takes.
+    # What is imported stays. To look for garbage in it again and again takes a tenth of what --help takes.
     gc.disable()
     from facesearch.cli import main as run
 
