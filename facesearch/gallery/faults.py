@@ -13,8 +13,9 @@ from facesearch.errors import DamagedGalleryError
 from facesearch.gallery.columns import FACE, TABLES, WITHOUT_EMBEDDING, present, tables_in
 from facesearch.gallery.database import Database
 from facesearch.gallery.decisions_check import faults_of_decisions
+from facesearch.gallery.definitions import faults_of_definitions
 from facesearch.gallery.schema import migrations
-from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read, triggers
+from facesearch.gallery.sqlite import OF_SQLITE, checksum, columns, faces_of_photo, marks, to_read
 from facesearch.photos.status import Cause, Status
 
 _NAMED = 10  # faults of one kind; more would fill a terminal, and `repair` is the answer to all
@@ -37,8 +38,8 @@ def faults(path: Path) -> Iterator[str]:
         try:
             if not tables_in(conn):
                 return  # its making was cut off at the start
+            yield from faults_of_definitions(conn)
             yield from _faults_of_sqlite(conn)
-            yield from _faults_of_tables(conn)
             _read_all(conn)
             yield from _faults_of_counts(conn)
             yield from _faults_of_photos(conn)
@@ -54,20 +55,6 @@ def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:
             yield f"SQLite's own check says: {finding}"
     for table, row, parent, _ in conn.execute("PRAGMA foreign_key_check").fetchmany(_NAMED):
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
-
-
-def _faults_of_tables(conn: sqlite3.Connection) -> Iterator[str]:
-    """Tables whose columns are other ones than all migrations together make: a letter in a name may be damaged, and a
-    column that an earlier facesearch had not is missed by nobody."""
-    if migrations.names - migrations.applied(conn):
-        return
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        migrations.apply(fresh)
-        for (table,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if not table.startswith("_") and columns(conn, table) != columns(fresh, table):
-                yield f"the table {table} has other columns than it was made with"
-        if triggers(conn) != triggers(fresh):
-            yield "what it notes by itself of faces that come and go is not as it was made"
 
 
 def _read_all(conn: sqlite3.Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from facesearch.gallery.sqlite import columns
@@ -54,3 +54,16 @@ class Migrations:
         for step in self._steps:
             known()(step)
         known.apply(Database(conn))
+
+    def one_after_another(self, empty: sqlite3.Connection) -> Iterator[set[str]]:
+        """Does all of them to an empty database, which does not note them; gives the names of those that it has had
+        before the first one and after each."""
+        with hidden("pandas"):
+            from sqlite_utils import Database
+
+        db, names = Database(empty), set[str]()
+        yield set()
+        for step in self._steps:
+            step(db)
+            names.add(step.__name__)
+            yield set(names)

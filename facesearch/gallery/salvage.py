@@ -11,6 +11,7 @@ from facesearch.errors import ModelError, UsageError
 from facesearch.gallery.columns import ABSENT, BEFORE_FACE, TABLES, present, tables_in
 from facesearch.gallery.database import Database
 from facesearch.gallery.decisions_check import is_sound_awaited, is_sound_change, keep_counting, mend_decisions
+from facesearch.gallery.definitions import are_damaged, mend_definitions
 from facesearch.gallery.faults import is_as_set_aside, is_as_stored
 from facesearch.gallery.replacement import copy_database
 from facesearch.gallery.same_faces import set_down
@@ -41,9 +42,11 @@ def salvage(damaged: Path, new: Path) -> bool:
     Returns whether the settings were still there. Raises FaceSearchError when the disk refuses the new one."""
     with Database.create(new):
         pass
-    if not _has_tables(damaged):
+    if are_damaged(damaged) or not _has_tables(damaged):
         damaged = copy_database(damaged, new.parent / "damaged")
-        _transplant_schema(new, damaged)
+        mend_definitions(damaged)
+        if not _has_tables(damaged):
+            _transplant_schema(new, damaged)
     with explained(new):
         with closing(sqlite3.connect(new)) as into, closing(_still_readable(damaged)) as conn, into:
             had_settings = _copy_all(conn, into)

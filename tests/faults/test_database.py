@@ -43,13 +43,30 @@ def gallery(full: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
     return Gallery.open()
 
 
+def _used(home: Path) -> list[int]:
+    """The bytes of the database of which something is read."""
+    return [at for at, byte in enumerate(_path(home).read_bytes()) if byte]
+
+
+def _of_definitions(home: Path) -> list[int]:
+    """The bytes of all rows that say what the database holds: each is a few numbers, the names, and a statement."""
+    data, found = _path(home).read_bytes(), list[int]()
+    with closing(sqlite3.connect(_path(home))) as conn:
+        for row in conn.execute("SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_master").fetchall():
+            *names, statement = (value.encode() for value in row)
+            at = data.index(b"".join(names))
+            found += range(at - 12, at + sum(map(len, names)) + 2 + len(statement))
+    return found
+
+
 @_FLIPS
+@pytest.mark.parametrize("where", [_used, _of_definitions])
 def test_a_byte_that_is_flipped_anywhere(
-    flips: int, victim: Any, few: Any, trusted: Any, full: Path, tmp_path: Path
+    where: Callable[[Path], list[int]], flips: int, victim: Any, few: Any, trusted: Any, full: Path, tmp_path: Path
 ) -> None:
     expected = trusted.dump(full)
     asked = next(path for path in few.files if "Abdullah_Gul_0002" in path)
-    used = [at for at, byte in enumerate(_path(full).read_bytes()) if byte]  # of what is empty nothing is read
+    used = where(full)
     chosen = random.Random(flips)
     found = refused = 0
     for _ in range(flips):
@@ -59,29 +76,130 @@ def test_a_byte_that_is_flipped_anywhere(
         at, by = chosen.choice(used), chosen.randrange(1, 256)
         data[at] ^= by
         _path(home).write_bytes(data)
-        where = f"byte {at} ^ {by}"
+        which = f"byte {at} ^ {by}"
         # Whatever is asked of it, the answer is one or a sentence.
         for order in ({"query": asked, "do": "check"}, {}):
             said = victim(home, few.folder, **order)
-            assert said["ended"] == 0, where
+            assert said["ended"] == 0, which
             for answer in (said, said.get("query", said)):
-                assert answer["code"] in (0, 3, 5, 6, 7), (where, answer)
+                assert answer["code"] in (0, 3, 5, 6, 7), (which, answer)
             found += bool(said.get("faults"))
             refused += said["code"] == 5
         repaired = victim(home, do="repair")
-        assert repaired["code"] == 0, (where, repaired)
+        assert repaired["code"] == 0, (which, repaired)
         checked = victim(home, do="check")
-        assert checked.get("faults") == [], (where, checked, repaired)
+        assert checked.get("faults") == [], (which, checked, repaired)
+        assert where is _used or not repaired["analysed"], (which, repaired)  # all rows are there
         done = victim(home, few.folder)
         if done["code"] != 6:  # the name of the model itself is another one
-            assert done["code"] in (0, 7), (where, done)
+            assert done["code"] in (0, 7), (which, done)
             trusted.sound(home)
             # A path that reads otherwise now is that of a photo which is missing; the photo itself was found again.
             there = [row for row in trusted.dump(home) if row[1] != "missing"]
-            assert _computed(there) == _computed(expected), where
+            assert _computed(there) == _computed(expected), which
         shutil.rmtree(home)
     print(f"{flips} bytes flipped: {found} found by check, {refused} times refused, all restored")
     assert few.is_untouched()
+
+
+_DEFINITIONS = {  # an object, what stands in its row of sqlite_master, what stands there then, and what is said
+    "a reference": ("apart", "people (id)", "ptople (id)", "definition of the table apart"),
+    "a reference of faces": ("faces", "REFERENCES people", "REFERENCES pfople", "definition of the table faces"),
+    "what a reference does": ("marks", "ON DELETE CASCADE", "ON DELETE CASCADF", "it cannot be opened"),
+    "a condition": ("strangers", "(a < b)", "(a > b)", "definition of the table strangers"),
+    "a column that is read": ("faces", "embedding BLOB", "embfdding BLOB", "table faces"),
+    "a column of an index": ("people", "name TEXT", "nbme TEXT", "it cannot be opened"),
+    "a column of the settings": ("settings", "model TEXT", "mpdel TEXT", "it cannot be opened"),
+    "a column that few read": ("awaited", "apart TEXT", "apbrt TEXT", "definition of the table awaited"),
+    "a key": ("photos", "id INTEGER PRIMARY", "id INTEGDR PRIMARY", "table photos"),
+    "a kind of values": ("photos", "size INTEGER", "size BNTEGER", "definition of the table photos"),
+    "a word": ("faces", "score REAL NOT NULL", "score REAL NOT NUML", "it cannot be opened"),
+    "ids that never come twice": ("people", "AUTOINCREMENT", "AUTOINCREMEMT", "it cannot be opened"),
+    "an index": ("changed_by_row", "(table_name, row_id)", "(table_name, before)", "index changed_by_row"),
+    "the rows of an index": ("people_by_join", "joined_into NOTNULL", "kind        NOTNULL", "index people_by_join"),
+    "a trigger": ("face_removed", "INSERT INTO removed", "INSERT INTO rfmoved", "trigger face_removed"),
+    "when a trigger acts": ("photo_discounted", "AFTER DELETE", "AFTER INSERT", "trigger photo_discounted"),
+    "an index of a condition": ("sqlite_autoindex_photos_1", "autoindex", "autoindfx", "it cannot be opened"),
+}
+
+
+def _redefine(home: Path, name: str, old: str, new: str) -> None:
+    """Replaces a part of all that SQLite keeps of an object; the rows stay where they are."""
+    with closing(sqlite3.connect(_path(home))) as conn, conn:
+        conn.execute("PRAGMA writable_schema = ON")
+        changed = conn.execute(
+            "UPDATE sqlite_master SET type = replace(type, :old, :new), name = replace(name, :old, :new), "
+            "tbl_name = replace(tbl_name, :old, :new), sql = replace(sql, :old, :new) WHERE name = :name AND "
+            "instr(type || ' ' || name || ' ' || tbl_name || ' ' || ifnull(sql, ''), :old)",
+            {"name": name, "old": old, "new": new},
+        )
+        assert changed.rowcount == 1
+
+
+@pytest.mark.parametrize(("name", "old", "new", "said"), _DEFINITIONS.values(), ids=_DEFINITIONS)
+def test_a_definition_that_is_another_one(
+    name: str, old: str, new: str, said: str, victim: Any, few: Any, trusted: Any, full: Path
+) -> None:
+    """Of a table, an index or a trigger: it is found, and nothing is lost, neither faces nor what was said."""
+    asked = next(path for path in few.files if "Abdullah_Gul_0002" in path)
+    for what in (["name_person", "Abdullah_Gul", "Abdullah Gül"], ["part", "Angelina_Jolie", [3]]):
+        assert victim(full, do="decide", what=what)["code"] == 0
+    expected, decisions = trusted.dump(full), _decisions(full)
+    _redefine(full, name, old, new)
+    found = victim(full, do="check")["faults"]
+    assert any(said in fault for fault in found), found
+    for order in ({}, {"do": "forget", "what": asked}):  # what meets it says what helps
+        met = victim(Path(shutil.copytree(full, full.with_name("met"))), few.folder, **order)
+        assert met["code"] in (0, 7) or "try: facesearch repair" in met["said"], met
+        shutil.rmtree(full.with_name("met"))
+    repaired = victim(full, do="repair")
+    assert (repaired["code"], repaired["faults"], repaired["analysed"]) == (0, found, 0), repaired
+    assert victim(full, do="check")["faults"] == []
+    assert trusted.dump(full) == expected
+    assert _decisions(full) == decisions
+    done = victim(full, few.folder, query=asked)
+    assert (done["code"], done["analysed"], done["query"]["code"]) == (7, 0, 0), done
+    assert asked in done["query"]["matches"]
+    shutil.rmtree(next(full.glob("indexes/default/backup-*")))
+    trusted.whole(full, few, expected)
+
+
+def _decisions(home: Path) -> dict[str, list[Any]]:
+    tables = ("people", "apart", "strangers", "repeats", "marks", "changes", "changed")
+    with closing(sqlite3.connect(_path(home))) as conn:
+        found = {table: conn.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall() for table in tables}
+        found["faces"] = conn.execute("SELECT id, person_id, named_by, is_face FROM faces ORDER BY id").fetchall()
+    return found
+
+
+@pytest.mark.parametrize("name", ["people", "faces", "photos", "faces_by_photo", "photo_counted", "sqlite_sequence"])
+def test_a_name_of_a_definition_that_is_another_one(
+    name: str, victim: Any, few: Any, trusted: Any, full: Path
+) -> None:
+    expected = trusted.dump(full)
+    _redefine(full, name, name, name[:-1] + "_")
+    assert victim(full, do="check")["faults"]
+    repaired = victim(full, do="repair")
+    assert (repaired["code"], repaired["analysed"]) == (0, 0), repaired
+    assert victim(full, do="check")["faults"] == []
+    assert trusted.dump(full) == expected
+    assert victim(full, few.folder)["code"] == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("_sqlite_migrations", "_sqlite_migratjons"), ("applied_at", "applifd_at"), ("set", "sdt")]
+)
+def test_a_list_of_migrations_that_is_another_one(
+    old: str, new: str, victim: Any, few: Any, trusted: Any, full: Path
+) -> None:
+    expected = trusted.dump(full)
+    _redefine(full, "_sqlite_migrations", old, new)
+    assert victim(full, do="check")["faults"]
+    repaired = victim(full, do="repair")
+    assert (repaired["code"], repaired["analysed"]) == (0, 0), repaired
+    assert victim(full, do="check")["faults"] == []
+    assert trusted.dump(full) == expected
+    assert victim(full, few.folder)["code"] == 7
 
 
 def _cut(data: bytes, share: float) -> bytes:
