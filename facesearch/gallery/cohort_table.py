@@ -36,7 +36,8 @@ class Cohorts:
 
     def ids(self) -> list[int]:
         """The faces of the cohort that are still stored, ascending."""
-        return [row[0] for row in self._conn.execute("SELECT face_id FROM cohort ORDER BY face_id")]
+        rows = self._conn.execute("SELECT face_id FROM cohort ORDER BY face_id")
+        return [complete(row, "its cohort")[0] for row in rows]
 
     def replace(self, faces: Ids, stamp: CohortStamp) -> None:
         """Chooses another cohort; no face has an own threshold then."""

@@ -112,6 +112,7 @@ _DEFINITIONS = {  # an object, what stands in its row of sqlite_master, what sta
     "a column of the settings": ("settings", "model TEXT", "mpdel TEXT", "it cannot be opened"),
     "a column that few read": ("awaited", "apart TEXT", "apbrt TEXT", "definition of the table awaited"),
     "a key": ("photos", "id INTEGER PRIMARY", "id INTEGDR PRIMARY", "table photos"),
+    "a key of a table that is computed": ("cohort", "id INTEGER PRIMARY", "id INTEGER PRIMARX", "table cohort"),
     "a kind of values": ("photos", "size INTEGER", "size BNTEGER", "definition of the table photos"),
     "a word": ("faces", "score REAL NOT NULL", "score REAL NOT NUML", "it cannot be opened"),
     "ids that never come twice": ("people", "AUTOINCREMENT", "AUTOINCREMEMT", "it cannot be opened"),
