@@ -16,7 +16,7 @@ from facesearch.gallery.alike import Candidate
 from facesearch.gallery.records import Match
 from facesearch.gallery.removed_table import Removed
 from facesearch.gallery.scope import Scope
-from facesearch.gallery.sqlite import checksum, columns, from_sql, marks, parts
+from facesearch.gallery.sqlite import checksum, columns, complete, from_sql, marks, parts
 from facesearch.geometry.face import Box, Face
 from facesearch.people import names
 from facesearch.people.cohort import JudgedFaces, Shifts
@@ -92,9 +92,7 @@ class Faces:
         """How many faces are stored, those of missing photos too."""
         counted = "SELECT faces FROM face_counts" if columns(self._conn, "face_counts") else _COUNT_ALL
         row = self._conn.execute(counted).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("how many faces there are is not as it was stored")
-        return int(row[0])
+        return int(complete(row or (None,), "how many faces there are")[0])
 
     def newest(self) -> int:
         """The greatest id of a face, 0 when there is none."""

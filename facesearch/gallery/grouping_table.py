@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.sqlite import columns, first_row, has_table, marks, now, parts
+from facesearch.gallery.sqlite import columns, complete, first_row, has_table, marks, now, parts
 
 _AT_ONCE = 50_000  # faces read at once: 25 MB at 128 dimensions
 _COMPUTED = "auto"
@@ -119,7 +119,8 @@ class Groupings:
                 f"SELECT faces - (SELECT count(*) {none}), alone - (SELECT count(*) {none} AND +person_id IS NULL) "
                 "FROM face_counts"  # the plus keeps SQLite from looking through all who are nobody's
             ).fetchone()
-        return int(row[0]), int(row[1])
+        faces, alone = complete(row or (None,), "how many faces there are")
+        return int(faces), int(alone)
 
     def counts(self) -> tuple[int, int, int, int, int]:
         """How many faces can be grouped, how many people have a face of which somebody said that it is theirs, how

@@ -113,6 +113,7 @@ _DEFINITIONS = {  # an object, what stands in its row of sqlite_master, what sta
     "a column that few read": ("awaited", "apart TEXT", "apbrt TEXT", "definition of the table awaited"),
     "a key": ("photos", "id INTEGER PRIMARY", "id INTEGDR PRIMARY", "table photos"),
     "a key of a table that is computed": ("cohort", "id INTEGER PRIMARY", "id INTEGER PRIMARX", "table cohort"),
+    "a count": ("face_counts", "faces INTEGER NOT", "facfs INTEGER NOT", "table face_counts"),
     "a kind of values": ("photos", "size INTEGER", "size BNTEGER", "definition of the table photos"),
     "a word": ("faces", "score REAL NOT NULL", "score REAL NOT NUML", "it cannot be opened"),
     "ids that never come twice": ("people", "AUTOINCREMENT", "AUTOINCREMEMT", "it cannot be opened"),
