@@ -54,7 +54,7 @@ def test_embeddings_agree_with_dlib(chips: Chips) -> None:
 Arrays = dict[str, NDArray[np.float32]]
 
 
-def _card(network: Literal["facenet", "small"], dim: int, chip_px: int, **facts: Any) -> EmbedderCard:
+def _card(network: Literal["facenet", "resnet", "small"], dim: int, chip_px: int, **facts: Any) -> EmbedderCard:
     return EmbedderCard(
         name=network,
         title="",
@@ -89,7 +89,9 @@ def _reduced(weights: Arrays, card: EmbedderCard, width: int) -> Arrays:
     return weights | {"reduction/mean": rng.normal(size=width).astype(np.float32), "reduction/axes": axes}
 
 
-@pytest.mark.parametrize("case", ["mtcnn", "dlib-resnet", "facenet", "small", "small-bgr-reduced"])
+@pytest.mark.parametrize(
+    "case", ["mtcnn", "dlib-resnet", "facenet", "resnet", "resnet-odd", "small", "small-bgr-reduced"]
+)
 def test_a_network_is_the_same_in_keras_and_as_a_graph(case: str, astronaut: Pixels, tmp_path: Path) -> None:
     """The same arrays in both forms give the same numbers for pieces of a real photo, to 1e-6, or to that part of
     the greatest where it is above 1; the graph as it is served, with all folded that can be. MTCNN's networks take
@@ -107,6 +109,9 @@ def test_a_network_is_the_same_in_keras_and_as_a_graph(case: str, astronaut: Pix
     elif case == "small-bgr-reduced":
         card = _card("small", 16, 50, channels="BGR", mean=(120, 110, 100), scale=60)
         weights = [_reduced(_random_weights(msgspec.structs.replace(card, dim=64)), card, 64)]
+    elif case.startswith("resnet"):
+        card = _card("resnet", 128, 64 if case == "resnet" else 75)
+        weights = [_random_weights(card)]
     elif case == "small":
         card = _card("small", 128, 112)
         weights = [_random_weights(card)]
@@ -127,6 +132,35 @@ def test_a_network_is_the_same_in_keras_and_as_a_graph(case: str, astronaut: Pix
         assert len(outputs) == len(expected)
         for ours, theirs in zip(outputs, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=most * max(1, np.abs(theirs).max()), err_msg=part)
+
+
+@pytest.mark.parametrize("has_gamma", [True, False])
+def test_batch_normalisation_is_keras_s_own(has_gamma: bool) -> None:
+    """In training, with what it gives back to those before it and what it remembers, and in use."""
+    keras = import_keras()
+    import tensorflow as tf
+
+    from facesearch.models.networks.batch_normalisation import BatchNormalisation
+
+    x = tf.constant(np.random.default_rng(0).normal(3, 2, (4, 5, 6, 7)), tf.float32)
+    towards = tf.constant(np.random.default_rng(1).normal(size=(4, 5, 6, 7)), tf.float32)
+    found = []
+    for kind in (BatchNormalisation, keras.layers.BatchNormalization):
+        layer = kind(momentum=0.9, epsilon=0.001, scale=has_gamma)
+        layer.build(x.shape)
+        layer.beta.assign(np.arange(7))
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            trained = layer(x, training=True)
+            loss = tf.reduce_sum(trained * towards)
+        gradients = tape.gradient(loss, [x, *[each.value for each in layer.trainable_variables]])
+        # TensorFlow's own remembers the variance of the population, of which the batch is a sample.
+        share = 120 / 119 if kind is BatchNormalisation else 1.0
+        variance = (np.asarray(layer.moving_variance) - 0.9) / share
+        layer.moving_variance.assign(np.full(7, 2.0))
+        found.append([trained, *gradients, np.asarray(layer.moving_mean), variance, layer(x)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_another_network_are_refused() -> None:

@@ -172,7 +172,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
     name: str
     title: str
-    network: Literal["dlib_resnet", "facenet", "small", "onnx_graph", "openvino_graph"]
+    network: Literal["dlib_resnet", "facenet", "resnet", "small", "onnx_graph", "openvino_graph"]
     licence: str
     source: str
     weights: tuple[Weights, ...]

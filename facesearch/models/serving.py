@@ -26,7 +26,7 @@ def serve(
     if device == "gpu":
         # A detector finds places to a fraction of a pixel, for which 16 bits are too few.
         mixed = isinstance(card, EmbedderCard)
-        with layers_in(mixed):
+        with layers_in("float16" if mixed else "float32"):
             return {part: KerasNetwork(model, mixed) for part, model in keras_models(card).items()}
     files = sorted(path for path in exported_to(card).glob("*.onnx") if not path.name.endswith(PLAIN))
     if not files:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ from facesearch.libraries import settle
 from facesearch.models.engines import Engine
 from facesearch.packages import how_to_install
 
+Numbers: TypeAlias = Literal["float32", "bfloat16", "float16"]  # in which a network computes
+
 # TensorFlow prints pages about its own start-up unless these are set before its import.
+_CPU_INFO = Path("/proc/cpuinfo")
+_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16", "avx_ne_convert", " bf16 ")  # x86, the last of ARM
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
 
 
@@ -116,15 +120,24 @@ def _without_chatter() -> Iterator[None]:
 
 
 @contextmanager
-def precision(mixed: bool) -> Iterator[None]:
-    """Layers made inside compute in 16 bits, where that is wanted, and keep their weights in 32."""
+def precision(numbers: Numbers) -> Iterator[None]:
+    """Layers made inside compute in these numbers, and keep their weights in 32 bits."""
     keras = import_keras()
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    keras.config.set_dtype_policy("float32" if numbers == "float32" else f"mixed_{numbers}")
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 numbers itself, as far as the system tells; else a library has to do
+    it in float32, more slowly than float32 alone."""
+    try:
+        return any(flag in _CPU_INFO.read_text(encoding="utf-8", errors="replace") for flag in _BFLOAT16_FLAGS)
+    except OSError:
+        return False  # not Linux
 
 
 def gpu_is_visible() -> bool:

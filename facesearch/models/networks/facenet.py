@@ -242,10 +242,10 @@ def _keras_convolve(x: keras.KerasTensor, path: str, conv: _Conv) -> keras.Keras
 
 
 def _keras_normalise(x: keras.KerasTensor, path: str) -> keras.KerasTensor:
-    from keras import layers
+    from facesearch.models.networks.batch_normalisation import BatchNormalisation
 
     name = _named(f"{path}/BatchNorm")
-    return layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, scale=False, name=name)(x)
+    return BatchNormalisation(momentum=_MOMENTUM, epsilon=_EPSILON, scale=False, name=name)(x)
 
 
 def _keras_branches(x: keras.KerasTensor, path: str, branches: Sequence[Sequence[_Conv]]) -> list[keras.KerasTensor]:

@@ -117,9 +117,9 @@ def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
 
 
 def _keras_normalise(x: keras.KerasTensor, scale: bool = True) -> keras.KerasTensor:
-    from keras import layers
+    from facesearch.models.networks.batch_normalisation import BatchNormalisation
 
-    return layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, scale=scale)(x)
+    return BatchNormalisation(momentum=_MOMENTUM, epsilon=_EPSILON, scale=scale)(x)
 
 
 def _keras_convolve(x: keras.KerasTensor, channels: int, size: int, stride: int = 1) -> keras.KerasTensor:
