@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import combinations, islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from facesearch.faces.analyser import Analyser
 from facesearch.models.cards import BoxAlignment, embedder_card
 from facesearch.models.engines.keras import import_keras
 from facesearch.photos.view import read
-from facesearch.training.people import Batches, find, split
+from facesearch.training.batches import Batches
+from facesearch.training.chips import ChipStore
+from facesearch.training.people import find, split
 from facesearch.training.validation import pairs_of_file
 from tests.portraits import Faces
 
@@ -38,18 +41,19 @@ def _batch(seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
 
 def _excess_by_hand(
-    people: NDArray[np.int32], rows: NDArray[np.float32], miner: str, criterion: str
+    people: NDArray[np.int32], rows: NDArray[np.float32], miner: str, criterion: str, batch: int | None = None
 ) -> dict[tuple[int, int], float]:
     """For each anchor and positive by how much the margin of 0.2 is violated with the negative that the miner
-    names."""
+    names. Anchors and positives are among the first `batch` rows; those behind are negatives alone."""
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     d = ((unit[:, None] - unit[None]) ** 2).sum(axis=2)
     found = {}
-    for a in range(len(people)):
+    count = batch or len(people)
+    for a in range(count):
         negatives = sorted(np.flatnonzero(people != people[a]).tolist(), key=lambda n: d[a, n])
         if miner == "hard-within":
             negatives = negatives[: max(1, int(0.25 * len(negatives)))]
-        for p in np.flatnonzero(people == people[a]).tolist():
+        for p in np.flatnonzero(people[:count] == people[a]).tolist():
             if p == a:
                 continue
             farther = [n for n in negatives if d[a, n] > d[a, p]]
@@ -59,28 +63,65 @@ def _excess_by_hand(
     return found
 
 
+class _Embedder:
+    """A network that gives the rows it was given."""
+
+    @staticmethod
+    def make(dim: int) -> Any:
+        import keras
+
+        rows = keras.Input((dim,))
+        return keras.Model(rows, keras.layers.Identity()(rows))
+
+
 @pytest.mark.parametrize("criterion", ["margin", "symmetric"])
 @pytest.mark.parametrize("miner", ["semi-hard", "hard", "hard-within"])
 def test_the_miners_choose_what_their_definition_says(miner: Any, criterion: Any) -> None:
     import_keras()
-    from facesearch.training.losses import TripletLoss, active_share, triplet_excess
+    from facesearch.training.losses import Choice, TripletModel, triplet_excess, unit_length
 
     people, rows = _batch(3)
     by_hand = _excess_by_hand(people, rows, miner, criterion)
-    excess, counts = (np.asarray(part) for part in triplet_excess(people, rows, miner, 0.2, criterion))
+    choice = Choice(miner, 0.2, criterion)
+    excess, counts = (np.asarray(part) for part in triplet_excess(people, unit_length(rows), choice))
     assert {(int(a), int(p)) for a, p in zip(*np.nonzero(counts), strict=True)} == set(by_hand)
     for (a, p), value in by_hand.items():
         assert excess[a, p] == pytest.approx(value, abs=1e-5)
-    loss = float(np.asarray(TripletLoss(miner, 0.2, criterion)(people, rows)))
+    model = TripletModel(_Embedder.make(8), choice)
+    loss = float(np.asarray(model.compute_loss(y=people, y_pred=rows)))
     assert loss == pytest.approx(np.mean([max(0, value) for value in by_hand.values()]), abs=1e-5)
-    active = float(np.asarray(active_share(miner, 0.2, criterion)(people, rows)))
+    active = float(np.asarray(model.get_metrics_result()["active"]))
     assert active == pytest.approx(np.mean([value > 0 for value in by_hand.values()]), abs=1e-6)
+
+
+@pytest.mark.parametrize("criterion", ["margin", "symmetric"])
+@pytest.mark.parametrize("miner", ["semi-hard", "hard", "hard-within"])
+def test_negatives_come_from_the_memory_too(miner: Any, criterion: Any) -> None:
+    """Anchors and positives of the second batch, with the negatives of both: of the memory's five newest embeddings,
+    as it holds no more."""
+    import_keras()
+    from facesearch.training.losses import Choice, TripletModel
+
+    people, rows = _batch(3)
+    earlier, theirs = _batch(4)
+    model = TripletModel(_Embedder.make(8), Choice(miner, 0.2, criterion), remembered=5)
+    empty = float(np.asarray(model.compute_loss(y=earlier, y_pred=theirs)))
+    alone = _excess_by_hand(earlier, theirs, miner, criterion)
+    assert empty == pytest.approx(np.mean([max(0, value) for value in alone.values()]), abs=1e-5)
+    loss = float(np.asarray(model.compute_loss(y=people, y_pred=rows)))
+    both = _excess_by_hand(
+        np.concatenate([people, earlier[:5]]), np.concatenate([rows, theirs[:5]]), miner, criterion, len(people)
+    )
+    assert loss == pytest.approx(np.mean([max(0, value) for value in both.values()]), abs=1e-5)
+    assert loss != pytest.approx(
+        np.mean([max(0, v) for v in _excess_by_hand(people, rows, miner, criterion).values()])
+    )
 
 
 @pytest.mark.parametrize("criterion", ["margin", "symmetric"])
 def test_prepared_triplets_are_taken_as_they_stand(criterion: Any) -> None:
     import_keras()
-    from facesearch.training.losses import TripletLoss, active_share
+    from facesearch.training.losses import Choice, TripletModel
 
     rows = np.random.default_rng(1).normal(size=(9, 8)).astype(np.float32)
     a, p, n = np.split(rows / np.linalg.norm(rows, axis=1, keepdims=True), 3)
@@ -89,9 +130,10 @@ def test_prepared_triplets_are_taken_as_they_stand(criterion: Any) -> None:
         far = (far + ((p - n) ** 2).sum(axis=1)) / 2
     excess = 0.2 + ((a - p) ** 2).sum(axis=1) - far
     people = np.array([0, 1, 2, 0, 1, 2, 1, 2, 0])
-    loss = TripletLoss("random", 0.2, criterion)(people, rows)
+    model = TripletModel(_Embedder.make(8), Choice("random", 0.2, criterion))
+    loss = model.compute_loss(y=people, y_pred=rows)
     assert float(np.asarray(loss)) == pytest.approx(np.maximum(excess, 0).mean(), abs=1e-5)
-    active = active_share("random", 0.2, criterion)(people, rows)
+    active = model.get_metrics_result()["active"]
     assert float(np.asarray(active)) == pytest.approx((excess > 0).mean(), abs=1e-6)
 
 
@@ -125,7 +167,7 @@ def test_a_batch_is_so_many_photos_of_so_many_people(crops: Path) -> None:
     people = find(crops)
     assert (len(people.names), len(people.photos)) == (15, 39)
     seen = set()
-    for chips, who in islice(Batches(people, people=6, per_person=3, chip_px=64, seed=0), 8):
+    for chips, who in islice(Batches(people, people=6, per_person=3, chip_px=64).drawn("people", 0), 8):
         assert chips.shape == (18, 64, 64, 3)
         assert chips.dtype == np.uint8
         counts = np.bincount(who)
@@ -138,7 +180,7 @@ def test_a_batch_is_so_many_photos_of_so_many_people(crops: Path) -> None:
 def test_chips_are_cut_and_mirrored_at_random_and_the_seed_decides(crops: Path) -> None:
     people = find(crops)
     first, again, other = (
-        next(iter(Batches(people, people=4, per_person=2, chip_px=64, seed=seed)))[0] for seed in (1, 1, 2)
+        next(Batches(people, people=4, per_person=2, chip_px=64).drawn("people", seed))[0] for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -146,7 +188,7 @@ def test_chips_are_cut_and_mirrored_at_random_and_the_seed_decides(crops: Path) 
 
 def test_triplets_are_prepared_once_and_come_again_in_another_order(crops: Path) -> None:
     people = find(crops)
-    batches = iter(Batches(people, people=4, per_person=2, chip_px=32, seed=0, prepared=3))
+    batches = Batches(people, people=4, per_person=2, chip_px=32).drawn("triplets", 0, prepared=3)
     rounds = [[tuple(who.tolist()) for _, who in islice(batches, 3)] for _ in range(3)]
     for who in rounds[0]:
         anchors, positives, negatives = np.split(np.array(who), 3)
@@ -155,6 +197,53 @@ def test_triplets_are_prepared_once_and_come_again_in_another_order(crops: Path)
         assert (negatives != anchors).all()
     assert sorted(rounds[0]) == sorted(rounds[1]) == sorted(rounds[2])
     assert len({tuple(each) for each in rounds}) > 1
+
+
+def test_chips_that_do_not_fit_into_the_memory_are_read_when_they_are_wanted(crops: Path, tmp_path: Path) -> None:
+    """They are the same chips. One that is replaced meanwhile is noticed there alone; a broken one is named."""
+    folder = tmp_path / "crops"
+    shutil.copytree(crops, folder)
+    people = find(folder)
+    rows = [np.array([5, 0, 5]), np.array([38, 1])]
+    kept, read_anew = ChipStore(people.photos, 64), ChipStore(people.photos, 64, most_bytes=0)
+    before = list(kept.batches(rows))
+    for ours, theirs in zip(read_anew.batches(rows), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [len(part) for part in read_anew.all(16)] == [16, 16, 7]
+    shutil.copy(people.photos[1], people.photos[0])
+    np.testing.assert_array_equal(next(kept.batches(rows)), before[0])
+    np.testing.assert_array_equal(next(read_anew.batches(rows))[1], before[1][1])
+    Path(people.photos[0]).write_bytes(b"no photo")
+    np.testing.assert_array_equal(next(kept.batches(rows)), before[0])
+    with pytest.raises(FaceSearchError, match=rf"{Path(people.photos[0]).name} cannot be trained on: .*--resume"):
+        list(read_anew.batches(rows))
+
+
+def test_every_photo_comes_as_often_as_any_other(crops: Path) -> None:
+    people = find(crops)
+    batches = Batches(people, people=6, per_person=2, chip_px=32).drawn("photos", 0)
+    seen = np.concatenate([who for _, who in islice(batches, 13)])  # 156 = 4 x 39
+    np.testing.assert_array_equal(np.bincount(seen), 4 * np.bincount(people.who))
+
+
+def test_a_chip_is_altered_and_still_the_face(crops: Path) -> None:
+    """Cut, turned, mirrored and lit at random, on the average it is the crop's middle."""
+    from facesearch.training.augmentation import altered, enlarged
+
+    side = enlarged(64)
+    assert side > 64
+    crop = next(ChipStore(find(crops).photos[:1], side).all(1))[0]
+    rng = np.random.default_rng(0)
+    every = np.stack([altered(crop, 64, rng) for _ in range(300)]).astype(np.float64)
+    assert len({each.tobytes() for each in every}) == 300
+    middle = ChipStore(find(crops).photos[:1], 64)
+    upright = next(middle.all(1))[0].astype(np.float64)
+    expected = (upright + upright[:, ::-1]) / 2
+    assert np.corrcoef(every.mean(axis=0).ravel(), expected.ravel())[0, 1] > 0.9
+    assert abs(every.mean() - upright.mean()) < 12
+    grey = altered(np.full((side, side, 3), 255, np.uint8), 64, rng)
+    assert grey.dtype == np.uint8  # light that is too bright is white, and does not begin again at black
+    assert grey.min() > 60
 
 
 def test_who_is_held_out_is_not_trained_on(crops: Path) -> None:
@@ -171,7 +260,7 @@ def test_who_is_held_out_is_not_trained_on(crops: Path) -> None:
 
 def test_too_few_people_are_refused(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(FaceSearchError, match=r"12 people with two photos or more .* fewer than the 13 of a batch"):
-        Batches(find(crops), people=13, per_person=2, chip_px=64, seed=0)
+        Batches(find(crops), people=13, per_person=2, chip_px=64)
     with pytest.raises(FaceSearchError, match="no folder of a person with a photo"):
         find(tmp_path)
 
@@ -188,10 +277,10 @@ def test_a_model_is_trained_and_served_by_its_name(cli: Cli, crops: Path, home: 
     assert re.search(r"epoch 2 \(triplet\): loss \d.*% of triplets active", said.out)
     assert "3 people with one photo are negatives only" in said.err
     card = embedder_card("mine")
-    assert (card.network, card.dim, card.chip_px) == ("small", 128, 112)
+    assert (card.network, card.dim, card.chip_px) == ("resnet", 128, 64)
     assert card.alignment == BoxAlignment(margin=32)
     curves = (home / "models" / "mine" / "curves.csv").read_text().splitlines()
-    assert curves[0].startswith("epoch,phase,loss")
+    assert curves[0].startswith("epoch,phase,steps,minutes,loss")
     assert len(curves) == 3
     assert cli("index", crops, "--model", "mine", "-g", "mine", "--precision", "float32").code == 0
     again = cli("train", crops, "--out", "mine", *_FAST)
@@ -215,10 +304,10 @@ _PLAN: dict[str, Any] = {
 
 @pytest.fixture
 def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the small network one bottleneck in place of each row of them."""
-    from facesearch.models.networks import small
+    """Few channels in the network that is trained by default."""
+    from facesearch.models.networks import resnet
 
-    monkeypatch.setattr(small, "_BODY", tuple((wider, channels, 1, 2) for wider, channels, _, _ in small._BODY[:3]))
+    monkeypatch.setattr(resnet, "_CHANNELS", (8, 8, 16, 16))
 
 
 @pytest.fixture
@@ -234,7 +323,7 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def shallow(few_layers: None, eager: None) -> None:
-    """The small network with few layers, untraced."""
+    """The default network with few channels, untraced."""
 
 
 @pytest.fixture
@@ -250,7 +339,7 @@ def trainer(crops: Path, home: Path, shallow: None) -> Callable[..., Any]:
 
     def make(dim: int = 32, **changes: object) -> Any:
         sets = ValidationSets(people.subset(np.array([], np.intp)))
-        return Trainer(fresh("small", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
+        return Trainer(fresh("resnet", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
 
     return make
 
@@ -270,17 +359,75 @@ def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., 
     assert list((folder / "events").iterdir())
     with pytest.raises(FaceSearchError, match="written with dim 32, not 64"):
         trainer(dim=64).resume()
+    with pytest.raises(FaceSearchError, match="written with precision float32, not bfloat16; give the same options"):
+        trainer(precision="bfloat16").resume()
     assert trainer(learning_rate=1e-4).resume() == 3  # after a loss that is no number it may be lower
 
 
-@pytest.mark.parametrize("miner", ["random", "semi-hard"])
-def test_sixteen_bits_learn_too(trainer: Callable[..., Any], miner: str) -> None:
-    """What a GPU computes in; here on the CPU, with the loss scaled as there."""
+@pytest.mark.parametrize(("precision", "miner"), [("float16", "random"), ("bfloat16", "semi-hard")])
+def test_sixteen_bits_learn_too(trainer: Callable[..., Any], precision: str, miner: str) -> None:
+    """What a GPU computes in, here on the CPU, with the loss scaled as there; and what newer processors do."""
     import keras
 
-    history = trainer(mixed=True, miner=miner, epochs=2, steps=2, people=2, per_person=2).run()
+    history = trainer(precision=precision, miner=miner, epochs=2, steps=2, people=2, per_person=2).run()
     assert np.isfinite([epoch.loss for epoch in history]).all()
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    from facesearch.training.plan import Plan
+
+    plan = Plan(**_PLAN | {"epochs": 10, "steps": 100})
+    rates = [plan.rate_of(step) for step in range(1000)]
+    assert rates[0] < 0.03 * plan.learning_rate
+    assert 45 < int(np.argmax(rates)) < 55
+    assert max(rates) == pytest.approx(plan.learning_rate, rel=0.02)
+    assert (np.diff(rates[50:]) < 0).all()
+    assert rates[-1] == pytest.approx(0.01 * plan.learning_rate, rel=0.01)
+    phases = [Plan(**_PLAN | {"epochs": n, "recipe": "softmax-then-triplet"}) for n in (1, 2, 10)]
+    assert [[plan.phase_of(i) for i in range(plan.epochs)].count("softmax") for plan in phases] == [1, 1, 7]
+
+
+def test_a_clock_that_stands_or_jumps_harms_nothing(
+    trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes nothing of what is trained."""
+    expected = trainer(epochs=2, steps=3).run()
+    readings = iter([5.0] * 4)
+    clock = SimpleNamespace(perf_counter=lambda: next(readings, -1e9))
+    monkeypatch.setattr("facesearch.training.loop.time", clock)
+    history = trainer(epochs=2, steps=3).run()
+    assert [epoch.loss for epoch in history] == pytest.approx([epoch.loss for epoch in expected])
+    assert all(np.isfinite(epoch.images_per_second) for epoch in history)
+
+
+def test_evaluations_take_a_small_share_of_the_time(crops: Path) -> None:
+    """The first where one is expected to be short enough, the next by how long that one took."""
+    from facesearch.training.loop import _Evaluations
+    from facesearch.training.plan import ValidationSets
+    from facesearch.training.validation import held_out_pairs
+
+    people = find(crops)
+    sets = ValidationSets(people, held_out_pairs(people))
+    evaluations = _Evaluations(sets, 64)
+    evaluations.after(1.0, 100)  # 39 photos are expected to take a tenth of a second
+    assert not evaluations.is_due()
+    evaluations.after(1.5, 150)
+    assert evaluations.is_due()
+    seen: list[int] = []
+
+    def embed(store: ChipStore) -> NDArray[np.float32]:
+        seen.extend(len(part) for part in store.all(100))
+        return np.random.default_rng(0).normal(size=(39, 8)).astype(np.float32)
+
+    held_out, on_pairs = evaluations.run(embed)
+    assert held_out is not None
+    assert on_pairs is None
+    assert [len(rows) for _, rows in evaluations.newest(embed)] == [39]
+    assert seen == [39]  # nobody is embedded twice by one network
+    evaluations.after(0.0, 100)
+    assert len(evaluations.newest(embed)) == 1
+    assert seen == [39, 39]
 
 
 def test_a_disk_that_fills_keeps_the_last_good_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
@@ -385,6 +532,36 @@ def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Pat
     assert (unseen.seen, unseen.mark) == (0, "")
 
 
+def test_in_which_numbers_is_trained_follows_from_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from facesearch.models.engines import keras as engine
+    from facesearch.training import run
+
+    said: list[str] = []
+    chosen = [("auto", "cpu", "resnet"), ("auto", "cpu", "small"), ("bfloat16", "cpu", "small"),
+              ("float32", "cpu", "resnet"), ("auto", "gpu", "small"), ("bfloat16", "gpu", "resnet")]  # fmt: skip
+    found = {}
+    for knows in (True, False):
+        monkeypatch.setattr(run, "has_bfloat16", lambda knows=knows: knows)
+        found[knows] = [run._numbers(*each, said.append) for each in chosen]  # type: ignore[arg-type]
+    assert found[True] == ["bfloat16", "float32", "bfloat16", "float32", "float16", "bfloat16"]
+    assert found[False] == ["float32", "float32", "bfloat16", "float32", "float16", "bfloat16"]
+    assert len(said) == 1
+    assert "takes longer than --precision float32" in said[0]
+    monkeypatch.setattr(engine, "_CPU_INFO", Path("/nowhere"))
+    assert not engine.has_bfloat16()
+
+
+@pytest.mark.parametrize(("flags", "knows"), [("avx512f avx512_bf16 amx_tile", True), ("avx2 f16c", False)])
+def test_the_system_tells_what_the_processor_has(
+    flags: str, knows: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesearch.models.engines import keras as engine
+
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags} sse\n")
+    monkeypatch.setattr(engine, "_CPU_INFO", tmp_path / "cpuinfo")
+    assert engine.has_bfloat16() is knows
+
+
 def test_options_that_do_not_fit_are_refused(cli: Cli, crops: Path, home: Path) -> None:
     for words, sentence in (
         (("--init", "dlib-resnet", "--dim", 64), "--dim follows from --init dlib-resnet; leave it out."),
@@ -446,18 +623,19 @@ _SHALLOW = """
 import sys
 from facesearch.cli import main
 from facesearch.models.engines.keras import import_keras
-from facesearch.models.networks import small
+from facesearch.models.networks import resnet
 import_keras()
 import tensorflow
 tensorflow.config.run_functions_eagerly(True)
-small._BODY = tuple((wider, channels, 1, 2) for wider, channels, _, _ in small._BODY[:3])
+resnet._CHANNELS = (8, 8, 16, 16)
 sys.argv = ["facesearch", *sys.argv[1:]]
 main()
 """
 
 
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> None:
-    words = ("train", crops, "--out", "cut", "--epochs", 500, *_FAST, "--recipe", "triplet", "--size", 64)
+def _begun(crops: Path, home: Path, *words: object) -> tuple[subprocess.Popen[str], list[str]]:
+    """A training that has written its first checkpoint, and its command."""
+    words = ("train", crops, "--out", "cut", *_FAST, "--recipe", "triplet", *words)
     command = [sys.executable, "-c", _SHALLOW, *map(str, words)]
     run = subprocess.Popen(
         command,
@@ -467,11 +645,37 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> No
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     checkpoint = home / "models" / "cut" / "checkpoint.npz"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not checkpoint.exists() and run.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
+    return run, command
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(crops: Path, home: Path) -> None:
+    run, _ = _begun(crops, home, "--epochs", 500)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=300)
     assert run.returncode == 130, err
     assert "goes on from there" in err
-    assert checkpoint.exists()
+    assert (home / "models" / "cut" / "checkpoint.npz").exists()
+
+
+def test_a_training_that_was_killed_goes_on(crops: Path, home: Path) -> None:
+    """Whatever was being written when it was killed: it goes on after the last whole epoch."""
+    for moment in (0.0, 0.1, 0.35):
+        if moment:
+            time.sleep(moment)
+        run, command = _begun(crops, home, "--epochs", 500, *(["--resume"] if moment else []))
+        time.sleep(moment)
+        run.kill()
+        run.communicate(timeout=60)
+    with np.load(home / "models" / "cut" / "checkpoint.npz") as file:
+        done = len(json.loads(str(file["history"])))
+    at = command.index("--epochs") + 1
+    command[at] = str(done + 1)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert f"Going on after {done} epochs." in ended.stderr
+    assert f"epoch {done + 1} (triplet)" in ended.stdout
+    assert embedder_card("cut").dim == 128
+    assert not list((home / "models" / "cut").glob(".*"))

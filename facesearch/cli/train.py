@@ -31,13 +31,16 @@ def train(
         ),
     ] = None,
     network: Annotated[
-        Literal["small", "facenet"] | None,
-        typer.Option(help="About 1 million weights (the default), or Inception-ResNet-v1 with 23."),
+        Literal["resnet", "small", "facenet"] | None,
+        typer.Option(
+            help="A ResNet of 13 convolutions (the default), MobileFaceNet, or Inception-ResNet-v1: 2.5, 1 and 23 "
+            "million weights."
+        ),
     ] = None,
     dim: Annotated[int | None, typer.Option(help="Numbers of an embedding. [default: 128]", min=8, max=1024)] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Side of a chip. [default: 112, facenet 160]", metavar="PIXELS", min=48, max=320),
+        typer.Option(help="Side of a chip. [default: 64, small 112, facenet 160]", metavar="PIXELS", min=48, max=320),
     ] = None,
     recipe: Annotated[
         Literal["softmax-then-triplet", "triplet"] | None,
@@ -54,14 +57,29 @@ def train(
         Literal["margin", "symmetric"], typer.Option(help="The paper's loss, or that with both sides' negatives.")
     ] = "margin",
     margin: Annotated[float, typer.Option(help="In squared distance of unit vectors.", min=0, max=4)] = 0.2,
-    people: Annotated[int, typer.Option(help="People in a batch.", min=2, max=1_000)] = 20,
+    memory: Annotated[
+        int,
+        typer.Option(
+            help="Embeddings of earlier batches among which negatives are looked for.", min=0, max=1_000_000
+        ),
+    ] = 4096,
+    people: Annotated[
+        int | None, typer.Option(help="People in a batch. [default: 32, or all]", min=2, max=1_000)
+    ] = None,
     per_person: Annotated[int, typer.Option(help="Photos of each.", min=2, max=1_000)] = 4,
-    epochs: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
-    steps: Annotated[int, typer.Option(help="Batches in an epoch.", min=1, max=1_000_000)] = 200,
+    epochs: Annotated[int, typer.Option(min=1, max=10_000)] = 60,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Batches in an epoch. [default: as many as show each photo once, 50 at least]", min=1, max=1_000_000
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="At the start; it falls along a cosine. [default: 0.001, with --init 0.00003]", min=0, max=10
+            help="After the first steps; it falls along a cosine. [default: 0.002, with --init 0.00003]",
+            min=0,
+            max=10,
         ),
     ] = None,
     held_out: Annotated[float, typer.Option(help="Share of the people to evaluate on.", min=0, max=0.5)] = 0.1,
@@ -78,12 +96,16 @@ def train(
     warped: Annotated[bool, typer.Option("--warped", help="The crops were made with align --warp.")] = False,
     seed: Annotated[int, typer.Option(min=limits.SEED.least, max=limits.SEED.most)] = 0,
     device: Device = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="auto takes 16 bits where the processor or the GPU is faster with them."),
+    ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> ExitCode:
     """Train an embedder on your own folders of people, with triplets.
 
-    Each epoch ends with an evaluation on people held out, and a checkpoint; Ctrl-C leaves one too. The result is a
-    model that index, query, verify and bench take by its name."""
+    Each epoch ends with a checkpoint, and Ctrl-C leaves one too; people held out are evaluated now and then, and in
+    the end. The result is a model that index, query, verify and bench take by its name."""
     from facesearch.training.plan import Plan
     from facesearch.training.run import Listeners, TrainingOptions
     from facesearch.training.run import train as run
@@ -93,12 +115,13 @@ def train(
         miner=miner,
         criterion=criterion,
         margin=margin,
-        people=people,
+        people=people or 0,
         per_person=per_person,
         epochs=epochs,
-        steps=steps,
-        learning_rate=learning_rate or (3e-5 if init else 1e-3),
+        steps=steps or 0,
+        learning_rate=learning_rate or (3e-5 if init else 2e-3),
         seed=seed,
+        memory=memory,
     )
     options = TrainingOptions(
         folder=folder,
@@ -108,6 +131,7 @@ def train(
         network=network,
         dim=dim,
         size=size,
+        precision=precision,
         warped=warped,
         held_out=held_out,
         pairs=eval_pairs,
@@ -130,6 +154,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._pairs, self._newest = "", ""
+        self._training, self._evaluating = 0.0, 0.0  # seconds
 
     def on_pairs(self, pairs: "ValidationSet") -> None:
         """Remembers what the file of pairs is called, and warns where its people are trained on."""
@@ -153,11 +178,12 @@ class _Lines:
         figures = _accuracy_text("people held out", epoch.held_out) + _accuracy_text(self._pairs, epoch.on_pairs)
         newest = next((each.accuracy for each in (epoch.on_pairs, epoch.held_out) if each and each.accuracy), None)
         self._newest = f", accuracy {newest.mean:.4f}" if newest else ""
-        total = epoch.training_seconds + epoch.evaluation_seconds
-        share = f"evaluation {epoch.evaluation_seconds / total:.0%} of the time"
+        self._evaluating += epoch.evaluation_seconds
+        self._training += epoch.training_seconds
+        share = f", evaluation {self._evaluating / (self._training + self._evaluating):.1%} of the time"
         show.say(
             f"epoch {epoch.number} ({epoch.phase}): loss {epoch.loss:.3f}{active}{figures}; "
-            f"{epoch.images_per_second:.0f} images/s, {share}"
+            f"{epoch.images_per_second:.0f} images/s{share if figures else ''}"
         )
         show.flush()
 

@@ -52,6 +52,12 @@ def read(path: Path, plan: dict[str, Any]) -> Checkpoint:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: np.asarray(file[name]) for name in file.files}
     written = json.loads(str(arrays["plan"]))
+    unknown = sorted(set(plan) ^ set(written))
+    if unknown:
+        raise ModelError(
+            f"The checkpoint in {path.parent} was written by another version of facesearch ({unknown[0]}); train "
+            "under another name with --out."
+        )
     other = [name for name in plan if name not in _MAY_CHANGE and written.get(name) != plan[name]]
     if other:
         raise ModelError(

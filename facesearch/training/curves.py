@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "epoch",
     "phase",
+    "steps",
+    "minutes",
     "loss",
     "active",
     "accuracy",
@@ -36,14 +38,16 @@ class Curves:
         self._folder, self._pairs = folder, pairs
         self._events: Any = None
 
-    def add(self, epoch: "Epoch") -> None:
-        """Adds the newest epoch; what earlier runs wrote stays, as a checkpoint does not hold their evaluations.
-        Raises OSError."""
+    def add(self, epoch: "Epoch", is_last: bool) -> None:
+        """Adds the newest epoch; what earlier runs wrote stays, as a checkpoint does not hold their evaluations. The
+        picture, which takes longest, is drawn again where an epoch was evaluated or is the first or the last. Raises
+        OSError."""
         path = self._folder / "curves.csv"
         row = _row(epoch)
         before = [] if epoch.number == 1 or not path.exists() else _read(path)
         _write(path, [*before, row])
-        self._draw(path)
+        if epoch.number == 1 or is_last or epoch.held_out or epoch.on_pairs:
+            self._draw(path)
         self._write_events(row)
         for written in self._folder.glob("events/*"):
             written.chmod(0o600)
@@ -105,6 +109,8 @@ def _row(epoch: "Epoch") -> dict[str, Any]:
     return {
         "epoch": epoch.number,
         "phase": epoch.phase,
+        "steps": epoch.steps,
+        "minutes": round(epoch.seconds / 60, 2),
         "loss": epoch.loss,
         "active": epoch.active,
         "accuracy": accuracy,

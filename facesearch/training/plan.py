@@ -1,8 +1,10 @@
 """How a training is to go, and what its steps and epochs came to. Nothing here needs TensorFlow."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from facesearch.models.engines.keras import Numbers
 from facesearch.training.people import People
 
 if TYPE_CHECKING:
@@ -14,12 +16,17 @@ Phase = Literal["softmax", "triplet"]
 Miner = Literal["semi-hard", "hard", "hard-within", "random"]
 Criterion = Literal["margin", "symmetric"]
 
+SOFTMAX_SHARE = 0.7  # of the epochs, where the recipe begins with it
+WARM_UP_SHARE, LONGEST_WARM_UP = 0.05, 500  # of all steps; steps
+_LAST_RATE = 0.01  # of the learning rate is left in the end
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to train. A checkpoint fits only the plan that it was written under. `margin` is in squared distance of
-    unit vectors, 0..4; a batch has `per_person` photos of each of `people`; `steps` are batches in an epoch. `mixed`
-    computes in 16 bits what tolerates that."""
+    unit vectors, 0..4; a batch has `per_person` photos of each of `people`; `steps` are batches in an epoch;
+    `memory` is how many embeddings of earlier batches are negatives, too. Networks compute in `precision`, and keep
+    their weights in 32 bits."""
 
     recipe: RecipeName
     miner: Miner
@@ -31,12 +38,22 @@ class Plan:
     steps: int
     learning_rate: float
     seed: int
-    mixed: bool = False
+    memory: int = 0
+    precision: Numbers = "float32"
 
     def phase_of(self, epoch: int) -> Phase:
-        """The phase of an epoch, counted from 0: softmax in the first half where the recipe begins with it."""
-        half = (self.epochs + 1) // 2
-        return "softmax" if self.recipe == "softmax-then-triplet" and epoch < half else "triplet"
+        """The phase of an epoch, counted from 0: softmax in the first ones where the recipe begins with it."""
+        last = max(1, min(round(self.epochs * SOFTMAX_SHARE), self.epochs - 1))
+        return "softmax" if self.recipe == "softmax-then-triplet" and epoch < last else "triplet"
+
+    def rate_of(self, step: int) -> float:
+        """The learning rate of a step, counted from 0: it rises evenly to the full one, and falls to a hundredth
+        along half a cosine (Loshchilov and Hutter 2017)."""
+        every = max(self.epochs * self.steps, 1)
+        warm_up = min(LONGEST_WARM_UP, every * WARM_UP_SHARE)
+        done = step / every  # 0..1
+        falling = _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+        return self.learning_rate * falling * min(1.0, (step + 1) / max(warm_up, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +71,13 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """The figures of an epoch: means over its steps, and what the network then reached on the people held out and on
-    the file of pairs, None where there are none. `active` is None under softmax."""
+    the file of pairs, None where there are none or where this epoch was not evaluated. `active` is None under
+    softmax; `steps` and `seconds` are counted from the training's start."""
 
     number: int
     phase: str
+    steps: int
+    seconds: float
     loss: float
     active: float | None
     learning_rate: float

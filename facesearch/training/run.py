@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 
+from facesearch import interruption
 from facesearch.errors import FaceSearchError, ModelError, Note, UsageError
 from facesearch.evaluation.leakage import keep_people
 from facesearch.files import sha256_of
@@ -17,18 +19,24 @@ from facesearch.home import model_dir, private_folder
 from facesearch.models.card import CHECKPOINT, valid_model_name
 from facesearch.models.cards import EmbedderCard, card_path, keep_card, model_cards
 from facesearch.models.device import Device, choose_device
-from facesearch.models.engines.keras import hide_gpu, import_keras
+from facesearch.models.engines.keras import Numbers, has_bfloat16, hide_gpu, import_keras
 from facesearch.models.export import prepare
-from facesearch.training.initial_network import InitialNetwork, NetworkName, fresh, pretrained
-from facesearch.training.people import People, find, split
+from facesearch.training.initial_network import FASTER_IN_BFLOAT16, InitialNetwork, NetworkName, fresh, pretrained
+from facesearch.training.people import LEAST_PHOTOS, People, find, split
 from facesearch.training.plan import Epoch, Plan, Step, ValidationSets
 from facesearch.training.validation import ValidationSet, held_out_pairs, pairs_of_file
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+_PEOPLE, _LEAST_PEOPLE = 32, 2  # in a batch
+_LEAST_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """What to train on what; None stands for the default. `pca` is how many numbers the embeddings are reduced to in
-    the end; `pairs` is a file of pairs to evaluate every epoch on, whose crops are in `pairs_photos`."""
+    """What to train on what; None stands for the default, as 0 does for the plan's people and steps. `pca` is how
+    many numbers the embeddings are reduced to in the end; `pairs` is a file of pairs to evaluate on, whose crops are
+    in `pairs_photos`."""
 
     folder: Path
     name: str
@@ -37,6 +45,7 @@ class TrainingOptions:
     network: NetworkName | None = None
     dim: int | None = None
     size: int | None = None
+    precision: Precision = "auto"
     warped: bool = False
     held_out: float = 0.1
     pairs: Path | None = None
@@ -68,7 +77,9 @@ def train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
     _refuse_taken(options)
     try:
         return _train(options, listeners)
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not (isinstance(error, KeyboardInterrupt) or interruption.is_raised()):  # libraries make others of it
+            raise
         raise KeyboardInterrupt(_what_is_kept(options.name)) from None
 
 
@@ -114,7 +125,8 @@ def _train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
     if device == "cpu":
         hide_gpu()
     import_keras()
-    options = dataclasses.replace(options, plan=dataclasses.replace(options.plan, mixed=device == "gpu"))
+    numbers = _numbers(options.precision, device, initial.card.network, listeners.note)
+    options = dataclasses.replace(options, plan=_completed(options.plan, people, numbers))
     sets = ValidationSets(others, held_out_pairs(others), on_pairs)
     card = _train_network(options, initial, people, sets, listeners)
     try:
@@ -124,6 +136,27 @@ def _train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
     keep_card(card)
     prepare([card], listeners.note)
     return card
+
+
+def _numbers(asked: Precision, device: Literal["cpu", "gpu"], network: str, note: Note) -> Numbers:
+    """In which numbers to compute. A GPU takes float16 where nothing is said; a CPU bfloat16 where it has that and
+    the network gains by it."""
+    if asked == "auto":
+        if device == "gpu":
+            return "float16"
+        return "bfloat16" if network in FASTER_IN_BFLOAT16 and has_bfloat16() else "float32"
+    if asked == "bfloat16" and device == "cpu" and not has_bfloat16():
+        note("This processor does not compute in bfloat16 itself, so that takes longer than --precision float32.")
+    return asked
+
+
+def _completed(plan: Plan, people: People, numbers: Numbers) -> Plan:
+    """The plan with what depends on the photos: so many people in a batch as there are, where that is not said, and
+    as many steps in an epoch as show each photo once, but not too few: an epoch ends with work of its own."""
+    several = int((np.bincount(people.who) >= LEAST_PHOTOS).sum())
+    batch = plan.people or max(_LEAST_PEOPLE, min(_PEOPLE, several))
+    steps = plan.steps or max(_LEAST_STEPS, -(-len(people.photos) // (batch * plan.per_person)))
+    return dataclasses.replace(plan, people=batch, steps=steps, precision=numbers)
 
 
 def _initial_network(options: TrainingOptions) -> InitialNetwork:

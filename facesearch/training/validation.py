@@ -66,16 +66,17 @@ def pairs_of_file(file: Path, photos: Path, trained_on: People) -> ValidationSet
     return ValidationSet(file.name, pairs, len(people), len(_seen(pairs.photos, trained_on)))
 
 
-def figures(validation: ValidationSet, embed: Embed) -> Verification:
-    """The figures of a network, whose embeddings `embed` computes."""
+def figures(validation: ValidationSet, embeddings: Embeddings) -> Verification:
+    """The figures of a network, by the embeddings of the photos that the pairs name, (photos, dim)."""
     pairs = validation.pairs
-    rows = embed(pairs.photos).astype(np.float64)  # (photos, dim)
+    rows = embeddings.astype(np.float64)
     similarities = np.einsum("ij,ij->i", rows[pairs.first], rows[pairs.second])  # (pairs,)
     return verification(np.clip(similarities, -1, 1), pairs.same, pairs.folds)
 
 
 def stranger_threshold(people: People, embed: Embed) -> Threshold | None:
-    """The similarity that 1 in 1,000 pairs of different people reach; None where they are too few to tell."""
+    """The similarity that 1 in 1,000 pairs of different people reach, whose embeddings `embed` computes; None where
+    they are too few to tell."""
     chosen = np.random.default_rng(0).permutation(len(people.who))[:_MOST_STRANGERS]
     if not len(chosen):
         return None

@@ -30,7 +30,7 @@ from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.header import decoding_cost, header_size
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Cause, Status
-from facesearch.training.people import load_chips
+from facesearch.training.chips import ChipStore
 from tests.faults import failing
 
 _MB = 1 << 20
@@ -433,7 +433,7 @@ def test_a_photo_that_crashes_whoever_decodes_it_ends_no_command(
 
 def test_a_crop_that_crashes_whoever_decodes_it_ends_a_training_with_a_sentence(crashing: Path) -> None:
     with pytest.raises(FaceSearchError, match=r"crash\.jpg cannot be trained on: its decoder was ended by signal 11"):
-        list(load_chips([str(crashing)], 48))
+        list(ChipStore([str(crashing)], 48).all(8))
 
 
 def test_what_a_photo_takes_too_long_for_is_said_once(
