@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from facesearch.models.networks import dlib_resnet, facenet
-from facesearch.training.losses import TripletLoss
+from facesearch.training.losses import Choice, TripletModel
 
 _PER_PERSON = 4
 
@@ -35,8 +35,8 @@ def main(batch: int, steps: int, crops: Path | None) -> None:
 
 
 def _training(batch: int, steps: int) -> float:
-    core = facenet.network(128)
-    core.compile(keras.optimizers.Adam(1e-3), TripletLoss("semi-hard"))
+    core = TripletModel(facenet.network(128), Choice("semi-hard"))
+    core.compile(keras.optimizers.Adam(1e-3))
     chips = np.random.default_rng(0).normal(size=(batch, facenet.CHIP_PX, facenet.CHIP_PX, 3)).astype(np.float16)
     who = np.arange(batch, dtype=np.int32) // _PER_PERSON
     return _rate(lambda: core.train_on_batch(chips, who), batch, steps)
@@ -52,9 +52,10 @@ def _embedding(network: Any, dim: int, batch: int, steps: int) -> float:
 
 
 def _reading(crops: Path, batch: int, steps: int) -> float:
-    from facesearch.training.people import Batches, find
+    from facesearch.training.batches import Batches
+    from facesearch.training.people import find
 
-    batches = iter(Batches(find(crops), batch // _PER_PERSON, _PER_PERSON, facenet.CHIP_PX, 0))
+    batches = Batches(find(crops), batch // _PER_PERSON, _PER_PERSON, facenet.CHIP_PX).drawn("people", 0)
     next(batches)
     started = time.perf_counter()
     count = sum(len(chips) for chips, _ in islice(batches, steps))

@@ -1,79 +1,117 @@
-"""How much of a bare Keras fit's speed the training loop keeps: the same small network, batch and photos, softmax
-alone against triplets with mining, reading, cutting and mirroring; and what of a step mining and reading take.
+"""How fast the training loop is, by network, numbers, compiler and batch: whole steps on real crops, with reading,
+altering, mining and the optimizer; measured in turn, so that all meet the same machine.
 
     python benchmarks/training.py CROPS          (a folder for each person, as facesearch align writes it)
-"""
+    python benchmarks/training.py CROPS --losses STEPS
 
+The second form trains twice on the same batches, in float32 and in bfloat16, and says by how much the losses differ
+at the end. KERAS_BACKEND=jax measures with Keras on JAX."""
+
+import argparse
 import json
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from facesearch.models.cards import EmbedderCard
-from facesearch.models.engines.keras import import_keras
-from facesearch.training.initial_network import fresh
-from facesearch.training.people import Batches, find, split
+from facesearch.models.engines.keras import Numbers, import_keras
+from facesearch.training.initial_network import NetworkName, fresh
+from facesearch.training.people import People, find
+from facesearch.training.plan import Plan, RecipeName, ValidationSets
 
-_PEOPLE, _PER_PERSON, _STEPS, _ROUNDS = 20, 4, 4, 3
+_ROUNDS, _STEPS = 3, 8
+_PX = 64
+_NOBODY = People((), np.array([], np.intp), ())
 
 
-def main(crops: Path) -> None:
-    keras = import_keras()
-    from facesearch.training.loop import Trainer
-    from facesearch.training.losses import TripletLoss
-    from facesearch.training.plan import Plan, ValidationSets
-    from facesearch.training.validation import held_out_pairs
+@dataclass(frozen=True)
+class Variant:
+    """What is measured."""
 
-    learned, others = split(find(crops), 0.02, 0)
-    start = fresh("small", 128, None, False)
-    px = start.card.chip_px
-    batches = iter(Batches(learned, _PEOPLE, _PER_PERSON, px, 0))
-    x, y = (np.concatenate(part) for part in zip(*islice(batches, _STEPS), strict=True))
-    bare = _bare_model(keras, start.card, len(learned.names))
-    size = _PEOPLE * _PER_PERSON
-    bare.fit(x[:size], y[:size], batch_size=size, verbose=0)
-    plan = Plan("triplet", "semi-hard", "margin", 0.2, _PEOPLE, _PER_PERSON, _ROUNDS + 1, _STEPS, 1e-3, 0)
-    rates = []
+    network: NetworkName = "resnet"
+    precision: Numbers = "bfloat16"
+    people: int = 32
+    is_softmax: bool = True
+    memory: int = 0
+    by_xla: bool = False
 
-    def measure(_: object) -> None:
-        # Each of our epochs is followed by one of the bare fit, so that both meet the same machine.
-        rates.append(len(x) / _seconds(lambda: bare.fit(x, y, batch_size=size, verbose=0)))
+    @property
+    def name(self) -> str:
+        """As it stands in the table."""
+        phase = "softmax" if self.is_softmax else f"triplets, memory {self.memory:,}"
+        compiled = ", XLA" if self.by_xla else ""
+        return f"{self.network}, {self.precision}{compiled}, batches of {4 * self.people}, {phase}"
 
+
+_VARIANTS = (
+    Variant("small", "float32", 20, by_xla=True),
+    Variant("small", "float32", 20),
+    Variant("small", "bfloat16", 20),
+    Variant("resnet", "float32", by_xla=True),
+    Variant("resnet", "float32"),
+    Variant(by_xla=True),
+    Variant(people=16),
+    Variant(),
+    Variant(people=64),
+    Variant(is_softmax=False),
+    Variant(is_softmax=False, memory=4096),
+)
+
+
+def main(crops: Path, losses: int) -> None:
+    """Measures, and prints a line of JSON for each variant."""
+    import_keras()
+    data = find(crops)
+    if losses:
+        print(json.dumps(_losses(data, losses)))
+        return
+    steps = [_steps(data, variant) for variant in _VARIANTS]
+    for each in steps:
+        for _ in range(4):
+            next(each)  # the first compiles
+    seconds: list[list[float]] = [[] for _ in _VARIANTS]
+    for _ in range(_ROUNDS):
+        for own, each in zip(seconds, steps, strict=True):
+            own += [_seconds(lambda each=each: next(each)) for _ in range(_STEPS)]  # type: ignore[misc]
+    for variant, own in zip(_VARIANTS, seconds, strict=True):
+        rate = 4 * variant.people / float(np.median(own))
+        print(json.dumps({"what": variant.name, "images_per_second": round(rate, 1)}))
+
+
+def _steps(data: People, variant: Variant) -> Iterator[float]:
+    """Trains, a step at a time; yields the loss."""
+    from facesearch.training import loop
+
+    recipe: RecipeName = "softmax-then-triplet" if variant.is_softmax else "triplet"
+    plan = Plan(recipe, "semi-hard", "margin", 0.2, variant.people, 4, 2, 1000, 1e-3, 0)
+    plan = replace(plan, memory=variant.memory, precision=variant.precision)
     with tempfile.TemporaryDirectory() as folder:
-        sets = ValidationSets(others, held_out_pairs(others))
-        history = Trainer(start, plan, learned, sets, Path(folder)).run(on_epoch=measure)[1:]
-    step = float(np.median([epoch.training_seconds for epoch in history])) / _STEPS
-    rows = np.random.default_rng(0).normal(size=(size, 128)).astype(np.float32)
-    mine = TripletLoss("semi-hard")
-    mining = min(_seconds(lambda: keras.ops.convert_to_numpy(mine(y[:size], rows))) for _ in range(5))
-    reading = min(_seconds(lambda: next(batches)) for _ in range(5))
-    figures = {
-        "bare_fit_images_per_second": round(float(np.median(rates[1:])), 1),
-        "images_per_second": round(float(np.median([epoch.images_per_second for epoch in history])), 1),
-        "share_of_mining": round(2 * mining / step, 4),  # once for the loss, once for the share of active triplets
-        "share_of_reading_on_other_threads": round(reading / step, 3),
-        "evaluation_seconds_an_epoch": round(float(np.median([epoch.evaluation_seconds for epoch in history])), 1),
-    }
-    figures["share_of_bare_fit"] = round(figures["images_per_second"] / figures["bare_fit_images_per_second"], 3)
-    print(json.dumps(figures))
+        trainer: Any = loop.Trainer(fresh(variant.network, 128, _PX, False), plan, data, _no_sets(), Path(folder))
+        phase = plan.phase_of(0)
+        model, stream = trainer._compiled(phase), trainer._stream(phase)
+        if variant.by_xla:
+            model.jit_compile = True
+        for number, (chips, who) in enumerate(stream):
+            model.optimizer.learning_rate.assign(plan.rate_of(number))
+            yield trainer._step(model, chips, who, str(number))["loss"]
 
 
-def _bare_model(keras: Any, card: EmbedderCard, people: int) -> Any:
-    """The same network with the plainest head."""
-    from facesearch.models.networks import small
-    from facesearch.models.networks.standardisation import keras_standardised
+def _losses(data: People, steps: int) -> dict[str, float]:
+    """The mean loss of the last tenth of the steps in both kinds of numbers."""
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        stream = _steps(data, Variant(precision=precision, people=4))
+        every = [next(stream) for _ in range(steps)]
+        found[precision] = round(float(np.mean(every[-steps // 10 :])), 4)
+    return {"steps": steps} | found | {"difference": round(found["bfloat16"] - found["float32"], 4)}
 
-    chips = keras.Input((card.chip_px, card.chip_px, 3), dtype="uint8")
-    embeddings = small.network(card.dim)(keras_standardised(chips, card))
-    model = keras.Model(chips, keras.layers.Dense(people, activation="softmax")(embeddings))
-    model.compile("adam", "sparse_categorical_crossentropy")
-    return model
+
+def _no_sets() -> ValidationSets:
+    return ValidationSets(_NOBODY)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -83,4 +121,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("crops", type=Path)
+    parser.add_argument("--losses", type=int, default=0, metavar="STEPS")
+    main(**vars(parser.parse_args()))
