@@ -23,7 +23,7 @@ from facesearch.training.initial_network import NetworkName, fresh
 from facesearch.training.people import People, find
 from facesearch.training.plan import Plan, RecipeName, ValidationSets
 
-_ROUNDS, _STEPS = 3, 8
+_ROUNDS, _STEPS = 3, 4
 _PX = 64
 _NOBODY = People((), np.array([], np.intp), ())
 

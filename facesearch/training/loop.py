@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import msgspec
@@ -19,7 +19,7 @@ from facesearch.errors import FaceSearchError
 from facesearch.evaluation.metrics import Verification
 from facesearch.models.card import CHECKPOINT
 from facesearch.models.cards import EmbedderCard
-from facesearch.models.engines.keras import gpu_works, precision
+from facesearch.models.engines.keras import precision
 from facesearch.models.networks.reduction import reduced, reduction, width
 from facesearch.models.networks.standardisation import keras_standardised
 from facesearch.models.weights import tensors
@@ -157,12 +157,12 @@ class Trainer:
             if phase == "triplet":
                 choice = Choice(plan.miner, plan.margin, plan.criterion)
                 model = TripletModel(self._embedder, choice, 0 if plan.miner == "random" else plan.memory)
-                model.compile(keras.optimizers.Adam(plan.learning_rate), jit_compile=_by_xla())
+                model.compile(keras.optimizers.Adam(plan.learning_rate))
             else:
                 cosines = CosineHead(len(self._data.names), dtype="float32")(self._embedder.output)
                 model = keras.Model(self._embedder.input, cosines)
                 optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=_WEIGHT_DECAY)
-                model.compile(optimizer, CosineMarginLoss(), jit_compile=_by_xla())
+                model.compile(optimizer, CosineMarginLoss())
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -244,7 +244,8 @@ class _Evaluations:
         self._stores = [ChipStore(each.pairs.photos, chip_px) for each in self._sets]
         self._order = (sets.held_out, sets.on_pairs)
         self._newest: list[Embeddings] = []
-        self._trained, self._spent, self._count = 0.0, 0.0, 0  # seconds of training, of evaluating; evaluations
+        self._trained, self._spent = 0.0, 0.0  # seconds of training, and of evaluating
+        self._last: float | None = None  # seconds of the last one; the first also reads the chips
         self._rate = 0.0  # photos a second in training
 
     def after(self, seconds: float, images: int) -> None:
@@ -256,15 +257,15 @@ class _Evaluations:
     def is_due(self) -> bool:
         """Whether one more keeps within the share of the time."""
         photos = sum(len(each.pairs.photos) for each in self._sets)
-        one = self._spent / self._count if self._count else photos * _EMBEDDING_COSTS / self._rate
+        one = photos * _EMBEDDING_COSTS / self._rate if self._last is None else self._last
         return self._spent + one <= _EVALUATION_SHARE * (self._trained + self._spent + one)
 
     def run(self, embed: Callable[[ChipStore], Embeddings]) -> tuple[Verification | None, Verification | None]:
         """What the network reaches on the people held out, and on the file of pairs."""
         started = time.perf_counter()
         found = {id(each): figures(each, rows) for each, rows in self.newest(embed)}
-        self._spent += time.perf_counter() - started
-        self._count += 1
+        self._last = time.perf_counter() - started
+        self._spent += self._last
         held_out, on_pairs = (found.get(id(each)) for each in self._order)
         return held_out, on_pairs
 
@@ -273,12 +274,6 @@ class _Evaluations:
         if not self._newest:
             self._newest = [embed(store) for store in self._stores]
         return list(zip(self._sets, self._newest, strict=True))
-
-
-def _by_xla() -> bool | Literal["auto"]:
-    """Keras would have TensorFlow's programs compiled by XLA, whose convolutions on a CPU are several times as slow
-    as oneDNN's."""
-    return "auto" if gpu_works() or keras.backend.backend() != "tensorflow" else False
 
 
 def _text(found: Verification) -> str:
