@@ -230,7 +230,7 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_is_exported_is_not_exported_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    cards = [embedder_card("dlib-resnet"), detector_card("mtcnn")]
+    cards: list[ModelCard] = [embedder_card("dlib-resnet"), detector_card("mtcnn")]
     prepare(cards, lambda _: None)
     started: list[object] = []
     monkeypatch.setattr("facesearch.models.export.write_networks", lambda *order: started.append(order))
