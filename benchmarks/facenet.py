@@ -102,7 +102,9 @@ def _row(name: str, folder: Path, options: Sequence[str]) -> Row:
     words = ["train", str(folder), "--out", name, *options]
     if name not in model_cards():
         if "--resume" in options:  # the same training, reduced otherwise
-            shutil.copytree(model_dir(name.rpartition("-")[0]), model_dir(name), ignore=_but_checkpoint)
+            shutil.copytree(
+                model_dir(name.rpartition("-")[0]), model_dir(name), ignore=_but_checkpoint, dirs_exist_ok=True
+            )
         elif (model_dir(name) / "checkpoint.npz").exists():
             words.append("--resume")  # it was interrupted
         subprocess.run([str(Path(sys.executable).with_name("facesearch")), *words], check=True)

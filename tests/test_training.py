@@ -26,7 +26,7 @@ from facesearch.models.engines.keras import import_keras
 from facesearch.photos.view import read
 from facesearch.training.batches import Batches
 from facesearch.training.chips import ChipStore
-from facesearch.training.people import find, split
+from facesearch.training.people import People, find, split
 from facesearch.training.validation import pairs_of_file
 from tests.portraits import Faces
 
@@ -262,6 +262,10 @@ def test_who_is_held_out_is_not_trained_on(crops: Path) -> None:
 def test_too_few_people_are_refused(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(FaceSearchError, match=r"12 people with two photos or more .* fewer than the 13 of a batch"):
         Batches(find(crops), people=13, per_person=2, chip_px=64)
+    with pytest.raises(
+        FaceSearchError, match="Training needs 2 people with two photos or more, and there are 1; add"
+    ):
+        Batches(find(crops).subset(np.array([0])), people=2, per_person=2, chip_px=64)
     with pytest.raises(FaceSearchError, match="no folder of a person with a photo"):
         find(tmp_path)
 
@@ -338,14 +342,16 @@ def trainer(crops: Path, home: Path, shallow: None) -> Callable[..., Any]:
     folder = home / "models" / "learner"
     folder.mkdir()
 
-    def make(dim: int = 32, **changes: object) -> Any:
+    def make(dim: int = 32, people_of: People = people, **changes: object) -> Any:
         sets = ValidationSets(people.subset(np.array([], np.intp)))
-        return Trainer(fresh("resnet", dim, 64, False), Plan(**_PLAN | changes), people, sets, folder)
+        return Trainer(fresh("resnet", dim, 64, False), Plan(**_PLAN | changes), people_of, sets, folder)
 
     return make
 
 
-def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., Any], home: Path) -> None:
+def test_training_learns_and_goes_on_from_its_checkpoint(
+    trainer: Callable[..., Any], crops: Path, home: Path
+) -> None:
     first = trainer().run()
     resumed = trainer(epochs=3)
     assert resumed.resume() == 1
@@ -364,6 +370,9 @@ def test_training_learns_and_goes_on_from_its_checkpoint(trainer: Callable[..., 
     with pytest.raises(FaceSearchError, match="written with precision float32, not bfloat16; give the same options"):
         trainer(precision="bfloat16").resume()
     assert trainer(learning_rate=1e-4).resume() == 3  # after a loss that is no number it may be lower
+    fewer = find(crops).subset(np.arange(14))
+    with pytest.raises(FaceSearchError, match=r"was trained on other people .* put back whom you removed"):
+        trainer(people_of=fewer).resume()
 
 
 @pytest.mark.parametrize(("precision", "miner"), [("float16", "random"), ("bfloat16", "semi-hard")])
@@ -388,6 +397,41 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[-1] == pytest.approx(0.01 * plan.learning_rate, rel=0.01)
     phases = [Plan(**_PLAN | {"epochs": n, "recipe": "softmax-then-triplet"}) for n in (1, 2, 10)]
     assert [[plan.phase_of(i) for i in range(plan.epochs)].count("softmax") for plan in phases] == [1, 1, 7]
+
+
+def test_epochs_that_are_added_go_on_with_triplets(trainer: Callable[..., Any]) -> None:
+    """Not with a softmax over again, though by the new plan it would not be its end yet."""
+    short = {"recipe": "softmax-then-triplet", "steps": 1}
+    assert [epoch.phase for epoch in trainer(epochs=3, **short).run()] == ["softmax", "softmax", "triplet"]
+    longer = trainer(epochs=6, **short)
+    longer.resume()
+    assert [epoch.phase for epoch in longer.run()[3:]] == ["triplet"] * 3
+
+
+def test_an_epoch_counts_whose_evaluation_is_interrupted(
+    trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesearch.training.loop import _Evaluations
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Evaluations, "is_due", lambda _: True)
+    monkeypatch.setattr(_Evaluations, "run", interrupt)
+    begun = trainer(epochs=5, steps=1)
+    with pytest.raises(KeyboardInterrupt):
+        begun.run()
+    assert trainer(epochs=5, steps=1).resume() == 1
+
+
+def test_one_person_less_changes_nothing_for_who_is_held_out() -> None:
+    names = tuple(f"person {i}" for i in range(200))
+    everybody = People(tuple(f"{name}/{i}" for name in names for i in (1, 2)), np.repeat(np.arange(200), 2), names)
+    _, held_out = split(everybody, 0.1, seed=0)
+    _, without_one = split(everybody.subset(np.arange(1, 200)), 0.1, seed=0)
+    assert len(held_out.names) == len(without_one.names) == 20
+    assert len(set(held_out.names) ^ set(without_one.names)) <= 2
+    assert set(held_out.names) != set(split(everybody, 0.1, seed=1)[1].names)
 
 
 def test_a_clock_that_stands_or_jumps_harms_nothing(
@@ -534,6 +578,32 @@ def test_who_was_seen_is_known_by_name_and_by_content(crops: Path, tmp_path: Pat
     assert (exam.people, exam.seen, exam.mark) == (3, 2, " (train = test)")
     unseen = pairs_of_file(file, crops, people.subset(np.flatnonzero(np.bincount(people.who) == 1)))
     assert (unseen.seen, unseen.mark) == (0, "")
+
+
+def test_what_was_chosen_for_a_training_stays_when_it_goes_on(
+    cli: Cli, crops: Path, tmp_path: Path, home: Path, eager: None
+) -> None:
+    """Of a training that was interrupted a photo is removed; so many people and steps are taken as before."""
+    from facesearch.training.plan import Plan
+    from facesearch.training.run import Listeners, TrainingOptions, train
+
+    folder = tmp_path / "people"
+    shutil.copytree(crops, folder)
+    shutil.rmtree(folder / find(crops).names[0])
+    words = _PLAN | {"people": 0, "per_person": 2, "steps": 2, "epochs": 2}
+    options = TrainingOptions(folder, "begun", Plan(**words), dim=32, held_out=0.0, device="cpu")
+
+    def interrupt(epoch: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(options, Listeners(on_epoch=interrupt))
+    several = [person for person in folder.iterdir() if len(list(person.iterdir())) > 2]
+    sorted(several[0].iterdir())[0].unlink()
+    said = cli("train", folder, "--out", "begun", "--dim", 32, "--held-out", 0, "--recipe", "triplet",
+               "--per-person", 2, "--epochs", 2, "--memory", 0, "--learning-rate", 0.002, "--resume")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "Going on after 1 epochs." in said.err
 
 
 def test_in_which_numbers_is_trained_follows_from_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def train(
     recipe: Annotated[
         Literal["softmax-then-triplet", "triplet"] | None,
         typer.Option(
-            help="Triplets alone converge poorly from scratch; half of the epochs by softmax help. With --init, "
+            help="Triplets alone converge poorly from scratch; most of the epochs by softmax help. With --init, "
             "triplet is the default."
         ),
     ] = None,
@@ -119,7 +119,7 @@ def train(
         per_person=per_person,
         epochs=epochs,
         steps=steps or 0,
-        learning_rate=learning_rate or (3e-5 if init else 2e-3),
+        learning_rate=learning_rate if learning_rate is not None else 3e-5 if init else 2e-3,
         seed=seed,
         memory=memory,
     )

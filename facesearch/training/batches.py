@@ -12,7 +12,7 @@ from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError
 from facesearch.training.augmentation import altered, enlarged
 from facesearch.training.chips import ChipStore
-from facesearch.training.people import LEAST_PHOTOS, People
+from facesearch.training.people import LEAST_PEOPLE, LEAST_PHOTOS, People
 
 # photos: each as often as any other; people: several photos of each of several people; triplets: prepared ones.
 Draw: TypeAlias = Literal["photos", "people", "triplets"]
@@ -26,6 +26,11 @@ class Batches:
         """Raises FaceSearchError when there are fewer people than that with two photos."""
         counts = np.bincount(data.who)
         self._several = np.flatnonzero(counts >= LEAST_PHOTOS)
+        if len(self._several) < LEAST_PEOPLE:
+            raise FaceSearchError(
+                f"Training needs {LEAST_PEOPLE} people with two photos or more, and there are {len(self._several)}; "
+                "add photos, each person's in a folder."
+            )
         if len(self._several) < people:
             raise FaceSearchError(
                 f"There are {len(self._several):,} people with two photos or more to train on, fewer than the "

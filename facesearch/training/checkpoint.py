@@ -1,4 +1,5 @@
-"""Checkpoints: all that a training needs to go on where it was interrupted."""
+"""Checkpoints: what a training needs to go on where it was interrupted. The embeddings that it remembers are not
+kept: some steps bring new ones."""
 
 import json
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from facesearch.models.weights import tensors
 from facesearch.training.losses import CosineHead
 from facesearch.training.plan import Epoch
 
+PEOPLE = "trained on"  # the key of a digest of their names
 _MAY_CHANGE = ("epochs", "learning_rate")  # when a training goes on
 
 
@@ -23,6 +25,17 @@ class Checkpoint:
     """What a file holds: weights of the network, state of the optimizer and of the softmax head, phase, history."""
 
     arrays: dict[str, NDArray[Any]]
+
+    @property
+    def phase(self) -> str:
+        """The phase that it was written in."""
+        return str(self.arrays["phase"])
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan that it was written under."""
+        plan: dict[str, Any] = json.loads(str(self.arrays["plan"]))
+        return plan
 
     @property
     def history(self) -> list[Epoch]:
@@ -36,7 +49,7 @@ class Checkpoint:
 
     def restore_phase(self, model: Any, phase: str) -> None:
         """Gives optimizer and head the state that they had, where the checkpoint was written in this phase."""
-        if str(self.arrays["phase"]) != phase:
+        if self.phase != phase:
             return
         for i, variable in enumerate(model.optimizer.variables):
             variable.assign(self.arrays[f"optimizer_{i}"])
@@ -45,18 +58,29 @@ class Checkpoint:
             head.centres.assign(self.arrays["head"])
 
 
-def read(path: Path, plan: dict[str, Any]) -> Checkpoint:
-    """The checkpoint in a file. Raises ModelError when there is none, or when it was written under another plan."""
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a file. Raises ModelError when there is none."""
     if not path.is_file():
         raise ModelError(f"There is no checkpoint in {path.parent}; leave --resume out.")
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: np.asarray(file[name]) for name in file.files}
-    written = json.loads(str(arrays["plan"]))
+        return Checkpoint({name: np.asarray(file[name]) for name in file.files})
+
+
+def read_fitting(path: Path, plan: dict[str, Any]) -> Checkpoint:
+    """The checkpoint in a file. Raises ModelError when there is none, or when it was written under another plan, or
+    with other people."""
+    found = read(path)
+    written = found.plan
     unknown = sorted(set(plan) ^ set(written))
     if unknown:
         raise ModelError(
             f"The checkpoint in {path.parent} was written by another version of facesearch ({unknown[0]}); train "
             "under another name with --out."
+        )
+    if written[PEOPLE] != plan[PEOPLE]:
+        raise ModelError(
+            f"The checkpoint in {path.parent} was trained on other people than are to be trained on now; give the "
+            "same folder, --held-out and --seed, put back whom you removed, or choose another name with --out."
         )
     other = [name for name in plan if name not in _MAY_CHANGE and written.get(name) != plan[name]]
     if other:
@@ -64,7 +88,7 @@ def read(path: Path, plan: dict[str, Any]) -> Checkpoint:
             f"The checkpoint was written with {other[0]} {written.get(other[0])}, not {plan[other[0]]}; give the "
             "same options, or train without --resume."
         )
-    return Checkpoint(arrays)
+    return found
 
 
 def write(path: Path, core: Any, model: Any, plan: dict[str, Any], history: Sequence[Epoch], phase: str) -> None:

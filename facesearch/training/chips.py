@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch import interruption
 from facesearch.arrays import Chips, Pixels
 from facesearch.errors import FaceSearchError
 from facesearch.files import printable
@@ -34,8 +35,9 @@ class ChipStore:
             return
         kept = np.empty((len(self._photos), self._side, self._side, 3), np.uint8)
         jobs = (stages.Job(None, PhotoFile(photo, 0, 0)) for photo in self._photos)
-        for i, chip in enumerate(self._read(jobs)):
-            kept[i] = chip
+        with interruption.at_once():
+            for i, chip in enumerate(self._read(jobs)):
+                kept[i] = chip
         self._kept = kept
 
     def batches(self, rows: Iterable[NDArray[np.intp]]) -> Iterator[Chips]:

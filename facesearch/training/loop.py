@@ -1,5 +1,6 @@
 """The loop: steps on batches of people, evaluations between epochs, checkpoints to go on from."""
 
+import hashlib
 import importlib
 import math
 import time
@@ -38,7 +39,10 @@ OnStep: TypeAlias = Callable[[Step], None]
 OnEpoch: TypeAlias = Callable[[Epoch], None]
 
 _EMBEDDED_AT_ONCE = 256  # chips
-_WEIGHT_DECAY = 5e-4  # CosFace's (Wang et al. 2018); in the softmax phase alone, whose large head remembers everybody
+# In the softmax phase alone, whose large head remembers everybody. AdamW multiplies it by the learning rate
+# (Loshchilov and Hutter 2019), so it is weak.
+_WEIGHT_DECAY = 5e-4
+_MOST_BYTES = 500_000_000  # of the chips of a set that is evaluated; more are read anew each time
 _EVALUATION_SHARE = 0.04  # of a training's time
 _LEAST_SECONDS = 1e-6  # a clock may stand still
 _EMBEDDING_COSTS = 1 / 4  # of training on the same photos, before it was measured
@@ -71,7 +75,7 @@ class Trainer:
     def resume(self) -> int:
         """Goes on from the checkpoint in the folder; how many epochs it holds. Raises ModelError when there is none,
         or one of another plan."""
-        self._resumed = checkpoint.read(self._folder / CHECKPOINT, self._plan_facts())
+        self._resumed = checkpoint.read_fitting(self._folder / CHECKPOINT, self._plan_facts())
         self._resumed.restore_network(self._core)
         self._history = self._resumed.history
         return len(self._history)
@@ -88,8 +92,8 @@ class Trainer:
         phase: Phase | None = None
         with interruption.orderly(self._stop):
             for number in range(len(self._history), self._plan.epochs):
-                if self._plan.phase_of(number) != phase:
-                    phase = self._plan.phase_of(number)
+                if self._phase(number) != phase:
+                    phase = self._phase(number)
                     trained, stream = self._compiled(phase), self._stream(phase)
                     if self._resumed is not None:
                         self._resumed.restore_phase(trained, phase)
@@ -134,6 +138,11 @@ class Trainer:
     def _stop(self) -> None:
         self._is_stopped = True
 
+    def _phase(self, number: int) -> Phase:
+        """That of the plan; but softmax does not begin again where --epochs were added to a training in triplets."""
+        begun = [each.phase for each in self._history[-1:]] + ([self._resumed.phase] if self._resumed else [])
+        return "triplet" if "triplet" in begun else self._plan.phase_of(number)
+
     def _go_on(self) -> None:
         """Raises KeyboardInterrupt after an interruption: where a step of the work is done, and no library is in the
         midst of something."""
@@ -143,7 +152,9 @@ class Trainer:
     def _plan_facts(self) -> dict[str, Any]:
         """The plan, and the network that it trains: what a checkpoint must agree with."""
         card = self._card
-        return asdict(self._plan) | {"network": card.network, "dim": card.dim, "size": card.chip_px}
+        names = hashlib.sha256("\0".join(self._data.names).encode(errors="surrogateescape")).hexdigest()
+        network = {"network": card.network, "dim": card.dim, "size": card.chip_px}
+        return asdict(self._plan) | network | {checkpoint.PEOPLE: names}
 
     def _stream(self, phase: Phase) -> Iterator[Batch]:
         plan = self._plan
@@ -187,7 +198,10 @@ class Trainer:
         is_last = number + 1 == self._plan.epochs
         held_out = on_pairs = None
         if is_last or self._evaluations.is_due():
-            held_out, on_pairs = self._evaluations.run(self._embed_store)
+            try:
+                held_out, on_pairs = self._evaluations.run(self._embed_store)
+            except KeyboardInterrupt:  # the epoch counts: its steps are done
+                self._is_stopped = True
         ended = time.perf_counter()
         return Epoch(
             number=number + 1,
@@ -241,7 +255,7 @@ class _Evaluations:
 
     def __init__(self, sets: ValidationSets, chip_px: int) -> None:
         self._sets = [each for each in (sets.held_out, sets.on_pairs) if each]
-        self._stores = [ChipStore(each.pairs.photos, chip_px) for each in self._sets]
+        self._stores = [ChipStore(each.pairs.photos, chip_px, _MOST_BYTES) for each in self._sets]
         self._order = (sets.held_out, sets.on_pairs)
         self._newest: list[Embeddings] = []
         self._trained, self._spent = 0.0, 0.0  # seconds of training, and of evaluating

@@ -30,22 +30,24 @@ class EmbeddingMemory(keras.layers.Layer):  # type: ignore[misc]
         self._rows = self.add_weight(shape=(size, dim), initializer="zeros", trainable=False, name="rows")
         self._people = self.add_weight(
             shape=(size,),
-            dtype="int32",
+            dtype="int",  # 64 bits on TensorFlow, which keeps variables of 32 on the CPU, out of XLA's reach
             initializer=keras.initializers.Constant(_NOBODY),
             trainable=False,
             name="who",
         )
+        self.built = True  # else JAX and PyTorch would build the whole model anew at each step
 
     @property
     def content(self) -> tuple[Tensor, Tensor]:
         """Embeddings, (size, dim), of unit length, and people, (size,)."""
-        return ops.convert_to_tensor(self._rows), ops.convert_to_tensor(self._people)
+        return ops.convert_to_tensor(self._rows), ops.cast(self._people, "int32")
 
     def remember(self, people: Tensor, rows: Tensor) -> None:
         """Takes a batch's embeddings, of unit length, in place of the oldest."""
         kept, known = self.content
         self._rows.assign(ops.concatenate([ops.stop_gradient(rows), kept], axis=0)[: self.size])
-        self._people.assign(ops.concatenate([people, known], axis=0)[: self.size])
+        newest = ops.concatenate([ops.cast(people, "int32"), known], axis=0)[: self.size]
+        self._people.assign(ops.cast(newest, self._people.dtype))
 
 
 class TripletModel(keras.Model):  # type: ignore[misc]
@@ -69,7 +71,7 @@ class TripletModel(keras.Model):  # type: ignore[misc]
         people, rows = ops.reshape(y, (-1,)), unit_length(y_pred)
         excess, counts = triplet_excess(people, rows, self._choice, self._memory and self._memory.content)
         if self._memory:
-            self._memory.remember(ops.cast(people, "int32"), rows)
+            self._memory.remember(people, rows)
         count = ops.maximum(ops.sum(counts), 1.0)
         self._active.update_state(ops.sum(ops.cast(excess > 0, counts.dtype) * counts) / count)
         return ops.sum(ops.maximum(excess, 0.0) * counts) / count

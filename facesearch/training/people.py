@@ -1,5 +1,6 @@
 """Folders of people: who is on which photo, and who is held out of a training."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from facesearch.files import printable
 from facesearch.photos.formats import looks_like_photo
 
 LEAST_PHOTOS = 2  # of a person who can be an anchor
+LEAST_PEOPLE = 2  # who have so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,10 @@ def find(folder: Path) -> People:
 
 
 def split(people: People, held_out: float, seed: int) -> tuple[People, People]:
-    """The people to train on, and those held out: that share of those with two photos or more."""
-    rng = np.random.default_rng(seed)
+    """The people to train on, and those held out: that share of those with two photos or more, chosen by their names
+    and the seed, so that one person more or less changes nothing for the others."""
     several = np.flatnonzero(np.bincount(people.who) >= LEAST_PHOTOS)
-    kept = rng.permutation(several)[: round(held_out * len(several))]
+    order = sorted(several.tolist(), key=lambda i: hashlib.sha256(f"{seed} {people.names[i]}".encode()).digest())
+    kept = np.array(order[: round(held_out * len(several))], np.intp)
     others = np.setdiff1d(np.arange(len(people.names)), kept)
     return people.subset(others), people.subset(kept)

@@ -90,7 +90,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class ValidationSets:
-    """What each epoch is evaluated on: pairs of the people held out, and the pairs of a file. `people` are those held
+    """What a network is evaluated on: pairs of the people held out, and the pairs of a file. `people` are those held
     out."""
 
     people: People

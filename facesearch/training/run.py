@@ -22,13 +22,13 @@ from facesearch.models.device import Device, choose_device
 from facesearch.models.engines.keras import Numbers, has_bfloat16, hide_gpu, import_keras
 from facesearch.models.export import prepare
 from facesearch.training.initial_network import FASTER_IN_BFLOAT16, InitialNetwork, NetworkName, fresh, pretrained
-from facesearch.training.people import LEAST_PHOTOS, People, find, split
+from facesearch.training.people import LEAST_PEOPLE, LEAST_PHOTOS, People, find, split
 from facesearch.training.plan import Epoch, Plan, Step, ValidationSets
 from facesearch.training.validation import ValidationSet, held_out_pairs, pairs_of_file
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
-_PEOPLE, _LEAST_PEOPLE = 32, 2  # in a batch
+_PEOPLE = 32  # in a batch
 _LEAST_STEPS = 50
 
 
@@ -125,8 +125,11 @@ def _train(options: TrainingOptions, listeners: Listeners) -> EmbedderCard:
     if device == "cpu":
         hide_gpu()
     import_keras()
+    plan = _as_begun(options) if options.resume else options.plan
     numbers = _numbers(options.precision, device, initial.card.network, listeners.note)
-    options = dataclasses.replace(options, plan=_completed(options.plan, people, numbers))
+    if options.resume and options.precision == "auto":
+        numbers = plan.precision
+    options = dataclasses.replace(options, plan=_completed(plan, people, numbers))
     sets = ValidationSets(others, held_out_pairs(others), on_pairs)
     card = _train_network(options, initial, people, sets, listeners)
     try:
@@ -150,11 +153,25 @@ def _numbers(asked: Precision, device: Literal["cpu", "gpu"], network: str, note
     return asked
 
 
+def _as_begun(options: TrainingOptions) -> Plan:
+    """The plan with what is not said taken from the checkpoint. Raises ModelError when there is none."""
+    from facesearch.training import checkpoint
+
+    written = checkpoint.read(model_dir(options.name) / CHECKPOINT).plan
+    plan = options.plan
+    return dataclasses.replace(
+        plan,
+        people=plan.people or written.get("people", 0),
+        steps=plan.steps or written.get("steps", 0),
+        precision=written.get("precision", plan.precision),
+    )
+
+
 def _completed(plan: Plan, people: People, numbers: Numbers) -> Plan:
     """The plan with what depends on the photos: so many people in a batch as there are, where that is not said, and
     as many steps in an epoch as show each photo once, but not too few: an epoch ends with work of its own."""
     several = int((np.bincount(people.who) >= LEAST_PHOTOS).sum())
-    batch = plan.people or max(_LEAST_PEOPLE, min(_PEOPLE, several))
+    batch = plan.people or max(LEAST_PEOPLE, min(_PEOPLE, several))
     steps = plan.steps or max(_LEAST_STEPS, -(-len(people.photos) // (batch * plan.per_person)))
     return dataclasses.replace(plan, people=batch, steps=steps, precision=numbers)
 

@@ -19,9 +19,9 @@ from facesearch.packages import how_to_install
 
 Numbers: TypeAlias = Literal["float32", "bfloat16", "float16"]  # in which a network computes
 
-# TensorFlow prints pages about its own start-up unless these are set before its import.
 _CPU_INFO = Path("/proc/cpuinfo")
-_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16", "avx_ne_convert", " bf16 ")  # x86, the last of ARM
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}  # of x86, and of ARM
+# TensorFlow prints pages about its own start-up unless these are set before its import.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
 
 
@@ -135,7 +135,7 @@ def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 numbers itself, as far as the system tells; else a library has to do
     it in float32, more slowly than float32 alone."""
     try:
-        return any(flag in _CPU_INFO.read_text(encoding="utf-8", errors="replace") for flag in _BFLOAT16_FLAGS)
+        return not _BFLOAT16_FLAGS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         return False  # not Linux
 

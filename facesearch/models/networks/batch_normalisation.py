@@ -13,7 +13,8 @@ _PICTURES = 4  # axes: (n, rows, columns, channels)
 
 
 class BatchNormalisation(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """As its parent; on TensorFlow in one operation for pictures."""
+    """As its parent; on TensorFlow in one operation for pictures, which remembers the variance of the population that
+    a batch is a sample of, n / (n - 1) times the batch's."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """(n, rows, columns, channels) or (n, channels), normalised over all but the last axis."""
@@ -23,7 +24,7 @@ class BatchNormalisation(keras.layers.BatchNormalization):  # type: ignore[misc]
 
         scale = self.gamma if self.scale else ops.ones_like(self.moving_mean)
         fused = tf.compat.v1.nn.fused_batch_norm
-        if not training:
+        if not (training and self.trainable):
             known = {"mean": ops.convert_to_tensor(self.moving_mean), "is_training": False}
             known["variance"] = ops.convert_to_tensor(self.moving_variance)
             return fused(inputs, scale, self.beta, epsilon=self.epsilon, **known)[0]
