@@ -111,7 +111,7 @@ def _row(name: str, folder: Path, options: Sequence[str]) -> Row:
     curves = model_dir(name) / "curves.csv"
     with curves.open(newline="") as file:
         epochs = list(csv.DictReader(file))
-    if len(epochs) > 1:
+    if "--pca" not in options:
         (_HERE / "facenet").mkdir(exist_ok=True)
         shutil.copyfile(curves, _HERE / "facenet" / f"{name}.csv")
     shown = " ".join(Path(word).name if Path(word).is_absolute() else word for word in ["facesearch", *words])
