@@ -67,7 +67,9 @@ def train(
         int | None, typer.Option(help="People in a batch. [default: 32, or all]", min=2, max=1_000)
     ] = None,
     per_person: Annotated[int, typer.Option(help="Photos of each.", min=2, max=1_000)] = 4,
-    epochs: Annotated[int, typer.Option(min=1, max=10_000)] = 60,
+    epochs: Annotated[
+        int | None, typer.Option(help="[default: 60, with --init 5]", min=1, max=10_000, show_default=False)
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -117,7 +119,7 @@ def train(
         margin=margin,
         people=people or 0,
         per_person=per_person,
-        epochs=epochs,
+        epochs=epochs or (5 if init else 60),
         steps=steps or 0,
         learning_rate=learning_rate if learning_rate is not None else 3e-5 if init else 2e-3,
         seed=seed,
