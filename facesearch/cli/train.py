@@ -37,10 +37,12 @@ def train(
             "million weights."
         ),
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="Numbers of an embedding. [default: 128]", min=8, max=1024)] = None,
+    dim: Annotated[int | None, typer.Option(help="Numbers of an embedding; by default 128.", min=8, max=1024)] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Side of a chip. [default: 64, small 112, facenet 160]", metavar="PIXELS", min=48, max=320),
+        typer.Option(
+            help="Side of a chip; by default 64, small 112, facenet 160.", metavar="PIXELS", min=48, max=320
+        ),
     ] = None,
     recipe: Annotated[
         Literal["softmax-then-triplet", "triplet"] | None,
@@ -64,22 +66,22 @@ def train(
         ),
     ] = 4096,
     people: Annotated[
-        int | None, typer.Option(help="People in a batch. [default: 32, or all]", min=2, max=1_000)
+        int | None, typer.Option(help="People in a batch; by default 32, or all.", min=2, max=1_000)
     ] = None,
     per_person: Annotated[int, typer.Option(help="Photos of each.", min=2, max=1_000)] = 4,
     epochs: Annotated[
-        int | None, typer.Option(help="[default: 60, with --init 5]", min=1, max=10_000, show_default=False)
+        int | None, typer.Option(help="How long to train; by default 60, with --init 5.", min=1, max=10_000)
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Batches in an epoch. [default: as many as show each photo once, 50 at least]", min=1, max=1_000_000
+            help="Batches in an epoch; by default as many as show each photo once, 50 at least.", min=1, max=1_000_000
         ),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="After the first steps; it falls along a cosine. [default: 0.002, with --init 0.00003]",
+            help="After the first steps; it falls along a cosine. By default 0.002, with --init 0.00003.",
             min=0,
             max=10,
         ),
@@ -90,7 +92,7 @@ def train(
         typer.Option(help="Evaluate on these pairs too: LFW's pairs.txt, or a CSV of crops (a,b,same)."),
     ] = None,
     eval_photos: Annotated[
-        Path | None, typer.Option(help="Where the crops of LFW's pairs are. [default: FOLDER]", metavar="FOLDER")
+        Path | None, typer.Option(help="Where the crops of LFW's pairs are; by default in FOLDER.", metavar="FOLDER")
     ] = None,
     pca: Annotated[
         int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2, max=1_024)
