@@ -520,7 +520,7 @@ def test_options_that_do_not_fit_cost_nothing(cli: Cli, tmp_path: Path, words: l
 def test_a_root_that_is_not_there_costs_no_cluster(cli: Cli, tmp_path: Path) -> None:
     said = cli("index", str(tmp_path / "not" / "there"), "--ray", "127.0.0.1:1")
     assert str(tmp_path / "not" / "there") in said.err
-    assert "Ray" not in said.err
+    assert "Ray" not in said.err.replace(str(tmp_path), "")
 
 
 def test_a_worker_reads_no_other_file_for_the_photo_that_is_meant(tmp_path: Path) -> None:
