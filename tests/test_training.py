@@ -353,23 +353,22 @@ def test_training_learns_and_goes_on_from_its_checkpoint(
     trainer: Callable[..., Any], crops: Path, home: Path
 ) -> None:
     first = trainer().run()
-    resumed = trainer(epochs=3)
+    resumed = trainer(epochs=6)
     assert resumed.resume() == 1
     history = resumed.run()
-    assert [epoch.number for epoch in history] == [1, 2, 3]
+    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5, 6]
     assert history[0].loss == pytest.approx(first[0].loss)
-    assert history[2].loss < history[0].loss  # it learns
-    assert history[2].active < 0.9 * history[0].active
+    assert history[-1].loss < 0.9 * history[0].loss  # it learns
     folder = home / "models" / "learner"
     curves = (folder / "curves.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in curves] == ["epoch", "1", "2", "3"]
+    assert [line.split(",")[0] for line in curves] == ["epoch", *"123456"]
     assert read(str(folder / "curves.png")).shape[0] > 300
     assert list((folder / "events").iterdir())
     with pytest.raises(FaceSearchError, match="written with dim 32, not 64"):
         trainer(dim=64).resume()
     with pytest.raises(FaceSearchError, match="written with precision float32, not bfloat16; give the same options"):
         trainer(precision="bfloat16").resume()
-    assert trainer(learning_rate=1e-4).resume() == 3  # after a loss that is no number it may be lower
+    assert trainer(learning_rate=1e-4).resume() == 6  # after a loss that is no number it may be lower
     fewer = find(crops).subset(np.arange(14))
     with pytest.raises(FaceSearchError, match=r"was trained on other people .* put back whom you removed"):
         trainer(people_of=fewer).resume()

@@ -160,10 +160,13 @@ def test_passers_by_are_told_in_one_act(there: Opened) -> None:
     small = [each for each in there.gallery.people() if not each.name and each.faces < 10]
     there.page.get_by_role("button", name="Passers-by").click()
     there.page.get_by_role("button", name="fewer than 10").click()
+
+    def kinds() -> list[str]:
+        return [each.kind for each in there.gallery.people() if each.id in {one.id for one in small}]
+
+    there.until(lambda: set(kinds()) == {"stranger"})
+    assert kinds() == ["stranger"] * len(small)
     there.is_saved()
-    assert [each.kind for each in there.gallery.people() if each.id in {one.id for one in small}] == [
-        "stranger"
-    ] * len(small)
     there.page.get_by_role("button", name="Undo the last change").click()
-    there.is_saved()
+    there.until(lambda: "stranger" not in kinds())
     assert "stranger" not in {each.kind for each in there.gallery.people()}

@@ -1,7 +1,8 @@
 """A page that is open in a browser, with a gallery of its own behind it."""
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,12 @@ class Opened:
     def is_saved(self) -> None:
         """Waits until no write waits any more."""
         self.page.locator("#saving").wait_for(state="hidden")
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until something has come true in the gallery: a click that has begun nothing yet waits for nobody."""
+        ends = time.monotonic() + PATIENCE
+        while not condition() and time.monotonic() < ends:
+            self.page.wait_for_timeout(50)
 
     def another_tab(self) -> "Page":
         """In the same browser, so of the same session."""
