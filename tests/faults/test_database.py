@@ -15,7 +15,7 @@ from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError
 from facesearch.gallery.upkeep import check
 
 _FLIPS = pytest.mark.parametrize(
-    "flips", [40, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "flips", [25, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 
 
