@@ -27,7 +27,7 @@ get_tensors, set_tensors = get_in_order, set_in_order
 _EPSILON = 0.001  # Keras's own
 _MOMENTUM = 0.95  # short trainings must not be judged by what pixels were at their start
 
-_CHANNELS = (32, 64, 128, 256)  # of the blocks; each but the first halves the picture before it
+_CHANNELS = (32, 64, 128, 256)  # of the blocks; before each the picture is halved
 
 
 def keras_models(weights: Sequence[Arrays], card: EmbedderCard) -> dict[str, keras.Model]:
