@@ -262,10 +262,12 @@ def test_who_is_held_out_is_not_trained_on(crops: Path) -> None:
 def test_too_few_people_are_refused(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(FaceSearchError, match=r"12 people with two photos or more .* fewer than the 13 of a batch"):
         Batches(find(crops), people=13, per_person=2, chip_px=64)
+    people = find(crops)
+    one = people.subset(np.flatnonzero(np.bincount(people.who) >= 2)[:1])
     with pytest.raises(
         FaceSearchError, match="Training needs 2 people with two photos or more, and there are 1; add"
     ):
-        Batches(find(crops).subset(np.array([0])), people=2, per_person=2, chip_px=64)
+        Batches(one, people=2, per_person=2, chip_px=64)
     with pytest.raises(FaceSearchError, match="no folder of a person with a photo"):
         find(tmp_path)
 
@@ -352,26 +354,27 @@ def trainer(crops: Path, home: Path, shallow: None) -> Callable[..., Any]:
 def test_training_learns_and_goes_on_from_its_checkpoint(
     trainer: Callable[..., Any], crops: Path, home: Path
 ) -> None:
-    first = trainer().run()
-    resumed = trainer(epochs=6)
+    quick = {"learning_rate": 5e-3, "seed": 1}
+    first = trainer(**quick).run()
+    resumed = trainer(epochs=8, **quick)
     assert resumed.resume() == 1
     history = resumed.run()
-    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5, 6]
+    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert history[0].loss == pytest.approx(first[0].loss)
-    assert history[-1].loss < 0.9 * history[0].loss  # it learns
+    assert history[-1].loss < 0.8 * history[0].loss  # it learns
     folder = home / "models" / "learner"
     curves = (folder / "curves.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in curves] == ["epoch", *"123456"]
+    assert [line.split(",")[0] for line in curves] == ["epoch", *"12345678"]
     assert read(str(folder / "curves.png")).shape[0] > 300
     assert list((folder / "events").iterdir())
     with pytest.raises(FaceSearchError, match="written with dim 32, not 64"):
-        trainer(dim=64).resume()
+        trainer(dim=64, **quick).resume()
     with pytest.raises(FaceSearchError, match="written with precision float32, not bfloat16; give the same options"):
-        trainer(precision="bfloat16").resume()
-    assert trainer(learning_rate=1e-4).resume() == 6  # after a loss that is no number it may be lower
+        trainer(precision="bfloat16", **quick).resume()
+    assert trainer(learning_rate=1e-4, seed=1).resume() == 8  # after a loss that is no number it may be lower
     fewer = find(crops).subset(np.arange(14))
     with pytest.raises(FaceSearchError, match=r"was trained on other people .* put back whom you removed"):
-        trainer(people_of=fewer).resume()
+        trainer(people_of=fewer, **quick).resume()
 
 
 @pytest.mark.parametrize(("precision", "miner"), [("float16", "random"), ("bfloat16", "semi-hard")])

@@ -56,9 +56,10 @@ def test_what_was_answered_while_questions_were_fetched_is_not_asked_again(there
     held: list[tuple[Route, str]] = []
 
     def hold(route: "Route") -> None:
-        if held:
-            return route.continue_()
-        return held.append((route, route.fetch().text()))
+        held.append((route, route.fetch().text()))
+
+    def answer(route: "Route", text: str) -> None:
+        route.fulfill(body=text, content_type="application/json")
 
     there.page.route(_QUESTIONS, hold)
     asked = [_shown(there.page)]
@@ -66,12 +67,13 @@ def test_what_was_answered_while_questions_were_fetched_is_not_asked_again(there
     there.page.get_by_text("1 answered, 11 to go").wait_for()
     there.is_saved()
     asked.append(_shown(there.page))
-    with there.page.expect_response(_QUESTIONS):
-        held[0][0].fulfill(body=held[0][1], content_type="application/json")
-    there.page.evaluate("new Promise((done) => setTimeout(done, 50))")  # until it is taken
+    there.until(lambda: len(held) == 1)
+    answer(*held[0])  # it knows nothing of the answer, which was sent after it was asked for
+    there.until(lambda: len(held) == 2)  # it is taken, and more is asked for
     there.keys("s")
     asked.append(_shown(there.page))
     assert len({tuple(each) for each in asked}) == 3
+    answer(*held[1])
     there.page.unroute_all(behavior="wait")
 
 

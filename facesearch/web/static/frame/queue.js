@@ -31,6 +31,7 @@ const waiting = [];
 const listeners = new Set();
 const undoable = remembered();
 let running = false;
+let begun = 0; // writes, ever
 let turn = 0; // grows when a page is left: what would move it moves nothing any more
 
 /**
@@ -44,6 +45,7 @@ export function send(write) {
 
 function put(write, place) {
   return new Promise((resolve) => {
+    begun += 1;
     waiting.splice(place, 0, { write, resolve, path: write.path, body: write.body ?? {}, id: crypto.randomUUID(), turn });
     tell();
     run();
@@ -53,6 +55,18 @@ function put(write, place) {
 /** How many writes wait or are on their way. */
 export function pending() {
   return waiting.length;
+}
+
+/**
+ * Called before something is read. Gives what tells afterwards whether that knows all that was written: nothing was on
+ * its way then, and nothing was begun since. A view moves before its write is sent, so reads that the move begins do
+ * not know of it.
+ * @returns {() => boolean}
+ */
+export function reading() {
+  const before = begun;
+  const wasQuiet = waiting.length === 0;
+  return () => wasQuiet && begun === before;
 }
 
 /** Calls a listener with that number whenever it changes. Gives what ends it. */

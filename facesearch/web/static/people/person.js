@@ -4,7 +4,7 @@ import { get, photoImage } from "../frame/api.js";
 import { fill, h } from "../frame/dom.js";
 import { useKeys } from "../frame/keys.js";
 import { failure } from "../frame/notices.js";
-import { onPending, pending } from "../frame/queue.js";
+import { onPending, pending, reading } from "../frame/queue.js";
 import { goBack, keepPlace, keepPlaceSoon, navigate } from "../frame/router.js";
 import { watch } from "../frame/state.js";
 import { Grid } from "../grid/grid.js";
@@ -138,9 +138,10 @@ class Person {
   async refresh() {
     forgetFailed();
     this.list.refresh();
+    const knewAll = reading();
     try {
       const person = await get(`/api/people/${this.person.id}`);
-      if (page !== this || pending()) return;
+      if (page !== this || !knewAll()) return;
       if (person.id !== this.person.id) navigate(`/people/${person.id}`, { replace: true });
       else this.show(person);
     } catch (error) {

@@ -5,7 +5,7 @@ import { button, fill, h, isolated, set } from "../frame/dom.js";
 import { useKeys } from "../frame/keys.js";
 import { failure, say } from "../frame/notices.js";
 import { cutOut } from "../frame/pictures.js";
-import { send } from "../frame/queue.js";
+import { reading, send } from "../frame/queue.js";
 import { keepPlace, navigate } from "../frame/router.js";
 import { now, watch } from "../frame/state.js";
 import { photoTexts as texts } from "../texts.js";
@@ -175,14 +175,17 @@ class Photo {
     const before = this.photo;
     const again = () => this.show(moves(this.photo));
     again();
-    await send({ ...write, again, revert: () => this.show(before), settle: () => this.refresh().catch(failure) });
+    await send({ ...write, again, revert: () => this.show(before) });
+    await this.refresh().catch(failure);
   }
 
   /** Asks the server what the photo shows now. */
   async refresh() {
     makeOld();
+    if (!this.main.isConnected || this.isLeft) return;
+    const knewAll = reading();
     const photo = await get(`/api/photos/${this.photo.photo_id}`, { person: this.person });
-    if (this.main.isConnected && !this.isLeft) this.show(photo);
+    if (this.main.isConnected && !this.isLeft && knewAll()) this.show(photo);
   }
 
   /** Goes to a neighbour, in place of this photo: back returns to where the first one was opened. */

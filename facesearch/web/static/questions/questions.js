@@ -6,7 +6,7 @@ import { ask } from "../frame/dialogs.js";
 import { button, fill, h, isolated } from "../frame/dom.js";
 import { useKeys } from "../frame/keys.js";
 import { failure, say } from "../frame/notices.js";
-import { pending, send, undoLast } from "../frame/queue.js";
+import { pending, reading, send, undoLast } from "../frame/queue.js";
 import { keepPlace } from "../frame/router.js";
 import { watch } from "../frame/state.js";
 import { questionTexts as texts } from "../texts.js";
@@ -28,7 +28,6 @@ class Questions {
   #total = 0;
   #fetching = null;
   #isOld = false; // what the fetch under way brings
-  #said = 0; // answers given here or taken back
   #deafUntil = 0;
   #shown = null; // the key of the one that is asked
 
@@ -93,9 +92,8 @@ class Questions {
 
   // What was handled here is left out: the server may not have known yet, when it answered, what was said last.
   async #fetch() {
-    const before = { said: this.#said, pending: pending() };
-    const knewAll = () => !before.pending && !pending() && before.said === this.#said;
-    const wanted = FETCHED + this.#skipped.length + before.pending;
+    const knewAll = reading();
+    const wanted = FETCHED + this.#skipped.length + pending();
     const { total, questions } = await get("/api/questions", { n: Math.min(wanted, MOST) });
     if (knewAll()) this.#handled = new Set(this.#skipped); // and what was taken back is open again
     else if (!pending()) this.#isOld = true;
@@ -104,7 +102,7 @@ class Questions {
     const sameNow = shown && (await sameAmong(fresh(), shown));
     const isOver = shown && !sameNow && knewAll();
     if (sameNow) shown.listedAs = keyOf(sameNow);
-    if (before.said === this.#said) this.#total = total;
+    if (knewAll()) this.#total = total;
     this.#take(fresh().filter((each) => each !== sameNow), isOver);
   }
 
@@ -215,7 +213,6 @@ class Questions {
   }
 
   #leave(question) {
-    this.#said += 1;
     this.#handled.add(listedAs(question));
     this.#answered += 1;
     this.#total -= 1;
@@ -225,7 +222,6 @@ class Questions {
   }
 
   #back(question) {
-    this.#said += 1;
     fill(this.last, texts.askedAgain);
     this.#handled.delete(listedAs(question));
     this.#answered = Math.max(0, this.#answered - 1);
