@@ -21,7 +21,6 @@ from facesearch.models.networks import dlib_resnet, facenet
 from facesearch.training.losses import Choice, TripletModel
 
 _PER_PERSON = 4
-_REMEMBERED = 4096  # as the command does
 
 
 def main(batch: int, steps: int, crops: Path | None) -> None:
@@ -36,7 +35,7 @@ def main(batch: int, steps: int, crops: Path | None) -> None:
 
 
 def _training(batch: int, steps: int) -> float:
-    core = TripletModel(facenet.network(128), Choice("semi-hard"), _REMEMBERED)
+    core = TripletModel(facenet.network(128), Choice("semi-hard"))
     core.compile(keras.optimizers.Adam(1e-3))
     chips = np.random.default_rng(0).normal(size=(batch, facenet.CHIP_PX, facenet.CHIP_PX, 3)).astype(np.float16)
     who = np.arange(batch, dtype=np.int32) // _PER_PERSON

@@ -410,6 +410,30 @@ def test_epochs_that_are_added_go_on_with_triplets(trainer: Callable[..., Any]) 
     assert [epoch.phase for epoch in longer.run()[3:]] == ["triplet"] * 3
 
 
+def test_what_was_remembered_is_kept_for_what_goes_on(
+    trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesearch.training.losses import EmbeddingMemory
+
+    contents: list[NDArray[np.int32]] = []
+    before = EmbeddingMemory.remember
+
+    def remember(self: Any, people: Any, rows: Any) -> None:
+        contents.append(np.asarray(self.content[1]))
+        before(self, people, rows)
+        contents.append(np.asarray(self.content[1]))
+
+    monkeypatch.setattr(EmbeddingMemory, "remember", remember)
+    trainer(memory=64, steps=1).run()
+    longer = trainer(memory=64, steps=1, epochs=2)
+    longer.resume()
+    longer.run()
+    empty, written, read_again, _ = contents
+    assert (empty < 0).all()
+    assert (written >= 0).any()
+    assert read_again.tolist() == written.tolist()
+
+
 def test_an_epoch_counts_whose_evaluation_is_interrupted(
     trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ def train(
         typer.Option(
             help="Embeddings of earlier batches among which negatives are looked for.", min=0, max=1_000_000
         ),
-    ] = 4096,
+    ] = 0,
     people: Annotated[
         int | None, typer.Option(help="People in a batch; by default 32, or all.", min=2, max=1_000)
     ] = None,

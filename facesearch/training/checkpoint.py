@@ -1,5 +1,4 @@
-"""Checkpoints: what a training needs to go on where it was interrupted. The embeddings that it remembers are not
-kept: some steps bring new ones."""
+"""Checkpoints: what a training needs to go on where it was interrupted."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import ModelError
 from facesearch.models.weights import tensors
-from facesearch.training.losses import CosineHead
+from facesearch.training.losses import CosineHead, TripletModel
 from facesearch.training.plan import Epoch
 
 PEOPLE = "trained on"  # the key of a digest of their names
@@ -22,7 +21,8 @@ _MAY_CHANGE = ("epochs", "learning_rate")  # when a training goes on
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds: weights of the network, state of the optimizer and of the softmax head, phase, history."""
+    """What a file holds: weights of the network, state of the optimizer, of the softmax head and of the memory
+    of embeddings, phase, history."""
 
     arrays: dict[str, NDArray[Any]]
 
@@ -48,7 +48,7 @@ class Checkpoint:
             weight.assign(self.arrays[f"core_{i}"])
 
     def restore_phase(self, model: Any, phase: str) -> None:
-        """Gives optimizer and head the state that they had, where the checkpoint was written in this phase."""
+        """Gives optimizer, head and memory the state that they had, where it was written in this phase."""
         if self.phase != phase:
             return
         for i, variable in enumerate(model.optimizer.variables):
@@ -56,6 +56,8 @@ class Checkpoint:
         head = model.layers[-1]
         if isinstance(head, CosineHead):
             head.centres.assign(self.arrays["head"])
+        if isinstance(model, TripletModel) and model.memory:
+            model.memory.restore(self.arrays["remembered"], self.arrays["remembered_who"])
 
 
 def read(path: Path) -> Checkpoint:
@@ -98,5 +100,7 @@ def write(path: Path, core: Any, model: Any, plan: dict[str, Any], history: Sequ
     head = model.layers[-1]
     if isinstance(head, CosineHead):
         arrays["head"] = ops.convert_to_numpy(head.centres)
+    if isinstance(model, TripletModel) and model.memory:
+        arrays["remembered"], arrays["remembered_who"] = (ops.convert_to_numpy(x) for x in model.memory.content)
     epochs = [asdict(epoch) | {"held_out": None, "on_pairs": None} for epoch in history]
     tensors.write(path, arrays | {"plan": json.dumps(plan), "history": json.dumps(epochs), "phase": phase})

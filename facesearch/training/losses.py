@@ -42,6 +42,11 @@ class EmbeddingMemory(keras.layers.Layer):  # type: ignore[misc]
         """Embeddings, (size, dim), of unit length, and people, (size,)."""
         return ops.convert_to_tensor(self._rows), ops.cast(self._people, "int32")
 
+    def restore(self, rows: Tensor, people: Tensor) -> None:
+        """Takes what `content` of another one was."""
+        self._rows.assign(rows)
+        self._people.assign(ops.cast(people, self._people.dtype))
+
     def remember(self, people: Tensor, rows: Tensor) -> None:
         """Takes a batch's embeddings, of unit length, in place of the oldest."""
         kept, known = self.content
@@ -60,18 +65,18 @@ class TripletModel(keras.Model):  # type: ignore[misc]
     the batch is triplets already: its first third anchors, then their positives, then their negatives."""
 
     def __init__(self, embedder: Any, choice: "Choice", remembered: int = 0) -> None:
-        """`remembered` embeddings of earlier batches are negatives, too."""
+        """`remembered` embeddings of earlier batches are negatives, too; `memory` holds them, None without any."""
         super().__init__(inputs=embedder.input, outputs=embedder.output)
         self._choice = choice
-        self._memory = EmbeddingMemory(remembered, int(embedder.output.shape[-1])) if remembered else None
+        self.memory = EmbeddingMemory(remembered, int(embedder.output.shape[-1])) if remembered else None
         self._active = keras.metrics.Mean(name="active")
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Tensor:  # noqa: ARG002
         """`y` is (n,) people, `y_pred` (n, dim) embeddings of any length; the loss of the batch."""
         people, rows = ops.reshape(y, (-1,)), unit_length(y_pred)
-        excess, counts = triplet_excess(people, rows, self._choice, self._memory and self._memory.content)
-        if self._memory:
-            self._memory.remember(people, rows)
+        excess, counts = triplet_excess(people, rows, self._choice, self.memory and self.memory.content)
+        if self.memory:
+            self.memory.remember(people, rows)
         count = ops.maximum(ops.sum(counts), 1.0)
         self._active.update_state(ops.sum(ops.cast(excess > 0, counts.dtype) * counts) / count)
         return ops.sum(ops.maximum(excess, 0.0) * counts) / count

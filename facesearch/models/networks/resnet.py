@@ -82,16 +82,23 @@ def network(dim: int, chip_px: int = CHIP_PX) -> keras.Model:
         x = layers.ReLU()(_keras_convolve(x, channels, 3, stride=2))
         y = layers.ReLU()(_keras_convolve(x, channels, 3))
         x = layers.ReLU()(layers.Add()([x, _keras_convolve(y, channels, 3)]))
-    x = _keras_convolve(x, dim, x.shape[1], padding="valid", has_gamma=False)
+    # In 32 bits always: what is rounded here no later layer makes up for.
+    x = _keras_convolve(x, dim, x.shape[1], padding="valid", has_gamma=False, dtype="float32")
     return keras.Model(chips, layers.Flatten()(x), name="resnet")
 
 
 def _keras_convolve(
-    x: keras.KerasTensor, channels: int, size: int, stride: int = 1, padding: Padding = "same", has_gamma: bool = True
+    x: keras.KerasTensor,
+    channels: int,
+    size: int,
+    stride: int = 1,
+    padding: Padding = "same",
+    has_gamma: bool = True,
+    dtype: str | None = None,
 ) -> keras.KerasTensor:
     from keras import layers
 
     from facesearch.models.networks.batch_normalisation import BatchNormalisation
 
-    x = layers.Conv2D(channels, size, strides=stride, padding=padding, use_bias=False)(x)
-    return BatchNormalisation(momentum=_MOMENTUM, epsilon=_EPSILON, scale=has_gamma)(x)
+    x = layers.Conv2D(channels, size, strides=stride, padding=padding, use_bias=False, dtype=dtype)(x)
+    return BatchNormalisation(momentum=_MOMENTUM, epsilon=_EPSILON, scale=has_gamma, dtype=dtype)(x)
