@@ -187,9 +187,9 @@ def _initial_network(options: TrainingOptions) -> InitialNetwork:
 
 def _note_data(initial: InitialNetwork, people: People, others: People, note: Note) -> None:
     alone = int((np.bincount(people.who) < 2).sum())
+    held_out = f"{len(others.photos):,} photos of {len(others.names):,} others are" if others.names else "nobody is"
     note(
-        f"Training on {len(people.photos):,} photos of {len(people.names):,} people; {len(others.photos):,} of "
-        f"{len(others.names):,} others are held out."
+        f"Training on {len(people.photos):,} photos of {len(people.names):,} people; {held_out} held out."
         + (f" {alone:,} people with one photo are negatives only." if alone else "")
     )
     note(f"The crops are taken as cut with: {initial.crops}.")
