@@ -105,6 +105,42 @@ def test_the_question_that_is_looked_at_stays_when_its_people_are_asked_about_by
     there.page.unroute_all(behavior="wait")
 
 
+def test_who_was_named_while_they_were_read_keeps_the_name(there: Opened) -> None:
+    there.go("/people/1")
+    held: list[tuple[Route, str]] = []
+    there.page.route(re.compile(r"/api/people/1$"), lambda route: held.append((route, route.fetch().text())))
+    there.gallery.hide(["@2"], True)  # by another process: the person is read anew
+    there.until(lambda: len(held) == 1)
+    there.keys("n", "=Ann", "Enter")
+    there.until(lambda: there.gallery.person("@1").name == "Ann")
+    there.until(lambda: len(held) == 2)
+    held[0][0].fulfill(body=held[0][1], content_type="application/json")  # it knows nothing of the name
+    there.page.evaluate("new Promise((done) => setTimeout(done, 50))")
+    assert there.page.get_by_role("heading", level=1).inner_text() == "Ann"
+    held[1][0].fulfill(body=held[1][1], content_type="application/json")
+    there.page.unroute_all(behavior="wait")
+
+
+def test_a_photo_that_was_read_before_a_write_does_not_show_what_was(there: Opened) -> None:
+    face = there.gallery.faces_of("@1")[0]
+    there.go(f"/photos/{face.photo_id}?face={face.face_id}")
+    held: list[tuple[Route, str]] = []
+    of_photo = re.compile(rf"/api/photos/{face.photo_id}(\?.*)?$")
+    there.page.route(of_photo, lambda route: held.append((route, route.fetch().text())))
+    there.gallery.hide(["@2"], True)  # by another process: the photo is read anew
+    there.until(lambda: len(held) == 1)
+    there.keys("n", "=Ann", "Enter")
+    there.until(lambda: there.gallery.person("@1").name == "Ann")
+    there.until(lambda: len(held) == 2)
+    said = there.page.locator("#main").inner_html()
+    held[0][0].fulfill(body=held[0][1], content_type="application/json")  # it knows nothing of the name
+    there.page.evaluate("new Promise((done) => setTimeout(done, 50))")
+    assert there.page.locator("#main").inner_html() == said
+    for route, text in held[1:]:
+        route.fulfill(body=text, content_type="application/json")
+    there.page.unroute_all(behavior="wait")
+
+
 def test_a_key_does_not_answer_a_question_that_came_under_the_finger(there: Opened) -> None:
     there.go("/questions").get_by_text("12 to go").wait_for()
     there.page.evaluate(_ON_CHANGE)
