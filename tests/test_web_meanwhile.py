@@ -131,7 +131,7 @@ def test_a_photo_that_was_read_before_a_write_does_not_show_what_was(there: Open
     there.until(lambda: len(held) == 1)
     there.keys("n", "=Ann", "Enter")
     there.until(lambda: there.gallery.person("@1").name == "Ann")
-    there.until(lambda: len(held) == 2)
+    there.is_saved()
     said = there.page.locator("#main").inner_html()
     held[0][0].fulfill(body=held[0][1], content_type="application/json")  # it knows nothing of the name
     there.page.evaluate("new Promise((done) => setTimeout(done, 50))")
