@@ -37,6 +37,15 @@ _SHOWN_ELSEWHERE = """async () => {
 }"""
 
 
+# Whether a write has begun in the very task of the key that gave the name.
+_ENTERS = """async () => {
+  const key = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+  document.activeElement.dispatchEvent(key);
+  for (let i = 0; i < 20; i += 1) await null;
+  return document.getElementById("saving").textContent;
+}"""
+
+
 def _names(there: Opened) -> list[str]:
     return sorted(each.name for each in there.gallery.people() if each.name)
 
@@ -73,6 +82,52 @@ def test_a_write_whose_answer_was_lost_is_done_once_and_taken_back_by_u(there: O
     there.keys("u")
     there.is_saved()
     assert _names(there) == ["Before"]
+
+
+def test_a_write_whose_answer_a_page_that_was_left_did_not_read_is_taken_back_by_u(there: Opened) -> None:
+    reached: list[Route] = []
+
+    def unanswered(route: "Route") -> None:
+        route.fetch()
+        reached.append(route)
+
+    there.page.route("**/api/people/*/name", unanswered)
+    for person, name in ((1, "Ann"), (2, "Bob")):
+        there.page.evaluate(f"() => void ({_NAME})([{person}, '{name}'])")
+    there.until(lambda: len(reached) == 1)
+    assert _names(there) == ["Ann"]  # and Bob waits behind it
+    there.page.unroute_all()
+    there.page.reload()
+    there.until(lambda: _names(there) == ["Ann", "Bob"])
+    there.is_saved()
+    assert [each.verb for each in there.gallery.log(20)] == ["name", "name"]  # each of them once
+    for names in (["Ann"], []):
+        there.keys("u")
+        there.is_saved()
+        assert _names(there) == names
+
+
+def test_what_is_taken_back_while_it_is_on_its_way_stays_so_where_the_page_is_left(there: Opened) -> None:
+    reached: list[Route] = []
+    there.page.route("**/api/people/1/name", lambda route: (route.fetch(), reached.append(route)))
+    there.page.evaluate(f"() => void ({_NAME})([1, 'Ann'])")
+    there.until(lambda: len(reached) == 1)
+    there.keys("u")
+    assert _names(there) == ["Ann"]
+    there.page.unroute_all()
+    there.page.reload()
+    there.until(lambda: _names(there) == [])
+    there.is_saved()
+    assert _names(there) == []
+
+
+def test_a_name_given_in_a_dialog_is_on_its_way_at_once(there: Opened) -> None:
+    there.go("/people/1")
+    there.grid.get_by_role("gridcell").nth(1).wait_for()
+    there.keys("n", "=Ann")
+    assert there.page.evaluate(_ENTERS) == "Saving"
+    there.is_saved()
+    assert _names(there) == ["Ann"]
 
 
 def test_an_undo_that_is_refused_can_be_said_again(there: Opened) -> None:

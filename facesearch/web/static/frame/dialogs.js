@@ -21,7 +21,8 @@ export function ask({ title, text, choices }) {
 }
 
 /**
- * Shows a dialog whose content is made by a function that gets what closes it with a value.
+ * Shows a dialog whose content is made by a function that gets what closes it with a value. The answer is given at
+ * once, not when the browser says that the dialog is closed: by then the next key may have been pressed.
  * @param {string} title
  * @param {(close: (value: unknown) => void) => (Node|null|undefined|false)[]} content
  * @param {string} [kind] a class
@@ -32,17 +33,15 @@ export function shown(title, content, kind = "") {
   return new Promise((resolve) => {
     const heading = h("h2", { id: "dialog-title", tabindex: "-1" }, title);
     const dialog = h("dialog", { class: `dialog ${kind}`, "aria-labelledby": "dialog-title" }, heading);
-    let answer = null;
     const close = (value) => {
-      answer = value;
+      if (!dialog.isConnected) return;
       dialog.close();
-    };
-    dialog.append(...content(close).filter(Boolean));
-    dialog.addEventListener("close", () => {
       dialog.remove();
       if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
-      resolve(answer);
-    });
+      resolve(value);
+    };
+    dialog.append(...content(close).filter(Boolean));
+    dialog.addEventListener("close", () => close(null)); // the browser closed it, as on Escape
     dialog.addEventListener("click", (event) => event.target === dialog && close(null));
     document.body.append(dialog);
     dialog.showModal();

@@ -10,7 +10,10 @@ import { poke, watch } from "./state.js";
 
 const STAYS = new Set(["lost", "other_gallery"]); // what fails so is sent again when its server is back
 const KEPT = 200; // writes that U can take back
-const STORE = `facesearch.undo.${document.body.dataset.gallery}`; // in sessionStorage: a page loaded again still takes back
+// In sessionStorage: a page that is loaded again still takes back, and sends again what it has no answer to.
+const UNDOABLE = `facesearch.undo.${document.body.dataset.gallery}`;
+const WAITING = `facesearch.waiting.${document.body.dataset.gallery}`;
+const STORED = 1_000_000; // characters, at most
 
 /**
  * @typedef {object} Write
@@ -26,10 +29,22 @@ const STORE = `facesearch.undo.${document.body.dataset.gallery}`; // in sessionS
  *   and gives what is to be sent in place of it, or null
  */
 
-/** @type {{write: Write, resolve: Function, path: string, body: object}[]} */
+/**
+ * @typedef {object} Item
+ * @property {Write} write
+ * @property {(done: object|null) => void} resolve
+ * @property {string} path
+ * @property {object} body
+ * @property {string} id by which the server knows it when it is sent again
+ * @property {number} [turn] none where the page was loaded since
+ * @property {boolean} [isToUndo] to be taken back once it is done
+ * @property {boolean} [wasLost] it was sent before, and the answer did not come
+ */
+
+/** @type {Item[]} */
 const waiting = [];
 const listeners = new Set();
-const undoable = remembered();
+const undoable = stored(UNDOABLE);
 let running = false;
 let begun = 0; // writes, ever
 let turn = 0; // grows when a page is left: what would move it moves nothing any more
@@ -47,7 +62,7 @@ function put(write, place) {
   return new Promise((resolve) => {
     begun += 1;
     waiting.splice(place, 0, { write, resolve, path: write.path, body: write.body ?? {}, id: crypto.randomUUID(), turn });
-    tell();
+    changed();
     run();
   });
 }
@@ -97,7 +112,7 @@ function withdraw(item) {
 function undoOnceDone(item) {
   item.isToUndo = true;
   item.write.revert?.();
-  tell();
+  changed();
 }
 
 /** Forgets how what was done is shown: the page that showed it is left. */
@@ -113,7 +128,6 @@ function undo(done) {
   undoable.splice(at, 1);
   done.write?.revert?.();
   sendUndo(done, waiting.length);
-  remember();
 }
 
 function sendUndo(done, place) {
@@ -177,7 +191,7 @@ async function refused(item, error) {
   if (item.wasLost && write.isUndo && error.kind === "nothing_to_undo") return leave(item, null); // it was done then
   const isToDecide = error.status === 409 && write.decide;
   const next = isToDecide ? await decided(write, error) : null;
-  if (next && !item.isToUndo) return Object.assign(item, next, { id: crypto.randomUUID() });
+  if (next && !item.isToUndo) return changed(Object.assign(item, next, { id: crypto.randomUUID() }));
   leave(item, null);
   if (item.isToUndo) return undefined;
   write.revert?.();
@@ -208,7 +222,7 @@ function leave(item, done) {
   if (at < 0) return;
   waiting.splice(at, 1);
   item.resolve(done);
-  tell();
+  changed();
 }
 
 function reachable() {
@@ -227,27 +241,44 @@ function kept(done) {
   undoable.push(done);
   undoable.sort((a, b) => a.change - b.change); // one whose undo was refused goes back to its place
   if (undoable.length > KEPT) undoable.shift();
-  remember();
+  changed();
 }
 
-function remember() {
-  sessionStorage.setItem(STORE, JSON.stringify(undoable.map(({ write, ...done }) => done)));
-  tell();
+function changed() {
+  store(UNDOABLE, undoable.map(plain));
+  store(WAITING, waiting.map(({ resolve, turn: _, write, ...item }) => ({ ...item, write: plain(write) })));
+  for (const listener of [...listeners]) listener(waiting.length);
 }
 
-function remembered() {
+/** Without what moves the view: functions of a page that may be gone. */
+function plain({ write, ...known }) {
+  return known.undoes ? { ...known, undoes: plain(known.undoes) } : known;
+}
+
+function store(name, items) {
+  const text = JSON.stringify(items);
+  if (text.length <= STORED) sessionStorage.setItem(name, text);
+  else sessionStorage.removeItem(name);
+}
+
+function stored(name) {
   try {
-    const found = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+    const found = JSON.parse(sessionStorage.getItem(name) ?? "[]");
     return Array.isArray(found) ? found : [];
   } catch {
     return [];
   }
 }
 
-function tell() {
-  for (const listener of [...listeners]) listener(waiting.length);
+/** What had no answer when the page was left: the server may have done it, and does it once. */
+function sendAgain() {
+  for (const item of stored(WAITING)) waiting.push({ ...item, wasLost: true, resolve: () => {} });
+  changed();
+  run();
 }
 
 window.addEventListener("beforeunload", (event) => {
   if (waiting.length) event.preventDefault();
 });
+
+sendAgain();
