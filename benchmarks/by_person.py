@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from facesearch import Gallery
 from facesearch.arrays import Embeddings
-from facesearch.gallery.by_person import SHARE
-from facesearch.gallery.faces_table import PhotoFaces
+from facesearch.gallery.search.by_person import SHARE
+from facesearch.gallery.tables.faces import PhotoFaces
 from facesearch.models.cards import Threshold, embedder_card
 from facesearch.people.cohort import MOST, JudgedFaces, OwnThresholds, distinct
 from facesearch.people.grouping import FacesToGroup, facts_of, group

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from facesearch.evaluation.synthetic import DIM, Identities
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.home import gallery_dir
 from facesearch.models.cards import default_embedder, detector_card, embedder_card

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from facesearch import Gallery
-from facesearch.gallery.records import Outcome
+from facesearch.gallery.records.run import Outcome
 
 
 def main(folder: Path, window: int) -> None:

@@ -30,14 +30,14 @@ from facesearch import Gallery
 from facesearch.evaluation.synthetic import DIM, NOISE, QUERIES, Identities
 from facesearch.faces.analyser import Analysed
 from facesearch.flow.stages import Found
-from facesearch.gallery.cohort_table import CohortStamp
-from facesearch.gallery.grouping_table import GroupingStamp
-from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.vectors import lists_of, set_parameters
-from facesearch.gallery.vectors_file import open_index
-from facesearch.gallery.writer import Writer
+from facesearch.gallery.indexing.options import IndexOptions
+from facesearch.gallery.indexing.writer import Writer
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.tables.cohort import CohortStamp
+from facesearch.gallery.tables.grouping import GroupingStamp
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.vectors.file import open_index
+from facesearch.gallery.vectors.index import lists_of, set_parameters
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import detector_card, index_recipes
 from facesearch.people.grouping import ALGORITHM

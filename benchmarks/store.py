@@ -25,12 +25,12 @@ from facesearch.arrays import Embeddings
 from facesearch.cluster.milvus import IndexKind
 from facesearch.cluster.milvus_errors import StoreError
 from facesearch.evaluation.synthetic import DIM, Identities
-from facesearch.gallery import stores
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.photos_table import PhotoRow
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.store_index import answered_by
-from facesearch.gallery.vectors import Searchable
+from facesearch.gallery.store import stores
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.vectors.index import Searchable
+from facesearch.gallery.vectors.store_index import answered_by
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from tests.cluster.milvus_server import Milvus, milvus

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from facesearch.cluster.ray_cluster import Cluster as Cluster
     from facesearch.errors import FaceSearchError as FaceSearchError
-    from facesearch.gallery.answers import FacesToCompare as FacesToCompare
-    from facesearch.gallery.answers import QueryOptions as QueryOptions
     from facesearch.gallery.gallery import Gallery as Gallery
-    from facesearch.gallery.scope import Scope as Scope
+    from facesearch.gallery.search.answers import FacesToCompare as FacesToCompare
+    from facesearch.gallery.search.answers import QueryOptions as QueryOptions
+    from facesearch.gallery.tables.scope import Scope as Scope
     from facesearch.verification import Verifier as Verifier
     from facesearch.verification import verify as verify
 
@@ -18,9 +18,9 @@ __version__ = "0.1.0"
 _HOME = {
     "Cluster": "facesearch.cluster.ray_cluster",
     "Gallery": "facesearch.gallery.gallery",
-    "QueryOptions": "facesearch.gallery.answers",
-    "Scope": "facesearch.gallery.scope",
-    "FacesToCompare": "facesearch.gallery.answers",
+    "QueryOptions": "facesearch.gallery.search.answers",
+    "Scope": "facesearch.gallery.tables.scope",
+    "FacesToCompare": "facesearch.gallery.search.answers",
     "Verifier": "facesearch.verification",
     "verify": "facesearch.verification",
     "FaceSearchError": "facesearch.errors",

@@ -12,7 +12,7 @@ import numpy as np
 
 from facesearch.errors import FaceSearchError, Note
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery.vectors import import_faiss
+from facesearch.gallery.vectors.index import import_faiss
 from facesearch.home import cores, home
 from facesearch.models.cards import default_embedder, detector_card, embedder_card, threshold_of
 from facesearch.models.device import Device, Precision, choose_device

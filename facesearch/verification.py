@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from facesearch.errors import Note, UsageError
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery import answers
-from facesearch.gallery.answers import LARGEST, FacesToCompare
-from facesearch.gallery.records import ActiveThreshold, Verdict
+from facesearch.gallery.records.answers import Verdict
+from facesearch.gallery.records.settings import ActiveThreshold
+from facesearch.gallery.search import answers
+from facesearch.gallery.search.answers import LARGEST, FacesToCompare
 from facesearch.models.cards import DetectorCard, EmbedderCard, default_embedder, detector_card, embedder_card
 from facesearch.models.device import Device, Precision
 from facesearch.photos.given import GivenPhoto
@@ -17,7 +18,7 @@ from facesearch.photos.pool import Decoders
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.judging import Judge
+    from facesearch.gallery.search.judging import Judge
 
 __all__ = ["LARGEST", "FacesToCompare", "Verifier", "verify"]
 

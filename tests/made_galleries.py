@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from facesearch import Gallery
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facesearch import Gallery
 from facesearch.arrays import Pixels
-from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.encoding import is_picture
 from facesearch.photos.file import PhotoFile, load

@@ -7,7 +7,7 @@ import pytest
 
 from facesearch import Gallery, verify
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery.probes import Probe, embed_probes
+from facesearch.gallery.search.probes import Probe, embed_probes
 
 _EACH = 150
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from facesearch import FacesToCompare, Gallery, QueryOptions, Scope, Verifier, verify
 from facesearch.errors import FaceSearchError, UsageError
-from facesearch.gallery.records import Answer
+from facesearch.gallery.records.answers import Answer
 from facesearch.photos.dates import date_in_file, date_of
 from facesearch.pictures.placing import place
 
@@ -218,7 +218,7 @@ def test_what_the_gallery_knows_is_not_embedded_again(library: Path, monkeypatch
     def load(*_: object) -> object:
         raise AssertionError("the networks were loaded")
 
-    monkeypatch.setattr("facesearch.gallery.analysers.Analysers.load", load)
+    monkeypatch.setattr("facesearch.gallery.search.analysers.Analysers.load", load)
     for answer in (gallery.query(photo), *gallery.query_many([photo, elsewhere])):
         assert isinstance(answer, Answer)
         assert [match.face_id for match in answer.matches] == expected

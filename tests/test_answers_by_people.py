@@ -12,15 +12,16 @@ import pytest
 from facesearch import Gallery, QueryOptions, Scope
 from facesearch.arrays import Embeddings
 from facesearch.errors import UsageError
-from facesearch.gallery.answers import identify
 from facesearch.gallery.database import Database
-from facesearch.gallery.forgetting import UnknownError
-from facesearch.gallery.judging import Judge
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.probes import KnownProbes, Probe
-from facesearch.gallery.records import GallerySettings, Match, Sighting
+from facesearch.gallery.records.answers import Match, Sighting
+from facesearch.gallery.records.settings import GallerySettings
 from facesearch.gallery.references import AmbiguousNameError, UnknownPersonError
-from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.gallery.search.answers import identify
+from facesearch.gallery.search.judging import Judge
+from facesearch.gallery.search.probes import KnownProbes, Probe
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.upkeep.forgetting import UnknownError
+from facesearch.gallery.vectors.file import build_in_memory
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import embedder_card, index_recipes
 from facesearch.photos.file import PhotoFile

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.calibration import Evidence, calibrate, gather
-from facesearch.gallery.faces_table import PhotoFaces
+from facesearch.gallery.tables.faces import PhotoFaces
 from facesearch.photos.view import read
 from tests.portraits import Faces
 

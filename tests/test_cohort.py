@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.gallery.database import Database
-from facesearch.gallery.grouping_table import GroupingStamp
-from facesearch.gallery.judging import Judge, keep_up
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.search.judging import Judge, keep_up
+from facesearch.gallery.tables.grouping import GroupingStamp
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import Threshold, embedder_card
 from facesearch.people.cohort import (

@@ -14,10 +14,10 @@ import typer
 from facesearch import Gallery
 from facesearch.cli import app
 from facesearch.cli.examples import EXAMPLES
-from facesearch.gallery.known_before import KnownBefore
-from facesearch.gallery.records import Outcome
-from facesearch.gallery.run_progress import WorkRate
-from facesearch.gallery.tally import Tally
+from facesearch.gallery.indexing.known_before import KnownBefore
+from facesearch.gallery.indexing.progress import WorkRate
+from facesearch.gallery.indexing.tally import Tally
+from facesearch.gallery.records.run import Outcome
 from facesearch.photos.status import Status
 from facesearch.photos.walk import walk
 from tests.conftest import Cli
@@ -170,7 +170,7 @@ def test_one_thing_has_one_word_in_all_commands() -> None:
 
 def test_the_rate_of_a_run_is_that_of_the_photos_that_were_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 1.0, 100.0, 102.0, 104.0, 200.0, 200.0, 200.0))
-    monkeypatch.setattr("facesearch.gallery.tally.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("facesearch.gallery.indexing.tally.time.perf_counter", lambda: next(clock))
     tally = Tally("family")
     tally.add(Outcome("a.jpg", Status.OK, 1, done="unchanged"))
     tally.begin_working()

@@ -17,10 +17,10 @@ from facesearch.faces.detector import Detector
 from facesearch.faces.mtcnn import MtcnnDetector
 from facesearch.faces.yunet import YunetDetector
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.store_index import answered_by
-from facesearch.gallery.stores import add, sync
-from facesearch.gallery.vectors import NONE, Searchable
-from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.gallery.store.stores import add, sync
+from facesearch.gallery.vectors.file import build_in_memory
+from facesearch.gallery.vectors.index import NONE, Searchable
+from facesearch.gallery.vectors.store_index import answered_by
 from facesearch.geometry.chips import Aligner, ByBox, ByLandmarks
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import ModelCard, detector_card, embedder_card, index_recipes

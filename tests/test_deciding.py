@@ -8,10 +8,10 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import GalleryError, GalleryLockedError, UsageError
-from facesearch.gallery.acts import NameTakenError, NotSameError, TwoNamesError
+from facesearch.gallery.decisions.acts import NameTakenError, NotSameError, TwoNamesError
+from facesearch.gallery.decisions.restoring import InTheWayError
+from facesearch.gallery.decisions.undoing import NothingToUndoError
 from facesearch.gallery.references import AmbiguousNameError, UnknownFaceError, UnknownPersonError
-from facesearch.gallery.restoring import InTheWayError
-from facesearch.gallery.undoing import NothingToUndoError
 from tests.made_galleries import group, made, rows, suggest
 
 

@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError, UsageError
 from facesearch.gallery.database import Database
-from facesearch.gallery.people_records import Question
-from facesearch.gallery.restoring import InTheWayError
-from facesearch.gallery.undoing import NothingToUndoError
+from facesearch.gallery.decisions.restoring import InTheWayError
+from facesearch.gallery.decisions.undoing import NothingToUndoError
+from facesearch.gallery.records.people import Question
 from facesearch.people.decisions import FaceState
 from tests.made_galleries import add, made, rows
 

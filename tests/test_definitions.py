@@ -11,8 +11,8 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.gallery.database import Database
-from facesearch.gallery.definitions import Definition, faults_of_definitions
-from facesearch.gallery.schema import migrations
+from facesearch.gallery.tables.definitions import Definition, faults_of_definitions
+from facesearch.gallery.tables.schema import migrations
 
 _MADE = Path(__file__).parent / "data" / "gallery-0.1.0"
 

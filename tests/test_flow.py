@@ -12,7 +12,7 @@ import pytest
 
 from facesearch.flow import stages, stream
 from facesearch.flow.pace import Pace
-from facesearch.gallery.records import Outcome
+from facesearch.gallery.records.run import Outcome
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from facesearch.photos.view import whole_view

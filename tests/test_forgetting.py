@@ -15,15 +15,19 @@ import pytest
 from msgspec import structs
 
 from facesearch.errors import FaceSearchError
-from facesearch.gallery import forgetting, free_space, lagging, removal, vectors_erasing, vectors_file
 from facesearch.gallery import storage as storage_module
 from facesearch.gallery.database import Database
-from facesearch.gallery.forgetting import LeftBehindError, forget, forget_missing
-from facesearch.gallery.free_space import InUseError, NotUnderstoodError, sweep, sweep_apart
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.upkeep import Soundness, check
+from facesearch.gallery.tables import free_space, removal
+from facesearch.gallery.tables.free_space import InUseError, NotUnderstoodError, sweep, sweep_apart
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.upkeep import forgetting
+from facesearch.gallery.upkeep.checking import Soundness, check
+from facesearch.gallery.upkeep.forgetting import LeftBehindError, forget, forget_missing
+from facesearch.gallery.vectors import erasing as vectors_erasing
+from facesearch.gallery.vectors import file as vectors_file
+from facesearch.gallery.vectors import lagging
 from facesearch.models.cards import index_recipes
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -284,7 +288,7 @@ def _refuse(*_: object) -> None:
 def test_a_program_that_cannot_begin_leaves_the_file_to_be_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, value: str
 ) -> None:
-    monkeypatch.setattr(f"facesearch.gallery.free_space.{what}", value)
+    monkeypatch.setattr(f"facesearch.gallery.tables.free_space.{what}", value)
     assert not sweep_apart(tmp_path / "some.db")
 
 

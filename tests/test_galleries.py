@@ -16,9 +16,9 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import GalleryError
-from facesearch.gallery.backup import NotABackupError, back_up, restore
-from facesearch.gallery.records import GalleryFacts
-from facesearch.gallery.sqlite import to_read
+from facesearch.gallery.records.facts import GalleryFacts
+from facesearch.gallery.tables.sqlite import to_read
+from facesearch.gallery.upkeep.backup import NotABackupError, back_up, restore
 from tests.conftest import Cli
 
 

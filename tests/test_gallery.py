@@ -26,7 +26,8 @@ from facesearch.faces import analyser
 from facesearch.faces.analyser import Analysed, Analyser
 from facesearch.flow import stream
 from facesearch.gallery.database import Database
-from facesearch.gallery.records import Answer, Outcome, Unanswered
+from facesearch.gallery.records.answers import Answer, Unanswered
+from facesearch.gallery.records.run import Outcome
 from facesearch.photos.status import Status
 from facesearch.photos.view import View
 from tests import made_galleries
@@ -405,7 +406,7 @@ def test_only_many_queries_are_worth_a_gpu(gallery: Gallery, album: Path, monkey
         asked.append(fallback)
         return fallback
 
-    monkeypatch.setattr("facesearch.gallery.questions.on_gpu", on_gpu)
+    monkeypatch.setattr("facesearch.gallery.search.questions.on_gpu", on_gpu)
     monkeypatch.setattr("facesearch.flow.pace.BATCH", 2)
     expected = list(gallery.query_many(photos, 2))  # on the CPU, as was said when it was opened
     assert asked == []

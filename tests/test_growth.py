@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from facesearch import Gallery
-from facesearch.gallery import lagging, vectors_file
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.vectors import file as vectors_file
+from facesearch.gallery.vectors import lagging
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from tests.made_galleries import DIM, embedding, face, made
@@ -151,7 +152,7 @@ def test_a_file_of_an_earlier_facesearch_is_made_anew_once(monkeypatch: pytest.M
         assert stamp is not None
         assert stamp.removed == 1
         assert 7 not in vectors_file.ids_in(gallery.vectors, stamp)  # type: ignore[operator]
-    monkeypatch.setattr("facesearch.gallery.faces_table.Faces.ids", lambda _: pytest.fail("all ids are read"))
+    monkeypatch.setattr("facesearch.gallery.tables.faces.Faces.ids", lambda _: pytest.fail("all ids are read"))
     _delete(gallery, "DELETE FROM faces WHERE id = 8")
     _sync(gallery)
 
@@ -299,7 +300,9 @@ def test_one_more_photo_in_a_large_gallery_is_found_and_the_file_of_vectors_not_
 ) -> None:
     gallery = _synced()
     assert _with_one_more(gallery, tmp_path / "photos" / "1.jpg", 1) == 13
-    monkeypatch.setattr("facesearch.gallery.lagging.index_recipes", lambda: [SimpleNamespace(name="of fewer faces")])
+    monkeypatch.setattr(
+        "facesearch.gallery.vectors.lagging.index_recipes", lambda: [SimpleNamespace(name="of fewer faces")]
+    )
     assert _with_one_more(gallery, tmp_path / "photos" / "2.jpg", 2) == 13
     with gallery.reading() as (db, settings), gallery.searching(db, settings) as faces:
         ids, rows = db.faces.embeddings_of([14], DIM)

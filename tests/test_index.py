@@ -12,11 +12,12 @@ import pytest
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError
-from facesearch.gallery import vectors, vectors_file
-from facesearch.gallery.records import IndexStamp
-from facesearch.gallery.vectors import NONE, choose_recipe, import_faiss
-from facesearch.gallery.vectors_erasing import erase, erase_in_file
-from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync, without_removed
+from facesearch.gallery.records.settings import IndexStamp
+from facesearch.gallery.vectors import file as vectors_file
+from facesearch.gallery.vectors import index as vectors
+from facesearch.gallery.vectors.erasing import erase, erase_in_file
+from facesearch.gallery.vectors.file import belongs, build_in_memory, open_index, sync, without_removed
+from facesearch.gallery.vectors.index import NONE, choose_recipe, import_faiss
 from facesearch.models.cards import IndexRecipe, index_recipes
 
 _DIM = 32
@@ -346,7 +347,7 @@ def test_a_file_that_is_not_the_stamped_one_is_not_opened(tmp_path: Path) -> Non
 
 
 def test_a_large_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesearch.gallery.vectors_file._MMAP_FROM", 1)
+    monkeypatch.setattr("facesearch.gallery.vectors.file._MMAP_FROM", 1)
     queries = _people(5, seed=1)
     for name in ("flat", "ivf-pq"):
         recipes = index_recipes() if name == "flat" else _recipe(name)

@@ -10,9 +10,9 @@ import pytest
 from msgspec import structs
 
 from facesearch.evaluation.synthetic import DIM, Identities
-from facesearch.gallery import vectors_gpu
-from facesearch.gallery.vectors_file import build_in_memory
-from facesearch.gallery.vectors_gpu import GpuIndex, choose, on_gpu
+from facesearch.gallery.vectors import gpu as vectors_gpu
+from facesearch.gallery.vectors.file import build_in_memory
+from facesearch.gallery.vectors.gpu import GpuIndex, choose, on_gpu
 from facesearch.models.cards import index_recipes
 
 _HAS_GPU = hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0

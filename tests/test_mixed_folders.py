@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from facesearch.arrays import Pixels
-from facesearch.gallery import raw_pairs
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.records import Outcome, RunSummary, Skipped
+from facesearch.gallery.indexing import raw_pairs
+from facesearch.gallery.records.run import Outcome, RunSummary, Skipped
 from facesearch.photos import file as photo_file
 from facesearch.photos.formats import format_of
 from facesearch.photos.frames import has_more

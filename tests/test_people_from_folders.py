@@ -9,8 +9,8 @@ import pytest
 
 from facesearch.errors import UsageError
 from facesearch.gallery.database import Database
-from facesearch.gallery.indexing import Part
-from facesearch.gallery.people_from_folders import PeopleFromFolders
+from facesearch.gallery.indexing.people_from_folders import PeopleFromFolders
+from facesearch.gallery.indexing.updating import Part
 from facesearch.people.folders import FolderFaces, level_of, name_at, of_the_person
 from tests.made_up_gallery import SETTINGS, add_photo, people
 

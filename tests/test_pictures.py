@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.errors import PhotoError
-from facesearch.gallery.picture_sources import PhotoGoneError
+from facesearch.gallery.tables.picture_sources import PhotoGoneError
 from facesearch.geometry.face import Box
 from facesearch.geometry.squares import square_inside
 from facesearch.photos.encoding import face_pictures, is_picture, photo_picture, pictures_in, pictures_of_view

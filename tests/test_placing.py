@@ -6,7 +6,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import UsageError
-from facesearch.gallery.acts import NameTakenError, NotSameError
+from facesearch.gallery.decisions.acts import NameTakenError, NotSameError
 from facesearch.gallery.references import AmbiguousNameError, UnknownFaceError, UnknownPhotoError
 from facesearch.people.regions import Box
 from tests.conftest import Cli

@@ -15,7 +15,7 @@ import pytest
 
 from facesearch.cli.delivery import in_its_folder
 from facesearch.errors import PhotoError, RootError, UsageError
-from facesearch.gallery.picture_sources import PhotoGoneError, PhotoSource, load_source
+from facesearch.gallery.tables.picture_sources import PhotoGoneError, PhotoSource, load_source
 from facesearch.home import gallery_dir
 from facesearch.photos import places, remote, s3
 from facesearch.photos import whereabouts as whereabouts_module

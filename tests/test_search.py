@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Embeddings
-from facesearch.gallery.answers import QueryOptions, identify
 from facesearch.gallery.database import Database
-from facesearch.gallery.judging import Judge
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.probes import Probe
-from facesearch.gallery.records import GallerySettings, Match, Sighting
-from facesearch.gallery.vectors import FaceIndex
-from facesearch.gallery.vectors_file import build_in_memory
+from facesearch.gallery.records.answers import Match, Sighting
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.search.answers import QueryOptions, identify
+from facesearch.gallery.search.judging import Judge
+from facesearch.gallery.search.probes import Probe
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.vectors.file import build_in_memory
+from facesearch.gallery.vectors.index import FaceIndex
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.models.cards import index_recipes
 from facesearch.photos.file import PhotoFile

@@ -21,16 +21,18 @@ from facesearch.cluster.addresses import StoreAddress
 from facesearch.cluster.milvus import MOST_AT_ONCE, NONE, MilvusFaces
 from facesearch.cluster.milvus_errors import StoreError
 from facesearch.errors import FaceSearchError, UsageError
-from facesearch.gallery import galleries, store_index, stores
-from facesearch.gallery.backup import back_up, restore
+from facesearch.gallery import galleries
 from facesearch.gallery.database import Database
-from facesearch.gallery.narrowed import Narrowed
-from facesearch.gallery.salvage import salvage
+from facesearch.gallery.records.store import StoreStamp
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.store_index import StoreIndex, answered_by
-from facesearch.gallery.store_sync import StrangeStoreError
-from facesearch.gallery.store_table import StoreStamp
-from facesearch.gallery.vectors import Ids
+from facesearch.gallery.store import stores
+from facesearch.gallery.store.sync import StrangeStoreError
+from facesearch.gallery.upkeep.backup import back_up, restore
+from facesearch.gallery.upkeep.salvage import salvage
+from facesearch.gallery.vectors import store_index
+from facesearch.gallery.vectors.index import Ids
+from facesearch.gallery.vectors.narrowed import Narrowed
+from facesearch.gallery.vectors.store_index import StoreIndex, answered_by
 from tests.conftest import Cli, Said
 from tests.held_faces import CutOffError, Server
 from tests.made_galleries import group

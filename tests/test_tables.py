@@ -11,9 +11,9 @@ import pytest
 
 from facesearch.errors import FaceSearchError, GalleryError
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import KnownPhoto, PhotoRow
-from facesearch.gallery.records import GallerySettings, IndexStamp
-from facesearch.gallery.runs_table import Done
+from facesearch.gallery.records.settings import GallerySettings, IndexStamp
+from facesearch.gallery.tables.photos import KnownPhoto, PhotoRow
+from facesearch.gallery.tables.runs import Done
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -239,7 +239,7 @@ from pathlib import Path
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.tables.photos import PhotoRow
 db = Database.create(Path({str(path)!r}))
 for batch in range(2):
     with db.transaction():

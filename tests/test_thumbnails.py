@@ -16,9 +16,9 @@ import pytest
 from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.gallery import contents, galleries
-from facesearch.gallery.forgetting import forget, forget_missing
-from facesearch.gallery.picture_sources import PhotoGoneError
-from facesearch.gallery.upkeep import check, repair
+from facesearch.gallery.tables.picture_sources import PhotoGoneError
+from facesearch.gallery.upkeep.checking import check, repair
+from facesearch.gallery.upkeep.forgetting import forget, forget_missing
 from facesearch.geometry.face import Box
 from facesearch.photos.encoding import face_pictures, is_picture, photo_picture
 from facesearch.photos.pool import Decoders

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from facesearch import Gallery
-from facesearch.gallery.backup import back_up, restore
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.salvage import salvage
-from facesearch.gallery.same_faces import carry_over, take_up
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.tables.same_faces import carry_over, take_up
+from facesearch.gallery.upkeep.backup import back_up, restore
+from facesearch.gallery.upkeep.salvage import salvage
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 from tests.made_galleries import add, embedding, face, group, made, rows

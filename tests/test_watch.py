@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from facesearch import Gallery
-from facesearch.gallery import watching
-from facesearch.gallery.watching import as_named
+from facesearch.gallery.indexing import watching
+from facesearch.gallery.indexing.watching import as_named
 from facesearch.photos.changes import SETTLED
 from facesearch.photos.exclusions import IGNORE_FILE
 from tests.conftest import Cli

@@ -8,7 +8,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.gallery.database import Database
-from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.status import Status
 from tests.made_galleries import embedding, face

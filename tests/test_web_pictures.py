@@ -10,8 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from facesearch import Gallery
-from facesearch.gallery.forgetting import forget
-from facesearch.gallery.picture_sources import FaceSource, PhotoGoneError, PhotoSource
+from facesearch.gallery.tables.picture_sources import FaceSource, PhotoGoneError, PhotoSource
+from facesearch.gallery.upkeep.forgetting import forget
 from facesearch.geometry.face import Box
 from facesearch.photos.encoding import is_picture
 from facesearch.photos.status import Status

@@ -50,6 +50,11 @@ def _names(there: Opened) -> list[str]:
     return sorted(each.name for each in there.gallery.people() if each.name)
 
 
+def _unanswered(route: "Route", reached: "list[Route]") -> None:
+    route.fetch()
+    reached.append(route)
+
+
 def _notices(there: Opened) -> "Locator":
     return there.page.get_by_role("region", name="Notices")
 
@@ -86,12 +91,7 @@ def test_a_write_whose_answer_was_lost_is_done_once_and_taken_back_by_u(there: O
 
 def test_a_write_whose_answer_a_page_that_was_left_did_not_read_is_taken_back_by_u(there: Opened) -> None:
     reached: list[Route] = []
-
-    def unanswered(route: "Route") -> None:
-        route.fetch()
-        reached.append(route)
-
-    there.page.route("**/api/people/*/name", unanswered)
+    there.page.route("**/api/people/*/name", lambda route: _unanswered(route, reached))
     for person, name in ((1, "Ann"), (2, "Bob")):
         there.page.evaluate(f"() => void ({_NAME})([{person}, '{name}'])")
     there.until(lambda: len(reached) == 1)
@@ -109,7 +109,7 @@ def test_a_write_whose_answer_a_page_that_was_left_did_not_read_is_taken_back_by
 
 def test_what_is_taken_back_while_it_is_on_its_way_stays_so_where_the_page_is_left(there: Opened) -> None:
     reached: list[Route] = []
-    there.page.route("**/api/people/1/name", lambda route: (route.fetch(), reached.append(route)))
+    there.page.route("**/api/people/1/name", lambda route: _unanswered(route, reached))
     there.page.evaluate(f"() => void ({_NAME})([1, 'Ann'])")
     there.until(lambda: len(reached) == 1)
     there.keys("u")

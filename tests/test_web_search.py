@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from facesearch import Gallery
-from facesearch.gallery.people_records import PhotoFacts
+from facesearch.gallery.records.people import PhotoFacts
 from facesearch.web.app import make_app
 from facesearch.web.service import served
 from facesearch.web.uploads import UploadGoneError, Uploads

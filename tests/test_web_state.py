@@ -12,10 +12,10 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError, GalleryError
-from facesearch.gallery.freshness import Freshness
-from facesearch.gallery.likely_names import folded
-from facesearch.gallery.people_records import PersonFacts
-from facesearch.gallery.questions import QueryOptions
+from facesearch.gallery.names.likely import folded
+from facesearch.gallery.records.people import PersonFacts
+from facesearch.gallery.search.questions import QueryOptions
+from facesearch.gallery.tables.freshness import Freshness
 from facesearch.web import kept_people
 from facesearch.web.people_lists import WhichPeople, which_list
 from facesearch.web.state import State

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from facesearch import Gallery
 from facesearch.arrays import Pixels
 from facesearch.gallery.database import Database
-from facesearch.gallery.faces_table import stored_values
-from facesearch.gallery.photos_table import PhotoRow
+from facesearch.gallery.tables.faces import stored_values
+from facesearch.gallery.tables.photos import PhotoRow
 from facesearch.geometry.face import Box, Face, Point
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.status import Status

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from facesearch.cli import delivery, show
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import Answer, Match
+    from facesearch.gallery.records.answers import Answer, Match
 
 COLUMNS = (
     *("asked", "face", "person", "judged", "similarity", "same", "quality", "photo", "taken"),

@@ -19,7 +19,7 @@ from facesearch.forms import people_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import Question, Reply
+    from facesearch.gallery.records.people import Question, Reply
 
 _MOST = 500  # questions on a sheet; the comment of a JPEG holds the ids of more than twice as many
 _STILL_OPEN = 1_000  # questions that are looked through for one that was asked before

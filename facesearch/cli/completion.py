@@ -56,19 +56,19 @@ def _typed(name: str) -> str:
 
 
 def _galleries() -> list[str]:
-    from facesearch.gallery.known_names import gallery_names
+    from facesearch.gallery.names.known import gallery_names
 
     return gallery_names()
 
 
 def _people(gallery: str, incomplete: str) -> list[str]:
-    from facesearch.gallery.known_names import people_names
+    from facesearch.gallery.names.known import people_names
 
     return people_names(gallery, incomplete)
 
 
 def _groups(gallery: str) -> list[str]:
-    from facesearch.gallery.known_names import groups
+    from facesearch.gallery.names.known import groups
 
     return groups(gallery)
 

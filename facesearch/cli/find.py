@@ -12,7 +12,7 @@ from facesearch.errors import ExitCode
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import PhotosOfPeople
+    from facesearch.gallery.records.answers import PhotosOfPeople
 
 
 def find(
@@ -37,7 +37,7 @@ def find(
 
     Exit code 1: in none."""
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.scope import Scope
+    from facesearch.gallery.tables.scope import Scope
 
     wanted = Delivery(json, as_csv, paths, nul, copy_to, link_to)
     wanted.check()

@@ -13,9 +13,9 @@ from facesearch.files import printable
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.forgetting import Kind, ToForget
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import Forgotten
+    from facesearch.gallery.records.facts import Forgotten
+    from facesearch.gallery.upkeep.forgetting import Kind, ToForget
 
 
 def forget(
@@ -49,8 +49,8 @@ def forget(
     Exit code 0: done. 1: you answered no. 3: nothing finds it any more, but another process reads the gallery; the
     next command that writes removes the last bytes."""
     from facesearch.errors import UsageError
-    from facesearch.gallery import forgetting
     from facesearch.gallery.gallery import Gallery
+    from facesearch.gallery.upkeep import forgetting
 
     if (not what) != missing or person + photo + missing > 1:
         raise UsageError("Name what to forget: one person, one photo or folder, or --missing.")
@@ -88,7 +88,7 @@ def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> 
 def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None":
     """Asks what is meant by a name that is both a person's and a path. None where it is only one of them, or where
     the answer was neither; the gallery refuses that."""
-    from facesearch.gallery import forgetting
+    from facesearch.gallery.upkeep import forgetting
 
     try:
         forgetting.kind_of(opened, what)
@@ -102,8 +102,8 @@ def _ask_kind(opened: "Gallery", what: str, is_not_asked: bool) -> "Kind | None"
 
 def _ask_who(opened: "Gallery", what: str, kind: "Kind | None", is_not_asked: bool) -> str:
     """Asks who is meant by a name that several people have; what was typed where nothing is to be asked."""
-    from facesearch.gallery import forgetting
     from facesearch.gallery.references import AmbiguousNameError
+    from facesearch.gallery.upkeep import forgetting
 
     try:
         forgetting.kind_of(opened, what, kind)
@@ -153,7 +153,7 @@ def _no_longer_indexed(root: str) -> str:
 
 
 def _note_away(chosen: "ToForget") -> None:
-    from facesearch.gallery.indexing import kept_while_away
+    from facesearch.gallery.indexing.updating import kept_while_away
 
     for away in chosen.away:
         if away.photos:
@@ -171,7 +171,7 @@ def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
 
 
 def _show_nothing(opened: "Gallery", json: bool) -> ExitCode:
-    from facesearch.gallery.records import Forgotten
+    from facesearch.gallery.records.facts import Forgotten
 
     if json:
         show.as_json(json_forms.forgotten(Forgotten(0, 0), opened.name))

@@ -120,8 +120,8 @@ def move_library(
 ) -> ExitCode:
     """Tell a gallery that photos have moved, with their folder, to another place or disk. Nothing is embedded again,
     and names stay. All photos are compared by size, and some by content, before anything is changed."""
-    from facesearch.gallery.moving import move
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.upkeep.moving import move
 
     with Progress() as progress:
         progress.begin("Comparing", detail="photos")
@@ -141,8 +141,8 @@ def back_up_gallery(
 ) -> ExitCode:
     """Write a gallery into one file: faces, names, all that is known of photos. It may be read and written meanwhile.
     Photos are not in it, nor are models."""
-    from facesearch.gallery.backup import back_up
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.upkeep.backup import back_up
 
     with Progress() as progress:
         progress.begin("Copying", detail="pages")
@@ -171,7 +171,7 @@ def restore_gallery(
     ] = None,
 ) -> ExitCode:
     """Make a gallery of a backup. Nothing is written over: a gallery of that name must not be there."""
-    from facesearch.gallery.backup import restore
+    from facesearch.gallery.upkeep.backup import restore
     from facesearch.models.cards import model_cards
 
     done = restore(file, name, show.note)

@@ -26,8 +26,8 @@ from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.people_records import Grouped
-    from facesearch.gallery.records import Plan, RunSummary
+    from facesearch.gallery.records.people import Grouped
+    from facesearch.gallery.records.run import Plan, RunSummary
 
 
 class _Chosen(TypedDict):
@@ -172,7 +172,7 @@ def index(
 
     Exit code 7: done, but some of these photos cannot be read, whether that was found in this run or before."""
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.known_before import KnownBefore
+    from facesearch.gallery.indexing.known_before import KnownBefore
 
     if watch and dry_run:
         raise UsageError("--watch and --dry-run do not go together; name one of them.")

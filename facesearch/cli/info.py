@@ -12,7 +12,8 @@ from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import ActiveThreshold, GalleryFacts, GallerySettings
+    from facesearch.gallery.records.facts import GalleryFacts
+    from facesearch.gallery.records.settings import ActiveThreshold, GallerySettings
     from facesearch.photos.exclusions import Exclusions
 
 

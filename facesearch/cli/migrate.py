@@ -13,7 +13,7 @@ from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.records import Migrated
+    from facesearch.gallery.records.facts import Migrated
 
 _LISTED = 10  # photos whose faces are set aside
 

@@ -127,7 +127,7 @@ def remove_model(
 
     A model is not removed while a gallery needs it."""
     from facesearch.errors import UsageError
-    from facesearch.gallery.models_in_use import galleries_with
+    from facesearch.gallery.migration.models_in_use import galleries_with
     from facesearch.models.removal import belongings, remove
 
     found = belongings(name, galleries_with)

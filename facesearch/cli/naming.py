@@ -17,7 +17,7 @@ from facesearch.files import printable
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import Done, PersonFacts
+    from facesearch.gallery.records.people import Done, PersonFacts
 
 _AT_ONCE = 20  # groups on a sheet: what fits on a screen
 _FACES = 6  # of a group that are shown in the terminal, at most
@@ -81,7 +81,7 @@ def name(
 def _named(opened: "Gallery", who: str | int, new: str, same: bool = False, other: bool = False) -> "Done | None":
     """Gives the name. Where somebody has it already, the user is asked in a terminal whether it is the same person;
     None where there is no answer."""
-    from facesearch.gallery.acts import NameTakenError
+    from facesearch.gallery.decisions.acts import NameTakenError
 
     try:
         return opened.name_person(who, new, same=same, other=other)

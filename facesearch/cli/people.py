@@ -13,7 +13,7 @@ from facesearch.forms import people_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import Change, Done
+    from facesearch.gallery.records.people import Change, Done
 
 Who = Annotated[
     str,

@@ -17,9 +17,9 @@ from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import folder_for, new_file, printable
 
 if TYPE_CHECKING:
-    from facesearch.gallery.exporting_names import NamedFace, Sidecars
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.import_plan import Imported
+    from facesearch.gallery.names.exporting import NamedFace, Sidecars
+    from facesearch.gallery.names.import_plan import Imported
 
 _LISTED = 10  # files that could not be read
 _BESIDE = "beside"

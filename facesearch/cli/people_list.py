@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import PersonFacts
+    from facesearch.gallery.records.people import PersonFacts
 
 _ROWS = 50  # a screen or two
 

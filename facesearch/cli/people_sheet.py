@@ -15,7 +15,7 @@ from facesearch.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from facesearch.arrays import Pixels
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.people_records import FaceOf, PersonFacts, Question
+    from facesearch.gallery.records.people import FaceOf, PersonFacts, Question
     from facesearch.pictures.people_sheets import Row, ShownFace
     from facesearch.pictures.tiles import FacePlace
 

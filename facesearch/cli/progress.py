@@ -8,9 +8,9 @@ from facesearch.cli import show
 if TYPE_CHECKING:
     from typing import Self
 
-    from facesearch.gallery.known_before import KnownBefore
-    from facesearch.gallery.records import Outcome
-    from facesearch.gallery.run_progress import Stage
+    from facesearch.gallery.indexing.known_before import KnownBefore
+    from facesearch.gallery.indexing.progress import Stage
+    from facesearch.gallery.records.run import Outcome
     from facesearch.photos.exclusions import Exclusions
 
 _STAGES: "dict[Stage, str]" = {
@@ -107,7 +107,7 @@ class IndexingProgress(Progress):
     def __init__(
         self, roots: Sequence[str] = (), exclusions: "Exclusions | None" = None, known: "KnownBefore | None" = None
     ) -> None:
-        from facesearch.gallery.run_progress import RunProgress
+        from facesearch.gallery.indexing.progress import RunProgress
 
         super().__init__()
         self._run = RunProgress(roots, exclusions, known)

@@ -18,8 +18,8 @@ from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
-    from facesearch.gallery.questions import QueryOptions
-    from facesearch.gallery.records import Answer, Unanswered
+    from facesearch.gallery.records.answers import Answer, Unanswered
+    from facesearch.gallery.search.questions import QueryOptions
 
 
 def query(
@@ -82,8 +82,8 @@ def query(
 
     Exit code 1: nobody reaches the threshold that was given, or with --all nobody at all. 4: the photo shows no face.
     7: a photo of several could not be read."""
-    from facesearch.gallery.questions import QueryOptions
-    from facesearch.gallery.scope import Scope
+    from facesearch.gallery.search.questions import QueryOptions
+    from facesearch.gallery.tables.scope import Scope
 
     if every and k is not None:
         raise UsageError("--all gives every photo and --k some people; leave one out.")
@@ -176,7 +176,7 @@ class _Answering:
 
     def show(self, answer: "Answer | Unanswered") -> None:
         """Shows one answer. Whoever reads them need not wait for the last one."""
-        from facesearch.gallery.records import Answer
+        from facesearch.gallery.records.answers import Answer
 
         if isinstance(answer, Answer):
             self._codes.add(self._show(answer))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from facesearch.gallery.records import Skipped
+    from facesearch.gallery.records.run import Skipped
     from facesearch.geometry.face import Box
 
 

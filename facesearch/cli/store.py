@@ -11,8 +11,8 @@ from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import store_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.store_sync import Synced
-    from facesearch.gallery.store_table import StoreFacts
+    from facesearch.gallery.records.store import StoreFacts
+    from facesearch.gallery.store.sync import Synced
 
 _STATES = {
     "empty": "not filled; facesearch store sync{} does it",
@@ -40,8 +40,8 @@ def add(
 
     Exit code 1: you answered no."""
     from facesearch.cluster.addresses import StoreAddress
-    from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.store import stores
 
     if replace and not (yes or _may_drop(str(StoreAddress.parse(address)))):
         return ExitCode.NO
@@ -73,8 +73,8 @@ def sync(
 
 
 def _sync(gallery: str, json: bool, again: bool = False) -> ExitCode:
-    from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.store import stores
 
     with Progress() as progress:
         progress.begin("Sending", detail="faces")
@@ -103,8 +103,8 @@ def drop(
     this machine's own vectors answer from then on.
 
     Exit code 1: you answered no."""
-    from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.store import stores
 
     storage = Storage(gallery, show.note)
     address = stores.facts(storage, asks=False).stamp.address
@@ -122,8 +122,8 @@ def info(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     """Show a gallery's vector store: what the gallery knows of it, and what its server says.
 
     Exit code 3: it cannot be reached, or does not hold this gallery's faces."""
-    from facesearch.gallery import stores
     from facesearch.gallery.storage import Storage
+    from facesearch.gallery.store import stores
 
     found = stores.facts(Storage(gallery, show.note))
     if json:

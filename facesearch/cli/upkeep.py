@@ -12,7 +12,7 @@ from facesearch.errors import ExitCode
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.upkeep import Repaired, Soundness
+    from facesearch.gallery.upkeep.checking import Repaired, Soundness
 
 _LISTED = 10  # photos of a kind
 
@@ -52,7 +52,7 @@ def check(
 
 
 def _note_differences(found: "Soundness") -> None:
-    from facesearch.gallery.indexing import kept_while_away
+    from facesearch.gallery.indexing.updating import kept_while_away
 
     for word, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
         for path in (paths or ())[:_LISTED]:

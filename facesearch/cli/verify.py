@@ -12,7 +12,7 @@ from facesearch.errors import ExitCode
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import Verdict
+    from facesearch.gallery.records.answers import Verdict
     from facesearch.verification import FacesToCompare
 
 _FACE = typer.Option(

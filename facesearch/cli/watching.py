@@ -9,7 +9,7 @@ from facesearch.cli import show
 from facesearch.forms import json_forms
 
 if TYPE_CHECKING:
-    from facesearch.gallery.records import RunSummary
+    from facesearch.gallery.records.run import RunSummary
 
 _LISTED = 10  # photos that could not be read, of one pass
 

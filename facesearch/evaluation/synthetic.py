@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, Note, UsageError
-from facesearch.gallery.vectors import FaceIndex
-from facesearch.gallery.vectors_file import open_index, sync
+from facesearch.gallery.vectors.file import open_index, sync
+from facesearch.gallery.vectors.index import FaceIndex
 from facesearch.home import home, memory, private_folder
 from facesearch.models.cards import IndexRecipe
 

@@ -12,26 +12,20 @@ if TYPE_CHECKING:
     from facesearch.cluster.ray_records import Use
     from facesearch.evaluation.identification import Split
     from facesearch.evaluation.reports import PairReport, Report
-    from facesearch.gallery.forgetting import ToForget
     from facesearch.gallery.galleries import GalleryEntry
-    from facesearch.gallery.people_records import Grouped
-    from facesearch.gallery.records import (
+    from facesearch.gallery.records.answers import (
         Answer,
-        Forgotten,
-        GalleryFacts,
-        Migrated,
-        Outcome,
         PhotoOfPeople,
         PhotosOfPeople,
-        Plan,
-        RunSummary,
-        SetAside,
         Sighting,
-        Skipped,
         Unanswered,
         Verdict,
     )
-    from facesearch.gallery.upkeep import Repaired, Soundness
+    from facesearch.gallery.records.facts import Forgotten, GalleryFacts, Migrated, SetAside
+    from facesearch.gallery.records.people import Grouped
+    from facesearch.gallery.records.run import Outcome, Plan, RunSummary, Skipped
+    from facesearch.gallery.upkeep.checking import Repaired, Soundness
+    from facesearch.gallery.upkeep.forgetting import ToForget
     from facesearch.geometry.face import Box
     from facesearch.photos.whereabouts import Away
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from facesearch.gallery.people_records import Change, Done, FaceOf, Grouped, PersonFacts, Question
+    from facesearch.gallery.records.people import Change, Done, FaceOf, Grouped, PersonFacts, Question
 
 Json: TypeAlias = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from facesearch.gallery.store_sync import Synced
-    from facesearch.gallery.store_table import StoreFacts
+    from facesearch.gallery.records.store import StoreFacts
+    from facesearch.gallery.store.sync import Synced
 
 Json: TypeAlias = dict[str, Any]
 

@@ -7,7 +7,7 @@ import msgspec
 
 from facesearch import limits
 from facesearch.errors import FaceSearchError, ModelError, UsageError
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.records.settings import GallerySettings
 from facesearch.home import home
 from facesearch.models.cards import (
     DetectorCard,

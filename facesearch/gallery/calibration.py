@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from facesearch.errors import FaceSearchError
 from facesearch.flow import stages
 from facesearch.flow.pace import Pace
-from facesearch.gallery.faces_table import PhotoFaces
-from facesearch.gallery.records import Calibration
+from facesearch.gallery.records.settings import Calibration
+from facesearch.gallery.tables.faces import PhotoFaces
 from facesearch.photos.file import PhotoFile
 
 _LEAST_BEYOND = 3  # pairs of strangers that must reach a threshold, or it would hang on a single one

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import GalleryError
-from facesearch.gallery.changes_table import Changes
-from facesearch.gallery.cohort_table import Cohorts
-from facesearch.gallery.decisions_table import Decisions
-from facesearch.gallery.faces_table import Faces
-from facesearch.gallery.grouping_table import Groupings
-from facesearch.gallery.migration_table import Migration
-from facesearch.gallery.other_files_table import OtherFilesCounts
-from facesearch.gallery.people_list import PeopleList
-from facesearch.gallery.people_table import People
-from facesearch.gallery.photos_table import Photos
-from facesearch.gallery.picture_sources import PictureSources
-from facesearch.gallery.relocation_table import Relocation
-from facesearch.gallery.removal import Removal
-from facesearch.gallery.removed_table import Removed
-from facesearch.gallery.runs_table import Roots, Runs
-from facesearch.gallery.schema import migrations
-from facesearch.gallery.set_aside_table import SetAsideFaces
-from facesearch.gallery.settings_table import Calibrations, LeftOut, Settings, Stamp
-from facesearch.gallery.sqlite import (
+from facesearch.gallery.tables.changes import Changes
+from facesearch.gallery.tables.cohort import Cohorts
+from facesearch.gallery.tables.decisions import Decisions
+from facesearch.gallery.tables.faces import Faces
+from facesearch.gallery.tables.grouping import Groupings
+from facesearch.gallery.tables.model_change import Migration
+from facesearch.gallery.tables.other_files import OtherFilesCounts
+from facesearch.gallery.tables.people import People
+from facesearch.gallery.tables.people_list import PeopleList
+from facesearch.gallery.tables.photos import Photos
+from facesearch.gallery.tables.picture_sources import PictureSources
+from facesearch.gallery.tables.relocation import Relocation
+from facesearch.gallery.tables.removal import Removal
+from facesearch.gallery.tables.removed import Removed
+from facesearch.gallery.tables.runs import Roots, Runs
+from facesearch.gallery.tables.schema import migrations
+from facesearch.gallery.tables.set_aside import SetAsideFaces
+from facesearch.gallery.tables.settings import Calibrations, LeftOut, Settings, Stamp
+from facesearch.gallery.tables.sqlite import (
     BUSY_SECONDS,
     OF_SQLITE,
     add_checksum,
@@ -39,7 +39,7 @@ from facesearch.gallery.sqlite import (
     to_read,
     with_journal,
 )
-from facesearch.gallery.store_table import Stores
+from facesearch.gallery.tables.store import Stores
 from facesearch.libraries import hidden
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from facesearch.errors import FaceSearchError, Note, UsageError
 from facesearch.files import printable, sync_folder
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
-from facesearch.gallery.known_names import gallery_names
+from facesearch.gallery.names.known import gallery_names
+from facesearch.gallery.records.store import StoreStamp
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.store_table import StoreStamp
-from facesearch.gallery.stores import KEPT_BYTES, NOT_OURS, drop_collection
+from facesearch.gallery.store.stores import KEPT_BYTES, NOT_OURS, drop_collection
 from facesearch.home import gallery_dir, valid_name
 
 

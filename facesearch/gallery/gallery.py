@@ -13,35 +13,26 @@ from facesearch.errors import Note, RootError, UsageError
 from facesearch.files import printable
 from facesearch.flow.pace import Pace
 from facesearch.gallery.agreement import RequestedSettings, current_identity
-from facesearch.gallery.browsing import Browsing
+from facesearch.gallery.browsing.browsing import Browsing
+from facesearch.gallery.browsing.looking import Looking
+from facesearch.gallery.browsing.showing import Showing
 from facesearch.gallery.database import Database
-from facesearch.gallery.embedding import Effort
-from facesearch.gallery.exchanging import Exchanging
-from facesearch.gallery.indexing import outermost, usable_roots, whole
-from facesearch.gallery.judging import Judge, keep_up
-from facesearch.gallery.looking import Looking
-from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.passes import Passes
-from facesearch.gallery.people_records import Grouped
-from facesearch.gallery.placing import Placing
-from facesearch.gallery.probing import Probing
-from facesearch.gallery.records import (
-    Calibration,
-    Forgotten,
-    GalleryFacts,
-    GallerySettings,
-    Migrated,
-    Outcome,
-    Plan,
-    RunSummary,
-    SetAside,
-    skipped,
-)
-from facesearch.gallery.showing import Showing
-from facesearch.gallery.storing import Storing
-from facesearch.gallery.tally import Tally, Unread
+from facesearch.gallery.decisions.placing import Placing
+from facesearch.gallery.indexing.options import IndexOptions
+from facesearch.gallery.indexing.passes import Passes
+from facesearch.gallery.indexing.tally import Tally, Unread
+from facesearch.gallery.indexing.updating import outermost, usable_roots, whole
+from facesearch.gallery.migration.embedding import Effort
+from facesearch.gallery.names.exchanging import Exchanging
+from facesearch.gallery.records.facts import Forgotten, GalleryFacts, Migrated, SetAside
+from facesearch.gallery.records.people import Grouped
+from facesearch.gallery.records.run import Outcome, Plan, RunSummary, skipped
+from facesearch.gallery.records.settings import Calibration, GallerySettings
+from facesearch.gallery.search.judging import Judge, keep_up
+from facesearch.gallery.search.probing import Probing
+from facesearch.gallery.store.storing import Storing
 from facesearch.gallery.thumbnails import Thumbnails
-from facesearch.gallery.vectors import import_faiss
+from facesearch.gallery.vectors.index import import_faiss
 from facesearch.models.cards import embedder_card
 from facesearch.models.device import Device, Precision
 from facesearch.packages import is_installed
@@ -52,8 +43,9 @@ from facesearch.photos.file import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.cluster.ray_cluster import Cluster
-    from facesearch.gallery import forgetting, upkeep
-    from facesearch.gallery.on_cluster import Machines
+    from facesearch.gallery.indexing.on_cluster import Machines
+    from facesearch.gallery.upkeep import checking as upkeep
+    from facesearch.gallery.upkeep import forgetting
     from facesearch.people.grouping import Mode
 
 _MOST_FAR = 0.1
@@ -154,7 +146,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
 
     def _machines(self, stack: ExitStack, cluster: "Cluster", batch: int | None) -> "Machines":
         from facesearch.cluster.ray_session import connected
-        from facesearch.gallery.on_cluster import Machines
+        from facesearch.gallery.indexing.on_cluster import Machines
 
         session = stack.enter_context(connected(cluster.address, self.note))
         machines = Machines(session, cluster, self._precision, batch, self.note)
@@ -174,7 +166,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         on_outcome: Callable[[Outcome], None],
         on_pass: Callable[[RunSummary], None],
     ) -> RunSummary:
-        from facesearch.gallery.watching import Once, Watchers, watch
+        from facesearch.gallery.indexing.watching import Once, Watchers, watch
 
         for root in roots:
             if is_remote(root):
@@ -240,7 +232,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
     ) -> Plan:
         """What `index` with these arguments would do, and about how long it would take; nothing is written. Raises
         UsageError as `index`, RootError where no folder can be read."""
-        from facesearch.gallery.planning import plan
+        from facesearch.gallery.indexing.planning import plan
 
         exclusions = self.exclusions(exclude, no_exclude, default_excludes)
         options = IndexOptions(None, retry_failed, again_forgotten, max_megapixels, exclusions=exclusions)
@@ -327,7 +319,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         `set_aside`, so are those of folders that may only be away; without it they stop the change. `on_progress`
         hears how many faces, of how many, are done; the other options are those of `index`. Raises as
         migrate.migrate."""
-        from facesearch.gallery.migrate import Means, migrate
+        from facesearch.gallery.migration.migrate import Means, migrate
 
         pace = Pace.of_machine(self._device, threads, batch)
         limits.check("max_megapixels", max_megapixels, limits.MEGAPIXELS)
@@ -346,7 +338,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
 
     def facts(self) -> GalleryFacts:
         """What the gallery holds. Raises GalleryError when there is none."""
-        from facesearch.gallery.stores import known
+        from facesearch.gallery.store.stores import known
 
         with self.reading() as (db, settings):
             run = db.runs.newest()
@@ -391,7 +383,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
     def check(self, photos: bool = False) -> "upkeep.Soundness":
         """Whether all that the gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
         Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
-        from facesearch.gallery import upkeep
+        from facesearch.gallery.upkeep import checking as upkeep
 
         return upkeep.check(self, photos)
 
@@ -403,32 +395,32 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         def index_again(root: str, people_from: str) -> RunSummary:
             return self.index([root], people_from=people_from, on_outcome=on_outcome)
 
-        from facesearch.gallery import upkeep
+        from facesearch.gallery.upkeep import checking as upkeep
 
         return upkeep.repair(self, index_again)
 
     def to_forget(self, what: str, kind: "forgetting.Kind | None" = None) -> "forgetting.ToForget":
         """What `forget` would delete; nothing is written. Raises as forgetting.to_forget."""
-        from facesearch.gallery import forgetting
+        from facesearch.gallery.upkeep import forgetting
 
         return forgetting.to_forget(self, what, kind)
 
     def forget(self, what: str, kind: "forgetting.Kind | None" = None) -> Forgotten:
         """Deletes all faces of a person, of a photo or of the photos under a folder, so that no byte of them stays in
         the gallery. Raises as forgetting.forget."""
-        from facesearch.gallery import forgetting
+        from facesearch.gallery.upkeep import forgetting
 
         return forgetting.forget(self, what, kind)
 
     def to_forget_missing(self) -> "forgetting.ToForget":
         """What `forget_missing` would delete, given all roots that are gone; nothing is written."""
-        from facesearch.gallery import forgetting
+        from facesearch.gallery.upkeep import forgetting
 
         return forgetting.to_forget_missing(self)
 
     def forget_missing(self, roots: Sequence[str] = ()) -> Forgotten:
         """As `forget`, for all photos that are no longer on disk, and for these roots, of those that have vanished,
         with all photos that were under them."""
-        from facesearch.gallery import forgetting
+        from facesearch.gallery.upkeep import forgetting
 
         return forgetting.forget_missing(self, roots)

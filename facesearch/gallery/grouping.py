@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import ModelError, Note
-from facesearch.gallery.grouping_table import GroupedFaces, GroupingStamp
-from facesearch.gallery.judging import keep_up
-from facesearch.gallery.people_records import Grouped
-from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.vectors import Search
+from facesearch.gallery.records.people import Grouped
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.search.judging import keep_up
+from facesearch.gallery.tables.grouping import GroupedFaces, GroupingStamp
+from facesearch.gallery.vectors.index import Search
 from facesearch.models.cards import embedder_card
 from facesearch.people.grouping import ALGORITHM, FacesToGroup, Facts, Groups, Mode, facts_of, group, group_new
 from facesearch.people.inheritance import ALONE, inherit

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from facesearch.errors import UsageError
 from facesearch.files import printable
 from facesearch.gallery.database import Database
-from facesearch.gallery.row_images import face_states
-from facesearch.gallery.sqlite import GREATEST_ID
+from facesearch.gallery.tables.row_images import face_states
+from facesearch.gallery.tables.sqlite import GREATEST_ID
 from facesearch.people import names
 from facesearch.photos.addresses import absolute
 

@@ -14,14 +14,15 @@ from facesearch.arrays import Embeddings
 from facesearch.errors import FaceSearchError, GalleryError, GalleryLockedError, Note
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
-from facesearch.gallery.narrowed import Narrowed
-from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.runs_table import Run
-from facesearch.gallery.store_index import StoreIndex, advised, connected, lag, why_not
-from facesearch.gallery.store_table import StoreStamp, words
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.records.store import StoreStamp
+from facesearch.gallery.tables.runs import Run
+from facesearch.gallery.tables.store import words
 from facesearch.gallery.thumbnails import Thumbnails
-from facesearch.gallery.vectors import Search, Searchable
-from facesearch.gallery.vectors_file import belongs, build_in_memory, open_index, sync, without_removed
+from facesearch.gallery.vectors.file import belongs, build_in_memory, open_index, sync, without_removed
+from facesearch.gallery.vectors.index import Search, Searchable
+from facesearch.gallery.vectors.narrowed import Narrowed
+from facesearch.gallery.vectors.store_index import StoreIndex, advised, connected, lag, why_not
 from facesearch.home import gallery_dir, is_running, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import index_recipes

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError
-from facesearch.gallery.picture_sources import FaceSource
-from facesearch.gallery.sqlite import BUSY_SECONDS, OF_SQLITE, make_private, marks, parts, temporary_files_in
+from facesearch.gallery.tables.picture_sources import FaceSource
+from facesearch.gallery.tables.sqlite import BUSY_SECONDS, OF_SQLITE, make_private, marks, parts, temporary_files_in
 from facesearch.photos.encoding import AROUND, FACE_SIDE, is_picture
 
 Current: TypeAlias = Callable[[Sequence[int]], Mapping[int, FaceSource]]  # those of some faces that are still stored

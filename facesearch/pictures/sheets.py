@@ -11,7 +11,7 @@ import numpy as np
 from facesearch.arrays import Pixels
 from facesearch.errors import FaceSearchError
 from facesearch.files import printable
-from facesearch.gallery.records import Answer, Match
+from facesearch.gallery.records.answers import Answer, Match
 from facesearch.geometry.face import Box
 from facesearch.geometry.squares import Colour
 from facesearch.photos.addresses import is_under, parts_inside

@@ -18,9 +18,9 @@ from facesearch.errors import FaceSearchError, GalleryLockedError
 from facesearch.files import keep_private
 from facesearch.forms import json_forms
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.known_before import KnownBefore
-from facesearch.gallery.records import RunSummary
-from facesearch.gallery.run_progress import RunProgress
+from facesearch.gallery.indexing.known_before import KnownBefore
+from facesearch.gallery.indexing.progress import RunProgress
+from facesearch.gallery.records.run import RunSummary
 from facesearch.libraries import settle_all
 from facesearch.models.device import Device, Precision
 

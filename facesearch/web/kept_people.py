@@ -12,7 +12,7 @@ from threading import Condition, Thread
 
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.people_records import PersonFacts
+from facesearch.gallery.records.people import PersonFacts
 from facesearch.web.people_lists import PeopleLists, WhichPeople
 
 _AT_ONCE_SECONDS = 0.05  # a gallery whose people are read in less is read anew after each change

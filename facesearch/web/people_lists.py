@@ -4,8 +4,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
-from facesearch.gallery.people_list import place
-from facesearch.gallery.people_records import PersonFacts
+from facesearch.gallery.records.people import PersonFacts
+from facesearch.gallery.tables.people_list import place
 
 WhichPeople: TypeAlias = Literal["named", "groups", "strangers", "hidden"]
 

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.picture_sources import FaceSource, PhotoSource
+from facesearch.gallery.tables.picture_sources import FaceSource, PhotoSource
 from facesearch.photos.encoding import FACE_SIDE
 from facesearch.photos.pool import Decoders
 

@@ -18,7 +18,7 @@ import msgspec
 
 from facesearch.errors import ExitCode, FaceSearchError, GalleryLockedError
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.runs_table import Going
+from facesearch.gallery.tables.runs import Going
 from facesearch.interruption import out_of_its_reach
 from facesearch.models.device import Device, Precision
 

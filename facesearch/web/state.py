@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from threading import Lock, Thread
 
-from facesearch.gallery.freshness import Stamp
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.people_records import FaceOf, PersonFacts
+from facesearch.gallery.records.people import FaceOf, PersonFacts
+from facesearch.gallery.tables.freshness import Stamp
 from facesearch.web.kept_people import KeptPeople
 from facesearch.web.people_lists import WhichPeople
 

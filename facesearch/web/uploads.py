@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from facesearch.errors import ExitCode, FaceSearchError, NoFaceError, PhotoError
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.probing import Seen
+from facesearch.gallery.search.probing import Seen
 from facesearch.packages import how_to_install
 from facesearch.photos.pool import Decoders
 from facesearch.photos.status import Cause, Status

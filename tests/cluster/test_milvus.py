@@ -22,9 +22,10 @@ from facesearch import Gallery
 from facesearch.cluster import milvus as client
 from facesearch.cluster.addresses import StoreAddress
 from facesearch.cluster.milvus import MilvusFaces
-from facesearch.gallery import faces_table, store_sync
 from facesearch.gallery.storage import Storage
-from facesearch.gallery.store_index import answered_by
+from facesearch.gallery.store import sync as store_sync
+from facesearch.gallery.tables import faces as faces_table
+from facesearch.gallery.vectors.store_index import answered_by
 from tests.cluster.milvus_lite_server import lite
 from tests.cluster.milvus_server import CannotRunError, Milvus, NoMachineForItError, milvus
 from tests.conftest import Cli, Said

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from facesearch.faces.analyser import Analyser
-from facesearch.gallery.sqlite import faces_of_photo
+from facesearch.gallery.tables.sqlite import faces_of_photo
 from facesearch.photos.view import decode_view
 from facesearch.photos.walk import walk
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from facesearch import Gallery
 from facesearch.gallery.database import Database
-from facesearch.gallery.records import Outcome
+from facesearch.gallery.records.run import Outcome
 from facesearch.photos import file as photo_file
 from facesearch.photos.status import Cause, Status
 

@@ -12,7 +12,7 @@ import pytest
 
 from facesearch import Gallery
 from facesearch.errors import DamagedGalleryError, FaceSearchError, GalleryError, GalleryLockedError
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.upkeep.checking import check
 
 _FLIPS = pytest.mark.parametrize(
     "flips", [25, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]

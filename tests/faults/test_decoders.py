@@ -24,7 +24,7 @@ from facesearch import Gallery
 from facesearch.errors import FaceSearchError, PhotoError
 from facesearch.flow import stages
 from facesearch.flow.stream import threads
-from facesearch.gallery.records import Outcome
+from facesearch.gallery.records.run import Outcome
 from facesearch.photos.decoder import LARGE
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.header import decoding_cost, header_size

@@ -208,7 +208,7 @@ def test_what_nobody_foresaw(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("facesearch.gallery.answers.compare", fail)
+    monkeypatch.setattr("facesearch.gallery.search.answers.compare", fail)
     said = cli("verify", "a.jpg", "b.jpg")
     assert (said.code, said.err.count("\n")) == (code, 1)
     assert "\x1b" not in said.err
@@ -225,7 +225,7 @@ def test_an_interruption_says_what_is_true_of_the_command(
         raise KeyboardInterrupt(*words)
 
     monkeypatch.setattr("facesearch.gallery.gallery.Gallery.index", lambda *_, **__: interrupted())
-    monkeypatch.setattr("facesearch.gallery.answers.compare", lambda *_, **__: interrupted())
+    monkeypatch.setattr("facesearch.gallery.search.answers.compare", lambda *_, **__: interrupted())
     said = cli("index", tmp_path), cli("verify", "a.jpg", "b.jpg")
     assert [each.code for each in said] == [130, 130]
     assert "is stored" in said[0].err

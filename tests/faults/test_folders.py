@@ -174,7 +174,7 @@ def test_what_somebody_reads_is_forgotten_with_the_next_command(cli: Cli, home: 
     assert cli("index", pictures).code == 0
     gallery = Gallery.open()
     with gallery.reading() as (store, _), store.snapshot(), pytest.MonkeyPatch.context() as patched:
-        patched.setattr("facesearch.gallery.forgetting.BUSY_SECONDS", 0)
+        patched.setattr("facesearch.gallery.upkeep.forgetting.BUSY_SECONDS", 0)
         left = cli("forget", pictures / "kept" / "a.jpg", "--yes")
         assert left.code == 3
         assert "found no longer" in left.err

@@ -19,10 +19,10 @@ import pytest
 from facesearch import Gallery, packages
 from facesearch.flow import stages
 from facesearch.gallery.database import Database
-from facesearch.gallery.faults import faults
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.salvage import salvage
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.upkeep.checking import check
+from facesearch.gallery.upkeep.faults import faults
+from facesearch.gallery.upkeep.salvage import salvage
 from facesearch.packages import how_to_install
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.pool import Decoders

@@ -275,7 +275,7 @@ def test_a_model_that_a_gallery_needs_stays(cli: Cli, home: Path, astronaut_file
 
 
 def test_the_checkpoint_of_a_training_goes_only_when_it_is_said(cli: Cli, home: Path) -> None:
-    from facesearch.gallery.models_in_use import galleries_with
+    from facesearch.gallery.migration.models_in_use import galleries_with
     from facesearch.models.removal import remove
 
     (home / "models" / "mine").mkdir()

@@ -21,8 +21,8 @@ from facesearch import Gallery
 from facesearch.arrays import Chips
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.faces.embedder import Embedder
-from facesearch.gallery import vectors_gpu
-from facesearch.gallery.probes import embed_probes
+from facesearch.gallery.search.probes import embed_probes
+from facesearch.gallery.vectors import gpu as vectors_gpu
 from facesearch.models.adding import add
 from facesearch.models.cards import Weights, detector_card, embedder_card, index_recipes, keep_card, model_cards
 from facesearch.models.engines import Engine
@@ -302,7 +302,7 @@ def test_a_gpu_without_memory_for_the_faces_is_said_to_be(monkeypatch: pytest.Mo
     from types import SimpleNamespace
 
     from facesearch.evaluation.synthetic import DIM, Identities
-    from facesearch.gallery.vectors_file import build_in_memory
+    from facesearch.gallery.vectors.file import build_in_memory
 
     def refuse(*_: object) -> None:
         raise RuntimeError("Error in virtual void* StandardGpuResourcesImpl::allocMemory: out of memory")

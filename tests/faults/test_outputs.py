@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facesearch.arrays import Pixels
-from facesearch.gallery.records import Answer, Match, Sighting
+from facesearch.gallery.records.answers import Answer, Match, Sighting
 from facesearch.geometry.face import Box
 from facesearch.pictures.sheets import contact_sheet, write_sheet
 

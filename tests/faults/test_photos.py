@@ -24,9 +24,9 @@ from facesearch.errors import PhotoError
 from facesearch.faces.analyser import Analyser, load_detector
 from facesearch.flow import stages
 from facesearch.gallery import gallery as gallery_module
-from facesearch.gallery import indexing
-from facesearch.gallery.options import IndexOptions
-from facesearch.gallery.records import Answer, Unanswered
+from facesearch.gallery.indexing import updating as indexing
+from facesearch.gallery.indexing.options import IndexOptions
+from facesearch.gallery.records.answers import Answer, Unanswered
 from facesearch.models.cards import detector_card
 from facesearch.photos.file import PhotoFile, load
 from facesearch.photos.pool import Decoders

@@ -14,9 +14,9 @@ import pytest
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.database import Database
-from facesearch.gallery.forgetting import forget, forget_missing
-from facesearch.gallery.records import Forgotten
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.records.facts import Forgotten
+from facesearch.gallery.upkeep.checking import check
+from facesearch.gallery.upkeep.forgetting import forget, forget_missing
 from facesearch.photos.view import read
 
 

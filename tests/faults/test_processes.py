@@ -17,9 +17,9 @@ import pytest
 
 from facesearch.gallery.database import Database
 from facesearch.gallery.gallery import Gallery
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.records import GallerySettings
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.records.settings import GallerySettings
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.upkeep.checking import check
 from facesearch.geometry.face import Face
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
@@ -35,9 +35,9 @@ import select, sys
 import numpy as np
 from facesearch.gallery.gallery import Gallery
 from facesearch.geometry.face import Box, Face, Point
-from facesearch.gallery.photos_table import PhotoRow
-from facesearch.gallery.runs_table import Done
-from facesearch.gallery.records import GallerySettings
+from facesearch.gallery.tables.photos import PhotoRow
+from facesearch.gallery.tables.runs import Done
+from facesearch.gallery.records.settings import GallerySettings
 from facesearch.photos.file import PhotoFile
 from facesearch.photos.status import Status
 settings = GallerySettings("dlib-resnet", "mtcnn", 128, 20.0, 1280)

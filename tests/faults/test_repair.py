@@ -14,7 +14,7 @@ import pytest
 from facesearch import Gallery
 from facesearch.errors import FaceSearchError
 from facesearch.gallery.contents import unknown
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.upkeep.checking import check
 from tests.faults import failing
 
 _every = pytest.mark.parametrize("every", [61, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])

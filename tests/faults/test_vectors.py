@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from facesearch import Gallery
-from facesearch.gallery import vectors_file
-from facesearch.gallery.upkeep import check
+from facesearch.gallery.upkeep.checking import check
+from facesearch.gallery.vectors import file as vectors_file
 
 
 @pytest.fixture

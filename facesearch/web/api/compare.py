@@ -4,7 +4,7 @@ import msgspec
 
 from facesearch.errors import UsageError
 from facesearch.forms import json_forms
-from facesearch.gallery.probing import Seen
+from facesearch.gallery.search.probing import Seen
 from facesearch.web.api.search import FaceNumber
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.replies import search as replies

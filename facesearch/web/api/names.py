@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from facesearch.errors import UsageError
-from facesearch.gallery.likely_names import LikelyName
+from facesearch.gallery.names.likely import LikelyName
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.replies import people
 from facesearch.web.service import Service

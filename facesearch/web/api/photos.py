@@ -3,7 +3,7 @@
 import msgspec
 
 from facesearch.forms import people_forms
-from facesearch.gallery.people_records import MarkOf, PhotoFacts
+from facesearch.gallery.records.people import MarkOf, PhotoFacts
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.replies import gallery, people
 from facesearch.web.service import Service

@@ -6,8 +6,8 @@ import msgspec
 
 from facesearch.errors import UsageError
 from facesearch.forms import json_forms
-from facesearch.gallery.questions import QueryOptions
-from facesearch.gallery.records import Answer
+from facesearch.gallery.records.answers import Answer
+from facesearch.gallery.search.questions import QueryOptions
 from facesearch.web.api.images import PhotoSize
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation, Picture
 from facesearch.web.replies import search as replies

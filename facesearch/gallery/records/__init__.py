@@ -1,0 +1,1 @@
+"""What a gallery gives its callers: frozen records."""
