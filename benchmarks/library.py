@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests import raw_files
+from tests.photos import raw_files
 
 _BEGIN = datetime(2019, 5, 4, 12, 0, 0)
 _DATE_TIME_ORIGINAL, _EXIF_IFD, _ORIENTATION = 0x9003, 0x8769, 0x0112

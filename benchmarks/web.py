@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from web_by_http import measure_http
 from web_in_browser import measure_browser
 
-from tests.web_galleries import crowd
-from tests.web_trial import BROWSER, browsing, serving
+from tests.web.galleries import crowd
+from tests.web.trial import BROWSER, browsing, serving
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from tests.web_trial import Served
+from tests.web.trial import Served
 
 _TIMES = 15  # each call, after a first one
 _FACES = 240  # pictures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import memory
 
-from tests.web_trial import DESK, Served, entered
+from tests.web.trial import DESK, Served, entered
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

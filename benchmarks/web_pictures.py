@@ -17,8 +17,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from facesearch.arrays import Pixels
 from tests.portraits import SIDE, sources
-from tests.web_galleries import family
-from tests.web_trial import browsing, serving
+from tests.web.galleries import family
+from tests.web.trial import browsing, serving
 
 _FACE = 105.0  # pixels: height of a face in a photo
 _SIZES = (21, 17, 14, 11, 9, 8, 7, 6, 6, 5, 5, 4, 4, 3, 3, *[2] * 12)  # faces of each person

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from facesearch import Gallery
-from tests.web_trial import BROWSER, DESK, Served, browsing, entered, serving
+from tests.web.trial import BROWSER, DESK, Served, browsing, entered, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

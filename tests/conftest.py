@@ -22,9 +22,9 @@ from facesearch.models.export import prepare
 from facesearch.photos.pixels import decode
 from tests.kept import decoders_kept, end_idle, networks_kept
 from tests.portraits import Faces, MadeFaces, made_lights
-from tests.web_galleries import family
-from tests.web_opened import Opened, copied, opened
-from tests.web_trial import browsing
+from tests.web.galleries import family
+from tests.web.opened import Opened, copied, opened
+from tests.web.trial import browsing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

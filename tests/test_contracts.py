@@ -30,8 +30,8 @@ from facesearch.models.serving import keras_models, serve
 from facesearch.models.weight_files import weights_path
 from facesearch.models.weights import tensors
 from tests.cluster.milvus_lite_server import lite
-from tests.frozen_graphs import graph_of
 from tests.made_up_gallery import add_photos
+from tests.models.frozen_graphs import graph_of
 
 _FACE = Face(Box(30, 20, 70, 70), 1.0, (Point(40, 35), Point(60, 35), Point(50, 47), Point(42, 58), Point(58, 58)))
 _TEMPLATE = np.array(_FACE.landmarks) * 0.5  # the photo at half its size

@@ -189,7 +189,7 @@ def test_what_a_decoder_was_made_to_reply_is_sent_only_if_it_is_a_picture(reply:
 
 def test_a_decoder_that_a_photo_has_taken_over_gets_nothing_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    with Decoders(1, program="tests.lying_decoder") as lying:
+    with Decoders(1, program="tests.photos.lying_decoder") as lying:
         with pytest.raises(PhotoError, match="an answer that makes no sense"):
             lying.face_pictures(jpeg(noise(1)), [MIDDLE], 112)
         with pytest.raises(PhotoError, match="an answer that makes no sense"):

@@ -22,7 +22,7 @@ import pytest
 
 from facesearch.arrays import Pixels
 from facesearch.errors import ExitCode
-from tests.buckets import Bucket, Server, made
+from tests.cluster.buckets import Bucket, Server, made
 from tests.cluster.ray_nodes import Nodes
 
 pytestmark = pytest.mark.cluster

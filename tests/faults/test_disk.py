@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults import failing
-from tests.second_model import keep_second_model
+from tests.models.second_model import keep_second_model
 
 pytestmark = pytest.mark.skipif(not failing.is_possible(), reason="this Python hides its SQLite")
 

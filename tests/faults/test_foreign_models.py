@@ -20,7 +20,7 @@ from facesearch.errors import ModelError
 from facesearch.models import conversion
 from facesearch.models.adding import add
 from facesearch.models.weights import keras_h5, tensors
-from tests.frozen_graphs import constant, graph, tensor
+from tests.models.frozen_graphs import constant, graph, tensor
 
 _HUGE = 1 << 34  # numbers: 64 GB
 _CARD = """

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from facesearch import interruption
-from tests.second_model import keep_second_model
+from tests.models.second_model import keep_second_model
 
 _COPIES = 150
 _LONG = 240  # seconds, for what ends in some on a machine with nothing else to do

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.openvino_files import CARD, Network, small
+from tests.models.openvino_files import CARD, Network, small
 
 Cli = Callable[..., Any]
 _SECONDS = 30  # for any of them, on a busy machine
