@@ -12,7 +12,7 @@ from facesearch.cli.bench_tables import finish
 from facesearch.cli.options import Detector, Device, Json, Model, Precision
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import bench_forms
 
 if TYPE_CHECKING:
     from facesearch.evaluation.benchmark import Benchmark
@@ -214,7 +214,7 @@ def search(
 
     measured = list(synthetic.measure(synthetic.Identities(n, noise), index_recipes(), show.note))
     if json:
-        show.as_json({"identities": n, "noise": noise, "recipes": [json_forms.rounded(each) for each in measured]})
+        show.as_json({"identities": n, "noise": noise, "recipes": [bench_forms.rounded(each) for each in measured]})
         return ExitCode.DONE
     names = ("recipe", "built in", "size", "one query", "1,000 at once", "recall@1", "recall@10", "identified")
     rows = show.table(*names, right=names[1:])

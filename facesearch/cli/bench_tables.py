@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.cli import show
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import bench_forms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _WORST = 8  # errors of each kind that are drawn
 def finish(report: "Report", roc: Path | None, errors: Path | None, json: bool) -> ExitCode:
     """Shows the report, draws what was asked for, and gives the exit code."""
     if json:
-        show.as_json(json_forms.benchmark(report))
+        show.as_json(bench_forms.benchmark(report))
     else:
         _show(report)
     if roc is not None:

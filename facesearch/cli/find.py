@@ -9,7 +9,7 @@ from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, S
 from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import query_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.answers import PhotosOfPeople
@@ -56,7 +56,7 @@ def find(
 
 def _show(found: "PhotosOfPeople", wanted: Delivery) -> None:
     if wanted.json:
-        show.as_json(json_forms.photos_of_people(found))
+        show.as_json(query_forms.photos_of_people(found))
     elif wanted.wants_paths:
         delivery.show_paths((each.photo for each in found.photos), wanted.nul)
     elif wanted.csv:

@@ -10,7 +10,7 @@ from facesearch.cli.options import GalleryName, Json, Yes
 from facesearch.cli.whom import chosen_of
 from facesearch.errors import ExitCode
 from facesearch.files import printable
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -162,7 +162,7 @@ def _note_away(chosen: "ToForget") -> None:
 
 def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
     if json:
-        show.as_json(json_forms.to_forget(chosen, opened.name))
+        show.as_json(gallery_forms.to_forget(chosen, opened.name))
         return ExitCode.DONE
     for line in _choice_lines(chosen):
         show.say(printable(line))
@@ -174,14 +174,14 @@ def _show_nothing(opened: "Gallery", json: bool) -> ExitCode:
     from facesearch.gallery.records.facts import Forgotten
 
     if json:
-        show.as_json(json_forms.forgotten(Forgotten(0, 0), opened.name))
+        show.as_json(gallery_forms.forgotten(Forgotten(0, 0), opened.name))
     show.note("Nothing was forgotten.")
     return ExitCode.NO
 
 
 def _show_forgotten(opened: "Gallery", done: "Forgotten", json: bool) -> ExitCode:
     if json:
-        show.as_json(json_forms.forgotten(done, opened.name))
+        show.as_json(gallery_forms.forgotten(done, opened.name))
     elif done.finished:
         show.say("The bytes of what was forgotten earlier are now gone from all files.")
     else:

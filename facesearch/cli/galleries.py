@@ -11,7 +11,7 @@ from facesearch.cli.options import GalleryArgument, GalleryName, Json, Yes, gall
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 from facesearch.files import printable
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.galleries import GalleryEntry, ToDelete
@@ -28,7 +28,7 @@ def list_galleries(json: Json = False) -> ExitCode:
         if each.fault:
             show.warn(each.fault)
     if json:
-        show.as_json([json_forms.gallery_entry(each) for each in found])
+        show.as_json([gallery_forms.gallery_entry(each) for each in found])
     elif found:
         _show_table(found)
     else:

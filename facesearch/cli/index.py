@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-import typer
-
-from facesearch import limits
-from facesearch.cli import completion, show
+from facesearch.cli import show
+from facesearch.cli.index_options import (
+    AgainForgotten,
+    DefaultExcludes,
+    DryRun,
+    Exclude,
+    MaxMegapixels,
+    MaxSide,
+    MinFace,
+    Model,
+    NoExclude,
+    Paths,
+    PeopleFrom,
+    RetryFailed,
+    Watch,
+)
 from facesearch.cli.on_cluster import GpuShare, Ray, Workers, cluster_of, show_use
 from facesearch.cli.options import (
     Batch,
@@ -18,24 +30,31 @@ from facesearch.cli.options import (
     Precision,
     Threads,
     gallery_words,
-    place,
 )
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
-from facesearch.forms import json_forms
+from facesearch.forms import run_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.people import Grouped
     from facesearch.gallery.records.run import Plan, RunSummary
 
 
-class _Chosen(TypedDict):
+class _LeftOut(TypedDict):
     """What is to be left out, as the methods of a gallery take it."""
 
     exclude: list[str]
     no_exclude: bool
     default_excludes: bool | None
+
+
+class _LookedAt(TypedDict):
+    """What is to be looked at, as the methods of a gallery take it."""
+
+    max_megapixels: float
+    retry_failed: bool
+    again_forgotten: bool
 
 
 _LISTED = 10  # photos that could not be read, of this run
@@ -60,101 +79,25 @@ _WORDS = {
 
 
 def index(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Folders of photos, or photos, or s3://BUCKET/FOLDER; by default all that the gallery has.",
-            metavar="PATH",
-            parser=place,
-        ),
-    ] = None,
+    paths: Paths = None,
     gallery: GalleryName = "default",
-    people_from: Annotated[
-        str,
-        typer.Option(
-            help="Name people after folders: none, folder (a photo's own), or folder:1 (the first below PATH). Of "
-            "several faces in a photo the one is named who looks like the person in photos with one face.",
-            metavar="none|folder|folder:N",
-        ),
-    ] = "none",
-    min_face: Annotated[
-        float | None,
-        typer.Option(
-            help="Smallest face that is looked for, in pixels of the photo, or of two thirds of --max-side where it "
-            "is larger; 20 in a new gallery.",
-            metavar="PIXELS",
-            min=limits.MIN_FACE_PX.least,
-            max=limits.MIN_FACE_PX.most,
-        ),
-    ] = None,
-    max_side: Annotated[
-        int | None,
-        typer.Option(
-            help="Most pixels a side of a photo in which faces are looked for: a larger one is shrunk for it, unless "
-            "this is 0. 1500 in a new gallery.",
-            metavar="PIXELS",
-            min=limits.MAX_SIDE_PX.least,
-            max=limits.MAX_SIDE_PX.most,
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Embedding model of a new gallery (see: facesearch models list).",
-            metavar="NAME",
-            autocompletion=completion.embedders,
-        ),
-    ] = None,
+    people_from: PeopleFrom = "none",
+    min_face: MinFace = None,
+    max_side: MaxSide = None,
+    model: Model = None,
     detector: Detector = None,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
     batch: Batch = None,
-    max_megapixels: Annotated[
-        float,
-        typer.Option(
-            help="A larger photo is not decoded, and said to be too large.",
-            min=limits.MEGAPIXELS.least,
-            max=limits.MEGAPIXELS.most,
-        ),
-    ] = 200,
-    retry_failed: Annotated[
-        bool,
-        typer.Option(
-            "--retry-failed",
-            help="Look again at all photos that could not be read before, not only where that may help.",
-        ),
-    ] = False,
-    again_forgotten: Annotated[
-        bool, typer.Option("--again-forgotten", help="Look again at photos that were forgotten.")
-    ] = False,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Leave out what matches, as a line of a .gitignore would: *.png, Scans/, /2019. May be repeated; "
-            "the gallery remembers it.",
-            metavar="GLOB",
-        ),
-    ] = None,
-    no_exclude: Annotated[
-        bool, typer.Option("--no-exclude", help="Forget what earlier runs were told to --exclude.")
-    ] = False,
-    default_excludes: Annotated[
-        bool | None,
-        typer.Option(
-            "--default-excludes/--no-default-excludes",
-            help="Leave out what begins with a dot, bins, snapshots, and thumbnails of network disks and of Photos; "
-            "the gallery remembers it. By default on.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and about how long it would take.")
-    ] = False,
-    watch: Annotated[
-        bool,
-        typer.Option("--watch", help="Go on: look at what is new or changed as soon as it is there, until Ctrl-C."),
-    ] = False,
+    max_megapixels: MaxMegapixels = 200,
+    retry_failed: RetryFailed = False,
+    again_forgotten: AgainForgotten = False,
+    exclude: Exclude = None,
+    no_exclude: NoExclude = False,
+    default_excludes: DefaultExcludes = None,
+    dry_run: DryRun = False,
+    watch: Watch = False,
     ray: Ray = None,
     workers: Workers = None,
     gpu_share: GpuShare = None,
@@ -179,19 +122,14 @@ def index(
     cluster = cluster_of(ray, workers, gpu_share, threads, device)
     if watch and cluster:
         raise UsageError("--watch and --ray do not go together; run it with --ray whenever something is new.")
-    chosen: _Chosen = {"exclude": exclude or [], "no_exclude": no_exclude, "default_excludes": default_excludes}
+    left_out = _LeftOut(exclude=exclude or [], no_exclude=no_exclude, default_excludes=default_excludes)
+    looked_at = _LookedAt(max_megapixels=max_megapixels, retry_failed=retry_failed, again_forgotten=again_forgotten)
     if dry_run:
-        plan = Gallery.open(gallery, device, show.note).plan(
-            paths or [],
-            max_megapixels=max_megapixels,
-            retry_failed=retry_failed,
-            again_forgotten=again_forgotten,
-            **chosen,
-        )
-        show.as_json(json_forms.plan(plan)) if json else show_plan(plan)
+        plan = Gallery.open(gallery, device, show.note).plan(paths or [], **looked_at, **left_out)
+        show.as_json(run_forms.plan(plan)) if json else show_plan(plan)
         return ExitCode.SOME_UNREAD if plan.roots_failed else ExitCode.DONE
     known = Gallery.open(gallery)
-    exclusions = known.exclusions(**chosen)
+    exclusions = known.exclusions(**left_out)
     shown = WatchShown(show_summary, _WORDS, json) if watch else None
     before = KnownBefore(known.database)
     with IndexingProgress(known.roots(paths or [], exclusions), exclusions, before) as progress, _ended(shown):
@@ -211,10 +149,8 @@ def index(
             max_side=max_side,
             threads=threads,
             batch=batch,
-            max_megapixels=max_megapixels,
-            retry_failed=retry_failed,
-            again_forgotten=again_forgotten,
-            **chosen,
+            **looked_at,
+            **left_out,
             cluster=cluster,
             on_outcome=progress.add,
             on_pass=end_pass if watch else None,
@@ -222,7 +158,7 @@ def index(
     if watch:
         return ExitCode.DONE
     if json:
-        show.as_json(json_forms.run_summary(summary))
+        show.as_json(run_forms.run_summary(summary))
     else:
         show_summary(summary)
     return ExitCode.SOME_UNREAD if summary.failing or summary.roots_failed else ExitCode.DONE

@@ -8,7 +8,7 @@ import typer
 from facesearch.cli import show, store
 from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms, run_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -37,7 +37,7 @@ def info(
         return _list_unread(Gallery.open(gallery), json)
     facts = Gallery.open(gallery).facts()
     if json:
-        show.as_json(json_forms.gallery_facts(facts))
+        show.as_json(gallery_forms.gallery_facts(facts))
         return ExitCode.DONE
     index = facts.index
     recall = "exact" if index and index.recall is None else f"recall@1 {index.recall:.3f}" if index else ""
@@ -87,7 +87,7 @@ def info(
 def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
     """Shows all photos that could not be read, one a line, and those whose faces `migrate` set aside."""
     if json:
-        failures = [json_forms.failure(each) for each in gallery.unread()]
+        failures = [run_forms.failure(each) for each in gallery.unread()]
         set_aside = [dataclasses.asdict(each) for each in gallery.faces_set_aside()]
         show.as_json({"gallery": gallery.name, "failures": failures, "set_aside": set_aside})
         return ExitCode.DONE

@@ -9,7 +9,7 @@ from facesearch.cli import completion, show
 from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads, gallery_words
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -70,7 +70,7 @@ def migrate(
             on_progress=_Bar(progress),
         )
     if json:
-        show.as_json(json_forms.migrated(done, opened.faces_set_aside() if done.set_aside else ()))
+        show.as_json(gallery_forms.migrated(done, opened.faces_set_aside() if done.set_aside else ()))
     else:
         _show(opened, done)
     return ExitCode.SOME_UNREAD if done.set_aside else ExitCode.DONE

@@ -4,17 +4,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from facesearch import limits
-from facesearch.cli import answer_forms, completion, delivery, show
+from facesearch.cli import answer_forms, delivery, show
 from facesearch.cli.delivery import CopyTo, Csv, Delivery, LinkTo, Nul, Paths, Since, Until, Within
-from facesearch.cli.options import Device, GalleryName, Json, Precision, place
+from facesearch.cli.options import Device, GalleryName, Json, Precision
+from facesearch.cli.query_options import (
+    Copies,
+    Every,
+    Face,
+    Faces,
+    Here,
+    MinQuality,
+    Most,
+    OpenSheet,
+    Person,
+    Photos,
+    Sheet,
+    Threshold,
+    Together,
+)
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode, UsageError
-from facesearch.forms import json_forms
+from facesearch.forms import query_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -23,57 +36,28 @@ if TYPE_CHECKING:
 
 
 def query(
-    photos: Annotated[
-        list[str] | None,
-        typer.Argument(help="A photo, several, or a folder.", metavar="PHOTO", show_default=False, parser=place),
-    ] = None,
-    k: Annotated[
-        int | None,
-        typer.Option("--k", "-k", help="How many people: 5.", min=limits.MATCHES.least, max=limits.MATCHES.most),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All photos of the person: from the threshold on, a photo a row.")
-    ] = False,
-    person: Annotated[
-        str | None,
-        typer.Option(help="Ask about somebody in the gallery.", metavar="NAME|@17", autocompletion=completion.who),
-    ] = None,
-    together: Annotated[
-        bool, typer.Option("--together", help="The photos show one person: one answer to all of them.")
-    ] = False,
+    photos: Photos = None,
+    k: Most = None,
+    every: Every = False,
+    person: Person = None,
+    together: Together = False,
     gallery: GalleryName = "default",
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Least judged value; without it the nearest are shown, however far.", min=-1, max=1),
-    ] = None,
-    face: Annotated[
-        str | None,
-        typer.Option(
-            help="Which face of the photo: 1 is the largest (the default), 2 the next; all: one answer a face.",
-            metavar="N|all",
-        ),
-    ] = None,
-    min_quality: Annotated[
-        float,
-        typer.Option(help="Leave out faces that are small, blurred or turned away: least quality.", min=0, max=1),
-    ] = 0.0,
-    faces: Annotated[bool, typer.Option("--faces", help="Show faces; do not group them by person.")] = False,
-    copies: Annotated[
-        bool, typer.Option("--copies", help="Show copies of a photo and bursts in rows of their own.")
-    ] = False,
+    threshold: Threshold = None,
+    face: Face = None,
+    min_quality: MinQuality = 0.0,
+    faces: Faces = False,
+    copies: Copies = False,
     within: Within = None,
     since: Since = None,
     until: Until = None,
-    sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet of the faces.", metavar="FILE.jpg")] = None,
-    open_sheet: Annotated[bool, typer.Option("--open", help="Draw a contact sheet and show it.")] = False,
+    sheet: Sheet = None,
+    open_sheet: OpenSheet = False,
     paths: Paths = False,
     nul: Nul = False,
     as_csv: Csv = False,
     copy_to: CopyTo = None,
     link_to: LinkTo = None,
-    here: Annotated[
-        bool, typer.Option("--here", help="Do not ask the gallery's vector store; this machine's own vectors answer.")
-    ] = False,
+    here: Here = False,
     device: Device = "auto",
     precision: Precision = "auto",
     json: Json = False,
@@ -199,7 +183,7 @@ class _Answering:
 
     def _show(self, answer: "Answer") -> ExitCode:
         if self.wanted.json:
-            show.as_json(json_forms.answer(answer))
+            show.as_json(query_forms.answer(answer))
         elif self.wanted.csv:
             delivery.show_csv([*([] if self.answers else [answer_forms.COLUMNS]), *answer_forms.csv_rows(answer)])
         elif self.wanted.wants_paths:
@@ -276,7 +260,7 @@ def _show_unanswered(answer: "Unanswered", json: bool) -> ExitCode:
     from facesearch.photos.status import Status
 
     if json:
-        show.as_json(json_forms.unanswered(answer))
+        show.as_json(query_forms.unanswered(answer))
     else:
         show.note(f"{answer.photo}: {answer.reason}.")
     return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD

@@ -1,14 +1,36 @@
 """`facesearch train`."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
-from facesearch import limits
-from facesearch.cli import completion, show
+from facesearch.cli import show
 from facesearch.cli.options import Device
+from facesearch.cli.train_options import (
+    Criterion,
+    Dim,
+    Epochs,
+    EvalPairs,
+    EvalPhotos,
+    Folder,
+    HeldOut,
+    Init,
+    LearningRate,
+    Margin,
+    Memory,
+    Miner,
+    Network,
+    Out,
+    Pca,
+    People,
+    PerPerson,
+    Precision,
+    Recipe,
+    Resume,
+    Seed,
+    Size,
+    Steps,
+    Warped,
+)
 from facesearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,93 +40,31 @@ if TYPE_CHECKING:
 
 
 def train(
-    folder: Annotated[
-        Path, typer.Argument(help="Crops, in a folder for each person (see: align).", metavar="FOLDER")
-    ],
-    out: Annotated[str, typer.Option(help="The new model's name.", metavar="NAME")],
-    init: Annotated[
-        str | None,
-        typer.Option(
-            help="Start from this model's weights, such as dlib-resnet.",
-            metavar="NAME",
-            autocompletion=completion.embedders,
-        ),
-    ] = None,
-    network: Annotated[
-        Literal["resnet", "small", "facenet"] | None,
-        typer.Option(
-            help="A ResNet of 13 convolutions (the default), MobileFaceNet, or Inception-ResNet-v1: 2.5, 1 and 23 "
-            "million weights."
-        ),
-    ] = None,
-    dim: Annotated[int | None, typer.Option(help="Numbers of an embedding; by default 128.", min=8, max=1024)] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            help="Side of a chip; by default 64, small 112, facenet 160.", metavar="PIXELS", min=48, max=320
-        ),
-    ] = None,
-    recipe: Annotated[
-        Literal["softmax-then-triplet", "triplet"] | None,
-        typer.Option(
-            help="Triplets alone converge poorly from scratch; most of the epochs by softmax help. With --init, "
-            "triplet is the default."
-        ),
-    ] = None,
-    miner: Annotated[
-        Literal["semi-hard", "hard", "hard-within", "random"],
-        typer.Option(help="How a triplet's negative is chosen; random prepares triplets in advance."),
-    ] = "semi-hard",
-    criterion: Annotated[
-        Literal["margin", "symmetric"], typer.Option(help="The paper's loss, or that with both sides' negatives.")
-    ] = "margin",
-    margin: Annotated[float, typer.Option(help="In squared distance of unit vectors.", min=0, max=4)] = 0.2,
-    memory: Annotated[
-        int,
-        typer.Option(
-            help="Embeddings of earlier batches among which negatives are looked for.", min=0, max=1_000_000
-        ),
-    ] = 0,
-    people: Annotated[
-        int | None, typer.Option(help="People in a batch; by default 32, or all.", min=2, max=1_000)
-    ] = None,
-    per_person: Annotated[int, typer.Option(help="Photos of each.", min=2, max=1_000)] = 4,
-    epochs: Annotated[
-        int | None, typer.Option(help="How long to train; by default 60, with --init 5.", min=1, max=10_000)
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Batches in an epoch; by default as many as show each photo once, 50 at least.", min=1, max=1_000_000
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="After the first steps; it falls along a cosine. By default 0.002, with --init 0.00003.",
-            min=0,
-            max=10,
-        ),
-    ] = None,
-    held_out: Annotated[float, typer.Option(help="Share of the people to evaluate on.", min=0, max=0.5)] = 0.1,
-    eval_pairs: Annotated[
-        Path | None,
-        typer.Option(help="Evaluate on these pairs too: LFW's pairs.txt, or a CSV of crops (a,b,same)."),
-    ] = None,
-    eval_photos: Annotated[
-        Path | None, typer.Option(help="Where the crops of LFW's pairs are; by default in FOLDER.", metavar="FOLDER")
-    ] = None,
-    pca: Annotated[
-        int | None, typer.Option(help="Reduce embeddings to their principal components in the end.", min=2, max=1_024)
-    ] = None,
-    warped: Annotated[bool, typer.Option("--warped", help="The crops were made with align --warp.")] = False,
-    seed: Annotated[int, typer.Option(min=limits.SEED.least, max=limits.SEED.most)] = 0,
+    folder: Folder,
+    out: Out,
+    init: Init = None,
+    network: Network = None,
+    dim: Dim = None,
+    size: Size = None,
+    recipe: Recipe = None,
+    miner: Miner = "semi-hard",
+    criterion: Criterion = "margin",
+    margin: Margin = 0.2,
+    memory: Memory = 0,
+    people: People = None,
+    per_person: PerPerson = 4,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    learning_rate: LearningRate = None,
+    held_out: HeldOut = 0.1,
+    eval_pairs: EvalPairs = None,
+    eval_photos: EvalPhotos = None,
+    pca: Pca = None,
+    warped: Warped = False,
+    seed: Seed = 0,
     device: Device = "auto",
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        typer.Option(help="auto takes 16 bits where the processor or the GPU is faster with them."),
-    ] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    precision: Precision = "auto",
+    resume: Resume = False,
 ) -> ExitCode:
     """Train an embedder on your own folders of people, with triplets.
 

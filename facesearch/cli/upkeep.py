@@ -9,7 +9,7 @@ from facesearch.cli.index import show_summary
 from facesearch.cli.options import GalleryName, Json, gallery_words
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.upkeep.checking import Repaired, Soundness
@@ -31,7 +31,7 @@ def check(
     opened = Gallery.open(gallery)
     found = opened.check(photos)
     if json:
-        show.as_json(json_forms.soundness(found))
+        show.as_json(gallery_forms.soundness(found))
     for name in found.other_files:
         show.note(f"{name} in {opened.directory} is not part of the gallery; it is left alone.")
     if found.store:
@@ -76,7 +76,7 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     with IndexingProgress() as progress:
         done = Gallery.open(gallery, note=progress.note).repair(progress.add)
     if json:
-        show.as_json(json_forms.repaired(done))
+        show.as_json(gallery_forms.repaired(done))
     elif done.faults:
         _show_repaired(done)
     else:

@@ -9,7 +9,7 @@ from facesearch import limits
 from facesearch.cli import completion, show
 from facesearch.cli.options import Detector, Json, Model, Precision, place
 from facesearch.errors import ExitCode
-from facesearch.forms import json_forms
+from facesearch.forms import query_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.answers import Verdict
@@ -58,9 +58,8 @@ def verify(
 ) -> ExitCode:
     """Do two photos show the same person? Compares their largest faces, or those that are chosen.
 
-    Exit code 0: the same person. 1: different people. 4: a photo shows no face, or both faces are
-    too small to tell. 6: no threshold is known for this
-    model."""
+    Exit code 0: the same person. 1: different people. 4: a photo shows no face, or both faces are too small to tell.
+    6: no threshold is known for this model."""
     from facesearch.verification import FacesToCompare
     from facesearch.verification import verify as compare
 
@@ -78,7 +77,7 @@ def verify(
     )
     with suppress(show.ClosedPipeError):  # the code is an answer, too
         if json:
-            show.as_json(json_forms.verdict(verdict))
+            show.as_json(query_forms.verdict(verdict))
         else:
             _show(verdict, gallery, faces)
     if verdict.same is None and verdict.threshold is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from facesearch.cli import show
-from facesearch.forms import json_forms
+from facesearch.forms import run_forms
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.run import RunSummary
@@ -37,7 +37,7 @@ class WatchShown:
         self._faces += summary.faces
         if self._json:
             if self._passes == 1 or changed:
-                show.as_json(json_forms.run_summary(summary))
+                show.as_json(run_forms.run_summary(summary))
         elif self._passes == 1:
             if summary.photos:
                 self._first(summary)

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from facesearch import interruption
 from facesearch.errors import FaceSearchError, GalleryLockedError
 from facesearch.files import keep_private
-from facesearch.forms import json_forms
+from facesearch.forms import run_forms
 from facesearch.gallery.gallery import Gallery
 from facesearch.gallery.indexing.known_before import KnownBefore
 from facesearch.gallery.indexing.progress import RunProgress
@@ -61,7 +61,7 @@ def _ended(gallery: Gallery, said: IO[bytes], retry_failed: bool) -> dict[str, A
             finally:
                 over.set()
                 _say_how_far(progress, said)
-        return {"summary": json_forms.run_summary(summary), "error": None}
+        return {"summary": run_forms.run_summary(summary), "error": None}
     except FaceSearchError as error:
         return {"summary": None, "error": str(error)}
     except KeyboardInterrupt:

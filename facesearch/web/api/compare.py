@@ -3,7 +3,7 @@
 import msgspec
 
 from facesearch.errors import UsageError
-from facesearch.forms import json_forms
+from facesearch.forms import query_forms
 from facesearch.gallery.search.probing import Seen
 from facesearch.web.api.search import FaceNumber
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
@@ -29,7 +29,7 @@ def compare_faces(service: Service, asked: Asked[Pair, Nothing]) -> Json:
     a = _which(service, "a", pair.a_face, pair.a_upload, pair.a_number)
     b = _which(service, "b", pair.b_face, pair.b_upload, pair.b_number)
     verdict = service.gallery.compare_faces(a, b)
-    return json_forms.verdict(verdict) | {"far": verdict.far, "learned": verdict.learned}
+    return query_forms.verdict(verdict) | {"far": verdict.far, "learned": verdict.learned}
 
 
 def _which(service: Service, side: str, face: int | None, upload: int | None, number: int) -> int | tuple[Seen, int]:

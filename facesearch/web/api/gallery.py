@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from facesearch.forms import json_forms
+from facesearch.forms import gallery_forms, run_forms
 from facesearch.web.api import index
 from facesearch.web.operations import Asked, Json, Nothing, Operation
 from facesearch.web.replies import gallery
@@ -18,13 +18,13 @@ def get_state(service: Service, _: Asked[Nothing, Nothing]) -> Json:
 
 def get_gallery(service: Service, _: Asked[Nothing, Nothing]) -> Json:
     """What the gallery holds."""
-    return json_forms.gallery_facts(service.gallery.facts())
+    return gallery_forms.gallery_facts(service.gallery.facts())
 
 
 def list_failures(service: Service, asked: Asked[Part, Nothing]) -> Json:
     """The photos that could not be read, by path."""
     unread, first, n = list(service.gallery.unread()), asked.query.first, asked.query.n
-    return {"total": len(unread), "failures": [json_forms.failure(each) for each in islice(unread, first, first + n)]}
+    return {"total": len(unread), "failures": [run_forms.failure(each) for each in islice(unread, first, first + n)]}
 
 
 OPERATIONS = (

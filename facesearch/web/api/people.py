@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from facesearch.errors import UsageError
-from facesearch.forms import json_forms, people_forms
+from facesearch.forms import people_forms, query_forms
 from facesearch.gallery.references import Who
 from facesearch.web.operations import Asked, Id, Json, Nothing, Operation
 from facesearch.web.people_lists import WhichPeople
@@ -79,7 +79,7 @@ def list_faces_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
 def list_photos_of_person(service: Service, asked: Asked[Part, Nothing]) -> Json:
     """The photos of a person, the newest first."""
     total, photos = service.gallery.photos_of(asked.ids["person"], asked.query.first, asked.query.n)
-    return {"total": total, "photos": [json_forms.photo_of_people(each) for each in photos]}
+    return {"total": total, "photos": [query_forms.photo_of_people(each) for each in photos]}
 
 
 def name_person(service: Service, asked: Asked[Nothing, GivenName]) -> Json:

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from facesearch.errors import UsageError
-from facesearch.forms import json_forms
+from facesearch.forms import query_forms
 from facesearch.gallery.records.answers import Answer
 from facesearch.gallery.search.questions import QueryOptions
 from facesearch.web.api.images import PhotoSize
@@ -77,7 +77,7 @@ def _options(query: NewSearch) -> QueryOptions:
 def answer(record: Answer) -> Json:
     """The answer as the command line gives it, and what else "same" means: about `by_chance` of the `compared` faces
     reach the threshold though they are strangers'."""
-    form = json_forms.answer(record)
+    form = query_forms.answer(record)
     by_chance = None if record.far is None else round(record.far * record.compared, 2)
     meaning = {"far": record.far, "learned": record.learned, "compared": record.compared, "by_chance": by_chance}
     return form | meaning
