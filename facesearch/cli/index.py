@@ -221,8 +221,6 @@ def _list_failures(summary: "RunSummary") -> None:
     if more > 0 or summary.unsupported:
         command = f"facesearch info --failures{gallery_words(summary.gallery)}"
         show.note(f"{f'... and {more:,} more: ' if more > 0 else ''}{command} lists all.")
-    for failed in summary.roots_failed:
-        show.note(failed.reason)
 
 
 _PLANNED = {  # in the words of a plan

@@ -133,6 +133,8 @@ def test_one_root_that_fails_does_not_end_the_run(cli: Cli, home: Path, pictures
     failed = [each["root"] for each in json.loads(said.out)["roots_failed"]]
     assert failed == [str(pictures / "note.txt"), str(pictures / "absent")]
     assert len(_statuses(home)) == 2
+    said = cli("index", pictures / "kept", pictures / "absent")
+    assert (said.code, said.err.count(str(pictures / "absent"))) == (7, 1)
 
 
 def test_when_all_roots_fail_nothing_is_written(cli: Cli, home: Path, pictures: Path) -> None:
