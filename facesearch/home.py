@@ -37,6 +37,11 @@ def valid_name(name: str, what: str) -> str:
     return name
 
 
+def gallery_words(name: str) -> str:
+    """The option that names this gallery, for a command that is shown to the user; nothing for the usual one."""
+    return "" if name == "default" else f" --gallery {name}"
+
+
 def private_folder(path: Path) -> Path:
     """Makes a folder, and those above it that are not there yet, for its owner alone, whatever the umask. Raises
     OSError: FileExistsError too where something else has its name."""

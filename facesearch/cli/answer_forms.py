@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from facesearch.cli import delivery, show
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.answers import Answer, Match
@@ -28,7 +29,7 @@ def csv_rows(answer: "Answer") -> Iterator[Sequence[object]]:
         yield *row, *whose
 
 
-def show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
+def show_table(answer: "Answer", gallery: str, is_chosen: bool, every: bool) -> None:
     """Shows an answer as a table. `is_chosen` says that the user has said which face is meant, `every` that all
     photos are wanted."""
     from facesearch.files import printable
@@ -56,7 +57,7 @@ def show_table(answer: "Answer", is_chosen: bool, every: bool) -> None:
     out.print(made)
     if every:
         out.print(f"{show.count(sum(len(match.photos) for match in answer.matches), 'photo')}.")
-    out.print(_meaning(answer))
+    out.print(_meaning(answer, gallery))
     if answer.threshold is not None and any(match.same is None for match in answer.matches):
         show.note("same: - where both faces are too small to tell.")
 
@@ -88,10 +89,11 @@ def _yes_or_no(match: "Match", unknown: str) -> str:
     return unknown if match.same is None else "yes" if match.same else "no"
 
 
-def _meaning(answer: "Answer") -> str:
+def _meaning(answer: "Answer", gallery: str) -> str:
     """What the column `same` says."""
     if answer.threshold is None or answer.far is None:
-        return f"same: not known of {answer.model}; facesearch calibrate may learn it from the gallery"
+        command = f"facesearch calibrate{gallery_words(gallery)}"
+        return f"same: not known of {answer.model}; {command} may learn it from the gallery"
     by_chance = f"expect {answer.far * answer.compared:,.1f} among {show.count(answer.compared, 'face')}"
     by = f"; own thresholds by {show.count(answer.cohort, 'person', 'people')}" if answer.cohort else ""
     return f"same: judged from {answer.threshold:.3f} on ({show.odds(answer.far, answer.learned)}: {by_chance}){by}"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import delivery, keys, show
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.people import words_of
 from facesearch.cli.people_sheet import label, picture_of_questions, place, prepared, sides, write
 from facesearch.cli.terminal_faces import FaceStrip, TerminalFaces, can_show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import printable
 from facesearch.forms import people_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -200,7 +201,7 @@ class _OnSheet:
     keys: tuple[tuple[str, int, int], ...]
 
 
-def _read_sheet(path: Path) -> _OnSheet:
+def _read_sheet(path: Path, gallery: str) -> _OnSheet:
     """Raises UsageError for a picture that asks nothing."""
     from facesearch.pictures.output import comment_of
 
@@ -209,7 +210,8 @@ def _read_sheet(path: Path) -> _OnSheet:
     asked = re.findall(r"(same|stray) (\d{1,18}) (\d{1,18})(?:;|$)", found[2]) if found else []
     if not found or not asked:
         raise UsageError(
-            f"{printable(str(path))} is no sheet of questions; draw one with: facesearch people ask --sheet q.jpg"
+            f"{printable(str(path))} is no sheet of questions; draw one with: facesearch people ask --sheet "
+            f"q.jpg{gallery_words(gallery)}"
         )
     return _OnSheet(found[1], tuple((kind, int(a), int(b)) for kind, a, b in asked))
 
@@ -217,7 +219,7 @@ def _read_sheet(path: Path) -> _OnSheet:
 def _take(opened: "Gallery", text: str, sheet: Path | None, json: bool) -> ExitCode:
     """Answers questions of a sheet. All answers are looked at before the first is stored."""
     with opened.reading():
-        on_sheet = _read_sheet(sheet or opened.sheet)
+        on_sheet = _read_sheet(sheet or opened.sheet, opened.name)
     if on_sheet.gallery != opened.name:
         raise UsageError(f"That sheet is of the gallery '{on_sheet.gallery}'; add --gallery {on_sheet.gallery}.")
     wanted = _parsed(text, len(on_sheet.keys))

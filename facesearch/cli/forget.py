@@ -78,7 +78,7 @@ def _forget_missing(opened: "Gallery", yes: bool, dry_run: bool, json: bool) -> 
     chosen = opened.to_forget_missing()
     if dry_run:
         return _show_choice(opened, chosen, json)
-    _note_away(chosen)
+    _note_away(chosen, opened.name)
     if not (chosen.is_nothing or _is_confirmed(chosen, yes)):
         return _show_nothing(opened, json)
     done = opened.forget_missing([root.path for root in chosen.gone_roots])
@@ -152,12 +152,12 @@ def _no_longer_indexed(root: str) -> str:
     return f"The folder {root} is no longer part of the gallery."
 
 
-def _note_away(chosen: "ToForget") -> None:
+def _note_away(chosen: "ToForget", gallery: str) -> None:
     from facesearch.gallery.indexing.updating import kept_while_away
 
     for away in chosen.away:
         if away.photos:
-            show.note(kept_while_away(away))
+            show.note(kept_while_away(away, gallery))
 
 
 def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
@@ -166,7 +166,7 @@ def _show_choice(opened: "Gallery", chosen: "ToForget", json: bool) -> ExitCode:
         return ExitCode.DONE
     for line in _choice_lines(chosen):
         show.say(printable(line))
-    _note_away(chosen)
+    _note_away(chosen, opened.name)
     return ExitCode.DONE
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import GalleryArgument, GalleryName, Json, Yes, gallery_words
+from facesearch.cli.options import GalleryArgument, GalleryName, Json, Yes
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 from facesearch.files import printable
 from facesearch.forms import gallery_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.galleries import GalleryEntry, ToDelete

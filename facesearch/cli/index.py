@@ -21,20 +21,12 @@ from facesearch.cli.index_options import (
     Watch,
 )
 from facesearch.cli.on_cluster import GpuShare, Ray, Workers, cluster_of, show_use
-from facesearch.cli.options import (
-    Batch,
-    Detector,
-    Device,
-    GalleryName,
-    Json,
-    Precision,
-    Threads,
-    gallery_words,
-)
+from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, Precision, Threads
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.forms import run_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.people import Grouped

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import show, store
-from facesearch.cli.options import Device, GalleryName, Json, Precision, gallery_words
+from facesearch.cli.options import Device, GalleryName, Json, Precision
 from facesearch.errors import ExitCode
 from facesearch.forms import gallery_forms, run_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
     from facesearch.gallery.records.facts import GalleryFacts
-    from facesearch.gallery.records.settings import ActiveThreshold, GallerySettings
+    from facesearch.gallery.records.settings import GallerySettings
     from facesearch.photos.exclusions import Exclusions
 
 
@@ -63,8 +64,8 @@ def info(
                 else "built by the next query",
             ),
             *([("store", f"{facts.store.stamp.address}, {store.text(facts.store)}")] if facts.store else []),
-            ("same person from", _threshold_text(facts.threshold)),
-            ("own thresholds", _cohort_text(facts.cohort, facts.threshold)),
+            ("same person from", _threshold_text(facts)),
+            ("own thresholds", _cohort_text(facts)),
             ("last run", facts.last_run or "none"),
             *([("embedded by", _engines_text(facts))] if facts.engines else []),
         ]
@@ -145,15 +146,17 @@ def doctor(device: Device = "auto", precision: Precision = "auto", json: Json = 
     return ExitCode.DONE
 
 
-def _threshold_text(threshold: "ActiveThreshold | None") -> str:
+def _threshold_text(facts: "GalleryFacts") -> str:
+    threshold = facts.threshold
     if threshold is None:
-        return "not known of this model; facesearch calibrate may learn it"
+        return f"not known of this model; facesearch calibrate{gallery_words(facts.name)} may learn it"
     return f"{threshold.similarity:.3f}, {'learned here' if threshold.learned else 'by the card'}"
 
 
-def _cohort_text(cohort: int, threshold: "ActiveThreshold | None") -> str:
-    if cohort:
-        return f"by {show.count(cohort, 'person', 'people')} of this gallery"
-    if threshold and not threshold.judges:
-        return "none: the threshold was learned from similarities; facesearch calibrate learns it anew"
-    return "none yet; facesearch index measures them" if threshold else "none"
+def _cohort_text(facts: "GalleryFacts") -> str:
+    which = gallery_words(facts.name)
+    if facts.cohort:
+        return f"by {show.count(facts.cohort, 'person', 'people')} of this gallery"
+    if facts.threshold and not facts.threshold.judges:
+        return f"none: the threshold was learned from similarities; facesearch calibrate{which} learns it anew"
+    return f"none yet; facesearch index{which} measures them" if facts.threshold else "none"

@@ -6,10 +6,11 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
-from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads, gallery_words
+from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
 from facesearch.forms import gallery_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

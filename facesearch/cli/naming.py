@@ -7,13 +7,14 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, delivery, keys, show
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.people import opened_gallery, show_done, words_of
 from facesearch.cli.people_list import unnamed_groups
 from facesearch.cli.people_sheet import picture_of_groups, place, spread, write
 from facesearch.cli.terminal_faces import FaceStrip, TerminalFaces, can_show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import printable
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery
@@ -69,7 +70,8 @@ def name(
         keys.must_be_terminal(f"say who it is: facesearch people name @17 Ann{gallery_words(gallery)}")
         return _name_largest(opened, most, open_sheet)
     if new is None:
-        keys.must_be_terminal(f"say the name, too: facesearch people name {printable(who)} Ann")
+        command = f"facesearch people name {printable(who)} Ann{gallery_words(gallery)}"
+        keys.must_be_terminal(f"say the name, too: {command}")
         return _name_one(opened, who, open_sheet)
     done = _named(opened, who, new, same, other)
     if done is None:

@@ -68,8 +68,3 @@ def place(typed: str) -> str:
         return str(Path(typed))
     absolute(typed)
     return typed
-
-
-def gallery_words(name: str) -> str:
-    """The option that names this gallery, for a command that is shown to the user; nothing for the usual one."""
-    return "" if name == "default" else f" --gallery {name}"

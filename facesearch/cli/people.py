@@ -7,9 +7,10 @@ import typer
 
 from facesearch import limits
 from facesearch.cli import completion, show
-from facesearch.cli.options import GalleryName, Json, gallery_words, place
+from facesearch.cli.options import GalleryName, Json, place
 from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import people_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

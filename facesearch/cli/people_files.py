@@ -11,10 +11,11 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.delivery import in_its_folder, note_if_indexed
-from facesearch.cli.options import GalleryName, Json, gallery_words, place
+from facesearch.cli.options import GalleryName, Json, place
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
 from facesearch.files import folder_for, new_file, printable
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.gallery import Gallery

@@ -7,10 +7,11 @@ import typer
 from facesearch import limits
 from facesearch.cli import show
 from facesearch.cli.delivery import in_its_folder
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.people import Who, opened_gallery, sentence_of
 from facesearch.errors import ExitCode
 from facesearch.forms import people_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

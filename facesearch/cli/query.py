@@ -81,7 +81,7 @@ def query(
     scope = Scope(within or None, since, until)
     options = QueryOptions(k or 5, not faces, threshold, min_quality, every, copies, scope, here)
     is_chosen = asked.face is not None or asked.every_face or together
-    answering = _Answering(wanted, options, is_chosen)
+    answering = _Answering(gallery, wanted, options, is_chosen)
     for answer in asked.answers(partial(_opened, gallery, device, precision), options):
         answering.show(answer)
     answering.place()
@@ -151,9 +151,9 @@ def _opened(name: str, device: Device, precision: Precision, is_many: bool) -> "
 class _Answering:
     """Shows answers as they come, and keeps what the end needs."""
 
-    def __init__(self, wanted: Delivery, options: "QueryOptions", is_chosen: bool) -> None:
+    def __init__(self, gallery: str, wanted: Delivery, options: "QueryOptions", is_chosen: bool) -> None:
         """`is_chosen` says that the user has said which face is meant."""
-        self.wanted, self.answers = wanted, list["Answer"]()
+        self._gallery, self.wanted, self.answers = gallery, wanted, list["Answer"]()
         self._options, self._is_chosen = options, is_chosen
         self._codes: set[ExitCode] = set()
         self._paths: set[str] = set()  # that were printed
@@ -192,7 +192,7 @@ class _Answering:
             self._paths.update(new)
             delivery.show_paths(new, self.wanted.nul)
         else:
-            answer_forms.show_table(answer, self._is_chosen, self._options.every)
+            answer_forms.show_table(answer, self._gallery, self._is_chosen, self._options.every)
         if answer.store and not self.answers:
             show.note(f"Searched in {answer.store}.")
         if answer.undated and not self.answers:

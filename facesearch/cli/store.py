@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesearch.cli import show
-from facesearch.cli.options import GalleryName, Json, Yes, gallery_words
+from facesearch.cli.options import GalleryName, Json, Yes
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode, UsageError
 from facesearch.forms import store_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.records.store import StoreFacts

@@ -6,10 +6,11 @@ import typer
 
 from facesearch.cli import show
 from facesearch.cli.index import show_summary
-from facesearch.cli.options import GalleryName, Json, gallery_words
+from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
 from facesearch.forms import gallery_forms
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.upkeep.checking import Repaired, Soundness
@@ -60,7 +61,7 @@ def _note_differences(found: "Soundness") -> None:
         if len(paths or ()) > _LISTED:
             show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
     for away in found.away or ():
-        show.note(kept_while_away(away))
+        show.note(kept_while_away(away, found.gallery))
     for root in found.roots_gone or ():
         show.note(f"gone: the folder {root}")
     if found.roots_gone:
@@ -78,13 +79,13 @@ def repair(gallery: GalleryName = "default", json: Json = False) -> ExitCode:
     if json:
         show.as_json(gallery_forms.repaired(done))
     elif done.faults:
-        _show_repaired(done)
+        _show_repaired(done, gallery)
     else:
         show.say(f"The gallery '{gallery}' is sound; there is nothing to repair.")
     return ExitCode.SOME_UNREAD if any(run.failing or run.roots_failed for run in done.runs) else ExitCode.DONE
 
 
-def _show_repaired(done: "Repaired") -> None:
+def _show_repaired(done: "Repaired", gallery: str) -> None:
     for fault in done.faults:
         show.note(fault)
     if done.backup:
@@ -94,5 +95,6 @@ def _show_repaired(done: "Repaired") -> None:
         show_summary(run)
     if done.backup and not done.runs:
         show.note(
-            "Which folders the damaged gallery was made from cannot be read any more; run: facesearch index PHOTOS."
+            "Which folders the damaged gallery was made from cannot be read any more; run: facesearch index "
+            f"PHOTOS{gallery_words(gallery)}."
         )

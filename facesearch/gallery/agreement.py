@@ -8,7 +8,7 @@ import msgspec
 from facesearch import limits
 from facesearch.errors import FaceSearchError, ModelError, UsageError
 from facesearch.gallery.records.settings import GallerySettings
-from facesearch.home import home
+from facesearch.home import gallery_words, home
 from facesearch.models.cards import (
     DetectorCard,
     LandmarkAlignment,
@@ -111,7 +111,7 @@ def _refuse_other_networks(name: str, settings: GallerySettings) -> NoReturn:
 
 
 def _migrate(name: str, model: str) -> str:
-    which = "" if name == "default" else f" --gallery {name}"
+    which = gallery_words(name)
     return f"facesearch migrate --model {model}{which}"
 
 

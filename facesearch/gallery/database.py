@@ -76,6 +76,11 @@ class Database:
         self.removal = Removal(self._conn, path)
         self.relocation = Relocation(self._conn)
 
+    @property
+    def gallery(self) -> str:
+        """The name of the gallery, which is that of its folder."""
+        return self._path.parent.name
+
     @classmethod
     def create(cls, path: Path) -> "Database":
         """Opens the database for writing, makes it where there is none and brings its schema up to date.

@@ -44,8 +44,7 @@ from facesearch.photos.file import MAX_MEGAPIXELS
 if TYPE_CHECKING:  # what looks after a gallery is imported when it is asked for
     from facesearch.cluster.ray_cluster import Cluster
     from facesearch.gallery.indexing.on_cluster import Machines
-    from facesearch.gallery.upkeep import checking as upkeep
-    from facesearch.gallery.upkeep import forgetting
+    from facesearch.gallery.upkeep import checking, forgetting
     from facesearch.people.grouping import Mode
 
 _MOST_FAR = 0.1
@@ -380,24 +379,24 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         with self.reading() as (db, _):
             yield from db.photos.unread()
 
-    def check(self, photos: bool = False) -> "upkeep.Soundness":
+    def check(self, photos: bool = False) -> "checking.Soundness":
         """Whether all that the gallery holds is as it was stored; with `photos`, how what is on disk differs from it.
         Nothing is written. Raises GalleryError when there is no gallery or a newer facesearch wrote it."""
-        from facesearch.gallery.upkeep import checking as upkeep
+        from facesearch.gallery.upkeep import checking
 
-        return upkeep.check(self, photos)
+        return checking.check(self, photos)
 
-    def repair(self, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> "upkeep.Repaired":
+    def repair(self, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> "checking.Repaired":
         """Makes a damaged gallery whole: what was there is copied aside, what can still be read becomes a new
         database, and the folders are indexed again for the rest; `on_outcome` hears of each photo. A gallery that is
-        sound is left as it is. Raises as upkeep.repair."""
+        sound is left as it is. Raises as checking.repair."""
 
         def index_again(root: str, people_from: str) -> RunSummary:
             return self.index([root], people_from=people_from, on_outcome=on_outcome)
 
-        from facesearch.gallery.upkeep import checking as upkeep
+        from facesearch.gallery.upkeep import checking
 
-        return upkeep.repair(self, index_again)
+        return checking.repair(self, index_again)
 
     def to_forget(self, what: str, kind: "forgetting.Kind | None" = None) -> "forgetting.ToForget":
         """What `forget` would delete; nothing is written. Raises as forgetting.to_forget."""

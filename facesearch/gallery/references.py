@@ -10,6 +10,7 @@ from facesearch.files import printable
 from facesearch.gallery.database import Database
 from facesearch.gallery.tables.row_images import face_states
 from facesearch.gallery.tables.sqlite import GREATEST_ID
+from facesearch.home import gallery_words
 from facesearch.people import names
 from facesearch.photos.addresses import absolute
 
@@ -80,7 +81,10 @@ class References:
         if state is None:
             raise UnknownFaceError(f"Face {face} is no longer in the gallery '{self._gallery}'.")
         if not state.is_face:
-            raise UnknownFaceError(f"You said that face {face} is none; take that back with: facesearch people undo.")
+            raise UnknownFaceError(
+                f"You said that face {face} is none; take that back with: facesearch people "
+                f"undo{gallery_words(self._gallery)}."
+            )
         return Referent(state.person, face)
 
     def person(self, typed: Who) -> int:
@@ -89,7 +93,7 @@ class References:
         if found.person is None:
             raise UnknownPersonError(
                 f"The face {printable(str(typed))} is nobody's yet; name it with: "
-                f"facesearch people name {printable(str(typed))} NAME."
+                f"facesearch people name {printable(str(typed))} NAME{gallery_words(self._gallery)}."
             )
         return found.person
 
@@ -141,7 +145,8 @@ class References:
         found = self._db.people.root(person) if person <= GREATEST_ID else None
         if found is None:
             raise UnknownPersonError(
-                f"Nobody in the gallery '{self._gallery}' has the number @{person}; list all with: facesearch people."
+                f"Nobody in the gallery '{self._gallery}' has the number @{person}; list all with: facesearch "
+                f"people{gallery_words(self._gallery)}."
             )
         return found
 

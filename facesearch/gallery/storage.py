@@ -17,13 +17,12 @@ from facesearch.gallery.database import Database
 from facesearch.gallery.records.settings import GallerySettings
 from facesearch.gallery.records.store import StoreStamp
 from facesearch.gallery.tables.runs import Run
-from facesearch.gallery.tables.store import words
 from facesearch.gallery.thumbnails import Thumbnails
 from facesearch.gallery.vectors.file import belongs, build_in_memory, open_index, sync, without_removed
 from facesearch.gallery.vectors.index import Search, Searchable
 from facesearch.gallery.vectors.narrowed import Narrowed
 from facesearch.gallery.vectors.store_index import StoreIndex, advised, connected, lag, why_not
-from facesearch.home import gallery_dir, is_running, narrow_home, private_folder, valid_name
+from facesearch.home import gallery_dir, gallery_words, is_running, narrow_home, private_folder, valid_name
 from facesearch.interruption import at_once
 from facesearch.models.cards import index_recipes
 
@@ -76,13 +75,15 @@ class Storage:
             raise GalleryError(
                 f"There is no gallery '{self.name}'"
                 + (f" (available: {', '.join(others)})" if others else "")
-                + "; make it with: facesearch index PHOTOS"
-                + (f" --gallery {self.name}." if self.name != "default" else ".")
+                + f"; make it with: facesearch index PHOTOS{gallery_words(self.name)}."
             )
         with Database.open(self.database) as db:
             settings = db.settings.read()
             if settings is None:
-                raise GalleryError(f"The gallery '{self.name}' is still empty; run: facesearch index PHOTOS.")
+                raise GalleryError(
+                    f"The gallery '{self.name}' is still empty; run: facesearch index "
+                    f"PHOTOS{gallery_words(self.name)}."
+                )
             yield db, settings
 
     @contextmanager
@@ -251,7 +252,7 @@ class Storage:
             )
 
     def _answer_in_place_of(self, stamp: StoreStamp, why: str, how: str = "") -> None:
-        command = f"facesearch store sync{how}{words(self.name)}"
+        command = f"facesearch store sync{how}{gallery_words(self.name)}"
         self.note(f"{stamp.address} {why}, so this machine's own vectors answer; to fill it: {command}")
 
     @contextmanager

@@ -1,5 +1,6 @@
 """Which model a growing gallery should take in place of the default."""
 
+from facesearch.home import gallery_words
 from facesearch.models.cards import EmbedderCard, default_embedder, model_cards
 from facesearch.models.weight_files import how_to_get, weights_path
 
@@ -11,7 +12,7 @@ def advice(model: str, before: int, now: int, gallery: str) -> str:
         return ""
     for card in model_cards().values():
         if isinstance(card, EmbedderCard) and card.advice and before <= card.advice.faces < now and _is_absent(card):
-            which = "" if gallery == "default" else f" --gallery {gallery}"
+            which = gallery_words(gallery)
             return (
                 f"Among so many faces {card.name} confuses fewer people: {card.advice.gain}; take it with: "
                 f"{how_to_get(card)} && facesearch migrate --model {card.name}{which}."

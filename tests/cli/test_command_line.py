@@ -83,7 +83,7 @@ def test_completion_where_nothing_is_or_all_is_broken_says_nothing(home: Path) -
 def test_completion_takes_no_more_work_than_help(home: Path, album: Path) -> None:
     Gallery.open("family", "cpu").index([album], people_from="folder")
     help_ = Started.of("--help")
-    names = [f"facesearch.gallery{module}" for module in ("", ".contents", ".known_names")]
+    names = [f"facesearch.gallery{module}" for module in ("", ".contents", ".names", ".names.known")]
     for line, offer in (("query --gallery f", "family"), ("forget --gallery family T", "Tiger_Woods")):
         words = f"facesearch {line}"
         told = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

@@ -41,9 +41,9 @@ _DIES_WHILE_SYNCING = """
 import os, sys
 from facesearch import cli
 from facesearch.cluster.milvus import MilvusFaces
-from facesearch.gallery import faces_table, stores
+from facesearch.gallery.tables import faces
 
-faces_table._ROWS_AT_ONCE, send, times = 100, MilvusFaces.upsert, iter(range(4))
+faces._ROWS_AT_ONCE, send, times = 100, MilvusFaces.upsert, iter(range(4))
 MilvusFaces.upsert = lambda *of: send(*of) if next(times, None) is not None else os.kill(os.getpid(), 9)
 cli.run()
 """

@@ -24,7 +24,7 @@ from facesearch.errors import PhotoError
 from facesearch.faces.analyser import Analyser, load_detector
 from facesearch.flow import stages
 from facesearch.gallery import gallery as gallery_module
-from facesearch.gallery.indexing import updating as indexing
+from facesearch.gallery.indexing import updating
 from facesearch.gallery.indexing.options import IndexOptions
 from facesearch.gallery.records.answers import Answer, Unanswered
 from facesearch.models.cards import detector_card
@@ -410,7 +410,7 @@ def test_files_that_change_while_the_run_reads_them(
             path.write_text("no photo any more")
         return load(file, max_megapixels)
 
-    monkeypatch.setattr(indexing, "load", then)
+    monkeypatch.setattr(updating, "load", then)
     statuses: dict[str, tuple[str, str | None]] = {}
     gallery.index([album], on_outcome=lambda o: statuses.update({Path(o.path).name: (o.status, o.reason)}))
     assert statuses["a gone.jpg"] == ("unreadable", "cannot be opened: No such file or directory")

@@ -12,6 +12,7 @@ from facesearch.gallery.decisions.verbs import Decision
 from facesearch.gallery.records.people import Change, Done, FaceOf, PersonFacts, Question, Reply
 from facesearch.gallery.references import References, WhichFace, WhichPhoto, Who
 from facesearch.gallery.storage import Storage
+from facesearch.home import gallery_words
 from facesearch.people import names
 from facesearch.people.decisions import PersonState
 
@@ -176,4 +177,4 @@ class Deciding(Storage):
 
     @property
     def _option(self) -> str:
-        return "" if self.name == "default" else f" --gallery {self.name}"
+        return gallery_words(self.name)

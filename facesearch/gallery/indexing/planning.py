@@ -115,4 +115,4 @@ class _Planner:
         self.photos["excluded"] += sum(rules.leave_out(path) for path in found.there)
         for away in found.away:
             self.photos["away"] += away.photos
-            self._note(kept_while_away(away))
+            self._note(kept_while_away(away, db.gallery))

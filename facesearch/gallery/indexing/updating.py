@@ -19,6 +19,7 @@ from facesearch.gallery.indexing.raw_pairs import RawPairs
 from facesearch.gallery.indexing.selection import Selection
 from facesearch.gallery.indexing.writer import Writer
 from facesearch.gallery.records.run import OtherFilesFound, Outcome, RootFailure
+from facesearch.home import gallery_words
 from facesearch.models.cards import DetectorCard
 from facesearch.photos import places
 from facesearch.photos.addresses import is_remote, is_under
@@ -141,12 +142,12 @@ def _above(path: str) -> Iterator[str]:
         path = above
 
 
-def kept_while_away(away: Away) -> str:
+def kept_while_away(away: Away, gallery: str) -> str:
     """The sentence about photos that cannot be seen at the moment."""
     photos = "1 photo" if away.photos == 1 else f"{away.photos:,} photos"
     return (
         f"{printable(away.folder)} {away.reason}, so its {photos} may only be away, and stay known; if they are gone "
-        f"for good: facesearch forget {shlex.quote(printable(away.folder))}"
+        f"for good: facesearch forget {shlex.quote(printable(away.folder))}{gallery_words(gallery)}"
     )
 
 
@@ -250,14 +251,14 @@ class _Run:
             raise _no_photo(root)
         for away in found.away:
             if away.folder not in self._noted:
-                self._note(kept_while_away(away))
+                self._note(kept_while_away(away, self._db.gallery))
         gone = [*found.gone, *elsewhere]
         new = [path for path in left_out if known[path][1] != Status.EXCLUDED]
         with self._db.transaction():
             self._db.photos.mark([known[path][0] for path in gone], Status.MISSING)
             self._db.photos.mark([known[path][0] for path in new], Status.EXCLUDED)
         if new:
-            self._note(_now_left_out(root, len(new)))
+            self._note(_now_left_out(root, len(new), self._db.gallery))
         yield from (Outcome(path, Status.MISSING, 0) for path in gone)
         yield from (Outcome(path, Status.EXCLUDED, 0) for path in new)
 
@@ -274,11 +275,12 @@ class _Run:
         return left_out, elsewhere
 
 
-def _now_left_out(root: str, photos: int) -> str:
+def _now_left_out(root: str, photos: int, gallery: str) -> str:
     are, them = ("1 photo is", "it") if photos == 1 else (f"{photos:,} photos are", "them")
     return (
         f"In {printable(root)} {are} left out now, and found no longer; what is known of {them}, names too, is kept "
-        f"until nothing leaves {them} out any more. To delete it: facesearch forget PHOTO or FOLDER."
+        f"until nothing leaves {them} out any more. To delete it: facesearch forget PHOTO or "
+        f"FOLDER{gallery_words(gallery)}."
     )
 
 

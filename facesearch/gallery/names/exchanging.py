@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesearch.gallery.names import exporting as exporting_names
-from facesearch.gallery.names import importing as importing_names
+from facesearch.gallery.names import exporting, importing
 from facesearch.gallery.names.exporting import NamedFace, Sidecars, Where
 from facesearch.gallery.names.import_plan import Imported
 from facesearch.gallery.names.importing import OnPhoto
@@ -26,12 +25,12 @@ class Exchanging(Storage):
         user said stands. With `dry_run` nothing is written. `on_photo` hears how many, of how many, were read.
         Raises UsageError for a path below which the gallery knows no photo, GalleryError where there is no gallery,
         GalleryLockedError while another process writes it."""
-        return importing_names.import_names(self, paths, dry_run, on_photo)
+        return importing.import_names(self, paths, dry_run, on_photo)
 
     def named_faces(self) -> list[NamedFace]:
         """All faces of people with a name, by photo. Raises GalleryError where there is no gallery."""
         with self.reading() as (db, _), db.snapshot():
-            return exporting_names.named_faces(db)
+            return exporting.named_faces(db)
 
     def write_sidecars(
         self, where: Where | None = None, *, keywords: bool = False, on_photo: OnPhoto = _silent
@@ -39,4 +38,4 @@ class Exchanging(Storage):
         """Writes the names of a photo's people into its sidecar, for each photo that has any: beside the photo, or
         at the path that `where` gives for it, to which .xmp is added. What else a sidecar holds is kept. With
         `keywords`, names become keywords, too. Raises GalleryError where there is no gallery."""
-        return exporting_names.write_sidecars(self, where, keywords, on_photo)
+        return exporting.write_sidecars(self, where, keywords, on_photo)

@@ -21,6 +21,7 @@ from facesearch.gallery.search.probes import Chosen, Probe, embed_faces
 from facesearch.gallery.tables.alike import Candidate, Rows
 from facesearch.gallery.tables.scope import WHOLE, Scope
 from facesearch.gallery.vectors.index import NONE, Searchable, distinct
+from facesearch.home import gallery_words
 from facesearch.photos.given import GivenPhoto
 from facesearch.photos.pool import Decoders
 
@@ -66,7 +67,7 @@ class QueryOptions:
         """Whether a row stands for a person."""
         return self.group and not self.every
 
-    def least(self, known: ActiveThreshold | None) -> float:
+    def least(self, known: ActiveThreshold | None, gallery: str) -> float:
         """The least judged value of a match. Raises ModelError where every photo is wanted and no threshold is
         known."""
         if self.threshold is not None:
@@ -74,7 +75,7 @@ class QueryOptions:
         if self.every and known is None:
             raise ModelError(
                 "No threshold is known for this gallery's model, so all photos cannot be told from the others; give "
-                "one with --threshold X, or let facesearch calibrate learn it."
+                f"one with --threshold X, or let the gallery learn it: facesearch calibrate{gallery_words(gallery)}."
             )
         return known.similarity if self.every and known else -1.0
 
@@ -174,7 +175,7 @@ def identify(
     answers: list[tuple[Match, ...]] = [()] * len(probes)
     if not probes:
         return answers
-    least = options.least(judge.threshold)
+    least = options.least(judge.threshold, judge.gallery)
     # The mean of similarities is the similarity to the mean, (m, dim).
     queries = np.stack([probe.embeddings().mean(axis=0) for probe in probes])
     lowest = least - judge.lift if options.by_person else least
@@ -212,7 +213,7 @@ class _Choice:
     def __init__(self, faces: "Faces", judge: Judge, options: QueryOptions, asked: Probe) -> None:
         self._faces, self._judge, self._options, self._asked = faces, judge, options, asked
         self._most = math.inf if options.every else options.k
-        self._least = options.least(judge.threshold)
+        self._least = options.least(judge.threshold, judge.gallery)
         self._chosen: dict[object, Match] = {}
         self._alike: dict[object, list[str]] = {}  # by the key of the row
         self._merged: set[object] = set()

@@ -37,7 +37,7 @@ class Judge:
     def __init__(self, db: "Database", settings: GallerySettings) -> None:
         """Reads the gallery's threshold and its cohort."""
         card = embedder_card(settings.model).threshold
-        self._db, self.dim = db, settings.dim
+        self._db, self.dim, self.gallery = db, settings.dim, db.gallery
         self.threshold = active_threshold(db, card)
         self._of_card = card.similarity if card else None
         self._unit = card.unit if card else 0.0

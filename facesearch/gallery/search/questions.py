@@ -206,7 +206,7 @@ class Questions(Storage):
         with self._reading_within(options.scope) as (db, settings, undated):
             refuse_other_networks(self.name, settings)  # what is known may be asked about without loading them
             judge = Judge(db, settings)
-            options.least(judge.threshold)
+            options.least(judge.threshold, judge.gallery)
             with ExitStack() as stack:
                 is_here = options.here or not options.scope.is_whole
                 import_faiss_meanwhile() if is_here or db.store.read() is None else import_meanwhile()

@@ -23,8 +23,9 @@ from facesearch.gallery.store.sync import (
     strange,
     to_be_filled,
 )
-from facesearch.gallery.tables.store import is_mark, words
+from facesearch.gallery.tables.store import is_mark
 from facesearch.gallery.vectors.store_index import connected, lag
+from facesearch.home import gallery_words
 
 _PATIENCE = 60.0  # seconds that a run of indexing waits for the index of the store
 _WORTH_A_NOTE = 10_000  # faces: a second
@@ -80,7 +81,7 @@ def follow(storage: Storage, db: Database, settings: GallerySettings, may_fill: 
     stamp = db.store.read()
     if stamp is None or is_in_step(db, settings, stamp):
         return True
-    which = words(storage.name)
+    which = gallery_words(storage.name)
     try:
         if stamp.state == "empty" and not may_fill:
             raise to_be_filled(stamp, which)
@@ -103,7 +104,7 @@ def follow_forgotten(storage: Storage, db: Database, settings: GallerySettings) 
     if stamp and has_followed:
         storage.note(f"{stamp.address}: {KEPT_BYTES}")
     elif stamp:
-        command = f"facesearch store sync{words(storage.name)}"
+        command = f"facesearch store sync{gallery_words(storage.name)}"
         storage.note(f"{stamp.address} still holds the forgotten faces, until this has been done: {command}.")
 
 
@@ -124,7 +125,7 @@ def facts(storage: Storage, asks: bool = True) -> StoreFacts:
         return replace(found, fault=str(error))
     if collection is None:
         return replace(found, fault=f"{found.stamp.address} is not there.")
-    return replace(found, collection=collection, fault=_fault(found.stamp, marks, count, words(storage.name)))
+    return replace(found, collection=collection, fault=_fault(found.stamp, marks, count, gallery_words(storage.name)))
 
 
 def _fault(stamp: StoreStamp, marks: set[int], count: int, which: str) -> str:
@@ -144,7 +145,7 @@ def wrong(storage: Storage) -> str:
             return ""
     found = facts(storage)
     if found.state in ("empty", "syncing") and not found.fault:
-        return f"{found.stamp.address} is not filled to its end: facesearch store sync{words(storage.name)}."
+        return f"{found.stamp.address} is not filled to its end: facesearch store sync{gallery_words(storage.name)}."
     return found.fault
 
 
@@ -200,12 +201,12 @@ def _refuse_second(storage: Storage, db: Database, address: str) -> None:
     if stamp and stamp.address == address:
         raise UsageError(
             f"The gallery '{storage.name}' has this store already; to fill it: facesearch store "
-            f"sync{words(storage.name)}."
+            f"sync{gallery_words(storage.name)}."
         )
     if stamp:
         raise UsageError(
             f"The gallery '{storage.name}' has a store, {stamp.address}; drop it first: facesearch store "
-            f"drop{words(storage.name)}."
+            f"drop{gallery_words(storage.name)}."
         )
 
 
@@ -219,5 +220,5 @@ def _stamp(storage: Storage, db: Database) -> StoreStamp:
 def _no_store(storage: Storage) -> UsageError:
     return UsageError(
         f"The gallery '{storage.name}' has no vector store; add one: facesearch store add "
-        f"milvus://HOST:19530/NAME{words(storage.name)}."
+        f"milvus://HOST:19530/NAME{gallery_words(storage.name)}."
     )

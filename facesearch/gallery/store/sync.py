@@ -19,7 +19,8 @@ from facesearch.cluster.milvus_errors import StoreError
 from facesearch.gallery.database import Database
 from facesearch.gallery.records.settings import GallerySettings
 from facesearch.gallery.records.store import StoreStamp
-from facesearch.gallery.tables.store import new_token, words
+from facesearch.gallery.tables.store import new_token
+from facesearch.home import gallery_words
 
 OnProgress = Callable[[int, int], None]  # how many faces are sent, of how many
 
@@ -58,7 +59,7 @@ class Sync:
         on_progress: OnProgress = lambda done, total: None,
         patience: float = math.inf,
     ) -> None:
-        self._which, self._db, self._settings = words(gallery), db, settings
+        self._which, self._db, self._settings = gallery_words(gallery), db, settings
         self._remote, self._on_progress, self._patience = remote, on_progress, patience
 
     def run(self, again: bool, may_fill: bool = True) -> Synced:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import DamagedGalleryError, FaceSearchError
+from facesearch.home import gallery_words
 from facesearch.photos.addresses import separator
 
 BUSY_SECONDS = 30
@@ -91,9 +92,9 @@ def as_sentence(error: Exception, path: Path) -> FaceSearchError:
     for start, advice in _REFUSED.items():
         if name.startswith(start):
             return FaceSearchError(f"{path} cannot be used now ({error}); {advice} and run it again.")
-    gallery = path.parent.name
-    which = "" if gallery == "default" else f" --gallery {gallery}"
-    return DamagedGalleryError(f"{path} is damaged ({error}); try: facesearch repair{which}.")
+    return DamagedGalleryError(
+        f"{path} is damaged ({error}); try: facesearch repair{gallery_words(path.parent.name)}."
+    )
 
 
 def checksum(box: Sequence[float], score: float, landmarks: bytes, embedding: bytes) -> int:

@@ -27,11 +27,6 @@ def is_mark(face: int) -> bool:
     return -_MOST_TOKEN - 1 <= face <= -_LEAST_TOKEN
 
 
-def words(gallery: str) -> str:
-    """The option that names this gallery in a command that is shown; nothing for the usual one."""
-    return "" if gallery == "default" else f" --gallery {gallery}"
-
-
 class Stores:
     """Reads and writes the stamp; writes inside of the caller's transactions."""
 

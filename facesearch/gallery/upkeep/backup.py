@@ -25,9 +25,8 @@ from facesearch.gallery.galleries import refuse_absent, refuse_taken
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tables.schema import triggers_of_migrations
 from facesearch.gallery.tables.sqlite import explained, has_table, now, to_read, triggers
-from facesearch.gallery.tables.store import words
 from facesearch.gallery.upkeep.faults import faults
-from facesearch.home import gallery_dir, valid_name
+from facesearch.home import gallery_dir, gallery_words, valid_name
 
 _FORMAT = 1
 _MANIFEST = "backup.json"
@@ -141,7 +140,7 @@ def _copy_database(database: Path, copy: Path, on_progress: OnProgress) -> None:
 
 def _manifest(storage: Storage, copy: Path) -> Manifest:
     if found := next(faults(copy), None):
-        which = "" if storage.name == "default" else f" --gallery {storage.name}"
+        which = gallery_words(storage.name)
         raise GalleryError(
             f"The gallery '{storage.name}' is damaged ({found}), so no backup was made; try: "
             f"facesearch repair{which}."
@@ -149,7 +148,10 @@ def _manifest(storage: Storage, copy: Path) -> Manifest:
     with Database.open(copy) as db:
         settings = db.settings.read()
         if settings is None:
-            raise GalleryError(f"The gallery '{storage.name}' is still empty; run: facesearch index PHOTOS.")
+            raise GalleryError(
+                f"The gallery '{storage.name}' is still empty; run: facesearch index "
+                f"PHOTOS{gallery_words(storage.name)}."
+            )
         counts = sum(db.photos.counts().values()), db.faces.count(), db.people.count()
     size, digest = copy.stat().st_size, sha256_of(copy)
     return Manifest(_FORMAT, storage.name, now(), settings.model, *counts, size, digest)
@@ -247,7 +249,7 @@ def _restore_into(storage: Storage, archive: zipfile.ZipFile, manifest: Manifest
         if store:
             storage.note(
                 f"The gallery that was backed up had a vector store, {printable(store)}, which stays that gallery's; "
-                f"for one of this gallery's own: facesearch store add ADDRESS{words(storage.name)}."
+                f"for one of this gallery's own: facesearch store add ADDRESS{gallery_words(storage.name)}."
             )
     except BaseException:
         if not was_there and not storage.database.exists():

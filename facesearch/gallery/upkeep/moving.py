@@ -11,6 +11,7 @@ from facesearch.files import printable
 from facesearch.gallery.database import Database
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tables.relocation import StoredFile, moved
+from facesearch.home import gallery_words
 from facesearch.photos import places, remote
 from facesearch.photos.addresses import absolute, is_remote, is_under
 from facesearch.photos.file import PhotoFile, load
@@ -63,7 +64,8 @@ def move(
         if taken := writable.relocation.move(old, new):
             raise FaceSearchError(
                 f"The gallery '{storage.name}' holds {taken:,} photos of these paths in {printable(new)} already, "
-                f"so nothing was changed; facesearch index {printable(new)} finds moved photos by their content."
+                f"so nothing was changed; facesearch index "
+                f"{printable(new)}{gallery_words(storage.name)} finds moved photos by their content."
             )
         if not any(is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
             writable.roots.add([new])
