@@ -38,6 +38,7 @@ export function draw(findBox) {
   const skip = h("a", { class: "skip", href: "#main", on: { click: skipping(main) } }, frame.skip);
   fill(document.body, skip, bar, bannerPlace, main, ...regions);
   onPending(showSaving);
+  showSaving(pending());
   watch(({ run }) => {
     showRun(run);
     recount();

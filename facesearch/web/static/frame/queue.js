@@ -10,10 +10,10 @@ import { poke, watch } from "./state.js";
 
 const STAYS = new Set(["lost", "other_gallery"]); // what fails so is sent again when its server is back
 const KEPT = 200; // writes that U can take back
-// In sessionStorage: a page that is loaded again still takes back, and sends again what it has no answer to.
+// In sessionStorage: a page that is loaded again still takes back, and learns what became of the write on its way.
 const UNDOABLE = `facesearch.undo.${document.body.dataset.gallery}`;
-const WAITING = `facesearch.waiting.${document.body.dataset.gallery}`;
-const STORED = 1_000_000; // characters, at most
+const SENT = `facesearch.sent.${document.body.dataset.gallery}`;
+const ASKED_AFTER_MS = 60_000; // no longer: other things were said since, and a server may be another one
 
 /**
  * @typedef {object} Write
@@ -36,9 +36,11 @@ const STORED = 1_000_000; // characters, at most
  * @property {string} path
  * @property {object} body
  * @property {string} id by which the server knows it when it is sent again
+ * @property {number} [at] when it was sent, in milliseconds
  * @property {number} [turn] none where the page was loaded since
  * @property {boolean} [isToUndo] to be taken back once it is done
  * @property {boolean} [wasLost] it was sent before, and the answer did not come
+ * @property {boolean} [wasLeft] because the page was left
  */
 
 /** @type {Item[]} */
@@ -158,6 +160,8 @@ async function one(item) {
 }
 
 async function sent(item) {
+  item.at = Date.now();
+  remember();
   let done = null;
   try {
     done = await post(item.path, item.body, { id: item.id, wait: null });
@@ -196,7 +200,8 @@ async function refused(item, error) {
   if (item.isToUndo) return undefined;
   write.revert?.();
   if (write.undoes && error.status !== 409) kept(write.undoes); // it holds, and can be taken back later
-  if (!isToDecide) tellNotDone({ words: write.words, reason: error.message, retry: () => retry(write) });
+  const isInVain = error.status === 409 && item.wasLeft; // nobody can be asked any more
+  if (!isToDecide) tellNotDone({ words: write.words, reason: error.message, retry: isInVain ? null : () => retry(write) });
   return undefined;
 }
 
@@ -245,20 +250,27 @@ function kept(done) {
 }
 
 function changed() {
-  store(UNDOABLE, undoable.map(plain));
-  store(WAITING, waiting.map(({ resolve, turn: _, write, ...item }) => ({ ...item, write: plain(write) })));
+  remember();
   for (const listener of [...listeners]) listener(waiting.length);
 }
 
-/** Without what moves the view: functions of a page that may be gone. */
-function plain({ write, ...known }) {
+function remember() {
+  store(UNDOABLE, undoable.map(plain));
+  store(SENT, waiting.filter(({ at }) => at).map(({ resolve, turn: _, write, ...item }) => ({ ...item, write: plain(write) })));
+}
+
+/** Without what moves the view, which is gone by then. */
+function plain({ write, body, ...known }) {
   return known.undoes ? { ...known, undoes: plain(known.undoes) } : known;
 }
 
+// Without room, or where the user allows none, the page goes on and forgets when it is left.
 function store(name, items) {
-  const text = JSON.stringify(items);
-  if (text.length <= STORED) sessionStorage.setItem(name, text);
-  else sessionStorage.removeItem(name);
+  try {
+    sessionStorage.setItem(name, JSON.stringify(items));
+  } catch (error) {
+    console.warn(error);
+  }
 }
 
 function stored(name) {
@@ -270,9 +282,11 @@ function stored(name) {
   }
 }
 
-/** What had no answer when the page was left: the server may have done it, and does it once. */
-function sendAgain() {
-  for (const item of stored(WAITING)) waiting.push({ ...item, wasLost: true, resolve: () => {} });
+/** Asks for the answer that the page was left before: what the server has done meanwhile it does not do again. */
+function askForAnswer() {
+  const left = stored(SENT).filter(({ at }) => Math.abs(Date.now() - at) < ASKED_AFTER_MS);
+  const begunAgain = { wasLeft: true, wasLost: true, resolve: () => {} };
+  waiting.push(...left.map((item) => ({ ...item, ...begunAgain, write: { ...item.write, body: item.body } })));
   changed();
   run();
 }
@@ -281,4 +295,4 @@ window.addEventListener("beforeunload", (event) => {
   if (waiting.length) event.preventDefault();
 });
 
-sendAgain();
+askForAnswer();

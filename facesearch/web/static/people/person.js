@@ -54,10 +54,12 @@ class Person {
   }
 
   async begin({ place, query }) {
+    const knewAll = reading();
     const [person] = await Promise.all([get(`/api/people/${this.person.id}`), this.list.range(0, 0)]);
     if (page !== this) return;
     if (person.id !== this.person.id) return navigate(`/people/${person.id}`, { replace: true });
     this.ends = [watch((...states) => this.changedElsewhere(...states)), onPending((left) => left || this.later())];
+    if (!knewAll()) this.later();
     this.loading = false;
     this.show(person);
     this.makeGrid();
