@@ -49,6 +49,7 @@ _DID = {  # before the words of a change, by its verb
     "mark": "Marked",
     "answer": "Answered",
     "undo": "Undid change",
+    "redo": "Did again change",
 }
 
 
@@ -192,7 +193,8 @@ def undo(
     if json or done.change is None or not done.change.words.isdecimal():
         return show_done(done, gallery, json)
     (undone,) = opened.log(1, before=int(done.change.words) + 1)
-    show.say(f"Undid {undone.id}: {sentence_of(undone)}.")
+    did = f"Undid {undone.id}" if done.change.verb == "undo" else f"Did {undone.id} again"
+    show.say(f"{did}: {sentence_of(undone)}.")
     for text in done.notes:
         show.note(text)
     return ExitCode.DONE

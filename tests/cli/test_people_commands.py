@@ -90,6 +90,9 @@ def test_each_verb_says_what_it_did_and_undo_takes_it_back(cli: Cli, groups: lis
         undone = cli("people", "undo")
         assert (undone.code, bool(undone.out)) == (0, True), (words, undone.err)
         assert cli("people", "--json", "--hidden").out == before, words
+        again = cli("people", "undo", json.loads(cli("people", "log", "--json").out)[0]["change"])
+        assert again.out == undone.out.replace("Undid", "Did").replace(":", " again:", 1)
+        assert cli("people", "undo").out == undone.out
 
 
 def test_all_faces_are_grouped_again_and_what_was_said_stays(cli: Cli, groups: list[int]) -> None:

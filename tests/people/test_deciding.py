@@ -232,6 +232,28 @@ def test_each_change_is_undone_exactly_and_done_again(gallery: Gallery) -> None:
         assert rows(gallery) == state
 
 
+def test_the_log_says_what_was_taken_back_and_what_was_done_again(gallery: Gallery) -> None:
+    def log() -> list[tuple[str, str, bool]]:
+        return [(each.verb, each.words, each.undone_at is None) for each in gallery.log(3)]
+
+    named = gallery.name_person("@1", "Ann").change
+    assert named
+    undo = gallery.undo().change
+    assert undo
+    again = gallery.undo(undo.id).change
+    assert again
+    name = ("name", named.words, True)
+    about = str(named.id)
+    assert log() == [("redo", about, True), ("undo", about, False), name]
+    gallery.undo()
+    assert log()[:2] == [("undo", about, True), ("redo", about, False)]
+    with pytest.raises(NothingToUndoError, match=f"make it hold again with: facesearch people undo {again.id + 1}"):
+        gallery.undo(named.id)
+    gallery.undo(again.id + 1)
+    gallery.undo(again.id + 2)  # as the newest undo, so by the number of what made it hold again
+    assert [each.name for each in gallery.people() if each.name] == []
+
+
 def _acts(gallery: Gallery) -> list[Callable[[], object]]:
     return [
         lambda: gallery.name_person("@1", "Ann"),

@@ -275,11 +275,14 @@ class _People(RuleBasedStateMachine):
         self.gallery.questions()
 
 
+_TURNS = ("undo", "redo")
+
+
 def _last_words(db: Database) -> dict[int, FaceState]:
     """By face what the last change that holds has said of it: as it was made, or was made to hold again."""
     changes = db.changes.newest(1000)
-    again = {int(change.words): change.id for change in reversed(changes) if change.verb == "undo"}
-    holding = [change.id for change in changes if change.undone_at is None and change.verb != "undo"]
+    again = {int(change.words): change.id for change in reversed(changes) if change.verb in _TURNS}
+    holding = [change.id for change in changes if change.undone_at is None and change.verb not in _TURNS]
     said: dict[int, FaceState] = {}
     for change in sorted(holding, key=lambda each: max(each, again.get(each, 0))):
         for row in db.changes.rows(change):

@@ -8,7 +8,7 @@ from facesearch.gallery.decisions.restoring import Restoring
 from facesearch.gallery.records.people import Change
 from facesearch.gallery.tables.row_images import CHANGES
 
-UNDO = "undo"
+UNDO, REDO = "undo", "redo"
 
 
 class NothingToUndoError(FaceSearchError):
@@ -43,14 +43,13 @@ class Undoing:
         change, is_undo = self._base(asked)
         if (change.undone_at is not None) == is_undo:
             self._refuse_twice(change, is_undo)
-        recorder = self._db.changes.recorder(UNDO)
+        recorder = self._db.changes.recorder(UNDO if is_undo else REDO)
         recorder.note_undone(asked.id)
         recorder.say(str(change.id))
         since = self._db.changes.holding_since(change, is_undo, recorder.change or 0)
         restoring = Restoring(self._db, change, since, is_undo, self._option)
         restoring.write()
-        if asked.id != change.id:
-            self._db.changes.mark(asked.id, undone=True)
+        self._db.changes.mark_turned(change.id, but=recorder.change or 0)
         self._db.changes.mark(change.id, undone=is_undo)
         added = self._db.changes.get(recorder.change or 0)
         return Undone(change, added or change, is_undo, restoring.faces, restoring.lost)
@@ -68,14 +67,14 @@ class Undoing:
                 f"Change {found.id} was computed and is no decision; group again with: "
                 f"facesearch people group --again{self._option}."
             )
-        if wanted is not None and found.verb == UNDO and found.undone_at is not None:
+        if wanted is not None and found.verb in (UNDO, REDO) and found.undone_at is not None:
             raise NothingToUndoError(f"Change {found.id} is undone already.")
         return found
 
     def _base(self, change: Change) -> tuple[Change, bool]:
         """The change that an undo, or an undo of an undo, is about, and whether it is to hold no longer."""
         undone = True
-        while change.verb == UNDO:
+        while change.verb in (UNDO, REDO):
             row = next(self._db.changes.rows(change.id), None)
             following = self._db.changes.get(row.key[0]) if row and row.table == CHANGES else None
             if following is None:

@@ -21,7 +21,8 @@ from facesearch.gallery.tables.row_images import (
 from facesearch.gallery.tables.sqlite import GREATEST_ID, columns, marks, now, parts
 from facesearch.people.decisions import FaceState, PersonState
 
-_HOLDS = "undone_at IS NULL AND verb != 'undo' AND made_by != 'auto'"
+_TURNS = "verb IN ('undo', 'redo')"  # whose words are the id of the change that they are about
+_HOLDS = f"undone_at IS NULL AND NOT {_TURNS} AND made_by != 'auto'"
 
 
 class Recorder:
@@ -146,9 +147,7 @@ class Changes:
 
     def to_undo(self) -> Change | None:
         """The newest change that a user made and that holds."""
-        row = self._conn.execute(
-            "SELECT max(id) FROM changes WHERE undone_at IS NULL AND verb != 'undo' AND made_by != 'auto'"
-        ).fetchone()
+        row = self._conn.execute(f"SELECT max(id) FROM changes WHERE {_HOLDS}").fetchone()
         return self.get(row[0]) if row[0] is not None else None
 
     def rows(self, change: int) -> Iterator[Row]:
@@ -162,12 +161,12 @@ class Changes:
     def holding_since(self, change: Change, is_undo: bool, but: int) -> set[int]:
         """The ids of the changes that hold and came after this one. Where it is to be undone, that are those which
         were made, or made to hold again, later than it was; where it is to hold again, those that were made later.
-        `but` is the undo that is being done. The words of an undo are the id of its change."""
+        `but` is the undo that is being done."""
         holding = {row[0] for row in self._conn.execute(f"SELECT id FROM changes WHERE {_HOLDS}")} - {change.id}
         if not is_undo:
             return {each for each in holding if each > change.id}
         rows = self._conn.execute(
-            "SELECT CAST(words AS INTEGER), max(id) FROM changes WHERE verb = 'undo' AND id != ? GROUP BY 1", (but,)
+            f"SELECT CAST(words AS INTEGER), max(id) FROM changes WHERE {_TURNS} AND id != ? GROUP BY 1", (but,)
         )
         last = dict(rows.fetchall())
         began = max(change.id, last.get(change.id, 0))
@@ -200,8 +199,7 @@ class Changes:
     def undo_of(self, change: int) -> int | None:
         """The newest undo, which holds, of a change."""
         row = self._conn.execute(
-            "SELECT max(change_id) FROM changed JOIN changes ON changes.id = change_id WHERE table_name = 'changes' "
-            "AND row_id = ? AND undone_at IS NULL",
+            f"SELECT max(id) FROM changes WHERE {_TURNS} AND CAST(words AS INTEGER) = ? AND undone_at IS NULL",
             (change,),
         ).fetchone()
         return row[0] if row else None
@@ -244,6 +242,14 @@ class Changes:
             written += more
             undone |= {each.key[0] for each in more if each.table == CHANGES} - seen
         return {person for each in written for person in _people_of(each)}
+
+    def mark_turned(self, change: int, but: int) -> None:
+        """Notes that no earlier undo of a change holds, nor what made it hold again: only the newest, `but`."""
+        self._conn.execute(
+            f"UPDATE changes SET undone_at = ? WHERE {_TURNS} AND CAST(words AS INTEGER) = ? AND id != ? "
+            "AND undone_at IS NULL",
+            (now(), change, but),
+        )
 
     def mark(self, change: int, undone: bool) -> None:
         """Notes that a change holds no longer, or again."""

@@ -307,7 +307,7 @@ const longDay = new Intl.DateTimeFormat("en", { weekday: "long", year: "numeric"
 const clock = new Intl.DateTimeFormat("en", { hour: "numeric", minute: "2-digit" });
 const verbs = {
   name: "", join: "Joined", part: "Took", ignore: "Made a stranger:", hide: "Hid", show: "Showed again", "not-a-face": "Not a face:",
-  collage: "One person may be there twice:", cover: "New cover", undo: "Took back change", move: "Moved", mark: "Added", import: "Imported:",
+  collage: "One person may be there twice:", cover: "New cover", undo: "Took back change", redo: "Did again change", move: "Moved", mark: "Added", import: "Imported:",
 };
 
 const replies = { yes: "The same person:", no: "Not the same person:", stranger: "A stranger:", "not a face": "Not a face:" };
@@ -323,15 +323,13 @@ export const logTexts = {
     const [reply, ...about] = words.split(": ");
     return `${replies[reply] ?? `Answered ${reply}:`} ${about.join(": ")}`;
   },
-  tookBack: (words) => `Took back: ${words}`,
+  turned: (verb, words) => `${verb === "undo" ? "Taken back" : "Done again"}: ${words}`,
   facts: ({ change, at, made_by: by }) => `${clock.format(new Date(at))} · change ${change}${by === "auto" ? " · computed" : ""}`,
   undone: "Taken back",
   computed: "Computed",
   undo: "Undo",
   again: "Do it again",
   undoOf: (verb, change, words) => `${verb}: change ${change}, ${words}`,
-  didUndo: (words) => `Taken back: ${words}`,
-  didAgain: (words) => `Done again; no longer: ${words}`,
   blocked: (change, words) => `Change ${change}${words ? ` (${words})` : ""} came later and stands in the way. Take that back first.`,
   showIt: "Show that change",
   notListed: (change) => `Change ${change} is not in the log.`,

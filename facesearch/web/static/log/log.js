@@ -11,6 +11,7 @@ import { logTexts as texts } from "../texts.js";
 
 const PART = 50;
 const AT_ONCE = 200; // changes of one call
+const TURNS = new Set(["undo", "redo"]); // their words are the number of the change that they are about
 
 class Log {
   #changes = [];
@@ -115,10 +116,14 @@ class Log {
     return this.#inTheWay.get(id);
   }
 
-  // What an undo took back is said in words, where that change is listed.
+  // What an undo took back, or was done again, is said in words, where that change is listed.
   #sentence(change) {
-    const about = change.verb === "undo" && this.#changes.find((each) => String(each.change) === change.words);
-    return about ? texts.tookBack(this.#sentence(about)) : texts.sentence(change);
+    const about = this.#about(change);
+    return about ? texts.turned(change.verb, texts.sentence(about)) : texts.sentence(change);
+  }
+
+  #about({ verb, words }) {
+    return TURNS.has(verb) ? this.#changes.find((each) => String(each.change) === words) : undefined;
   }
 
   #button(change, words) {
@@ -127,9 +132,11 @@ class Log {
     return button(verb, () => this.#undo(change, words), { label: texts.undoOf(verb, change.change, words) });
   }
 
-  #undo({ change, verb }, words) {
+  #undo(row, words) {
+    const { change, verb } = row;
+    const about = this.#about(row);
+    const done = texts.turned(verb === "undo" ? "redo" : "undo", about ? texts.sentence(about) : words);
     this.#inTheWay.delete(change);
-    const done = verb === "undo" ? texts.didAgain(words) : texts.didUndo(words);
     return send({
       path: "/api/undo", body: { change }, words: done, isUndo: true,
       settle: (made) => this.#undone(change, made), decide: (error) => this.#refused(change, error),
