@@ -119,4 +119,9 @@ def without_secrets(address: str) -> str:
 def printable(text: str) -> str:
     """Text that a terminal shows and does not execute: control characters and bytes that are not UTF-8 are
     escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(c: str) -> str:
+    is_byte = "\udc80" <= c <= "\udcff"  # as Python has a byte of a path that is not UTF-8
+    return f"\\x{ord(c) - 0xDC00:02x}" if is_byte else c.encode("unicode_escape").decode()

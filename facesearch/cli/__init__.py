@@ -37,7 +37,15 @@ from facesearch.cli import (
     verify,
     web,
 )
-from facesearch.cli.command import NOTHING_CHANGED, command_or_group, epilog, make_command
+from facesearch.cli.command import (
+    NOTHING_CHANGED,
+    Command,
+    Group,
+    command_or_group,
+    epilog,
+    make_command,
+    refuse_empty,
+)
 from facesearch.cli.examples import EXAMPLES
 from facesearch.errors import ExitCode
 from facesearch.files import keep_private
@@ -62,29 +70,33 @@ def _whole(
 
 app = typer.Typer(
     name="facesearch",
+    cls=Group,
     callback=_whole,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_DECIDED = "Interrupted; what you answered is stored, and facesearch people undo takes it back."
-_SYNCED_ON = "Interrupted; what was sent is kept, and facesearch store sync goes on; until then it is not asked."
-_DONE_OR_NOT = "Interrupted; it is done whole or not at all: facesearch people log shows it."
+_DECIDED = "Interrupted; what you have answered is stored: facesearch people log{which} shows it."
+_SYNCED_ON = (
+    "Interrupted; what was sent is kept, and facesearch store sync{which} goes on; until then it is not asked."
+)
+_DONE_OR_NOT = "Interrupted; it is done whole or not at all: facesearch people log{which} shows it."
 _GROUPS = {
     "people": typer.Typer(
+        cls=Group,
         help=people.HELP,
         epilog=epilog(("people", "people name @17 Ann", "people ask", "people undo")),
         invoke_without_command=True,
         callback=command_or_group(people_list.list_people),
     ),
-    "models": typer.Typer(help="The models that there are.", no_args_is_help=True),
-    "galleries": typer.Typer(help="The galleries that there are.", no_args_is_help=True),
+    "models": typer.Typer(cls=Group, help="The models that there are.", no_args_is_help=True),
+    "galleries": typer.Typer(cls=Group, help="The galleries that there are.", no_args_is_help=True),
     "store": typer.Typer(
-        help="A vector store beside a gallery: a Milvus that answers queries.", no_args_is_help=True
+        cls=Group, help="A vector store beside a gallery: a Milvus that answers queries.", no_args_is_help=True
     ),
-    "bench": typer.Typer(help="Measure models and indexes.", no_args_is_help=True),
+    "bench": typer.Typer(cls=Group, help="Measure models and indexes.", no_args_is_help=True),
 }
-# Each command, and what is true when it is interrupted.
+# Each command, and what is true when it is interrupted; {which} is the option that names the gallery.
 _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "index": (index.index, "Interrupted; what was finished is stored, and the same command goes on from there."),
     "query": (query.query, NOTHING_CHANGED),
@@ -112,10 +124,7 @@ _COMMANDS: dict[str, tuple[Callable[..., ExitCode], str]] = {
     "forget": (forget.forget, "Interrupted; run the same command again, as not all may be forgotten."),
     "info": (info.info, NOTHING_CHANGED),
     "doctor": (info.doctor, NOTHING_CHANGED),
-    "people import": (
-        people_files.import_people,
-        "Interrupted; it is done whole or not at all: facesearch people log shows it.",
-    ),
+    "people import": (people_files.import_people, _DONE_OR_NOT),
     "people export": (
         people_files.export_people,
         "Interrupted; each file that is there is whole, and the same command goes on from there.",
@@ -170,7 +179,7 @@ def _add_commands() -> None:
     for words, (function, interrupted) in _COMMANDS.items():
         group, _, name = words.rpartition(" ")
         to = _GROUPS[group] if group else app
-        to.command(name, epilog=epilog(EXAMPLES.get(words, ())))(make_command(function, interrupted))
+        to.command(name, cls=Command, epilog=epilog(EXAMPLES.get(words, ())))(make_command(function, interrupted))
     for group, made in _GROUPS.items():
         app.add_typer(made, name=group)
 
@@ -193,4 +202,9 @@ def main() -> None:
 def run() -> int:
     """Runs the command and turns what it raises into a sentence; its exit code."""
     interruption.listen()
-    return exits.run_to_exit_code(lambda: typer.main.get_command(app)(standalone_mode=False))
+    return exits.run_to_exit_code(_run)
+
+
+def _run() -> object:
+    refuse_empty(sys.argv[1:])
+    return typer.main.get_command(app)(standalone_mode=False)

@@ -69,7 +69,7 @@ def align(
         )
         listed = len(failures) if show.is_verbose() else _LISTED
         for failure in failures[:listed]:
-            show.note(f"{failure.photo}: {failure.reason}")
+            show.note(f"{printable(failure.photo)}: {failure.reason}")
         if len(failures) > listed:
             show.note("... and more; --json lists them all.")
     return ExitCode.SOME_UNREAD if any(failure.is_unread for failure in failures) else ExitCode.DONE

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.cli import show
 from facesearch.errors import ExitCode
+from facesearch.files import printable
 from facesearch.forms import bench_forms
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _draw_roc(report: "Report", path: Path) -> None:
         label = f"{name}, {accuracy.mean:.4f} ± {accuracy.std:.4f}" if accuracy else name
         curves.append(Curve(label, curve.far, curve.tar, similarities, same, threshold_of(pairs)))
     draw_roc(_title(report), curves, path)
-    show.note(f"The ROC curve is {path}.")
+    show.note(f"The ROC curve is {printable(str(path))}.")
 
 
 def _draw_errors(report: "Report", path: Path) -> None:
@@ -53,7 +54,7 @@ def _draw_errors(report: "Report", path: Path) -> None:
     pairs = list(report.pairs.values())[-1]
     accepts, rejects = worst_errors(pairs, _WORST)
     write_sheet(error_sheet(accepts, rejects, threshold_of(pairs)), path)
-    show.note(f"The worst errors are {path}.")
+    show.note(f"The worst errors are {printable(str(path))}.")
 
 
 def _title(report: "Report") -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 from facesearch import interruption
 from facesearch.cli import exits, show
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
-from facesearch.home import narrow_home
+from facesearch.home import gallery_words, narrow_home
 
 NOTHING_CHANGED = "Interrupted; nothing was changed."
 
@@ -28,6 +29,29 @@ _Verbose = Annotated[
 _SHARED = {"quiet": _Quiet, "verbose": _Verbose}
 
 
+class Command(TyperCommand):
+    """A command in whose help a switch has no value, that of `--help` either."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options and arguments."""
+        return _without_values(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands, likewise."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options and arguments."""
+        return _without_values(super().get_params(ctx))
+
+
+def _without_values(params: list[Any]) -> list[Any]:
+    for each in params:
+        if getattr(each, "is_flag", False) and each.metavar is None:
+            each.metavar = " "
+    return params
+
+
 def make_command(function: Callable[..., ExitCode], interrupted: str = NOTHING_CHANGED) -> Callable[..., None]:
     """A command whose returned number is its exit code, and whose interruption is an error like any other, with what
     is then true of this command. The core's own sentence, `raise KeyboardInterrupt("...")`, goes first. It has the
@@ -41,12 +65,12 @@ def make_command(function: Callable[..., ExitCode], interrupted: str = NOTHING_C
             narrow_home(show.note)
             code = function(**words)
         except KeyboardInterrupt as error:
-            raise exits.InterruptedCommandError(str(error) or interrupted) from None
+            raise exits.InterruptedCommandError(str(error) or _told(interrupted, words)) from None
         except BrokenPipeError as error:  # not of stdout, and Typer would end with 1
             raise FaceSearchError(exits.describe(error)) from error
         except Exception as error:
             if interruption.is_raised():
-                raise exits.InterruptedCommandError(interrupted) from error
+                raise exits.InterruptedCommandError(_told(interrupted, words)) from error
             raise
         raise typer.Exit(code)
 
@@ -85,6 +109,20 @@ def epilog(lines: Sequence[str]) -> str | None:
     return "\b\nExamples:\n" + "\n".join(f"  facesearch {line}" for line in lines) if lines else None
 
 
+def refuse_empty(typed: Sequence[str]) -> None:
+    """Raises UsageError for a word without a letter: as a path it would be the current folder."""
+    for before, word in zip(["", *typed], typed, strict=False):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            where = word.rstrip("=") or (before if before.startswith("-") else "An argument")
+            raise UsageError(
+                f"{where} is empty, as from a variable that is not set; give it a value, or leave it out."
+            )
+
+
+def _told(interrupted: str, words: dict[str, object]) -> str:
+    return interrupted.format(which=gallery_words(str(words.get("gallery") or "default")))
+
+
 def _refuse_what_is_no_number(words: dict[str, object]) -> None:
     for name, value in words.items():
         if isinstance(value, float) and not math.isfinite(value):
@@ -104,10 +142,10 @@ def _add_shared_options(run: Any, function: Callable[..., ExitCode]) -> None:
 
 
 def _name_value(annotation: Any) -> None:
-    """One word for one thing in the help: a number's is N where it counts and X where it measures, and a switch has
-    none. Words are given where the option is."""
+    """One word for one thing in the help: a number's is N where it counts and X where it measures. Words are given
+    where the option is."""
     kind, *notes = get_args(annotation)
     for option in notes:
         if isinstance(option, OptionInfo) and option.metavar is None:
             kinds = {kind, *get_args(kind)}
-            option.metavar = "N" if int in kinds else "X" if float in kinds else " " if bool in kinds else None
+            option.metavar = "N" if int in kinds else "X" if float in kinds else None

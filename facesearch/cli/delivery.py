@@ -16,6 +16,7 @@ import typer
 from facesearch.cli import show
 from facesearch.cli.options import place
 from facesearch.errors import ExitCode, UsageError
+from facesearch.files import printable
 from facesearch.photos.addresses import is_under, name_of, parts_inside
 
 Paths = Annotated[bool, typer.Option("--paths", help="Print the paths of the photos alone, one a line.")]
@@ -144,7 +145,7 @@ def open_picture(path: Path) -> None:
         command = ["open" if sys.platform == "darwin" else "xdg-open", str(path)]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
-        show.note(f"No program was found that could show it; open {path} yourself.")
+        show.note(f"No program was found that could show it; open {printable(str(path))} yourself.")
 
 
 def _place(photos: Sequence[str], folder: Path, way: Any, roots: Sequence[str]) -> ExitCode:
@@ -154,9 +155,9 @@ def _place(photos: Sequence[str], folder: Path, way: Any, roots: Sequence[str]) 
     done, into = ("Copied", "into") if way == "copy" else ("Made links to", "in")
     known = f"; {placed.known:,} were there already" if placed.known else ""
     show.note(f"{done} {show.count(placed.new, 'photo')} {into} {folder}{known}.")
-    note_if_indexed(folder, way == "copy", roots)
+    note_if_indexed(folder, way == "copy" and placed.new > 0, roots)
     for photo, reason in placed.failed[:_LISTED]:
-        show.note(f"{photo}: {reason}.")
+        show.note(f"{printable(photo)}: {reason}.")
     if len(placed.failed) > _LISTED:
         show.note(f"... and {len(placed.failed) - _LISTED:,} more could not be read.")
     return ExitCode.SOME_UNREAD if placed.failed else ExitCode.DONE

@@ -49,7 +49,8 @@ def find(
     if found.undated:
         show.note(f"{show.count(found.undated, 'photo')} without a known date took no part.")
     if not found.photos:
-        show.note("No photo shows all of them." if len(people) > 1 else "No photo shows this person.")
+        where = "" if scope.is_whole else " in that folder or time"
+        show.note(f"No photo{where} shows {'all of them' if len(people) > 1 else 'this person'}.")
         return ExitCode.NO
     return wanted.place([each.photo for each in found.photos], found.roots)
 

@@ -29,7 +29,9 @@ def forget(
     ] = None,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="Forget all photos that are no longer on disk, and folders that are gone."),
+        typer.Option(
+            "--missing", help="Forget all photos that the last index found gone, and folders that are gone."
+        ),
     ] = False,
     person: Annotated[bool, typer.Option("--person", help="NAME|PHOTO|FOLDER is the name of a person.")] = False,
     photo: Annotated[
@@ -136,20 +138,20 @@ def _is_terminal() -> bool:
 
 def _choice_lines(chosen: "ToForget") -> list[str]:
     lines = [f"{_count(chosen.photos, chosen.faces)}:"]
-    lines += [f"  {path}" for path in chosen.paths]
+    lines += [f"  {printable(path)}" for path in chosen.paths]
     if chosen.photos > len(chosen.paths):
         lines.append(f"  ... and {chosen.photos - len(chosen.paths):,} more")
     if not chosen.gone_roots:
         lines += [_no_longer_indexed(root) for root in chosen.roots]
     lines += [
-        f"The folder {root.path} is gone, with {_count(root.photos, root.faces)}. (Is its disk mounted?)"
+        f"{printable(root.path)} is gone, with {_count(root.photos, root.faces)}. (Is its disk mounted?)"
         for root in chosen.gone_roots
     ]
     return lines
 
 
 def _no_longer_indexed(root: str) -> str:
-    return f"The folder {root} is no longer part of the gallery."
+    return f"The gallery no longer looks after {printable(root)}."
 
 
 def _note_away(chosen: "ToForget", gallery: str) -> None:

@@ -1,5 +1,6 @@
 """`facesearch galleries`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.gallery.galleries import GalleryEntry, ToDelete
+    from facesearch.gallery.upkeep.backup import Manifest
 
 
 def list_galleries(json: Json = False) -> ExitCode:
@@ -38,6 +40,8 @@ def list_galleries(json: Json = False) -> ExitCode:
 
 
 def _show_table(found: "list[GalleryEntry]") -> None:
+    from rich.text import Text
+
     rows = show.table(
         "gallery", "model", "photos", "faces", "MB", "last run", "folders", right=("photos", "faces", "MB")
     )
@@ -45,11 +49,11 @@ def _show_table(found: "list[GalleryEntry]") -> None:
         rows.add_row(
             each.name,
             "cannot be read" if each.fault else each.model or "-",
-            f"{each.photos:,}",
-            f"{each.faces:,}",
+            "-" if each.fault else f"{each.photos:,}",
+            "-" if each.fault else f"{each.faces:,}",
             f"{each.bytes_on_disk / 1e6:,.1f}",
             (each.last_run or "-")[:10],
-            "\n".join(map(printable, each.roots)) or "-",
+            Text("\n".join(map(printable, each.roots)) or "-"),
         )
     show.console().print(rows)
 
@@ -129,10 +133,9 @@ def move_library(
         done = move(Storage(gallery, progress.note), old, new, partly, progress.update)
     show.say(f"{printable(done.old)} is {printable(done.new)} now: {show.count(done.photos, 'photo')}.")
     if differ := done.looked_for - done.same:
-        show.note(
-            f"{show.count(differ, 'photo')} of them are not there or have changed; facesearch index "
-            f"{printable(done.new)}{gallery_words(gallery)} looks for them."
-        )
+        are = "1 of them is" if differ == 1 else f"{differ:,} of them are"
+        command = f"facesearch index {shlex.quote(printable(done.new))}{gallery_words(gallery)}"
+        show.note(f"{are} not there or changed; look for what is new with: {command}")
     return ExitCode.DONE
 
 
@@ -149,10 +152,14 @@ def back_up_gallery(
         progress.begin("Copying", detail="pages")
         done = back_up(Storage(gallery, progress.note), file, progress.update)
     facts = done.manifest
-    what = f"{show.count(facts.faces, 'face')} in {show.count(facts.photos, 'photo')}, {facts.size / 1e6:,.1f} MB"
+    what = f"{_holds(facts)}, {facts.size / 1e6:,.1f} MB"
     show.say(f"The gallery '{gallery}' is in {printable(str(file))}: {what}.")
     _note_own_model(facts.model)
     return ExitCode.DONE
+
+
+def _holds(facts: "Manifest") -> str:
+    return f"{show.count(facts.photos, 'photo')}, {show.count(facts.faces, 'face')}"
 
 
 def _note_own_model(model: str) -> None:
@@ -171,14 +178,13 @@ def restore_gallery(
         str | None, typer.Option("--as", help="The gallery's name; else the one that it had.", metavar="NAME")
     ] = None,
 ) -> ExitCode:
-    """Make a gallery of a backup. Nothing is written over: a gallery of that name must not be there."""
+    """Make a gallery of a backup. Nothing is overwritten: there must be no gallery of that name."""
     from facesearch.gallery.upkeep.backup import restore
     from facesearch.models.cards import model_cards
 
     done = restore(file, name, show.note)
     facts = done.manifest
-    what = f"{show.count(facts.faces, 'face')} in {show.count(facts.photos, 'photo')}, as of {facts.made}"
-    show.say(f"The gallery '{done.gallery}' is there again: {what}.")
+    show.say(f"The gallery '{done.gallery}' is restored: {_holds(facts)}, as of {facts.made}.")
     if facts.model not in model_cards():
         show.note(
             f"Its model '{facts.model}' is not here; add it with: facesearch models add FILE --name {facts.model}"

@@ -25,6 +25,7 @@ from facesearch.cli.options import Batch, Detector, Device, GalleryName, Json, P
 from facesearch.cli.progress import IndexingProgress
 from facesearch.cli.watching import WatchShown
 from facesearch.errors import ExitCode, FaceSearchError, UsageError
+from facesearch.files import printable
 from facesearch.forms import run_forms
 from facesearch.home import gallery_words
 
@@ -178,7 +179,7 @@ def show_summary(summary: "RunSummary") -> None:
     show.console().print(rows)
     where = f"gallery '{summary.gallery}'"
     if summary.photos_per_second:
-        took = f"{summary.seconds:.1f} s, {show.rate(summary.photos_per_second)}"
+        took = f"{summary.seconds:.1f} s, {show.rate(summary.photos_per_second)} once the networks were loaded"
         show.console().print(f"{show.count(summary.faces, 'new face')} in {where}: {took}.")
     else:
         show.console().print(f"Nothing is new in {where}: all photos were checked in {summary.seconds:.1f} s.")
@@ -208,7 +209,7 @@ def _people_text(grouped: "Grouped", words: str) -> str:
 
 def _list_failures(summary: "RunSummary") -> None:
     for outcome in summary.failures[:_LISTED]:
-        show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
+        show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
     more = sum(summary.failing.values()) - _LISTED
     if more > 0 or summary.unsupported:
         command = f"facesearch info --failures{gallery_words(summary.gallery)}"

@@ -8,6 +8,7 @@ import typer
 from facesearch.cli import show, store
 from facesearch.cli.options import Device, GalleryName, Json, Precision
 from facesearch.errors import ExitCode
+from facesearch.files import printable
 from facesearch.forms import gallery_forms, run_forms
 from facesearch.home import gallery_words
 
@@ -94,9 +95,9 @@ def _list_unread(gallery: "Gallery", json: bool) -> ExitCode:
         return ExitCode.DONE
     for each in gallery.unread():
         when = f" ({_TRIED_AGAIN[each.cause]})" if each.cause else ""
-        show.say(f"{each.status}: {each.path}: {each.reason}{when}")
+        show.say(f"{each.status}: {printable(each.path)}: {each.reason}{when}")
     for waiting in gallery.faces_set_aside():
-        show.say(f"faces set aside: {waiting.photo}: {waiting.reason} (tried again in every run)")
+        show.say(f"faces set aside: {printable(waiting.photo)}: {waiting.reason} (tried again in every run)")
     return ExitCode.DONE
 
 

@@ -9,6 +9,7 @@ from facesearch.cli import completion, show
 from facesearch.cli.options import Batch, Device, GalleryName, Json, Precision, Threads
 from facesearch.cli.progress import Progress
 from facesearch.errors import ExitCode
+from facesearch.files import printable
 from facesearch.forms import gallery_forms
 from facesearch.home import gallery_words
 
@@ -94,6 +95,8 @@ class _Bar:
 
 
 def _show(gallery: "Gallery", done: "Migrated") -> None:
+    from facesearch.models.cards import embedder_card
+
     which = f"The gallery '{done.gallery}'"
     if done.is_new:
         took = f"{done.seconds:.1f} s, {show.rate(done.photos_per_second)}"
@@ -106,8 +109,12 @@ def _show(gallery: "Gallery", done: "Migrated") -> None:
         )
     if done.back:
         show.note(f"{show.count(done.back, 'face')} that had been set aside: searched again.")
-    if done.lost_threshold:
-        command = f"facesearch calibrate{gallery_words(done.gallery)}"
+    command = f"facesearch calibrate{gallery_words(done.gallery)}"
+    if done.is_new and embedder_card(done.model).threshold is None:
+        show.note(
+            f"No threshold of {done.model} is known: nobody counts as the same person, until you run: {command}"
+        )
+    elif done.lost_threshold:
         show.note(
             "The threshold that was learned from the old embeddings is gone: the card's counts again, until you run: "
             f"{command}"
@@ -124,4 +131,4 @@ def _show_set_aside(gallery: "Gallery", done: "Migrated") -> None:
             command = f"facesearch info --failures{gallery_words(done.gallery)}"
             show.note(f"... and {done.photos_set_aside - _LISTED:,} more: {command} lists all.")
             return
-        show.note(f"{each.photo}: {each.reason}")
+        show.note(f"{printable(each.photo)}: {each.reason}")

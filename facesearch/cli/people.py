@@ -73,14 +73,14 @@ def group_people(
     show.facts(
         [
             ("faces", f"{found.faces:,}"),
-            ("people", f"{found.people:,}"),
+            ("people with a name or a decision", f"{found.people:,}"),
             ("groups without a name", f"{found.groups:,}"),
             ("faces that are alone", f"{found.alone:,}"),
             ("faces elsewhere than before", f"{found.moved:,}"),
             ("questions", f"{found.questions:,}"),
         ]
     )
-    show.note(f"{'All' if found.is_whole else 'New'} faces, {found.mode}: {found.seconds:.1f} s.")
+    show.note(f"Grouped {'all' if found.is_whole else 'new'} faces ({found.mode}) in {found.seconds:.1f} s.")
     if found.is_dry:
         show.note("Nothing was written.")
     elif found.groups:
@@ -104,7 +104,8 @@ def join(
 ) -> ExitCode:
     """Say that several are one person: from now on all their faces are."""
     if len(whos or ()) + (into is not None) < 2:
-        raise UsageError("Name at least two who are one person, such as: facesearch people join @17 @23")
+        command = f"facesearch people join @17 @23{gallery_words(gallery)}"
+        raise UsageError(f"Name at least two who are one person, such as: {command}")
     return show_done(opened_gallery(gallery).join(whos or [], into=into, anyway=anyway), gallery, json)
 
 
@@ -123,7 +124,7 @@ def part(
     if not faces and not photos:
         raise UsageError(
             "Name the faces, such as --faces 12,13, or a photo, such as --photos a.jpg; their ids are on: facesearch "
-            "people sheet WHO OUT.jpg"
+            f"people sheet WHO OUT.jpg{gallery_words(gallery)}"
         )
     done = opened_gallery(gallery).part(who, faces=face_ids(faces), photos=[str(photo) for photo in photos or ()])
     return show_done(done, gallery, json)

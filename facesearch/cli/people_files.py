@@ -207,7 +207,7 @@ def _show_import(done: "Imported", dry_run: bool, gallery: str) -> None:
     named, kept = ("that would be named", "to be kept") if dry_run else ("named", "kept")
     people = f" (new people: {done.people:,})" if done.people else ""
     show.say(
-        f"{show.count(done.photos, 'photo')} looked at, of which {done.naming:,} name somebody; faces {named}: "
+        f"{show.count(done.photos, 'photo')} looked at, with names in {done.naming:,} of them; faces {named}: "
         f"{done.named:,}{people}."
     )
     for number, noun, words in (

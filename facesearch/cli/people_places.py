@@ -8,6 +8,7 @@ from facesearch.cli import completion
 from facesearch.cli.options import GalleryName, Json, place
 from facesearch.cli.people import Who, face_ids, opened_gallery, show_done
 from facesearch.errors import ExitCode, UsageError
+from facesearch.home import gallery_words
 
 
 def move(
@@ -59,7 +60,8 @@ def cover(
     """Choose the face that stands for a person."""
     found = face_ids(face)
     if len(found) != 1:
-        raise UsageError("One face stands for a person; name one, such as: facesearch people cover Ann 12")
+        command = f"facesearch people cover Ann 12{gallery_words(gallery)}"
+        raise UsageError(f"One face stands for a person; name one, such as: {command}")
     return show_done(opened_gallery(gallery).cover(who, found[0]), gallery, json)
 
 

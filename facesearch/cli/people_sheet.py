@@ -11,6 +11,7 @@ from facesearch.cli import completion, delivery, show
 from facesearch.cli.options import GalleryName
 from facesearch.cli.people_list import unnamed_groups
 from facesearch.errors import ExitCode, UsageError
+from facesearch.home import gallery_words
 
 if TYPE_CHECKING:
     from facesearch.arrays import Pixels
@@ -55,14 +56,15 @@ def sheet(
     if unnamed:
         who, out = None, Path(who) if who else out
     elif not who:
-        raise UsageError("Say whose faces are to be drawn, such as: facesearch people sheet @17 --open")
+        command = f"facesearch people sheet @17 --open{gallery_words(gallery)}"
+        raise UsageError(f"Say whose faces are to be drawn, such as: {command}")
     if out is None and not open_sheet:
         raise UsageError("Say where the picture is to be, such as faces.jpg, or --open to see it.")
     from facesearch.gallery.gallery import Gallery
 
     opened = Gallery.open(gallery, "cpu", show.note)
     with opened.reading():
-        target = prepared(out, opened, "the sheet's name")
+        target = prepared(out, opened, "the sheet")
     picture = _of_person(opened, who, most or _FACES) if who else _of_groups(opened, most or _GROUPS)
     if picture is None:
         show.note("No group is without a name.")

@@ -27,6 +27,7 @@ from facesearch.cli.query_options import (
 )
 from facesearch.cli.whom import settled
 from facesearch.errors import ExitCode, UsageError
+from facesearch.files import printable
 from facesearch.forms import query_forms
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def _show_unanswered(answer: "Unanswered", json: bool) -> ExitCode:
     if json:
         show.as_json(query_forms.unanswered(answer))
     else:
-        show.note(f"{answer.photo}: {answer.reason}.")
+        show.note(f"{printable(answer.photo)}: {answer.reason}.")
     return ExitCode.NO_FACE if answer.status == Status.NO_FACE else ExitCode.SOME_UNREAD
 
 
@@ -275,4 +276,4 @@ def _draw(answers: "Sequence[Answer]", sheet: Path, is_own: bool) -> None:
     if is_own:
         sheet.chmod(0o600)
     left_out = f" It shows {shown:,} of {total:,} faces." if shown < total else ""
-    show.note(f"The contact sheet is {sheet}.{left_out}")
+    show.note(f"The contact sheet is {printable(str(sheet))}.{left_out}")

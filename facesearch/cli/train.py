@@ -106,8 +106,8 @@ def train(
     )
     lines = _Lines()
     card = run(options, Listeners(lines.on_pairs, lines.on_step, lines.on_epoch, show.note))
-    threshold = f"{card.threshold.similarity:.3f}" if card.threshold else "not known: too few people were held out"
-    show.say(f"{card.name} is ready; same person from: {threshold}.")
+    reached = f"{card.threshold.similarity:.3f}" if card.threshold else "not known, as too few people were held out"
+    show.say(f"{card.name} is ready. The similarity from which two faces are the same person: {reached}.")
     for name, reached in card.accuracy.items():
         show.say(f"{name}: {reached}")
     return ExitCode.DONE

@@ -9,6 +9,7 @@ from facesearch.cli.index import show_summary
 from facesearch.cli.options import GalleryName, Json
 from facesearch.cli.progress import IndexingProgress
 from facesearch.errors import ExitCode
+from facesearch.files import printable
 from facesearch.forms import gallery_forms
 from facesearch.home import gallery_words
 
@@ -57,13 +58,19 @@ def _note_differences(found: "Soundness") -> None:
 
     for word, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
         for path in (paths or ())[:_LISTED]:
-            show.note(f"{word}: {path}")
+            show.note(f"{word}: {printable(path)}")
         if len(paths or ()) > _LISTED:
             show.note(f"... and {len(paths or ()) - _LISTED:,} more that are {word}.")
+    if found.gone:
+        which = gallery_words(found.gallery)
+        show.note(
+            f"facesearch index{which} sees whether they have only moved; then facesearch forget --missing{which} "
+            "deletes what is gone."
+        )
     for away in found.away or ():
         show.note(kept_while_away(away, found.gallery))
     for root in found.roots_gone or ():
-        show.note(f"gone: the folder {root}")
+        show.note(f"gone: {printable(root)}")
     if found.roots_gone:
         command = f"facesearch forget --missing{gallery_words(found.gallery)}"
         show.note(f"Mount their disks; if the folders are gone for good, run: {command}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from facesearch.cli import show
+from facesearch.files import printable
 from facesearch.forms import run_forms
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class WatchShown:
             show.say(f"{time.strftime('%H:%M:%S')}  {self._text(changed)}; {took}")
             new = [outcome for outcome in summary.failures if outcome.done != "unchanged"]
             for outcome in new[:_LISTED]:
-                show.note(f"{outcome.status}: {outcome.path}: {outcome.reason}")
+                show.note(f"{outcome.status}: {printable(outcome.path)}: {outcome.reason}")
         show.flush()
 
     def end(self) -> None:

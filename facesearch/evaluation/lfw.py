@@ -76,8 +76,9 @@ def fetch(on_bytes: Callable[[int], None]) -> Path:
             warnings.simplefilter("ignore")
             fetch_lfw_pairs(data_home=str(place), subset="test", funneled=True, slice_=point, resize=None)
     except (OSError, URLError, ValueError) as error:
+        reason = getattr(error, "reason", error)
         raise FaceSearchError(
-            f"LFW could not be downloaded to {folder} ({error}); try again, or unpack it yourself and name its "
+            f"LFW could not be downloaded to {folder} ({reason}); try again, or unpack it yourself and name its "
             "folder with --data."
         ) from error
     return folder

@@ -17,6 +17,7 @@ from facesearch.models.cards import (
     embedder_card,
 )
 from facesearch.models.identity import identity_of
+from facesearch.models.weight_files import refuse_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RequestedSettings:
 
 def agreed_settings(name: str, settings: GallerySettings | None, requested: RequestedSettings) -> GallerySettings:
     """The settings of the gallery with this name, or those of a new one where it has none yet. Raises ModelError or
-    UsageError when others are requested."""
+    UsageError when others are requested, and ModelError where the weights for a new one are missing."""
     if settings is None:
         return _settings_of_a_new_one(requested)
     _refuse_others(name, settings, requested)
@@ -47,6 +48,8 @@ def agreed_settings(name: str, settings: GallerySettings | None, requested: Requ
 def _settings_of_a_new_one(requested: RequestedSettings) -> GallerySettings:
     card = embedder_card(requested.model or default_embedder())
     finder = detector_card(requested.detector or card.detector)
+    for each in (card, finder):  # before a gallery is made that could hold no other model's embeddings
+        refuse_missing(each)
     smallest = requested.min_face_px or finder.min_face_px
     side = finder.max_side if requested.max_side is None else requested.max_side
     return GallerySettings(card.name, finder.name, card.dim, smallest, side, identity_of(card, finder))
@@ -54,12 +57,14 @@ def _settings_of_a_new_one(requested: RequestedSettings) -> GallerySettings:
 
 def _refuse_others(name: str, settings: GallerySettings, requested: RequestedSettings) -> None:
     if requested.model is not None and requested.model != settings.model:
+        embedder_card(requested.model)
         raise ModelError(
             f"The gallery '{name}' holds embeddings of {settings.model}, which {requested.model} cannot be compared "
             "with; leave --model out, choose another --gallery, or change its model with: "
             f"{_migrate(name, requested.model)}"
         )
-    if requested.detector not in (None, settings.detector):
+    if requested.detector is not None and requested.detector != settings.detector:
+        detector_card(requested.detector)
         raise ModelError(
             f"The gallery '{name}' holds faces that {settings.detector} found; leave --detector out, or "
             "choose another --gallery."

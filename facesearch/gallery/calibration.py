@@ -85,8 +85,9 @@ def _refuse_few(count: int, far: float) -> None:
         return
     within_reach = next((f for f in (0.001, 0.01) if far < f and count >= _LEAST_BEYOND / f), None)
     advice = f", or ask for --far {within_reach:g}" if within_reach else ""
+    pairs = "pair of faces shares" if count == 1 else "pairs of faces share"
     raise FaceSearchError(
-        f"Only {count:,} pairs of faces share a photo, and a threshold that 1 in {round(1 / far):,} strangers reach "
+        f"Only {count:,} {pairs} a photo, and a threshold that 1 in {round(1 / far):,} strangers reach "
         f"needs {needed:,}; index more photos of several people{advice}."
     )
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesearch.errors import FaceSearchError, Note, UsageError
+from facesearch.errors import FaceSearchError, GalleryError, Note, UsageError
 from facesearch.files import printable, sync_folder
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
@@ -101,8 +101,7 @@ def delete(name: str, note: Note) -> ToDelete:
 def refuse_absent(storage: Storage) -> None:
     """Raises GalleryError when there is no such gallery; a damaged one is there."""
     if not storage.database.exists():
-        with storage.reading():  # says which others there are
-            pass
+        raise GalleryError(f"{storage.absent}.")
 
 
 def refuse_taken(name: str, advice: str) -> None:

@@ -203,10 +203,11 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
         return Exclusions(tuple(dict.fromkeys((*kept, *exclude))), defaults)
 
     def roots(self, paths: Sequence[str | Path] = (), exclusions: Exclusions | None = None) -> list[str]:
-        """These folders and photos, absolute; where none is named, those that the gallery looks after, without those
+        """These folders and photos, absolute; where none is named, those that the gallery looks after; without those
         that lie in another one and are met there. Raises UsageError where there is none."""
+        exclusions = exclusions or self.exclusions()
         if paths:
-            return [absolute(path) for path in paths]
+            return outermost(list(dict.fromkeys(map(absolute, paths))), exclusions)
         known: tuple[str, ...] = ()
         if self.database.exists():
             with Database.open(self.database) as db:
@@ -216,7 +217,7 @@ class Gallery(Probing, Looking, Browsing, Placing, Exchanging, Showing, Storing)
                 f"No folder and no photo is named, and the gallery '{self.name}' looks after none yet; name what is "
                 "to be indexed."
             )
-        return outermost(known, exclusions or self.exclusions())
+        return outermost(known, exclusions)
 
     def plan(
         self,

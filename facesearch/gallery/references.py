@@ -18,6 +18,7 @@ Who: TypeAlias = str | int  # as it is typed, or the id of a person
 WhichFace: TypeAlias = str | int  # as it is typed, or the id of a face
 WhichPhoto: TypeAlias = str | int  # its path, or its id
 
+_NEAR = 3  # names that are proposed, at most
 _MOST_DIGITS = 19  # of an id
 _NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,5})", re.DOTALL)
 
@@ -81,9 +82,12 @@ class References:
         if state is None:
             raise UnknownFaceError(f"Face {face} is no longer in the gallery '{self._gallery}'.")
         if not state.is_face:
+            change = self._db.changes.newest_of(face)
             raise UnknownFaceError(
                 f"You said that face {face} is none; take that back with: facesearch people "
-                f"undo{gallery_words(self._gallery)}."
+                f"undo {change}{gallery_words(self._gallery)}."
+                if change
+                else f"You said that face {face} is none."
             )
         return Referent(state.person, face)
 
@@ -179,12 +183,22 @@ def several(name: str, people: Sequence[int]) -> str:
 
 def nobody(name: str, known: Iterable[str], gallery: str) -> str:
     """The sentence that says that nobody has a name, with those that are spelled nearly so."""
+    advice = did_you_mean(name, known) or "check the spelling."
+    return f"Nobody in the gallery '{gallery}' has the name {printable(name)}; {advice}"
+
+
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """A question with up to three names that are spelled nearly so, or hold what was typed; empty where none is."""
     from difflib import get_close_matches
 
-    by_fold = {each.casefold(): each for each in known}
-    near = [by_fold[each] for each in get_close_matches(name.casefold(), by_fold, 3)]
-    advice = f"did you mean {' or '.join(printable(each) for each in near)}?" if near else "check the spelling."
-    return f"Nobody in the gallery '{gallery}' has the name {printable(name)}; {advice}"
+    by_fold = {_folded(each): each for each in known}
+    wanted = _folded(typed)
+    near = get_close_matches(wanted, by_fold, _NEAR) or [each for each in by_fold if wanted and wanted in each]
+    return f"did you mean {' or '.join(printable(by_fold[each]) for each in near[:_NEAR])}?" if near else ""
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ")
 
 
 def _not_one(typed: str, faces: int, number: int) -> str:

@@ -67,16 +67,17 @@ class Storage:
         with Database.open(self.database) as db:
             return db.settings.read()
 
+    @property
+    def absent(self) -> str:
+        """That there is no such gallery, and which others there are."""
+        others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
+        return f"There is no gallery '{self.name}'" + (f" (available: {', '.join(others)})" if others else "")
+
     @contextmanager
     def reading(self) -> Iterator[tuple[Database, GallerySettings]]:
         """The database for reading, and what was fixed when it was made. Raises GalleryError when there is none."""
         if not self.database.exists():
-            others = sorted(path.parent.name for path in self.directory.parent.glob("*/faces.db"))
-            raise GalleryError(
-                f"There is no gallery '{self.name}'"
-                + (f" (available: {', '.join(others)})" if others else "")
-                + f"; make it with: facesearch index PHOTOS{gallery_words(self.name)}."
-            )
+            raise GalleryError(f"{self.absent}; make it with: facesearch index PHOTOS{gallery_words(self.name)}.")
         with Database.open(self.database) as db:
             settings = db.settings.read()
             if settings is None:

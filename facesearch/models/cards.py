@@ -67,6 +67,10 @@ class IndexRecipe(Card, frozen=True, forbid_unknown_fields=True):
 
 _K = TypeVar("_K", DetectorCard, EmbedderCard)
 _R = TypeVar("_R")
+_WHAT = {
+    DetectorCard: "finds faces and does not embed them",
+    EmbedderCard: "embeds faces and does not find them",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,8 @@ def _needed(name: str, kind: type[_R]) -> _R:
     if isinstance(card, kind):
         return card
     known = ", ".join(sorted(card.name for card in cards.values() if isinstance(card, kind)))
-    raise ModelError(f"There is no model named '{printable(name)}'. Available: {known}; see: facesearch models list.")
+    wrong = f"There is no model named '{printable(name)}'" if card is None else f"'{name}' {_WHAT[type(card)]}"
+    raise ModelError(f"{wrong}. Available: {known}; see: facesearch models list.")
 
 
 def _decoded(path: Path, facts: Mapping[str, Any], was_kept: bool = False) -> ModelCard:

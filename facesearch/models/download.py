@@ -75,9 +75,17 @@ def _download_with_retries(url: str, unfinished: Path, most: int, on_bytes: OnBy
         except requests.RequestException as error:
             failure = error
     raise FaceSearchError(
-        f"{printable(url)} could not be downloaded ({printable(str(failure))}); run it again to continue from there, "
-        "or try a mirror with --from."
+        f"{printable(url)} could not be downloaded ({_reason(failure)}); run it again to continue from there, or try "
+        "a mirror with --from."
     )
+
+
+def _reason(failure: Exception | None) -> str:
+    """What a library says of a connection that was never made names its own classes."""
+    from urllib3.exceptions import HTTPError
+
+    was_reached = not (failure and failure.args and isinstance(failure.args[0], HTTPError))
+    return printable(str(failure)) if was_reached else "its server cannot be reached"
 
 
 def _continue(url: str, unfinished: Path, most: int, on_bytes: OnBytes) -> None:

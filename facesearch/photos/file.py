@@ -145,7 +145,7 @@ def open_regular(path: str) -> BinaryIO:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise PhotoError(Status.UNREADABLE, "it is not a file any more", Cause.MACHINE)
+        raise PhotoError(Status.UNREADABLE, "it is not a file", Cause.MACHINE)
     return open(handle, "rb")
 
 

@@ -187,7 +187,8 @@ def _initial_network(options: TrainingOptions) -> InitialNetwork:
 
 def _note_data(initial: InitialNetwork, people: People, others: People, note: Note) -> None:
     alone = int((np.bincount(people.who) < 2).sum())
-    held_out = f"{len(others.photos):,} photos of {len(others.names):,} others are" if others.names else "nobody is"
+    photos, names = len(others.photos), len(others.names)
+    held_out = f"{photos:,} photos of {names:,} other{'s' * (names != 1)} are" if names else "nobody is"
     note(
         f"Training on {len(people.photos):,} photos of {len(people.names):,} people; {held_out} held out."
         + (f" {alone:,} people with one photo are negatives only." if alone else "")

@@ -10,7 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 from facesearch.web.api import OPERATIONS
 from facesearch.web.openapi import operation_of
 from facesearch.web.operations import as_bytes, route
-from facesearch.web.pages import ROUTES
+from facesearch.web.pages import ROUTES, page
+from facesearch.web.refusals import is_for_programs
 from facesearch.web.service import Service
 
 _KINDS = {404: "not_there", 405: "method"}  # as the guard calls them, and what is not there
@@ -36,11 +37,18 @@ def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
-    if not request.url.path.startswith("/api/"):
+    if status == HTTPStatus.NOT_FOUND and _is_for_a_reader(request):
+        return page(request, status)
+    if not is_for_programs(request.url.path):
         return PlainTextResponse(sentence, status, headers)
     kind = _KINDS.get(status, HTTPStatus(status).name.lower())
     content = as_bytes({"error": kind, "message": sentence})
     return Response(content, status, headers, "application/json")
+
+
+def _is_for_a_reader(request: Request) -> bool:
+    """Whether a browser asks for a page."""
+    return not is_for_programs(request.url.path) and "text/html" in request.headers.get("accept", "")
 
 
 def _failed(_: Request, __: Exception) -> Response:

@@ -23,11 +23,11 @@ _IMPORTED = re.compile(r"""^(?:import|export)\b[^;"]*?"(\.[\w./]+)";""", re.MULT
 _templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
 
 
-def page(request: Request) -> Response:
-    """The document; its script shows what belongs to the address."""
+def page(request: Request, status: int = 200) -> Response:
+    """The document; its script shows what belongs to the address, and at one that is none it says so."""
     service: Service = request.app.state.service
     words = {"gallery": service.gallery.name, "modules": modules(*_FIRST)}
-    return HTMLResponse(_templates.get_template("page.html").render(words))
+    return HTMLResponse(_templates.get_template("page.html").render(words), status)
 
 
 @cache

@@ -58,7 +58,9 @@ def test_index_prints_a_summary(cli: Cli, album: Path) -> None:
     said = cli("index", album)
     assert said.code == 0
     assert re.search(r"with faces\s+9", said.out)
-    assert re.search(r"\d+ new faces in gallery 'default': [\d.]+ s, [\d.]+ photos/s\.", said.out)
+    assert re.search(
+        r"\d+ new faces in gallery 'default': [\d.]+ s, [\d.]+ photos/s once the networks were loaded\.", said.out
+    )
     again = cli("index", album)
     assert re.search(r"unchanged\s+9", again.out)
     assert "Nothing is new in gallery" in again.out

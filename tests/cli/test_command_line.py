@@ -153,7 +153,6 @@ _WORDS = {  # of options and arguments that are called so in several commands
     "model": "NAME",
     "detector": "NAME",
     "device": None,
-    "json": " ",
     "threads": "N",
     "batch": "N",
     "seed": "N",

@@ -318,7 +318,7 @@ def test_what_was_answered_before_ctrl_c_stays(
     name.type("Ann\n", "1 of 3")
     name.type("\x03", "2 of 3")
     assert name.code() == 130
-    assert "what you answered is stored" in " ".join(name.text.split())
+    assert "what you have answered is stored" in " ".join(name.text.split())
     assert list(_people(cli).values()) == ["Ann", None, None]
 
 

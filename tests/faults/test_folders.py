@@ -151,6 +151,17 @@ def test_what_was_forgotten_comes_back_when_it_is_asked_for(cli: Cli, home: Path
     assert set(_statuses(home).values()) == {"ok"}
 
 
+def test_what_was_forgotten_stays_so_when_its_file_changes(cli: Cli, home: Path, pictures: Path) -> None:
+    photo = pictures / "kept" / "a.jpg"
+    assert cli("index", pictures).code == 0
+    assert _forget(cli, photo, "--yes")["photos"] == 1
+    photo.write_bytes(photo.read_bytes() + b"a tag at its end")
+    assert cli("index", pictures).code == 0
+    assert _statuses(home)[str(photo)] == "forgotten"
+    assert cli("index", photo).code == 0  # named itself, it is wanted back
+    assert _statuses(home)[str(photo)] == "ok"
+
+
 def test_a_name_that_is_a_person_and_a_folder_must_be_said_which(
     cli: Cli, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

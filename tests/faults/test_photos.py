@@ -414,7 +414,7 @@ def test_files_that_change_while_the_run_reads_them(
     statuses: dict[str, tuple[str, str | None]] = {}
     gallery.index([album], on_outcome=lambda o: statuses.update({Path(o.path).name: (o.status, o.reason)}))
     assert statuses["a gone.jpg"] == ("unreadable", "cannot be opened: No such file or directory")
-    assert statuses["a pipe.jpg"] == ("unreadable", "it is not a file any more")
+    assert statuses["a pipe.jpg"] == ("unreadable", "it is not a file")
     assert statuses["a loop.jpg"] == ("unreadable", "cannot be opened: Too many levels of symbolic links")
     assert statuses["a text.jpg"] == ("unsupported", "its content is not an image of a known format")
     assert len(statuses) == 13

@@ -142,7 +142,7 @@ def test_a_move_to_other_photos_is_refused_and_changes_nothing(
     doctored = new / "Tiger_Woods" / next((new / "Tiger_Woods").iterdir()).name
     doctored.write_bytes(bytes(doctored.stat().st_size))  # as long as it was
     said = cli("galleries", "move", album, new, "-g", "family")
-    assert (said.code, "Of 9 photos 1 are not the same" in said.err) == (3, True)
+    assert (said.code, "Of 9 photos 1 is not the same" in said.err) == (3, True)
     assert cli("galleries", "move", album, wall, "-g", "family").code == 3
     assert cli("galleries", "move", album, wall, "-g", "family", "--partly").code == 3
     assert cli("galleries", "move", tmp_path / "unknown", new, "-g", "family").code == 3

@@ -12,7 +12,7 @@ from tests.web.opened import Opened, copied, opened
 from tests.web.trial import PHONE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator, Route
 
 
 def test_the_printed_address_leads_to_the_people_and_is_not_kept_in_the_browser(there: Opened) -> None:
@@ -84,6 +84,73 @@ def test_questions_are_answered_by_keys(there: Opened) -> None:
     there.keys("u", "u")
     there.is_saved()
     assert {**rows(there.gallery), "strangers": []} == before
+
+
+def _counted(there: Opened, page: str) -> "Locator":
+    """What the bar says of a page."""
+    return there.page.get_by_role("navigation", name="Pages").get_by_role("link", name=page)
+
+
+def test_the_bar_follows_the_page_before_the_server_is_asked(there: Opened) -> None:
+    expect(_counted(there, "Questions")).to_have_text("Questions12")
+    held: list[Route] = []
+    there.page.route("**/api/gallery", lambda route: held.append(route))
+    there.keys("ArrowRight")
+    for name in ("Ann", "Bob", "Cid"):
+        there.keys("Enter", f"={name}", "Enter")
+    expect(_counted(there, "People")).to_have_text("People3")
+    expect(there.page.get_by_role("button", name="Named")).to_have_text("Named3")
+    there.keys("u", "u", "u")
+    expect(_counted(there, "People")).to_have_text("People")
+    there.page.get_by_role("link", name="Questions").click()
+    there.page.get_by_text("12 to go").wait_for()
+    there.keys("n", "n")
+    there.page.get_by_text("The question before: No, not the same person.").wait_for()
+    there.keys("s")
+    there.page.get_by_text("2 answered, 1 skipped, 9 to go").wait_for()
+    there.page.get_by_text("The question before: Skipped.").wait_for()
+    expect(_counted(there, "Questions")).to_have_text("Questions10")
+    there.is_saved()
+    there.page.unroute("**/api/gallery")
+    for each in held:
+        each.continue_()
+
+
+def test_the_bar_counts_people_as_their_page_does_without_who_is_hidden(there: Opened) -> None:
+    for person, name in ((1, "Ann"), (2, "Bob")):
+        there.gallery.name_person(f"@{person}", name)
+    there.gallery.hide(["@2"])
+    expect(_counted(there, "People")).to_have_text("People1")
+    there.go("/people/3")
+    there.keys("n", "=Cid", "Enter")
+    expect(_counted(there, "People")).to_have_text("People2")
+    there.keys("h")
+    expect(_counted(there, "People")).to_have_text("People1")
+    there.is_saved()
+
+
+def test_an_address_that_is_none_leads_back_to_people(there: Opened) -> None:
+    there.watched.expected = "404"
+    for path in ("/nothing", "/people/99999", "/photos/99999"):
+        there.go(path)
+        expect(there.page.get_by_role("button", name="Try again")).to_have_count(0)
+        there.page.get_by_role("main").get_by_role("link", name="Go to People").click()
+        there.page.get_by_role("heading", level=1, name="People").wait_for()
+        there.grid.get_by_role("gridcell").nth(1).wait_for()
+    missing = there.context.request.get(f"{there.served.origin}/nothing", headers={"accept": "*/*"})
+    assert (missing.status, missing.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("far", "compared", "said"),
+    [(0.000446, 1000, "about 0.4 of them"), (0.0123, 1000, "about 12.3 of them"), (1e-6, 1000, "fewer than 0.1 of")],
+)
+def test_what_happens_by_chance_is_said_as_the_command_line_says_it(
+    there: Opened, far: float, compared: int, said: str
+) -> None:
+    answer = {"threshold": 0.4, "far": far, "learned": False, "compared": compared, "cohort": 0}
+    sentences = "(answer) => import('/static/texts.js').then((texts) => texts.searchTexts.whySentences(answer))"
+    assert said in " ".join(there.page.evaluate(sentences, answer))
 
 
 def test_a_person_is_added_to_a_photo_by_keys(there: Opened) -> None:

@@ -159,7 +159,7 @@ def test_groups_that_are_selected_are_named_together(there: Opened) -> None:
 def test_passers_by_are_told_in_one_act(there: Opened) -> None:
     small = [each for each in there.gallery.people() if not each.name and each.faces < 10]
     there.page.get_by_role("button", name="Passers-by").click()
-    there.page.get_by_role("button", name="fewer than 10").click()
+    there.page.get_by_role("button", name=f"fewer than 10 faces ({len(small)} groups)").click()
 
     def kinds() -> list[str]:
         return [each.kind for each in there.gallery.people() if each.id in {one.id for one in small}]

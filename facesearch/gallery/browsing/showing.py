@@ -9,6 +9,7 @@ from facesearch.gallery.references import UnknownFaceError, UnknownPhotoError
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.tables.picture_sources import FaceSource, PhotoGoneError, PhotoSource, load_source
 from facesearch.geometry.squares import square_about
+from facesearch.home import gallery_words
 from facesearch.photos.encoding import AROUND, FACE_SIDE
 from facesearch.photos.pool import Decoders
 
@@ -35,7 +36,9 @@ class Showing(Storage):
         if source is None:
             raise UnknownFaceError(f"The gallery '{self.name}' has no face {face}; it may have been deleted.")
         if not source.can_be_cut:
-            raise PhotoGoneError(f"Face {face} lies outside of its photo; run: facesearch check.")
+            raise PhotoGoneError(
+                f"Face {face} lies outside of its photo; run: facesearch check{gallery_words(self.name)}."
+            )
         kept = self.thumbnails.read([source]) if side == FACE_SIDE else {}
         return FaceToShow(source, kept.get(face))
 

@@ -59,6 +59,8 @@ class Selection:
         """Whether what is known of a file is enough."""
         if known is None or known.status in (*ABSENT, Status.PAIRED) or self._is_wanted_again(known):
             return False
+        if known.status == Status.FORGOTTEN:
+            return True  # a tag that is written into it does not bring its faces back
         if known.status in (*FAILURES, *WAITING) and self._may_help(known):
             return False
         return known.agrees_with(file)

@@ -137,7 +137,7 @@ def recorded_run(
         run = db.runs.begin()
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, FaceSearchError):
         with suppress(FaceSearchError), db.transaction():
             db.runs.end(run, tally.done())
         raise

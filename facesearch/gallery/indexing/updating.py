@@ -279,8 +279,8 @@ def _now_left_out(root: str, photos: int, gallery: str) -> str:
     are, them = ("1 photo is", "it") if photos == 1 else (f"{photos:,} photos are", "them")
     return (
         f"In {printable(root)} {are} left out now, and found no longer; what is known of {them}, names too, is kept "
-        f"until nothing leaves {them} out any more. To delete it: facesearch forget PHOTO or "
-        f"FOLDER{gallery_words(gallery)}."
+        f"until nothing leaves {them} out any more. To delete it: facesearch forget "
+        f"PATH{gallery_words(gallery)}."
     )
 
 

@@ -14,7 +14,11 @@ def unreachable(db: Database) -> list[Away]:
     """The folders that cannot be seen, each with the reason and how many photos that were there when they were last
     looked for. Unlike for `index`, which may find a folder's photos at another place, this is so too of a folder that
     has vanished: a disk that is pulled out leaves nothing behind."""
-    found = {each.folder: each for root in db.roots.paths() for each in _under(db, root)}
+    found: dict[str, Away] = {}
+    for each in (each for root in db.roots.paths() for each in _under(db, root)):
+        known = found.get(each.folder)  # of a root in that folder, whose photos are among the folder's
+        if known is None or known.photos < each.photos:
+            found[each.folder] = each
     return list(found.values())
 
 

@@ -196,6 +196,15 @@ class Changes:
             found.update(face for (face,) in rows)
         return found
 
+    def newest_of(self, face: int) -> int | None:
+        """The newest change that holds and has written this face's row; None where there is none."""
+        row = self._conn.execute(
+            "SELECT max(changes.id) FROM changed JOIN changes ON changes.id = change_id "
+            f"WHERE table_name = 'faces' AND row_id = ? AND {_HOLDS}",
+            (face,),
+        ).fetchone()
+        return row[0] if row else None
+
     def undo_of(self, change: int) -> int | None:
         """The newest undo, which holds, of a change."""
         row = self._conn.execute(

@@ -31,7 +31,7 @@ class Scope:
         for option, date in (("since", self.since), ("until", self.until)):
             if date is not None and not _is_date(date):
                 raise UsageError(
-                    f"{option} must be a date such as 2024, 2024-07 or 2024-07-31, not {printable(date)}."
+                    f"--{option} must be a date such as 2024, 2024-07 or 2024-07-31, not {printable(date)}."
                 )
         if self.since and self.until and self.since[: len(self.until)] > self.until:
             raise UsageError(f"No photo was taken since {self.since} and until {self.until}; exchange the two.")

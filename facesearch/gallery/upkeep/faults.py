@@ -46,7 +46,7 @@ def faults(path: Path) -> Iterator[str]:
             yield from _faults_of_faces(conn, settings.dim if settings else None)
             yield from faults_of_decisions(conn)
         except OF_SQLITE as error:
-            yield f"it cannot be read to its end ({error})"
+            yield f"the database cannot be read to its end ({error})"
 
 
 def _faults_of_sqlite(conn: sqlite3.Connection) -> Iterator[str]:

@@ -10,7 +10,7 @@ from facesearch.files import printable
 from facesearch.gallery import contents
 from facesearch.gallery.database import Database
 from facesearch.gallery.records.facts import Forgotten
-from facesearch.gallery.references import AmbiguousNameError, several
+from facesearch.gallery.references import AmbiguousNameError, did_you_mean, several
 from facesearch.gallery.storage import Storage
 from facesearch.gallery.store.stores import follow, follow_forgotten
 from facesearch.gallery.tables.removal import Removal, StoredPhoto
@@ -29,7 +29,7 @@ class AmbiguousError(UsageError):
     """What is to be forgotten names a person and a photo or folder."""
 
 
-class UnknownError(FaceSearchError):
+class UnknownError(UsageError):
     """The gallery knows nothing of that name."""
 
 
@@ -170,10 +170,9 @@ def _meant(storage: Storage, db: Database, what: str, kind: Kind | None) -> tupl
         found = tuple(each for each in found if each == kind)
     if not found:
         neither = {"person": "no person", "photo": "no photo or folder", None: "neither a person nor a photo"}[kind]
-        raise UnknownError(
-            f"The gallery '{storage.name}' knows {neither} {printable(what)}; give a name, or the path of a photo or "
-            "of a folder."
-        )
+        near = "" if kind == "photo" else did_you_mean(what, (name for _, name in db.people.named()))
+        advice = near or "give a name, or the path of a photo or of a folder."
+        raise UnknownError(f"The gallery '{storage.name}' knows {neither} {printable(what)}; {advice}")
     if len(found) > 1:
         raise AmbiguousError(
             f"{printable(what)} is a person and also a photo or folder; say which is meant: --person or --photo."

@@ -1,6 +1,7 @@
 """A library of photos has moved to another place: the gallery follows, and nothing is embedded again."""
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def move(
             raise FaceSearchError(
                 f"The gallery '{storage.name}' holds {taken:,} photos of these paths in {printable(new)} already, "
                 f"so nothing was changed; facesearch index "
-                f"{printable(new)}{gallery_words(storage.name)} finds moved photos by their content."
+                f"{shlex.quote(printable(new))}{gallery_words(storage.name)} finds moved photos by their content."
             )
         if not any(is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
             writable.roots.add([new])
@@ -103,8 +104,9 @@ def _refuse_others(compared: _Compared, new: str, partly: bool) -> None:
     advice = "name the folder that has the photos of the old one"
     if compared.same:
         advice += ", or add --partly, and the next index looks for the others there"
+    are = "is" if differ == 1 else "are"
     raise RootError(
-        f"Of {compared.total:,} photos {differ:,} are not the same in {printable(new)} (the first: "
+        f"Of {compared.total:,} photos {differ:,} {are} not the same in {printable(new)} (the first: "
         f"{printable(compared.first)}), so nothing was changed; {advice}."
     )
 

@@ -7,7 +7,7 @@ import { draw, gallery, markPage, showHelp } from "./frame/frame.js";
 import { addKeys, useKeys } from "./frame/keys.js";
 import { failure } from "./frame/notices.js";
 import { forgetView, undoLast } from "./frame/queue.js";
-import { keepPlace, navigate, onAddress } from "./frame/router.js";
+import { keepPlace, onAddress } from "./frame/router.js";
 import { begin } from "./frame/state.js";
 import { errors, frame, help } from "./texts.js";
 
@@ -86,8 +86,11 @@ function viewOf(path) {
 }
 
 function noPage(place) {
-  const back = button(frame.toPeople, () => navigate("/people"), { kind: "main" });
-  fill(place, h("div", { class: "empty" }, h("h1", {}, frame.noPage), back));
+  fill(place, h("div", { class: "empty" }, h("h1", {}, frame.noPage), toPeople()));
+}
+
+function toPeople() {
+  return h("a", { class: "button main", href: "/people" }, frame.toPeople);
 }
 
 function showAgain(mine, { path, query }) {
@@ -97,7 +100,8 @@ function showAgain(mine, { path, query }) {
 function showError(error, again) {
   const message = error.name === "ApiError" ? error.message : errors.page(error.message);
   const retry = button(frame.retry, again, { kind: "main" });
-  fill(main, h("div", { class: "empty" }, h("h1", {}, message), retry));
+  const isGone = error.status === 404; // to ask once more cannot help
+  fill(main, h("div", { class: "empty" }, h("h1", {}, message), isGone ? toPeople() : retry));
   arrive(false);
   if (error.kind === "lost") whenBack(turn, again);
 }

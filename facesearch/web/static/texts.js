@@ -90,7 +90,9 @@ export const questionTexts = {
   isOfGroup: "Is the face on the left the person on the right?",
   isThis: (name) => `Is the face on the left ${apart(name)}?`,
   group: "No name yet",
-  askedAgain: "Taken back.",
+  skipped: "Skipped",
+  before: (words) => `The question before: ${words}.`,
+  askedAgain: "Taken back: this question is asked again.",
   alone: "A single face",
   left: "On the left",
   right: "On the right",
@@ -107,7 +109,8 @@ export const questionTexts = {
   stranger: "A stranger",
   noFace: "Left is no face",
   progressLabel: "Questions answered",
-  progress: (done, left) => `${number(done)} answered, ${number(left)} to go`,
+  progress: (done, skipped, left) =>
+    [`${number(done)} answered`, skipped && `${number(skipped)} skipped`, `${number(left)} to go`].filter(Boolean).join(", "),
   spoken: (asked, { person_a: a, person_b: b }) =>
     `${asked} Left: ${a ? `${personOf(a)}, ${count(a.faces, "face")}` : "a single face"}. Right: ${b ? `${personOf(b)}, ${count(b.faces, "face")}` : "a single face"}.`,
   answered: (reply, { kind, person_a: a, person_b: b }) => {
@@ -220,13 +223,14 @@ export const photoTexts = {
 };
 
 const share = (far) => `1 in ${number(Math.max(1, Math.round(1 / far)))}`;
-const few = (n) => (n < 0.1 ? "fewer than 0.1" : n < 10 ? n.toFixed(1) : number(Math.round(n)));
+const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const few = (n) => (n < 0.05 ? "fewer than 0.1" : `about ${tenths.format(n)}`); // as the command line says it
 const value = (n) => n.toFixed(3);
 
 export const searchTexts = {
   title: "Search",
   stays: "The photo never leaves this machine: facesearch looks at it here, keeps it in memory for some minutes, and stores nothing.",
-  drop: "Drop a photo here to see who is on it",
+  drop: "Drop a photo here to see who is in it",
   paste: "Or paste one with Ctrl+V.",
   choose: "Choose a photo",
   dropOther: "Drop the second photo here",
@@ -249,7 +253,7 @@ export const searchTexts = {
   yourPhoto: "Your photo",
   askedFace: "The face that is searched for",
   faceOf: (i, n) => (n === 1 ? "The face" : `Face ${i} of ${n}`),
-  facesFound: (n) => (n === 0 ? "No face was found." : n === 1 ? "1 face." : `${number(n)} faces: choose one by a click.`),
+  facesFound: (n) => (n === 1 ? "1 face." : `${number(n)} faces: choose one by a click.`),
   noFace: "No face was found in this photo. Try one where the face is larger, or less turned away.",
   nobody: "A single face",
   group: "No name yet",
@@ -274,19 +278,19 @@ export const searchTexts = {
     if (same === null) return `Judged ${value(judged)}${seen}, but both faces are too small to tell.`;
     return `Judged ${value(judged)}${seen}: ${gap} ${same ? "over" : "under"} the threshold.`;
   },
-  bestWhy: (best, { threshold, far, compared, by_chance: byChance }) => {
+  bestWhy: (best, { threshold, far, compared }) => {
     if (threshold === null) return "No threshold of this model is known, so nobody can say which similarity means the same person.";
     if (best.same === null) return "Both faces are too small to tell; a larger photo would help.";
-    const chance = far && compared ? ` By chance about ${few(byChance ?? far * compared)} strangers of the ${count(compared, "face")} here reach that, so look before you believe it.` : "";
+    const chance = far && compared ? ` By chance ${few(far * compared)} strangers of the ${count(compared, "face")} here reach that, so look before you believe it.` : "";
     return best.same
       ? `The nearest face is judged ${value(best.judged)}; from ${value(threshold)} on it counts as the same person.${chance}`
       : `The nearest face is judged ${value(best.judged)}; ${value(threshold)} would be needed.`;
   },
   why: "Why?",
-  whySentences: ({ threshold, far, learned, compared, by_chance: byChance, cohort }) => [
+  whySentences: ({ threshold, far, learned, compared, cohort }) => [
     threshold === null ? "No threshold of this model is known." : `Two faces count as the same person from a judged value of ${value(threshold)} on${learned ? ", which was learned from this gallery's own photos" : ""}.`,
     far ? `Of pairs of strangers, ${share(far)} reach that by chance.` : null,
-    far && compared ? `${count(compared, "face")} were compared, so about ${few(byChance ?? far * compared)} of them would reach it though they are strangers'.` : null,
+    far && compared ? `${count(compared, "face")} were compared, so ${few(far * compared)} of them would reach it though they are strangers'.` : null,
     cohort
       ? `A judged value is the similarity, less what both faces have in common with everybody: that is measured by ${count(cohort, "person", "people")} of this gallery.`
       : "The judged value is the similarity: this gallery has too few people to measure how common a face is.",
@@ -296,10 +300,10 @@ export const searchTexts = {
     threshold === null
       ? "No threshold of this model is known."
       : `Judged ${value(judged)}, ${value(Math.abs(judged - threshold))} ${judged >= threshold ? "over" : "under"} the threshold of ${value(threshold)}${same === null ? ", but both faces are too small to tell" : ""}.`,
+  // Nothing where the server's own sentence says it: for a photo without a face, and one that is no longer kept.
   afterError: (status) =>
     ({ 415: "Choose another file: a JPEG, PNG, WebP, HEIC, AVIF, TIFF or raw photo.", 413: "Choose a smaller copy of it.",
-       422: "Choose a photo where the face is larger, or less turned away.", 404: "Give the photo once more.",
-       503: "People can still be seen and named; only searching waits for that." })[status] ?? "Try it again.",
+       422: "", 404: "", 503: "People can still be seen and named; only searching waits for that." })[status] ?? "Try it again.",
 };
 
 const today = () => new Date().toDateString();
@@ -386,7 +390,7 @@ const modes = {
 
 export const groupingTexts = {
   title: "Group anew",
-  words: "Puts all faces into groups again. What you have said of people stays; groups without a name may change.",
+  words: "Puts all faces into groups again. The names and answers that you gave stay as they are; groups without a name may change.",
   how: "How",
   mode: (mode) => modes[mode] ?? "As before",
   start: "Group all faces",
@@ -444,7 +448,7 @@ const todo = {
   file: "Reading these files failed. Saving them anew with another program may help; they are tried again when they change.",
   machine: "The disk, a share, permissions or too little memory were the reason. They are tried again in every run.",
   option: "They are larger than the limit. Run facesearch index with a higher --max-megapixels.",
-  package: "A package that reads them is missing. Install it, and index again.",
+  package: "A package that reads them is missing. Install it as it is said beside each photo, and index again.",
 };
 
 export const failureTexts = {
@@ -516,8 +520,8 @@ export const people = {
   toGallery: "Open the gallery's page",
   small: "Passers-by…",
   smallTitle: "Who was only passing by?",
-  smallWhy: "Passers-by are seldom in many photos. Strangers are found as before and never asked about; to name one takes that back.",
-  fewer: (n) => `All without a name who have fewer than ${number(n)} faces`,
+  smallWhy: "People who were only passing by are seldom in many photos. Choose whom to make strangers: they move to the end of this page, and you are never asked about them. Give a stranger a name, and they are back.",
+  fewer: (n, groups) => `Without a name, fewer than ${number(n)} faces${groups === null ? "" : ` (${count(groups, "group")})`}`,
   joinTwo: "Select two or more people to join them: the space bar selects.",
   notFaceAlone: "This is for a single face; open the group and select the faces that are none.",
   arrowKeys: "← ↑ → ↓",

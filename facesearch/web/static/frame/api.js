@@ -7,15 +7,17 @@ const gallery = encodeURIComponent(document.body.dataset.gallery); // the server
 const WAIT_MS = 60_000; // for an answer; a first search loads networks
 
 /** A call that failed. `kind` is the server's word for it, "lost" where the server cannot be reached, "ended" where
- * the session is over; `people` are the ids that it is about, `change` is that of the log that stands in the way. */
+ * the session is over; `people` are the ids that it is about, `change` is that of the log that stands in the way;
+ * `content` is all that the server said. */
 export class ApiError extends Error {
-  constructor(kind, status, message, people = [], change = null) {
+  constructor(kind, status, message, content = {}) {
     super(message);
     this.name = "ApiError";
     this.kind = kind;
     this.status = status;
-    this.people = people;
-    this.change = change;
+    this.people = content.people ?? [];
+    this.change = content.change ?? null;
+    this.content = content;
   }
 }
 
@@ -106,5 +108,5 @@ async function contentOf(response) {
 function refused(status, content) {
   if (status === 401) return new ApiError("ended", status, errors.ended);
   if (content.error === "ending") return new ApiError("lost", status, errors.lost); // to be sent again when it is back
-  return new ApiError(content.error ?? "error", status, content.message ?? errors.unknown(status), content.people, content.change);
+  return new ApiError(content.error ?? "error", status, content.message ?? errors.unknown(status), content);
 }

@@ -6,11 +6,11 @@ import { shown } from "./dialogs.js";
 import { button, fill, h, isolated } from "./dom.js";
 import { areOn, keysNow, switchKeys } from "./keys.js";
 import { bannerPlace, regions } from "./notices.js";
-import { canUndo, onPending, pending, undoLast } from "./queue.js";
+import { canUndo, onPending, pending, reading, undoLast } from "./queue.js";
 import { watch } from "./state.js";
 
 const FIRST_MS = 400; // after the first state: the faces go before, the facts of a large gallery take a while
-const QUIET_MS = 2_500;
+const QUIET_MS = 2_000;
 
 /** The pages of the bar, by the first word of their address. */
 export const PAGES = ["people", "questions", "search", "log", "gallery"];
@@ -113,18 +113,21 @@ function recount() {
 
 async function count() {
   if (pending()) return recount();
+  const knewAll = reading();
   try {
-    const facts = await get("/api/gallery");
+    const [facts, named] = await Promise.all([get("/api/gallery"), get("/api/people", { list: "named", n: 1 })]);
+    if (!knewAll()) return recount();
     isCounted = true;
-    showCounts({ people: facts.people, questions: facts.questions, gallery: facts.failures?.length });
+    showCount("people", named.total); // as the page of people counts them: without those who are hidden
+    showCount("questions", facts.questions);
+    showCount("gallery", facts.failures?.length);
   } catch {
     // the counts stay as they are; the banner says where the server is lost
   }
 }
 
-function showCounts(found) {
-  for (const [page, n] of Object.entries(found)) {
-    counts[page].hidden = !n;
-    counts[page].textContent = n ? number(n) : "";
-  }
+/** Shows a number beside a page of the bar; none for 0. The page itself says it ahead of the server. */
+export function showCount(page, n) {
+  counts[page].hidden = !n;
+  counts[page].textContent = n ? number(n) : "";
 }

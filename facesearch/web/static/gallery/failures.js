@@ -21,8 +21,13 @@ export function failuresOf({ total, failures, skipped: kinds }) {
     total === 0 ? h("p", { class: "quiet-text" }, texts.none) : h("p", { class: "quiet-text" }, texts.total(total)),
     ...[...Map.groupBy(failures, kindOf)].map(([kind, all]) => groupOf(kind, all)),
     total > failures.length && h("p", { class: "quiet-text" }, texts.more(total - failures.length)),
-    skipped.length > 0 && h("details", { class: "failure-group" }, h("summary", {}, texts.others), h("ul", {}, skipped)),
+    skipped.length > 0 && othersOf(skipped, kinds.some(({ install }) => install)),
   ];
+}
+
+// Open where something can be done: a package reads them.
+function othersOf(rows, open) {
+  return h("details", { class: "failure-group", open }, h("summary", {}, texts.others), h("ul", {}, rows));
 }
 
 function kindOf({ status, cause }) {

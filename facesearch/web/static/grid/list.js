@@ -35,6 +35,11 @@ export class List {
     return this.items[index];
   }
 
+  /** Whether all items have arrived. */
+  get isAllThere() {
+    return this.isKnown && this.items.filter((item) => item !== undefined).length === this.total;
+  }
+
   /** Where an item is among those that have arrived; -1 where it is not. */
   indexOf(id) {
     return this.items.findIndex((item) => item !== undefined && this.key(item) === id);

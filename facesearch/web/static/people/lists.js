@@ -8,7 +8,7 @@ import { count, date, people } from "../texts.js";
 /** The lists, as they stand below one another. */
 export const LISTS = ["named", "groups", "alone", "strangers", "hidden"];
 
-const CAPTION_PX = { named: 44, groups: 26, alone: 26, strangers: 44, hidden: 44 };
+const CAPTION_PX = { named: 62, groups: 26, alone: 26, strangers: 62, hidden: 62 }; // a name may take two lines
 const folded = { alone: true, strangers: true, hidden: true }; // as the user left them
 
 /** Remembers whether a list is folded. */
@@ -40,6 +40,13 @@ export function listOf(name) {
   };
   const failed = (error) => error.kind !== "lost" && failure(error, { slot: "list" });
   return new List(load, { key: isFaces ? (face) => face.face_id : (person) => person.id, failed });
+}
+
+/** How many people without a name have fewer faces, the hidden ones too; null where not all have arrived. */
+export function smallerThan(n, { groups, hidden }) {
+  if (![groups, hidden].every((list) => list.isAllThere)) return null;
+  const unnamed = [...groups.items, ...hidden.items].filter(({ name, kind }) => !name && kind === "person");
+  return unnamed.filter(({ faces }) => faces < n).length;
 }
 
 function lookOfPerson(person) {

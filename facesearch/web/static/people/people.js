@@ -3,6 +3,7 @@
 import { get } from "../frame/api.js";
 import { ask } from "../frame/dialogs.js";
 import { button, fill, h } from "../frame/dom.js";
+import { showCount } from "../frame/frame.js";
 import { useKeys } from "../frame/keys.js";
 import { failure } from "../frame/notices.js";
 import { onPending, pending } from "../frame/queue.js";
@@ -13,7 +14,7 @@ import { stepInto } from "../grid/grid_keys.js";
 import { forgetFailed } from "../grid/images.js";
 import { frame, number, people } from "../texts.js";
 import { Acts } from "./acts.js";
-import { keepFolded, listOf, LISTS, sectionsOf } from "./lists.js";
+import { keepFolded, listOf, LISTS, sectionsOf, smallerThan } from "./lists.js";
 import { loadNames } from "./names.js";
 import { Panel } from "./panel.js";
 import { Target } from "./target.js";
@@ -155,6 +156,7 @@ class People {
   }
 
   showChips() {
+    if (page === this && this.lists.named.isKnown) showCount("people", this.lists.named.total);
     const shown = LISTS.filter((name) => this.lists[name].total > 0);
     const signature = shown.map((name) => `${name} ${this.lists[name].total}`).join();
     const isKnown = LISTS.every((name) => this.lists[name].isKnown);
@@ -241,7 +243,7 @@ class People {
   }
 
   async ignoreSmall() {
-    const choices = SMALL.map((n) => ({ value: n, words: people.fewer(n) }));
+    const choices = SMALL.map((n) => ({ value: n, words: people.fewer(n, smallerThan(n, this.lists)) }));
     const n = await ask({ title: people.smallTitle, text: people.smallWhy, choices });
     if (n) this.acts.ignoreBelow(n);
   }

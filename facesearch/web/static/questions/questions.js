@@ -4,6 +4,7 @@ import { get } from "../frame/api.js";
 import { decideAnswer } from "../frame/deciding.js";
 import { ask } from "../frame/dialogs.js";
 import { button, fill, h, isolated } from "../frame/dom.js";
+import { showCount } from "../frame/frame.js";
 import { useKeys } from "../frame/keys.js";
 import { failure, say } from "../frame/notices.js";
 import { pending, reading, send, undoLast } from "../frame/queue.js";
@@ -26,6 +27,7 @@ class Questions {
   #faces = new Faces();
   #answered = 0;
   #total = 0;
+  #isKnown = false; // whether the server has said how many there are
   #fetching = null;
   #isOld = false; // what the fetch under way brings
   #deafUntil = 0;
@@ -102,8 +104,13 @@ class Questions {
     const sameNow = shown && (await sameAmong(fresh(), shown));
     const isOver = shown && !sameNow && knewAll();
     if (sameNow) shown.listedAs = keyOf(sameNow);
-    if (knewAll()) this.#total = total;
+    if (knewAll()) this.#know(total);
     this.#take(fresh().filter((each) => each !== sameNow), isOver);
+  }
+
+  #know(total) {
+    this.#total = total;
+    this.#isKnown = true;
   }
 
   // What is asked stays while it can be answered: the user looks at it.
@@ -154,7 +161,8 @@ class Questions {
     const left = Math.max(this.#open.length, this.#total - this.#skipped.length);
     this.progress.max = this.#answered + left || 1;
     this.progress.value = this.#answered;
-    fill(this.counted, texts.progress(this.#answered, left));
+    fill(this.counted, texts.progress(this.#answered, this.#skipped.length, left));
+    if (this.#isKnown) showCount("questions", Math.max(this.#open.length, this.#total));
     this.counted.parentElement?.toggleAttribute("hidden", !this.#answered && !left);
   }
 
@@ -196,7 +204,7 @@ class Questions {
     move();
     const body = { kind, a: a.face_id, b: b.face_id, reply, ...(into === undefined ? {} : { into }) };
     const words = texts.answered(reply, question);
-    fill(this.last, words);
+    fill(this.last, texts.before(words));
     send({
       path: "/api/questions/answer", body, words, again: move, isQuiet: true, decide: decideAnswer(body),
       revert: () => this.#back(question), settle: () => this.#settled(),
@@ -238,6 +246,7 @@ class Questions {
     this.#skipped.push(listedAs(question));
     keepPlace({ skipped: this.#skipped });
     this.#open.shift();
+    fill(this.last, texts.before(texts.skipped));
     this.draw();
     if (this.#open.length <= FEW) this.fetch().catch(failure);
   }

@@ -41,11 +41,11 @@ export class PhotoSlot {
   }
 
   /** Gives a photo of the user's to this machine's server, which looks for faces. One that is still
-   * on its way is given up. Throws what `upload` throws. */
+   * on its way is given up. A photo without a face is held, too. Throws what `upload` throws. */
   async take(file) {
     this.#sending?.abort();
     this.#sending = new AbortController();
-    const photo = await upload("/api/uploads", {}, file, { signal: this.#sending.signal });
+    const photo = await upload("/api/uploads", {}, file, { signal: this.#sending.signal }).catch(withoutFace);
     held.set(String(photo.upload), photo);
     if (held.size > HELD) held.delete(held.keys().next().value);
     this.#fill(photo);
@@ -102,7 +102,7 @@ export class PhotoSlot {
       boxLayer(this.#photo, items, (item) => this.#choose(Number(item.key))),
     );
     frame.style.setProperty("--ratio", String(width / height));
-    this.element.replaceChildren(frame, h("p", { class: "slot-words" }, texts.facesFound(faces.length)));
+    this.element.replaceChildren(frame, ...(faces.length ? [h("p", { class: "slot-words" }, texts.facesFound(faces.length))] : []));
   }
 
   #choose(number) {
@@ -112,4 +112,10 @@ export class PhotoSlot {
     this.element.querySelector(`[data-key="${number}"]`)?.focus();
     this.#chosen();
   }
+}
+
+// A photo without a face is refused, and yet kept by the server, to be shown.
+function withoutFace(error) {
+  if (error.kind === "no_face_in_upload") return error.content;
+  throw error;
 }

@@ -98,11 +98,16 @@ class Search {
     this.file.click();
   }
 
+  /** The place that the next photo goes to. */
+  get next() {
+    return this.isComparing && this.first.isFilled ? this.second : this.first;
+  }
+
   /** Takes what was dropped, pasted or chosen: the first of several photos. */
   async takeOf(files) {
     if (!files.length) return;
     if (files.length > 1) say(texts.onlyFirst);
-    await this.take(files[0], this.isComparing ? this.second : this.first);
+    await this.take(files[0], this.next);
   }
 
   /** Takes a photo into a place. */
@@ -114,8 +119,15 @@ class Search {
       if (this.isLeft) return;
       if (slot === this.first) keepPlace({}, { face: null, upload: slot.query?.upload ?? null, n: slot.query?.face ?? null });
     } catch (error) {
-      if (turn === this.#turn && !this.isLeft && !wasAborted(error)) this.#failed(error);
+      if (turn === this.#turn && !this.isLeft && !wasAborted(error)) this.#notTaken(slot, error);
     }
+  }
+
+  // What was there before goes: it is not what the error is about.
+  #notTaken(slot, error) {
+    slot.clear();
+    if (slot === this.first) keepPlace({}, { face: null, upload: null, n: null });
+    this.#failed(error);
   }
 
   /** Searches or compares, whichever is meant now. */
@@ -123,7 +135,7 @@ class Search {
     if (this.isLeft) return undefined;
     this.#arrange();
     const { query } = this.first;
-    if (this.first.isFilled && !query) return this.#ended(texts.noFace);
+    if (this.#isFaceless(this.first) || (this.isComparing && this.#isFaceless(this.second))) return this.#refused(texts.noFace);
     if (!query) return undefined;
     if (query.upload) keepPlace({}, { upload: query.upload, n: query.face });
     const turn = this.#begin(texts.searching);
@@ -133,6 +145,10 @@ class Search {
     } catch (error) {
       if (turn === this.#turn && !this.isLeft) this.#failed(error);
     }
+  }
+
+  #isFaceless(slot) {
+    return slot.isFilled && !slot.query;
   }
 
   async #found() {
@@ -173,10 +189,14 @@ class Search {
   }
 
   #failed(error) {
-    this.#ended("");
     this.#arrange();
-    fill(this.results, h("div", { class: "card search-failed" }, h("p", {}, error.message), h("p", {}, texts.afterError(error.status))));
-    say(error.message);
+    this.#refused(error.message, texts.afterError(error.status));
+  }
+
+  #refused(words, advice = null) {
+    this.#ended("");
+    fill(this.results, h("div", { class: "card search-failed" }, h("p", {}, words), advice && h("p", {}, advice)));
+    say(words);
   }
 
   /** Opens the place of a second photo. */
@@ -216,7 +236,7 @@ let view = null;
 export function mount(main, { query }) {
   view = new Search(main, query);
   const shown = view;
-  useKeys([{ key: "o", shown: "O", words: texts.choose, run: () => shown.pick(shown.isComparing ? shown.second : shown.first) }]);
+  useKeys([{ key: "o", shown: "O", words: texts.choose, run: () => shown.pick(shown.next) }]);
   ends = new AbortController();
   listen(main, view, ends.signal);
   get("/api/search/ready").catch(() => {}); // the networks load while the user looks for a photo; a search says what is wrong
