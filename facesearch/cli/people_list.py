@@ -48,7 +48,7 @@ def list_people(
     _show_people(shown)
     show.say(_summary(found))
     if len(shown) < len(found):
-        show.note(f"{len(shown):,} of {len(found):,} are shown; --all shows the others, too.")
+        show.note(f"Shown: {len(shown):,} of {len(found):,}; --all shows the others, too.")
     return ExitCode.DONE
 
 

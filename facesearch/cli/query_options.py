@@ -17,7 +17,9 @@ Most = Annotated[
     int | None,
     typer.Option("--k", "-k", help="How many people: 5.", min=limits.MATCHES.least, max=limits.MATCHES.most),
 ]
-Every = Annotated[bool, typer.Option("--all", help="Every photo with a face that counts as the same person, a photo a row.")]
+Every = Annotated[
+    bool, typer.Option("--all", help="Every photo with a face that counts as the same person, a photo a row.")
+]
 Person = Annotated[
     str | None,
     typer.Option(help="Ask about somebody in the gallery.", metavar="NAME|@17", autocompletion=completion.who),
