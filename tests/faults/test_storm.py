@@ -30,7 +30,7 @@ _ENDS = {
     "verify": {0, 1, 3, 4},
     "info": {0},
     "check": {0, 1},
-    "forget": {0, 3, 8},
+    "forget": {0, 2, 3, 8},
     "repair": {0, 7, 8},
     "calibrate": {0, 3, 8},
 }

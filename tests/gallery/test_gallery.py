@@ -303,7 +303,7 @@ def test_another_model_or_smallest_face_is_refused(gallery: Gallery, album: Path
     with pytest.raises(UsageError, match="at most 200 pixels a side; leave --max-side out"):
         gallery.index([album], max_side=0)
     with pytest.raises(ModelError, match="holds embeddings of dlib-resnet"):
-        gallery.index([album], model="another")
+        gallery.index([album], model="sface")
 
 
 def test_an_unknown_model_makes_no_gallery(gallery: Gallery, album: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_wrong_card_is_named_with_what_is_wrong(
 def test_a_model_that_does_not_exist_or_is_of_another_kind_is_refused() -> None:
     with pytest.raises(ModelError, match=r"no model named 'nobody'\. Available: .*dlib-resnet"):
         embedder_card("nobody")
-    with pytest.raises(ModelError, match="no model named 'mtcnn'"):
+    with pytest.raises(ModelError, match="'mtcnn' finds faces and does not embed them"):
         embedder_card("mtcnn")
 
 
