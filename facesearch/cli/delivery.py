@@ -153,7 +153,7 @@ def _place(photos: Sequence[str], folder: Path, way: Any, roots: Sequence[str]) 
 
     placed = place(photos, folder, way)
     done, into = ("Copied", "into") if way == "copy" else ("Made links to", "in")
-    known = f"; {placed.known:,} were there already" if placed.known else ""
+    known = f"; {placed.known:,} {'was' if placed.known == 1 else 'were'} there already" if placed.known else ""
     show.note(f"{done} {show.count(placed.new, 'photo')} {into} {folder}{known}.")
     note_if_indexed(folder, way == "copy" and placed.new > 0, roots)
     for photo, reason in placed.failed[:_LISTED]:

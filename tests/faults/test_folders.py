@@ -151,6 +151,24 @@ def test_what_was_forgotten_comes_back_when_it_is_asked_for(cli: Cli, home: Path
     assert set(_statuses(home).values()) == {"ok"}
 
 
+def test_a_folder_whose_name_is_not_utf_8_is_one_like_others(cli: Cli, home: Path, pictures: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(pictures) + b"/caf\xe9"))
+    try:
+        (pictures / "kept").rename(folder)
+    except OSError:
+        pytest.skip("this file system knows no such names")
+    photo = folder / "a.jpg"
+    assert cli("index", folder, pictures / "other", "--people-from", "folder").code == 0
+    assert set(_statuses(home).values()) == {"ok"}
+    found = json.loads(cli("query", photo, "--in", folder, "--all", "--json").out)
+    assert found["matches"][0]["photo"] == str(photo)
+    photo.rename(folder / "b.jpg")
+    assert json.loads(cli("index", "--json").out)["photos"]["moved"] == 1
+    assert _forget(cli, folder / "b.jpg", "--yes")["photos"] == 1
+    assert _forget(cli, folder, "--yes")["roots"] == [str(folder)]
+    assert not any(path.startswith(str(folder)) for path in _statuses(home))
+
+
 def test_what_was_forgotten_stays_so_when_its_file_changes(cli: Cli, home: Path, pictures: Path) -> None:
     photo = pictures / "kept" / "a.jpg"
     assert cli("index", pictures).code == 0

@@ -142,7 +142,9 @@ def inside(folder: str) -> tuple[str, str]:
 
 def below(folder: str) -> tuple[str | bytes, ...]:
     """The values for the condition BELOW."""
-    return *inside(folder), *map(os.fsencode, inside(folder))
+    is_text = isinstance(to_sql(folder), str)
+    as_text = inside(folder) if is_text else ("", "")  # below a folder that is not UTF-8 no path is
+    return *as_text, *map(os.fsencode, inside(folder))
 
 
 def columns(conn: sqlite3.Connection, table: str) -> set[str]:

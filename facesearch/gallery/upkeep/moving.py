@@ -63,9 +63,10 @@ def move(
         _refuse_others(compared, new, partly)
     with storage.writing() as writable, writable.transaction():
         if taken := writable.relocation.move(old, new):
+            photos = "1 photo" if taken == 1 else f"{taken:,} photos"
             raise FaceSearchError(
-                f"The gallery '{storage.name}' holds {taken:,} photos of these paths in {printable(new)} already, "
-                f"so nothing was changed; facesearch index "
+                f"The gallery '{storage.name}' holds {photos} of these paths in {printable(new)} already, so nothing "
+                "was changed; facesearch index "
                 f"{shlex.quote(printable(new))}{gallery_words(storage.name)} finds moved photos by their content."
             )
         if not any(is_under(new, root) for root in writable.roots.paths()):  # it was a part of a folder
